@@ -1,0 +1,99 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// MARK: - Build settings
+
+/// The instruction set the kernels are compiled for.
+///
+/// `native` is the machine that builds; for a
+/// cluster of mixed hosts build with UNET_DIST_MARCH=x86-64-v3.
+let march = Context.environment["UNET_DIST_MARCH"] ?? "native"
+
+/// Numeric code is useless without optimisation, so it is optimised in every configuration.
+///
+/// `-Xcc -march` steers Swift's own code generation too: without it SIMD types compile to SSE and
+/// a fused multiply-add to one library call a lane. A root package may use unsafe flags.
+let numericSettings: [SwiftSetting] = [
+  .unsafeFlags(["-O", "-wmo", "-Xcc", "-march=\(march)"])
+]
+
+// MARK: - Package
+
+let package = Package(
+  name: "unet-dist",
+  products: [
+    .executable(name: "unet-dist", targets: ["unet-dist"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    // MARK: Level 0: C doors
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(
+      name: "CImageCodecs",
+      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("tiff"), .linkedLibrary("jpeg")]),
+
+    // MARK: Level 1
+    .target(name: "Threading", swiftSettings: numericSettings),
+    .target(name: "Randomness", swiftSettings: numericSettings),
+
+    // MARK: Level 2
+    .target(
+      name: "Tensors", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: numericSettings),
+
+    // MARK: Level 3
+    .target(
+      name: "Kernels", dependencies: ["COpenBLAS", "Randomness", "Tensors", "Threading"],
+      swiftSettings: numericSettings),
+    .target(name: "Imaging", dependencies: ["CImageCodecs"], swiftSettings: numericSettings),
+    .target(name: "Communication", dependencies: ["CMPI"], swiftSettings: numericSettings),
+
+    // MARK: Level 4
+    .target(
+      name: "Network", dependencies: ["Kernels", "Randomness", "Tensors", "Threading"],
+      swiftSettings: numericSettings),
+    .target(
+      name: "Datasets", dependencies: ["Imaging", "Randomness"], swiftSettings: numericSettings),
+
+    // MARK: Level 5
+    .target(
+      name: "Evaluation",
+      dependencies: [
+        "Communication", "Datasets", "Imaging", "Kernels", "Network", "Randomness", "Tensors",
+        "Threading",
+      ],
+      swiftSettings: numericSettings),
+
+    // MARK: Level 6
+    .target(
+      name: "Training",
+      dependencies: [
+        "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
+        "Tensors", "Threading", "Yams", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: numericSettings),
+
+    // MARK: Level 7
+    .executableTarget(
+      name: "unet-dist",
+      dependencies: [
+        "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
+        "Tensors", "Threading", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    // MARK: Tests
+    .target(
+      name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
+      swiftSettings: numericSettings),
+    .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
+  ]
+)

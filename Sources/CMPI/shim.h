@@ -1,0 +1,3 @@
+// Makes MPI visible to Swift.
+#pragma once
+#include <mpi.h>

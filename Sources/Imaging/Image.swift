@@ -1,0 +1,49 @@
+// A decoded raster image, as its file stored it.
+
+/// A raster image: `height` rows of `width` pixels of `channels` interleaved samples.
+public struct Image: Sendable, Equatable {
+  /// The samples in rows from the top, channels interleaved: index (y * width + x) * channels + c.
+  public enum Samples: Sendable, Equatable {
+    /// Unsigned 8-bit samples (files of fewer bits keep their raw values, not expanded).
+    case uint8([UInt8])
+    /// Unsigned 16-bit samples.
+    case uint16([UInt16])
+    /// 32-bit floating point samples, as stored.
+    case float32([Float])
+  }
+
+  /// Columns.
+  public let width: Int
+  /// Rows.
+  public let height: Int
+  /// Samples a pixel: 1 (grey) or 3 (RGB); alpha is dropped at decoding.
+  public let channels: Int
+  /// The significant bits of an integer sample (1...16), 32 for floating point.
+  public let bitsPerSample: Int
+  /// The samples.
+  public let samples: Samples
+
+  /// An image from its parts.
+  ///
+  /// - Precondition: sizes are positive, `channels` is 1 or 3, the sample count is
+  ///   width x height x channels.
+  public init(width: Int, height: Int, channels: Int, bitsPerSample: Int, samples: Samples) {
+    let count =
+      switch samples {
+      case .uint8(let values): values.count
+      case .uint16(let values): values.count
+      case .float32(let values): values.count
+      }
+    precondition(
+      width > 0 && height > 0 && (channels == 1 || channels == 3),
+      "an image of \(width) x \(height) x \(channels)")
+    precondition(
+      count == width * height * channels,
+      "\(count) samples for an image of \(width) x \(height) x \(channels)")
+    self.width = width
+    self.height = height
+    self.channels = channels
+    self.bitsPerSample = bitsPerSample
+    self.samples = samples
+  }
+}

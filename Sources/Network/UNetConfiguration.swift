@@ -1,0 +1,101 @@
+// What a U-Net is made of, and the tile sizes it can take.
+
+/// How a convolution treats the border of its input.
+public enum Padding: String, Codable, CaseIterable, Sendable {
+  /// No padding: every 3x3 convolution takes two rows and columns off, as in the paper.
+  case valid
+  /// Zeros around the input, so that sizes stay.
+  case zero
+  /// The border value repeated first (c b a | a b c), so that sizes stay.
+  case mirror
+}
+
+/// How the expansive path doubles rows and columns.
+public enum Upsampling: String, Codable, CaseIterable, Sendable {
+  /// Nearest-neighbour doubling, then a 2x2 convolution that halves the channels.
+  case nearest
+  /// A learned transposed 2x2 convolution of stride 2.
+  case transposed
+}
+
+/// The architecture of a U-Net: everything that decides its parameters and shapes.
+public struct UNetConfiguration: Codable, Hashable, Sendable {
+  /// Channels of the images: 1 (grey) or 3 (RGB), any positive number works.
+  public var inputChannels: Int
+  /// Classes of the output, at least 2.
+  public var classes: Int
+  /// Channels of the first level; level l has baseChannels << l.
+  public var baseChannels: Int
+  /// Number of poolings; the bridge is level `depth`.
+  public var depth: Int
+  /// The border rule of every convolution.
+  public var padding: Padding
+  /// The doubling in the expansive path.
+  public var upsampling: Upsampling
+  /// Probability that dropout zeroes a value, after the last two levels of the contracting path.
+  public var dropout: Float
+
+  /// The paper's network, unless told otherwise.
+  public init(
+    inputChannels: Int = 1, classes: Int = 2, baseChannels: Int = 64, depth: Int = 4,
+    padding: Padding = .valid, upsampling: Upsampling = .nearest, dropout: Float = 0.5
+  ) {
+    self.inputChannels = inputChannels
+    self.classes = classes
+    self.baseChannels = baseChannels
+    self.depth = depth
+    self.padding = padding
+    self.upsampling = upsampling
+    self.dropout = dropout
+  }
+}
+
+extension UNetConfiguration {
+  /// Channels of level `level` of the contracting path; `depth` is the bridge.
+  public func channels(level: Int) -> Int { baseChannels << level }
+
+  /// The side of the output for a tile of side `tile`, or nil when the tile is not legal.
+  ///
+  /// A tile is legal when every pooled size is even and every convolution has an output. With
+  /// valid convolutions and depth 4 those are the sizes 16k + 60, k >= 8.
+  public func outputSide(tile: Int) -> Int? {
+    let loss = padding == .valid ? 4 : 0
+    var side = tile
+    for _ in 0..<depth {
+      side -= loss
+      guard side >= 2, side.isMultiple(of: 2) else { return nil }
+      side /= 2
+    }
+    side -= loss
+    guard side >= 1 else { return nil }
+    for _ in 0..<depth {
+      side = side * 2 - loss
+      guard side >= 1 else { return nil }
+    }
+    return side
+  }
+
+  /// Rows (or columns) that a tile has on each side around its output.
+  public var margin: Int {
+    guard padding == .valid else { return 0 }
+    // Each of the two convolutions of a level takes one pixel of that level a side, level l's
+    // pixels being 2^l wide; the contracting path and the expansive path both do, the bridge once.
+    let paths = (0..<depth).reduce(0) { $0 + 2 * (2 << $1) }
+    return paths + (2 << depth)
+  }
+
+  /// The legal tile sizes nearest to `tile`, the smaller first; one where none is smaller.
+  public func legalTiles(near tile: Int) -> [Int] {
+    let step = 1 << depth
+    let below = stride(from: tile, through: max(1, tile - 2 * step), by: -1).first {
+      outputSide(tile: $0) != nil
+    }
+    let smallest = 2 * margin + 4 * step
+    let above = (max(1, tile)...max(tile, smallest) + 2 * step).first {
+      outputSide(tile: $0) != nil
+    }
+    return [below, above].compactMap { $0 }.reduce(into: []) {
+      if !$0.contains($1) { $0.append($1) }
+    }
+  }
+}
