@@ -1,0 +1,59 @@
+// How the rows (or columns) that a convolution reads come from those that lie in memory.
+
+/// The virtual rows (or columns) of an image that is padded, each showing one row of its source.
+///
+/// Padding never lies in memory: a convolution reads a virtual image through two of these.
+public struct AxisMap: Sendable, Equatable {
+  /// For each virtual row, the source row it shows, or -1 for zeros.
+  public let sources: [Int]
+
+  /// Virtual rows.
+  public var count: Int { sources.count }
+
+  /// The rule for virtual rows outside the source.
+  public enum Border: Sendable {
+    /// Zeros.
+    case zeros
+    /// The border value repeated first: c b a | a b c | c b a.
+    case mirror
+  }
+
+  /// `extent` source rows with `before` and `after` rows around them.
+  ///
+  /// - Precondition: a mirrored border is no wider than the source; negative amounts cut rows off.
+  public init(extent: Int, before: Int = 0, after: Int = 0, border: Border = .zeros) {
+    precondition(extent > 0, "an axis of \(extent) rows")
+    precondition(
+      border == .zeros || (before <= extent && after <= extent),
+      "a mirrored border of \(before) and \(after) rows around \(extent)")
+    sources = (-before..<extent + after).map { row in
+      if row >= 0 && row < extent { return row }
+      guard border == .mirror else { return -1 }
+      return row < 0 ? -1 - row : 2 * extent - 1 - row
+    }
+  }
+
+  /// A map given row by row.
+  init(sources: [Int]) { self.sources = sources }
+}
+
+/// The inverse of an axis map: for each source row, the virtual rows that show it.
+///
+/// The gradient of a source row is the sum of the gradients of these, in this order.
+struct AxisFold: Sendable {
+  private let starts: [Int]
+  private let virtual: [Int]
+
+  init(_ map: AxisMap, extent: Int) {
+    var lists = [[Int]](repeating: [], count: extent)
+    for (row, source) in map.sources.enumerated() where source >= 0 { lists[source].append(row) }
+    starts = lists.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
+    virtual = lists.flatMap { $0 }
+  }
+
+  /// Calls `body` with each virtual row that shows the source row.
+  @inline(__always)
+  func forEach(_ source: Int, _ body: (Int) -> Void) {
+    for index in starts[source]..<starts[source + 1] { body(virtual[index]) }
+  }
+}

@@ -1,0 +1,203 @@
+// The gradient of a convolution's input, as convolutions of its output's gradient.
+
+import Tensors
+import Threading
+
+/// The adjoint of a convolution: from the gradient of its output to the gradient of its input.
+///
+/// Input row y meets output row (y + p - i) / s through kernel row i, where that is whole. So the
+/// input rows fall into s phases, y + p = r (mod s), and each phase is a convolution of stride 1
+/// over the output's gradient with every s-th kernel row, in reverse order; likewise for columns.
+/// With stride 1 there is one phase and the kernel is turned by half a turn. A mirrored border
+/// shows rows twice, so there the gradient of the padded input is folded onto the input.
+struct ConvolutionAdjoint: Sendable {
+  /// One phase of rows and columns.
+  private struct Phase {
+    /// The convolution of the output's gradient, or nil where no kernel row or column reaches.
+    var convolution: PatchConvolution?
+    /// The kernel's taps of this phase in their new order.
+    var taps: [Int]
+    var firstRow: Int
+    var firstColumn: Int
+    var height: Int
+    var width: Int
+  }
+
+  /// One axis of a phase.
+  private struct AxisPhase {
+    var first: Int
+    var count: Int
+    var taps: [Int]
+    var map: AxisMap
+  }
+
+  private let stride: Int
+  private let inputChannels: Int
+  private let outputChannels: Int
+  private let weightCount: Int
+  private let phases: [Phase]
+  /// The extents of the gradient before folding.
+  private let padded: ImageShape
+  private let folds: (rows: AxisFold, columns: AxisFold)?
+
+  init(
+    input: ImageShape, output: ImageShape, kernel: Int, stride: Int, padding: ConvolutionPadding,
+    rows: AxisMap, columns: AxisMap
+  ) {
+    self.stride = stride
+    inputChannels = input.channels
+    outputChannels = output.channels
+    weightCount = kernel * kernel * input.channels * output.channels
+    var before = 0
+    if case .same(.mirror) = padding {
+      padded = ImageShape(height: rows.count, width: columns.count, channels: input.channels)
+      folds = (
+        AxisFold(rows, extent: input.height), AxisFold(columns, extent: input.width)
+      )
+    } else {
+      if case .same = padding { before = (kernel - 1) / 2 }
+      padded = input
+      folds = nil
+    }
+    let rowPhases = Self.phases(
+      input: padded.height, output: output.height, kernel: kernel, stride: stride, before: before)
+    let columnPhases = Self.phases(
+      input: padded.width, output: output.width, kernel: kernel, stride: stride, before: before)
+    phases = rowPhases.flatMap { row in
+      columnPhases.map { column in
+        Phase(
+          convolution: row.taps.isEmpty || column.taps.isEmpty
+            ? nil
+            : PatchConvolution(
+              rows: row.map, columns: column.map, kernelHeight: row.taps.count,
+              kernelWidth: column.taps.count, inputChannels: output.channels,
+              outputChannels: input.channels),
+          taps: row.taps.flatMap { i in column.taps.map { i * kernel + $0 } },
+          firstRow: row.first, firstColumn: column.first, height: row.count, width: column.count)
+      }
+    }
+  }
+
+  /// The phases of one axis that hold at least one row.
+  private static func phases(
+    input: Int, output: Int, kernel: Int, stride: Int, before: Int
+  ) -> [AxisPhase] {
+    (0..<stride).compactMap { remainder in
+      // The first row y >= 0 with y + before = remainder (mod stride).
+      let first = ((remainder - before) % stride + stride) % stride
+      guard first < input else { return nil }
+      let count = (input - first + stride - 1) / stride
+      let taps = Array(Swift.stride(from: remainder, to: kernel, by: stride))
+      guard let last = taps.last else {
+        return AxisPhase(first: first, count: count, taps: [], map: AxisMap(extent: 1))
+      }
+      // The phase's first row meets this output row through its last tap.
+      let lowest = (first + before - last) / stride
+      let sources = (lowest..<lowest + count + taps.count - 1).map {
+        $0 >= 0 && $0 < output ? $0 : -1
+      }
+      return AxisPhase(
+        first: first, count: count, taps: taps.reversed(), map: AxisMap(sources: sources))
+    }
+  }
+
+  var scratchSize: ScratchSize {
+    ScratchSize(
+      thread: phases.map { $0.convolution?.threadScratch ?? 0 }.max() ?? 0,
+      shared: weightCount + (folds == nil ? 0 : padded.count))
+  }
+
+  /// inputGradient := the adjoint of the convolution applied to outputGradient; overwritten.
+  func apply(
+    _ outputGradient: TensorView, weights: UnsafePointer<Float>,
+    into inputGradient: ConvolutionOutput, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    let turned = scratch.shared
+    guard let folds else {
+      apply(outputGradient, weights, turned: turned, into: inputGradient, scratch, team)
+      return
+    }
+    let paddedGradient = TensorView(base: scratch.shared + weightCount, shape: padded)
+    apply(
+      outputGradient, weights, turned: turned, into: ConvolutionOutput(paddedGradient), scratch,
+      team)
+    fold(
+      paddedGradient, rows: folds.rows, columns: folds.columns, into: inputGradient, on: team)
+  }
+
+  private func apply(
+    _ outputGradient: TensorView, _ weights: UnsafePointer<Float>,
+    turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionOutput,
+    _ scratch: ConvolutionScratch, _ team: ThreadTeam
+  ) {
+    var phaseWeights = turned
+    for phase in phases {
+      let target = inputGradient.everyNth(
+        step: stride, row: phase.firstRow, column: phase.firstColumn, height: phase.height,
+        width: phase.width)
+      guard let convolution = phase.convolution else {
+        target.clear()
+        continue
+      }
+      transposeTaps(
+        weights, taps: phase.taps, rows: inputChannels, columns: outputChannels,
+        into: phaseWeights, on: team)
+      convolution.forward(
+        ConvolutionInput(outputGradient), weights: phaseWeights, bias: nil, rectifying: false,
+        into: target, scratch: scratch, on: team)
+      phaseWeights += phase.taps.count * inputChannels * outputChannels
+    }
+  }
+}
+
+/// target(t, column, row) := source(taps(t), row, column).
+func transposeTaps(
+  _ source: UnsafePointer<Float>, taps: [Int], rows: Int, columns: Int,
+  into target: UnsafeMutablePointer<Float>, on team: ThreadTeam
+) {
+  let strip = 16
+  let strips = (rows + strip - 1) / strip
+  team.forEach(taps.count * strips) { task, _ in
+    let matrix = source + taps[task / strips] * rows * columns
+    let transposed = target + task / strips * rows * columns
+    let first = task % strips * strip
+    let end = min(first + strip, rows)
+    for column in 0..<columns {
+      for row in first..<end {
+        transposed[column * rows + row] = matrix[row * columns + column]
+      }
+    }
+  }
+}
+
+/// Sums the gradients of a virtual image onto the image it shows; overwritten.
+func fold(
+  _ virtualGradient: TensorView, rows: AxisFold, columns: AxisFold,
+  into gradient: ConvolutionOutput, on team: ThreadTeam
+) {
+  fold(virtualGradient, firstChannel: 0, rows, columns, into: gradient.first, team)
+  if let second = gradient.second {
+    fold(
+      virtualGradient, firstChannel: gradient.first.shape.channels, rows, columns, into: second,
+      team)
+  }
+}
+
+private func fold(
+  _ virtualGradient: TensorView, firstChannel: Int, _ rows: AxisFold, _ columns: AxisFold,
+  into gradient: TensorView, _ team: ThreadTeam
+) {
+  let channels = gradient.shape.channels
+  team.forEach(gradient.shape.height) { y, _ in
+    for x in 0..<gradient.shape.width {
+      let target = gradient.pixel(y, x)
+      target.update(repeating: 0, count: channels)
+      rows.forEach(y) { row in
+        columns.forEach(x) { column in
+          let source = virtualGradient.pixel(row, column) + firstChannel
+          for channel in 0..<channels { target[channel] += source[channel] }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,336 @@
+// The engine of all convolutions: blocks of patches, multiplied by the weights.
+//
+// For a block of output pixels the patches of the input that they see are gathered side by side
+// into a small matrix, which stays in the cache, and multiplied by the weights in their own order.
+//
+// Where a row of the kernel is long enough (many channels), a patch holds one row of the kernel,
+// and the patches of a virtual row serve every kernel row: one product for each kernel row, over
+// the same matrix read from another line on. Where it is short, or the stride is not 1, a patch
+// holds the whole kernel, and there is one product.
+
+import Tensors
+import Threading
+
+/// A convolution of given kernel, stride and sizes over a virtual image, planned once.
+///
+///     output(y, x, o) = bias(o) + sum over i, j, c of
+///                       input(s y + i, s x + j, c) * weight(i, j, c, o)
+///
+/// with the virtual input given by two axis maps over one source, or two sources side by side in
+/// channels. Weights are [kH, kW, in, out] in row-major order. Sums run over (i, j, c) in an order
+/// that depends on the plan alone, so the bits do not depend on the number of threads.
+struct PatchConvolution: Sendable {
+  let rows: AxisMap
+  let columns: AxisMap
+  let kernelHeight: Int
+  let kernelWidth: Int
+  let stride: Int
+  let inputChannels: Int
+  let outputChannels: Int
+  let outputHeight: Int
+  let outputWidth: Int
+
+  /// Rows of the kernel in a patch: 1 or all of them.
+  private let patchBands: Int
+  /// Floats in a patch.
+  private let patchSize: Int
+  /// Output rows and columns in a block.
+  private let blockRows: Int
+  private let blockColumns: Int
+  /// Blocks along a column and along a row of the output.
+  private let blocksDown: Int
+  private let blocksAcross: Int
+  /// Output channels in a task of the forward pass, and tasks side by side.
+  private let forwardChannels: Int
+  private let forwardSplits: Int
+  /// Parts of the sum over pixels in the weight gradient, each with its own partial result.
+  private let gradientSlices: Int
+  /// Output channels in a task of the weight gradient, and tasks side by side.
+  private let gradientChannels: Int
+  private let gradientSplits: Int
+
+  init(
+    rows: AxisMap, columns: AxisMap, kernelHeight: Int, kernelWidth: Int, stride: Int = 1,
+    inputChannels: Int, outputChannels: Int
+  ) {
+    precondition(
+      rows.count >= kernelHeight && columns.count >= kernelWidth,
+      "a kernel of \(kernelHeight) x \(kernelWidth) over \(rows.count) x \(columns.count)")
+    self.rows = rows
+    self.columns = columns
+    self.kernelHeight = kernelHeight
+    self.kernelWidth = kernelWidth
+    self.stride = stride
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    outputHeight = (rows.count - kernelHeight) / stride + 1
+    outputWidth = (columns.count - kernelWidth) / stride + 1
+
+    let rowLength = kernelWidth * inputChannels
+    patchBands = stride > 1 || rowLength <= Self.longestWholePatchRow ? kernelHeight : 1
+    patchSize = patchBands * rowLength
+
+    // A block has enough pixels for a product to be worth packing the weights for, more where the
+    // weights are many, and is cut evenly.
+    let targetPixels = inputChannels * outputChannels >= Self.largeWeights ? 1024 : 512
+    let across = (outputWidth + Self.widestBlock - 1) / Self.widestBlock
+    blockColumns = (outputWidth + across - 1) / across
+    let down = max(1, (outputHeight * blockColumns + targetPixels / 2) / targetPixels)
+    blockRows = (outputHeight + down - 1) / down
+    blocksAcross = (outputWidth + blockColumns - 1) / blockColumns
+    blocksDown = (outputHeight + blockRows - 1) / blockRows
+    let blocks = blocksAcross * blocksDown
+
+    (forwardChannels, forwardSplits) = Self.split(outputChannels, tasks: blocks)
+
+    let weightCount = kernelHeight * kernelWidth * inputChannels * outputChannels
+    gradientSlices = weightCount <= Self.largestSlicedWeights ? min(blocks, Self.slices) : 1
+    (gradientChannels, gradientSplits) =
+      gradientSlices > 1
+      ? (outputChannels, 1)
+      : Self.split(outputChannels, tasks: kernelHeight / patchBands)
+  }
+
+  // Measured choices; see docs/engine.md.
+  /// Floats of a kernel's row up to which a patch holds the whole kernel.
+  private static let longestWholePatchRow = 96
+  /// Weights a tap from which blocks are larger.
+  private static let largeWeights = 256 * 256
+  /// Columns of a block at most, so that its patches stay in the cache.
+  private static let widestBlock = 64
+  /// Weights up to which the weight gradient is summed in slices with partial results.
+  private static let largestSlicedWeights = 150_000
+  /// Slices of the sum over pixels; a fixed number, so that it does not follow the threads.
+  private static let slices = 16
+  /// Tasks wanted, so that threads end together.
+  private static let wantedTasks = 8
+  /// Channels in a task at least.
+  private static let fewestChannels = 64
+
+  /// Divides `channels` so that there are enough tasks: channels in each, and how many.
+  private static func split(_ channels: Int, tasks: Int) -> (channels: Int, splits: Int) {
+    let wanted = (wantedTasks + tasks - 1) / tasks
+    let size = max(fewestChannels, (channels / max(1, wanted) + 15) / 16 * 16)
+    guard size < channels else { return (channels, 1) }
+    return (size, (channels + size - 1) / size)
+  }
+
+  /// Lines of patches gathered for a block of `rows` output rows.
+  private func patchLines(forRows rows: Int) -> Int {
+    patchBands == kernelHeight ? rows : rows + kernelHeight - 1
+  }
+
+  // MARK: Scratch memory
+
+  /// Floats of scratch memory that a thread needs in `forward` and `weightGradient`.
+  var threadScratch: Int {
+    let pixels = blockRows * blockColumns
+    let patches = patchLines(forRows: blockRows) * blockColumns * patchSize
+    return patches + pixels * outputChannels
+  }
+
+  /// Floats of shared scratch memory that `weightGradient` needs.
+  var sharedScratch: Int {
+    gradientSlices > 1
+      ? gradientSlices * kernelHeight * kernelWidth * inputChannels * outputChannels : 0
+  }
+
+  // MARK: Gathering patches
+
+  /// Gathers the patches of a block of output pixels.
+  ///
+  /// `lines` lines of patches, line l holding those whose first kernel row is virtual row
+  /// (firstLine + l) * stride; each patch is [bands, kW, in].
+  private func gather(
+    _ input: ConvolutionInput, firstLine: Int, lines: Int, firstColumn: Int, columns width: Int,
+    into patches: UnsafeMutablePointer<Float>
+  ) {
+    let rowLength = kernelWidth * inputChannels
+    rows.sources.withUnsafeBufferPointer { rowSources in
+      columns.sources.withUnsafeBufferPointer { columnSources in
+        for line in 0..<lines {
+          for band in 0..<patchBands {
+            let source = rowSources[(firstLine + line) * stride + band]
+            var target = patches + line * width * patchSize + band * rowLength
+            if source < 0 {
+              for _ in 0..<width {
+                target.update(repeating: 0, count: rowLength)
+                target += patchSize
+              }
+              continue
+            }
+            for x in 0..<width {
+              let firstTap = (firstColumn + x) * stride
+              let first = columnSources[firstTap]
+              if input.second == nil, first >= 0,
+                columnSources[firstTap + kernelWidth - 1] == first + kernelWidth - 1
+              {
+                copyFloats(input.first.pixel(source, first), to: target, count: rowLength)
+              } else {
+                gatherTaps(input, row: source, columnSources, firstTap: firstTap, into: target)
+              }
+              target += patchSize
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// One kernel row of one patch, tap by tap: at borders, and for two sources.
+  @inline(__always)
+  private func gatherTaps(
+    _ input: ConvolutionInput, row: Int, _ columnSources: UnsafeBufferPointer<Int>, firstTap: Int,
+    into target: UnsafeMutablePointer<Float>
+  ) {
+    let firstChannels = input.first.shape.channels
+    for tap in 0..<kernelWidth {
+      let column = columnSources[firstTap + tap]
+      let place = target + tap * inputChannels
+      if column < 0 {
+        place.update(repeating: 0, count: inputChannels)
+      } else {
+        copyFloats(input.first.pixel(row, column), to: place, count: firstChannels)
+        if let second = input.second {
+          copyFloats(
+            second.pixel(row, column), to: place + firstChannels, count: second.shape.channels)
+        }
+      }
+    }
+  }
+
+  // MARK: Forward
+
+  /// output := rectified (input * weights + bias), overwritten.
+  ///
+  /// `bias` may be nil; with `rectifying`, negative results become 0.
+  func forward(
+    _ input: ConvolutionInput, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    rectifying: Bool, into output: ConvolutionOutput, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    precondition(
+      input.channels == inputChannels && output.channels == outputChannels
+        && output.first.shape.height == outputHeight && output.first.shape.width == outputWidth,
+      "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
+        + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
+    let rowLength = kernelWidth * inputChannels
+    team.forEach(blocksDown * blocksAcross * forwardSplits) { task, thread in
+      let split = task % forwardSplits
+      let block = task / forwardSplits
+      let firstChannel = split * forwardChannels
+      let channels = min(forwardChannels, outputChannels - firstChannel)
+      let firstRow = block / blocksAcross * blockRows
+      let blockHeight = min(blockRows, outputHeight - firstRow)
+      let firstColumn = block % blocksAcross * blockColumns
+      let blockWidth = min(blockColumns, outputWidth - firstColumn)
+      let pixels = blockHeight * blockWidth
+      let lines = patchLines(forRows: blockHeight)
+      let patches = scratch.thread(thread)
+      let products = patches + lines * blockWidth * patchSize
+      gather(
+        input, firstLine: firstRow, lines: lines, firstColumn: firstColumn, columns: blockWidth,
+        into: patches)
+      for band in 0..<kernelHeight / patchBands {
+        MatrixProduct.multiply(
+          rows: pixels, columns: channels, depth: patchSize,
+          .init(base: patches + band * blockWidth * patchSize, rowStride: patchSize),
+          .init(
+            base: weights + band * rowLength * outputChannels + firstChannel,
+            rowStride: outputChannels),
+          into: products, rowStride: channels, accumulating: band > 0)
+      }
+      for y in 0..<blockHeight {
+        for x in 0..<blockWidth {
+          output.store(
+            products + (y * blockWidth + x) * channels, channels: channels,
+            firstChannel: firstChannel, y: firstRow + y, x: firstColumn + x, bias: bias,
+            rectifying: rectifying)
+        }
+      }
+    }
+  }
+
+  // MARK: Weight gradient
+
+  /// weightGradient(i, j, c, o) += sum over y, x of input(s y + i, s x + j, c) * gradient(y, x, o).
+  func weightGradient(
+    _ input: ConvolutionInput, outputGradient: TensorView,
+    into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    precondition(
+      input.channels == inputChannels && outputGradient.shape.channels == outputChannels
+        && outputGradient.shape.height == outputHeight
+        && outputGradient.shape.width == outputWidth,
+      "a weight gradient of \(inputChannels) to \(outputChannels) channels at \(outputHeight) x "
+        + "\(outputWidth), given \(input.channels) and \(outputGradient.shape)")
+    let weightCount = kernelHeight * kernelWidth * inputChannels * outputChannels
+    let bands = kernelHeight / patchBands
+    if gradientSlices == 1 {
+      team.forEach(bands * gradientSplits) { task, thread in
+        let band = task / gradientSplits
+        let firstChannel = task % gradientSplits * gradientChannels
+        addWeightGradient(
+          input, outputGradient, blocks: 0..<blocksDown * blocksAcross, bands: band..<band + 1,
+          firstChannel: firstChannel, channels: min(gradientChannels, outputChannels - firstChannel),
+          into: weightGradient, scratch: scratch.thread(thread))
+      }
+      return
+    }
+    let blocks = blocksDown * blocksAcross
+    let partials = scratch.shared
+    team.forEach(gradientSlices) { slice, thread in
+      let partial = partials + slice * weightCount
+      partial.update(repeating: 0, count: weightCount)
+      addWeightGradient(
+        input, outputGradient,
+        blocks: slice * blocks / gradientSlices..<(slice + 1) * blocks / gradientSlices,
+        bands: 0..<bands, firstChannel: 0, channels: outputChannels, into: partial,
+        scratch: scratch.thread(thread))
+    }
+    forEachPiece(weightCount, on: team) { piece in
+      for index in piece {
+        var sum = partials[index]
+        for slice in 1..<gradientSlices { sum += partials[slice * weightCount + index] }
+        weightGradient[index] += sum
+      }
+    }
+  }
+
+  /// Adds the part of some blocks, kernel bands and output channels to a weight gradient.
+  private func addWeightGradient(
+    _ input: ConvolutionInput, _ outputGradient: TensorView, blocks: Range<Int>,
+    bands: Range<Int>, firstChannel: Int, channels: Int, into weightGradient: UnsafeMutablePointer<Float>,
+    scratch patches: UnsafeMutablePointer<Float>
+  ) {
+    let rowLength = kernelWidth * inputChannels
+    for block in blocks {
+      let firstRow = block / blocksAcross * blockRows
+      let blockHeight = min(blockRows, outputHeight - firstRow)
+      let firstColumn = block % blocksAcross * blockColumns
+      let blockWidth = min(blockColumns, outputWidth - firstColumn)
+      let pixels = blockHeight * blockWidth
+      let lines = blockHeight + (patchBands == kernelHeight ? 0 : bands.count - 1)
+      let gradients = patches + lines * blockWidth * patchSize
+      gather(
+        input, firstLine: firstRow + (patchBands == kernelHeight ? 0 : bands.lowerBound),
+        lines: lines, firstColumn: firstColumn, columns: blockWidth, into: patches)
+      for y in 0..<blockHeight {
+        for x in 0..<blockWidth {
+          copyFloats(
+            outputGradient.pixel(firstRow + y, firstColumn + x) + firstChannel,
+            to: gradients + (y * blockWidth + x) * channels, count: channels)
+        }
+      }
+      for band in bands {
+        MatrixProduct.multiply(
+          rows: patchSize, columns: channels, depth: pixels,
+          .init(
+            base: patches + (band - bands.lowerBound) * blockWidth * patchSize,
+            rowStride: patchSize, transposed: true),
+          .init(base: gradients, rowStride: channels),
+          into: weightGradient + band * rowLength * outputChannels + firstChannel,
+          rowStride: outputChannels, accumulating: true)
+      }
+    }
+  }
+}

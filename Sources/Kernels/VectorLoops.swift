@@ -1,0 +1,97 @@
+// The inner loops over channels and over flat buffers, sixteen at a time.
+
+import Threading
+
+typealias Vector = SIMD16<Float>
+
+extension UnsafePointer where Pointee == Float {
+  /// Sixteen floats from `index` on, aligned or not.
+  @inline(__always)
+  func vector(_ index: Int) -> Vector {
+    UnsafeRawPointer(self + index).loadUnaligned(as: Vector.self)
+  }
+}
+
+extension UnsafeMutablePointer where Pointee == Float {
+  /// Sixteen floats from `index` on, aligned or not.
+  @inline(__always)
+  func vector(_ index: Int) -> Vector {
+    UnsafeRawPointer(self + index).loadUnaligned(as: Vector.self)
+  }
+
+  /// Overwrites sixteen floats from `index` on.
+  @inline(__always)
+  func store(_ vector: Vector, at index: Int) {
+    UnsafeMutableRawPointer(self + index).storeBytes(of: vector, as: Vector.self)
+  }
+}
+
+/// target := source, for counts too small to be worth a call of memcpy.
+@inline(__always)
+func copyFloats(
+  _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int
+) {
+  var index = 0
+  while index &+ 16 <= count {
+    target.store(source.vector(index), at: index)
+    index &+= 16
+  }
+  while index < count {
+    target[index] = source[index]
+    index &+= 1
+  }
+}
+
+/// target := source + bias, with negative results made 0 when `rectifying`.
+@inline(__always)
+func storeFloats(
+  _ source: UnsafePointer<Float>, bias: UnsafePointer<Float>?, rectifying: Bool,
+  to target: UnsafeMutablePointer<Float>, count: Int
+) {
+  let floor = Vector(repeating: rectifying ? 0 : -.infinity)
+  var index = 0
+  if let bias {
+    while index &+ 16 <= count {
+      let sum = source.vector(index) + bias.vector(index)
+      target.store(sum.replacing(with: floor, where: sum .< floor), at: index)
+      index &+= 16
+    }
+    while index < count {
+      let sum = source[index] + bias[index]
+      target[index] = rectifying && sum < 0 ? 0 : sum
+      index &+= 1
+    }
+  } else {
+    while index &+ 16 <= count {
+      let value = source.vector(index)
+      target.store(value.replacing(with: floor, where: value .< floor), at: index)
+      index &+= 16
+    }
+    while index < count {
+      target[index] = rectifying && source[index] < 0 ? 0 : source[index]
+      index &+= 1
+    }
+  }
+}
+
+/// Floats in a piece of a flat buffer: a fixed number, so that the order of sums never depends on
+/// the number of threads.
+let pieceSize = 4096
+
+/// Calls `body` with the consecutive pieces of 0..<count.
+@inline(__always)
+func forEachPiece(_ count: Int, on team: ThreadTeam, _ body: (Range<Int>) -> Void) {
+  team.forEach((count + pieceSize - 1) / pieceSize) { piece, _ in
+    body(piece * pieceSize..<min((piece + 1) * pieceSize, count))
+  }
+}
+
+/// target += source.
+func addPieces(
+  _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int,
+  on team: ThreadTeam
+) {
+  forEachPiece(count, on: team) { piece in
+    for index in piece { target[index] += source[index] }
+  }
+}

@@ -1,0 +1,131 @@
+// One block of memory for everything a step needs, divided once by the lifetimes of its parts.
+
+import Glibc
+
+/// A plan of parts with lifetimes, which assigns offsets so that parts alive together never overlap.
+public struct ArenaPlan {
+  /// A part of the plan; the number is its place in the order of reservation.
+  public struct Part: Sendable {
+    fileprivate let index: Int
+    /// Floats in the part.
+    public let count: Int
+  }
+
+  private struct Reservation {
+    var count: Int
+    var first: Int
+    var last: Int
+    var offset = 0
+  }
+
+  /// Parts begin at multiples of this many floats: a cache line.
+  private static let alignment = 16
+
+  private var reservations: [Reservation] = []
+
+  /// An empty plan.
+  public init() {}
+
+  /// Reserves `count` floats, alive from event `first` through event `last`.
+  public mutating func reserve(_ count: Int, from first: Int, through last: Int) -> Part {
+    precondition(count >= 0 && first <= last, "\(count) floats from \(first) through \(last)")
+    let rounded = (count + Self.alignment - 1) / Self.alignment * Self.alignment
+    reservations.append(Reservation(count: rounded, first: first, last: last))
+    return Part(index: reservations.count - 1, count: count)
+  }
+
+  /// Lengthens the life of `part` to event `last`, if it ends sooner.
+  public mutating func extend(_ part: Part, through last: Int) {
+    reservations[part.index].last = max(reservations[part.index].last, last)
+  }
+
+  /// Assigns offsets, largest parts first, each at the lowest place free during its life, and
+  /// allocates the memory.
+  public consuming func allocate() -> Arena {
+    var placed: [Int] = []
+    var total = 0
+    for index in reservations.indices.sorted(by: {
+      (reservations[$0].count, $1) > (reservations[$1].count, $0)
+    }) {
+      let part = reservations[index]
+      let rivals =
+        placed
+        .map { reservations[$0] }
+        .filter { $0.first <= part.last && part.first <= $0.last }
+        .sorted { $0.offset < $1.offset }
+      var offset = 0
+      for rival in rivals {
+        if offset + part.count <= rival.offset { break }
+        offset = max(offset, rival.offset + rival.count)
+      }
+      reservations[index].offset = offset
+      total = max(total, offset + part.count)
+      placed.append(index)
+    }
+    return Arena(offsets: reservations.map(\.offset), count: total)
+  }
+}
+
+/// The memory of an `ArenaPlan`, zeroed at first, freed with the arena.
+public final class Arena: @unchecked Sendable {
+  // Unchecked: threads write to disjoint parts, see TensorView.
+
+  /// Floats in all.
+  public let count: Int
+  private let offsets: [Int]
+  private let memory: UnsafeMutablePointer<Float>
+
+  fileprivate init(offsets: [Int], count: Int) {
+    self.offsets = offsets
+    self.count = count
+    memory = alignedFloats(count)
+  }
+
+  deinit { free(memory) }
+
+  /// The address of a part of this arena's plan.
+  public func pointer(_ part: ArenaPlan.Part) -> UnsafeMutablePointer<Float> {
+    memory + offsets[part.index]
+  }
+
+  /// A dense view of a part with `shape`.
+  ///
+  /// - Precondition: the part has room for it.
+  public func view(_ part: ArenaPlan.Part, _ shape: ImageShape) -> TensorView {
+    precondition(shape.count <= part.count, "\(shape) in a part of \(part.count) floats")
+    return TensorView(base: pointer(part), shape: shape)
+  }
+}
+
+/// A flat buffer of floats, zeroed at first: parameters, gradients, optimiser state.
+public final class FloatBuffer: @unchecked Sendable {
+  // Unchecked: threads write to disjoint parts, see TensorView.
+
+  /// The first float.
+  public let base: UnsafeMutablePointer<Float>
+  /// Floats in all.
+  public let count: Int
+
+  /// A buffer of `count` zeros.
+  public init(count: Int) {
+    self.count = count
+    base = alignedFloats(count)
+  }
+
+  deinit { free(base) }
+
+  /// The whole buffer.
+  public var floats: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: base, count: count)
+  }
+}
+
+/// Zeroed memory at a cache line's boundary.
+private func alignedFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
+  let byteCount = max(64, (count * MemoryLayout<Float>.stride + 63) / 64 * 64)
+  guard let memory = aligned_alloc(64, byteCount) else {
+    preconditionFailure("no memory for \(byteCount) bytes")
+  }
+  memset(memory, 0, byteCount)
+  return memory.bindMemory(to: Float.self, capacity: byteCount / MemoryLayout<Float>.stride)
+}

@@ -1,0 +1,111 @@
+// Where each parameter lies in the one flat buffer, under which name, and how files see it.
+
+/// A parameter's place in the flat buffer.
+public struct ParameterSlot: Hashable, Sendable {
+  /// Floats before it.
+  public let offset: Int
+  /// Floats in it.
+  public let count: Int
+}
+
+/// How a parameter's values are ordered in memory and in files.
+public enum ParameterOrder: Hashable, Sendable {
+  /// Memory [kH, kW, in, out], files [out, in, kH, kW].
+  case convolution
+  /// Memory [kH, kW, in, out], files [in, out, kH, kW], as PyTorch has transposed convolutions.
+  case transposedConvolution
+  /// A vector, the same in both.
+  case vector
+}
+
+/// A parameter: its name, its place, and what its owner said of it.
+public struct Parameter: Hashable, Sendable {
+  /// The name in checkpoints.
+  public let name: String
+  /// The shape in files.
+  public let shape: [Int]
+  /// The place in the flat buffer.
+  public let slot: ParameterSlot
+  /// The orders in memory and in files.
+  public let order: ParameterOrder
+  /// Incoming weights of one neuron, for the initialiser; nil for a value that begins at 0.
+  public let fanIn: Int?
+  /// Whether weight decay applies to it.
+  public let decays: Bool
+}
+
+/// The parameters of a network in forward order, each reserved once by the layer that uses it.
+public struct ParameterLayout: Sendable, Equatable {
+  /// The parameters in forward order.
+  public private(set) var parameters: [Parameter] = []
+  /// Floats in all.
+  public private(set) var count = 0
+
+  /// An empty layout.
+  public init() {}
+
+  /// Reserves the weights of a convolution; `shape` is that of files.
+  public mutating func reserveWeights(
+    _ name: String, shape: [Int], order: ParameterOrder, fanIn: Int
+  ) -> ParameterSlot {
+    reserve(name, shape: shape, order: order, fanIn: fanIn, decays: true)
+  }
+
+  /// Reserves a bias, which begins at 0 and does not decay.
+  public mutating func reserveBias(_ name: String, count: Int) -> ParameterSlot {
+    reserve(name, shape: [count], order: .vector, fanIn: nil, decays: false)
+  }
+
+  private mutating func reserve(
+    _ name: String, shape: [Int], order: ParameterOrder, fanIn: Int?, decays: Bool
+  ) -> ParameterSlot {
+    let slot = ParameterSlot(offset: count, count: shape.reduce(1, *))
+    parameters.append(
+      Parameter(
+        name: name, shape: shape, slot: slot, order: order, fanIn: fanIn, decays: decays))
+    count += slot.count
+    return slot
+  }
+}
+
+extension Parameter {
+  /// The values in the order of files, from the flat buffer `base`.
+  public func fileValues(from base: UnsafePointer<Float>) -> [Float] {
+    let source = base + slot.offset
+    guard order != .vector else {
+      return Array(UnsafeBufferPointer(start: source, count: slot.count))
+    }
+    var values = [Float](repeating: 0, count: slot.count)
+    forEachPlace { memory, file in values[file] = source[memory] }
+    return values
+  }
+
+  /// Overwrites this parameter in the flat buffer `base` with values in the order of files.
+  ///
+  /// - Precondition: as many values as the parameter has.
+  public func store(fileValues values: [Float], to base: UnsafeMutablePointer<Float>) {
+    precondition(values.count == slot.count, "\(values.count) values for \(name) \(shape)")
+    let target = base + slot.offset
+    guard order != .vector else {
+      for index in values.indices { target[index] = values[index] }
+      return
+    }
+    forEachPlace { memory, file in target[memory] = values[file] }
+  }
+
+  /// Calls `body` with the place in memory and the place in files of every value.
+  private func forEachPlace(_ body: (_ memory: Int, _ file: Int) -> Void) {
+    let (first, second, height, width) = (shape[0], shape[1], shape[2], shape[3])
+    let inputFirst = order == .transposedConvolution
+    let outputs = inputFirst ? second : first
+    let inputs = inputFirst ? first : second
+    for tap in 0..<height * width {
+      for input in 0..<inputs {
+        for output in 0..<outputs {
+          let outer = inputFirst ? input * outputs + output : output * inputs + input
+          body((tap * inputs + input) * outputs + output, outer * height * width + tap)
+        }
+      }
+    }
+  }
+}
