@@ -1,0 +1,42 @@
+// Inverted dropout.
+
+import Randomness
+import Tensors
+import Threading
+
+/// Inverted dropout: a value becomes 0 with probability p, or 1 / (1 - p) times itself.
+///
+/// Source: Srivastava et al., "Dropout", JMLR 15, 2014; the paper's network drops at the end of
+/// the contracting path.
+public enum Dropout {
+  /// Drops values of `image` in place.
+  ///
+  /// Value i is kept if word i of the stream, as a fraction of 2^32, is at least p; `firstBlock` is
+  /// the stream's first block of four words that this image uses. Dense views.
+  ///
+  /// - Returns: the first block that a following image may use.
+  /// - Precondition: p in 0..<1.
+  @discardableResult
+  public static func apply(
+    _ image: TensorView, probability: Float, stream: RandomStream, firstBlock: Int,
+    on team: ThreadTeam
+  ) -> Int {
+    precondition(image.isDense && probability >= 0 && probability < 1)
+    let count = image.shape.count
+    let blocks = (count + 3) / 4
+    let threshold = UInt32(Double(probability) * 0x1p32)
+    let scale = 1 / (1 - probability)
+    forEachPiece(count, on: team) { piece in
+      var index = piece.lowerBound
+      while index < piece.upperBound {
+        let words = stream.block(firstBlock + index / 4)
+        for lane in 0..<min(4, piece.upperBound - index) {
+          image.base[index + lane] =
+            words[lane] >= threshold ? image.base[index + lane] * scale : 0
+        }
+        index += 4
+      }
+    }
+    return firstBlock + blocks
+  }
+}

@@ -1,0 +1,106 @@
+// The optimisers' updates of flat buffers, and the norm that clipping needs.
+
+import Threading
+
+/// Updates of weights from gradients, as PyTorch defines them, one pass over memory each.
+public enum OptimizerUpdates {
+  /// Stochastic gradient descent with momentum.
+  ///
+  ///     g := gradientScale * gradient + weightDecay * weight
+  ///     velocity := momentum * velocity + g
+  ///     weight := weight - rate * velocity
+  ///
+  /// Source: PyTorch's `torch.optim.SGD` with dampening 0, no Nesterov.
+  public static func momentum(
+    weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
+    velocities: UnsafeMutablePointer<Float>, count: Int, rate: Float, momentum: Float,
+    weightDecay: Float, gradientScale: Float, on team: ThreadTeam
+  ) {
+    forEachPiece(count, on: team) { piece in
+      for index in piece {
+        let gradient = gradients[index] * gradientScale + weights[index] * weightDecay
+        let velocity = velocities[index] * momentum + gradient
+        velocities[index] = velocity
+        weights[index] -= rate * velocity
+      }
+    }
+  }
+
+  /// Adam (Kingma and Ba 2015, arXiv 1412.6980), or AdamW (Loshchilov and Hutter 2019,
+  /// arXiv 1711.05101) when `decoupled`.
+  ///
+  ///     g := gradientScale * gradient (+ weightDecay * weight unless decoupled)
+  ///     m := b1 m + (1 - b1) g;   v := b2 v + (1 - b2) g^2
+  ///     weight := weight (1 - rate weightDecay if decoupled)
+  ///               - rate / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + epsilon)
+  ///
+  /// `step` is t, from 1. Source: PyTorch's `torch.optim.Adam` and `AdamW`.
+  public static func adam(
+    weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
+    momenta: UnsafeMutablePointer<Float>, variances: UnsafeMutablePointer<Float>, count: Int,
+    rate: Double, step: Int, weightDecay: Float, decoupled: Bool, gradientScale: Float,
+    on team: ThreadTeam
+  ) {
+    let (firstDecay, secondDecay, epsilon) = (0.9, 0.999, Float(1e-8))
+    let stepRate = Float(rate / (1 - power(firstDecay, step)))
+    let varianceScale = Float(1 / (1 - power(secondDecay, step)).squareRoot())
+    let keep = decoupled ? Float(1 - rate * Double(weightDecay)) : 1
+    let coupled = decoupled ? 0 : weightDecay
+    let (b1, b2) = (Float(firstDecay), Float(secondDecay))
+    let (c1, c2) = (Float(1 - firstDecay), Float(1 - secondDecay))
+    forEachPiece(count, on: team) { piece in
+      for index in piece {
+        let gradient = gradients[index] * gradientScale + weights[index] * coupled
+        let m = momenta[index] * b1 + gradient * c1
+        let v = variances[index] * b2 + gradient * gradient * c2
+        momenta[index] = m
+        variances[index] = v
+        weights[index] =
+          weights[index] * keep - stepRate * m / (v.squareRoot() * varianceScale + epsilon)
+      }
+    }
+  }
+
+  /// base^exponent by repeated squaring: the same bits on every machine.
+  private static func power(_ base: Double, _ exponent: Int) -> Double {
+    var (result, square, rest) = (1.0, base, exponent)
+    while rest > 0 {
+      if rest & 1 == 1 { result *= square }
+      square *= square
+      rest >>= 1
+    }
+    return result
+  }
+}
+
+/// Sums over flat buffers in a fixed order.
+public enum VectorSums {
+  /// Doubles of scratch memory that `squares` needs.
+  public static func scratchCount(_ count: Int) -> Int { (count + pieceSize - 1) / pieceSize }
+
+  /// The sum of squares, in Double: within pieces of a fixed size, then over the pieces in order.
+  public static func squares(
+    _ values: UnsafePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Double>,
+    on team: ThreadTeam
+  ) -> Double {
+    forEachPiece(count, on: team) { piece in
+      var sums = SIMD8<Double>(repeating: 0)
+      var index = piece.lowerBound
+      while index + 8 <= piece.upperBound {
+        let part = SIMD8<Double>(
+          UnsafeRawPointer(values + index).loadUnaligned(as: SIMD8<Float>.self))
+        sums += part * part
+        index += 8
+      }
+      var sum = sums.sum()
+      while index < piece.upperBound {
+        sum += Double(values[index]) * Double(values[index])
+        index += 1
+      }
+      scratch[piece.lowerBound / pieceSize] = sum
+    }
+    var total = 0.0
+    for piece in 0..<scratchCount(count) { total += scratch[piece] }
+    return total
+  }
+}
