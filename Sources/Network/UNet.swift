@@ -1,0 +1,78 @@
+// The U-Net: its layers in forward order, and its parameters.
+
+import Randomness
+import Tensors
+import Threading
+
+/// The U-Net of Ronneberger, Fischer and Brox 2015 (arXiv 1505.04597).
+///
+/// A network is its configuration and the places of its parameters; the parameters themselves, their
+/// gradients and the optimiser's state are flat buffers in the order of `layout`, and the memory
+/// of a step is a `UNetActivations`. Backward finishes gradients from the end of the buffer.
+public struct UNet: Sendable {
+  /// The architecture.
+  public let configuration: UNetConfiguration
+  /// The parameters in forward order; their names are the keys of checkpoints.
+  public let layout: ParameterLayout
+
+  /// The contracting path by level; the last is the bridge.
+  let down: [ConvolutionBlock]
+  /// The expansive path by the level of its skip.
+  let up: [UpStage]
+  let head: ConvolutionLayer
+
+  /// A network of this architecture.
+  ///
+  /// - Precondition: the configuration was checked: positive sizes, depth at least 1.
+  public init(_ configuration: UNetConfiguration) {
+    self.configuration = configuration
+    let depth = configuration.depth
+    var layout = ParameterLayout()
+    down = (0...depth).map { level in
+      ConvolutionBlock(
+        "down.\(level)",
+        inputChannels: level == 0
+          ? configuration.inputChannels : configuration.channels(level: level - 1),
+        outputChannels: configuration.channels(level: level), in: &layout)
+    }
+    up = Array(
+      (0..<depth).reversed().map { level in
+        UpStage(
+          "up.\(level)", channels: configuration.channels(level: level),
+          upsampling: configuration.upsampling, in: &layout)
+      }.reversed())
+    head = ConvolutionLayer(
+      "head", inputChannels: configuration.baseChannels, outputChannels: configuration.classes,
+      kernel: 1, in: &layout)
+    self.layout = layout
+  }
+
+  /// Overwrites the parameters with initial values.
+  ///
+  /// Weights are normal with standard deviation sqrt(2 / N), N the incoming weights of one neuron
+  /// (section 3 of the paper, after He et al. 2015); biases are 0. Parameter number i uses sample
+  /// i of the stream, value j its j-th pair of normal values in the order of files.
+  public func initialize(_ parameters: UnsafeMutablePointer<Float>, seed: UInt64) {
+    for (index, parameter) in layout.parameters.enumerated() {
+      var values = [Float](repeating: 0, count: parameter.slot.count)
+      if let fanIn = parameter.fanIn {
+        var stream = RandomStream(seed: seed, purpose: .initialization, sample: index)
+        let deviation = (2 / Float(fanIn)).squareRoot()
+        for place in stride(from: 0, to: values.count, by: 2) {
+          let (first, second) = stream.normalPair()
+          values[place] = first * deviation
+          if place + 1 < values.count { values[place + 1] = second * deviation }
+        }
+      }
+      parameter.store(fileValues: values, to: parameters)
+    }
+  }
+}
+
+/// Dropout in a forward pass: the probability is the configuration's.
+public struct DropoutKey: Sendable {
+  let stream: RandomStream
+
+  /// The masks of this stream, one stream for each sample of each step.
+  public init(_ stream: RandomStream) { self.stream = stream }
+}
