@@ -38,17 +38,20 @@ public enum MatrixProduct {
 
   /// Takes OpenBLAS's own threads away and chooses the widest kernels the processor can run.
   ///
-  /// A choice made by the user in OPENBLAS_CORETYPE stands.
+  /// OpenBLAS chooses too, but narrow kernels for processors younger than itself, or those that
+  /// OPENBLAS_CORETYPE names, a variable that stands in environments for other programs' sake. As
+  /// the choice decides the bits and the speed of a run it is made here, and pinned, where hosts
+  /// differ, by UNET_DIST_BLAS_KERNELS with one of OpenBLAS's names.
   private static func selectKernels() -> String {
     openblas_set_num_threads(1)
-    let chosen = String(cString: openblas_get_corename())
-    let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
-    if getenv("OPENBLAS_CORETYPE") == nil, !wide.contains(chosen),
-      let widest = COpenBLAS_widestCoreType()
-    {
-      setenv("OPENBLAS_CORETYPE", widest, 1)
+    let pinned = getenv("UNET_DIST_BLAS_KERNELS").map { String(cString: $0) }
+    let wanted = pinned ?? COpenBLAS_widestCoreType().map { String(cString: $0) }
+    if let wanted, wanted != String(cString: openblas_get_corename()) {
+      let variable = "OPENBLAS_CORETYPE"
+      let before = getenv(variable).map { String(cString: $0) }
+      setenv(variable, wanted, 1)
       _ = COpenBLAS_selectKernelsAgain()
-      unsetenv("OPENBLAS_CORETYPE")
+      if let before { setenv(variable, before, 1) } else { unsetenv(variable) }
       openblas_set_num_threads(1)
     }
     return String(cString: openblas_get_corename())
