@@ -94,6 +94,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
+    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Tensors"]),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
   ]
 )

@@ -1,0 +1,146 @@
+// Writing files so that a crash leaves either the old file or the new one, never half of one.
+
+import Glibc
+
+/// Whole files, written so that no crash, full disk or power cut leaves half of one.
+///
+/// The bytes go to a new temporary file in the same folder, which is flushed to the disk and then
+/// renamed over `path`; last, the folder is flushed. Until the rename the old file is untouched.
+/// If anything fails, the temporary file is removed. A process that is killed in between leaves
+/// a file named `.unet-dist-HEX.partial`, which no program reads.
+public enum DurableFile {
+  /// Replaces the file at `path`, or creates it, with `bytes`.
+  ///
+  /// A symbolic link at `path` is replaced, not followed.
+  ///
+  /// - Parameter permissions: The file's mode; no umask is applied.
+  /// - Throws: `FileSystemError` with the path and the system's reason. The old file is still whole.
+  public static func write(
+    _ bytes: UnsafeRawBufferPointer, to path: String, permissions: UInt32 = 0o640
+  ) throws(FileSystemError) {
+    var writer = try DurableFileWriter(path: path, permissions: permissions)
+    try writer.append(bytes)
+    try writer.commit()
+  }
+
+  /// Replaces the file at `path`, or creates it, with `bytes`.
+  public static func write(
+    _ bytes: [UInt8], to path: String, permissions: UInt32 = 0o640
+  ) throws(FileSystemError) {
+    var writer = try DurableFileWriter(path: path, permissions: permissions)
+    try bytes.span.withUnsafeBytes { (buffer) throws(FileSystemError) in try writer.append(buffer) }
+    try writer.commit()
+  }
+
+  /// Replaces the file at `path`, or creates it, with `text` as UTF-8.
+  public static func write(
+    _ text: String, to path: String, permissions: UInt32 = 0o640
+  ) throws(FileSystemError) {
+    try write(Array(text.utf8), to: path, permissions: permissions)
+  }
+}
+
+/// A file on its way: bytes are appended to a temporary file, which `commit` puts in its place.
+///
+/// Dropping the writer without `commit` removes the temporary file.
+struct DurableFileWriter: ~Copyable {
+  private let path: String
+  private let folder: String
+  private let temporaryPath: String
+  private let permissions: UInt32
+  private var descriptor: CInt
+  private var isRenamed = false
+
+  /// Bytes given to one call of `write`; Linux takes at most 2 GiB at once.
+  private static let largestWrite = 1 << 26
+
+  /// Creates the temporary file beside `path`.
+  init(path: String, permissions: UInt32) throws(FileSystemError) {
+    // A NUL would cut the path short in C and name another file.
+    guard !path.utf8.contains(0), !path.isEmpty else {
+      throw FileSystemError(path: path, operation: "use this path", code: EINVAL)
+    }
+    let folder: String
+    if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) {
+      folder = slash == path.startIndex ? "/" : String(path[..<slash])
+    } else {
+      folder = "."
+    }
+    var temporaryPath = ""
+    var descriptor: CInt = -1
+    // O_EXCL never opens what another process made; a name that is taken is drawn again.
+    for _ in 0..<16 {
+      let tag = String(UInt64.random(in: .min ... .max), radix: 16)
+      temporaryPath = "\(folder)/.unet-dist-\(tag).partial"
+      descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      if descriptor >= 0 || (errno != EEXIST && errno != EINTR) { break }
+    }
+    guard descriptor >= 0 else {
+      throw FileSystemError(
+        path: path, operation: "create a temporary file beside it", code: errno)
+    }
+    self.path = path
+    self.folder = folder
+    self.temporaryPath = temporaryPath
+    self.permissions = permissions
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    if descriptor >= 0 { _ = close(descriptor) }
+    if !isRenamed { _ = unlink(temporaryPath) }
+  }
+
+  /// Writes `bytes` after what is there.
+  mutating func append(_ bytes: UnsafeRawBufferPointer) throws(FileSystemError) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.largestWrite))
+      let written = Glibc.write(descriptor, piece.baseAddress, piece.count)
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw failure("write")
+      }
+      rest = rest.dropFirst(written)
+    }
+  }
+
+  /// Writes `bytes` over those at `offset`, which have been appended before.
+  mutating func overwrite(
+    at offset: Int, with bytes: UnsafeRawBufferPointer
+  ) throws(FileSystemError) {
+    var done = 0
+    while done < bytes.count {
+      let piece = UnsafeRawBufferPointer(rebasing: bytes[done...])
+      let written = pwrite(descriptor, piece.baseAddress, piece.count, offset + done)
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw failure("write")
+      }
+      done += written
+    }
+  }
+
+  /// Flushes the file, renames it to its path and flushes the folder.
+  mutating func commit() throws(FileSystemError) {
+    guard fchmod(descriptor, mode_t(permissions)) == 0 else { throw failure("set the mode") }
+    guard fsync(descriptor) == 0 else { throw failure("flush to the disk") }
+    // Network file systems report a full disk only here.
+    let closed = close(descriptor)
+    descriptor = -1
+    guard closed == 0 else { throw failure("close") }
+    guard rename(temporaryPath, path) == 0 else { throw failure("put the new file in place") }
+    isRenamed = true
+    let folderDescriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folderDescriptor >= 0 else { throw failure("flush its folder") }
+    defer { _ = close(folderDescriptor) }
+    // Some file systems cannot flush a folder and say EINVAL; there is nothing more to do there.
+    guard fsync(folderDescriptor) == 0 || errno == EINVAL else {
+      throw failure("flush its folder")
+    }
+  }
+
+  private func failure(_ operation: String) -> FileSystemError {
+    FileSystemError(path: path, operation: operation, code: errno)
+  }
+}
