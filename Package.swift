@@ -76,7 +76,8 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
-        "Tensors", "Threading", "Yams", .product(name: "Logging", package: "swift-log"),
+        "Tensors", "Threading", "Yams", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: numericSettings),
 
