@@ -96,5 +96,9 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Network", "Training", .product(name: "Logging", package: "swift-log")]),
+    .testTarget(name: "CommandLineTests", dependencies: ["Training", "unet-dist"]),
   ]
 )

@@ -39,12 +39,16 @@ struct ConfigurationFile {
         option: nil, expected: "no aliases, and at most \(Self.asteriskLimit) asterisks",
         found: "more", hint: "write the values out", origin: origin)
     }
+    let parser: Parser
     let root: Node?
     do {
-      root = try Parser(yaml: yaml, encoding: .utf8).singleRoot()
+      parser = try Parser(yaml: yaml, encoding: .utf8)
+      root = try parser.singleRoot()
     } catch {
       throw Self.malformed(error, path: path)
     }
+    // Nodes refer to their anchors weakly; the parser owns them.
+    defer { withExtendedLifetime(parser) {} }
     guard case .mapping(let mapping) = root else {
       throw ConfigurationError(
         option: nil, expected: "a mapping from option names to values",

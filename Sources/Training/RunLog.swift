@@ -120,7 +120,9 @@ public final class RunLog: Sendable {
     let bytes = Array((line.json + "\n").utf8)
     let count = bytes.withUnsafeBytes { bytes in
       var count: Int
-      repeat { count = write(file, bytes.baseAddress, bytes.count) } while count < 0
+      repeat {
+        count = write(file, bytes.baseAddress, bytes.count)
+      } while count < 0
         && errno == EINTR
       return count
     }

@@ -65,7 +65,9 @@ extension TrainingOption {
       "tile", \.tile, "N", "side of a training tile (default: 572, or 512 with padding)",
       must: .within(1...65536)),
 
-    optional("steps", \.steps, "N", "optimiser steps", .ranks, must: .atLeast(1)),
+    optional(
+      "steps", \.steps, "N", "optimiser steps (default: 1000 without --epochs)", .ranks,
+      must: .atLeast(1)),
     optional(
       "epochs", \.epochs, "N", "passes over the samples, instead of --steps", .ranks,
       must: .atLeast(1)),
