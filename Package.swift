@@ -76,7 +76,8 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
-        "Tensors", "Threading", "Yams", .product(name: "Logging", package: "swift-log"),
+        "Tensors", "Threading", "Yams", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: numericSettings),
 
@@ -96,6 +97,20 @@ let package = Package(
       swiftSettings: numericSettings),
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Tensors"]),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
+    .testTarget(
+      name: "KernelsTests",
+      dependencies: ["Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
+    .testTarget(
+      name: "NetworkTests",
+      dependencies: [
+        "AllocationCounter", "Kernels", "Network", "Randomness", "Tensors", "TestSupport",
+        "Threading",
+      ]),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Network", "Training", .product(name: "Logging", package: "swift-log")]),
+    .testTarget(name: "CommandLineTests", dependencies: ["Training", "unet-dist"]),
   ]
 )

@@ -5,5 +5,6 @@ import ArgumentParser
 @main
 struct UNetDist: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "unet-dist", abstract: "Trains a U-Net on one process or many.")
+    commandName: "unet-dist", abstract: "Trains a U-Net on one process or many.",
+    subcommands: [TrainCommand.self])
 }

@@ -1,0 +1,47 @@
+// What a terminal shows of a step, as text.
+
+/// A training step in one line, with a bar for windows and without for files.
+struct ProgressLine {
+  let record: StepRecord
+  /// The steps of the whole run.
+  let totalSteps: Int
+  /// An estimate of the seconds that the run still takes; nil where there is none yet.
+  let secondsLeft: Double?
+
+  /// The line for a file or a pipe.
+  var plain: String {
+    "step \(record.step)/\(totalSteps)  loss \(decimal(record.loss, digits: 4))  "
+      + "\(decimal(record.imagesPerSecond, digits: 2)) images/s" + timeLeft
+  }
+
+  /// The line for a window of `width` columns, never longer than one less than those.
+  ///
+  /// The last column stays free: writing to it makes some terminals start a new line.
+  func bar(width: Int) -> String {
+    let room = max(0, width - 1)
+    let barWidth = min(40, room - plain.count - 3)
+    guard barWidth >= 5 else { return String(plain.prefix(room)) }
+    let part = totalSteps > 0 ? min(1, max(0, Double(record.step) / Double(totalSteps))) : 0
+    let filled = Int(part * Double(barWidth))
+    return "[" + String(repeating: "#", count: filled)
+      + String(repeating: ".", count: barWidth - filled) + "] " + plain
+  }
+
+  private var timeLeft: String {
+    guard let secondsLeft, secondsLeft.isFinite, secondsLeft < 1e9 else { return "" }
+    let seconds = Int(max(0, secondsLeft).rounded())
+    func twoDigits(_ value: Int) -> String { (value < 10 ? "0" : "") + "\(value)" }
+    let hours = seconds / 3600
+    return "  left " + (hours > 0 ? "\(hours):" + twoDigits(seconds / 60 % 60) : "\(seconds / 60)")
+      + ":" + twoDigits(seconds % 60)
+  }
+
+  private func decimal(_ value: Double, digits: Int) -> String {
+    guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
+    let scale = (0..<digits).reduce(1) { scale, _ in scale * 10 }
+    let scaled = Int((abs(value) * Double(scale)).rounded())
+    let fraction = String(scaled % scale)
+    return (value < 0 && scaled > 0 ? "-" : "") + "\(scaled / scale)."
+      + String(repeating: "0", count: digits - fraction.count) + fraction
+  }
+}

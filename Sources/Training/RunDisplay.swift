@@ -1,0 +1,120 @@
+// What a person sees of a run: messages, and steps as lines or as a bar.
+
+import Foundation
+import Logging
+import Synchronization
+
+/// The one writer to standard error, so that messages and the progress bar do not overwrite
+/// each other.
+///
+/// In a terminal window the steps are one bar, redrawn at most ten times a second; elsewhere each
+/// is one line. It shows and never fails: a closed terminal must not end a run of days.
+public final class RunDisplay: Sendable {
+  private struct State {
+    var bar: String?
+    var lastDrawn: Double?
+    var start: (step: Int, time: Double)?
+  }
+
+  private static let secondsBetweenDrawings = 0.1
+
+  private let descriptor: Int32
+  private let isTerminal: Bool
+  private let state = Mutex(State())
+
+  /// A display on `descriptor`, standard error unless told otherwise.
+  public convenience init(descriptor: Int32 = STDERR_FILENO) {
+    self.init(descriptor: descriptor, isTerminal: isatty(descriptor) == 1)
+  }
+
+  init(descriptor: Int32, isTerminal: Bool) {
+    self.descriptor = descriptor
+    self.isTerminal = isTerminal
+  }
+
+  /// Shows a step.
+  public func show(_ record: StepRecord, totalSteps: Int) {
+    show(record, totalSteps: totalSteps, at: ProcessInfo.processInfo.systemUptime)
+  }
+
+  /// Shows a step at `time`, in seconds of any clock.
+  func show(_ record: StepRecord, totalSteps: Int, at time: Double) {
+    state.withLock { state in
+      let start = state.start ?? (record.step, time)
+      state.start = start
+      let done = record.step - start.step
+      let secondsLeft =
+        done > 0
+        ? (time - start.time) / Double(done) * Double(totalSteps - record.step) : nil
+      let line = ProgressLine(record: record, totalSteps: totalSteps, secondsLeft: secondsLeft)
+      guard isTerminal else { return emit(line.plain + "\n") }
+      let bar = line.bar(width: windowWidth)
+      state.bar = bar
+      let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
+      guard isDue || record.step >= totalSteps else { return }
+      state.lastDrawn = time
+      emit(Self.cleared + bar)
+    }
+  }
+
+  /// Writes a message of one or more lines, above the bar if there is one.
+  public func write(_ message: String) {
+    state.withLock { state in
+      guard let bar = state.bar else { return emit(message + "\n") }
+      emit(Self.cleared + message + "\n" + bar)
+    }
+  }
+
+  /// Takes the bar away, at the end of a run or before an error.
+  public func finish() {
+    state.withLock { state in
+      if state.bar != nil { emit(Self.cleared) }
+      state.bar = nil
+    }
+  }
+
+  /// Back to the first column, and the line erased.
+  private static let cleared = "\r\u{1B}[2K"
+
+  private var windowWidth: Int {
+    var window = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else { return 80 }
+    return Int(window.ws_col)
+  }
+
+  private func emit(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+  }
+}
+
+// MARK: - Messages
+
+/// Sends the messages of a logger to a display.
+public struct RunDisplayLogHandler: LogHandler {
+  /// The least severe messages that are shown.
+  public var logLevel: Logger.Level
+  /// What is shown behind every message.
+  public var metadata: Logger.Metadata = [:]
+  private let display: RunDisplay
+
+  /// A handler that writes to `display`.
+  public init(display: RunDisplay, logLevel: Logger.Level = .info) {
+    self.display = display
+    self.logLevel = logLevel
+  }
+
+  /// One value of the metadata.
+  public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  /// Writes "level: message" and the metadata; the level is left out where it is `info`.
+  public func log(event: LogEvent) {
+    let values = metadata.merging(event.metadata ?? [:]) { $1 }
+      .sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    let level = event.level == .info ? "" : "\(event.level.rawValue): "
+    display.write(level + event.message.description + values)
+  }
+}

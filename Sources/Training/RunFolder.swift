@@ -1,0 +1,216 @@
+// The folder that a run is written to: its files, links and lock.
+
+import Foundation
+
+/// The `--output` folder of a run, held by one process at a time.
+///
+///     OUTPUT/config.yaml                              the resolved configuration
+///     OUTPUT/log.jsonl                                one JSON object a line
+///     OUTPUT/checkpoints/step-00000100.safetensors    the checkpoints
+///     OUTPUT/latest.safetensors, best.safetensors     relative links into checkpoints
+///     OUTPUT/.lock                                    locked while a run writes here
+///
+/// Only one rank opens it. The lock ends with the process at the latest.
+public final class RunFolder: Sendable {
+  /// A link to a checkpoint.
+  public enum Link: String, CaseIterable, Sendable {
+    /// The checkpoint written last.
+    case latest
+    /// The checkpoint with the best validation score.
+    case best
+  }
+
+  /// The path as the user gave it.
+  public let path: String
+  private let lock: Int32
+
+  /// Opens the folder, creating what is missing, and locks it.
+  ///
+  /// - Parameters:
+  ///   - path: the folder; folders above it are created too.
+  ///   - resuming: whether a run that is there already is to be continued.
+  /// - Throws: when it cannot be written, holds a run that is not resumed, or is in use.
+  public init(path: String, resuming: Bool) throws(RunFolderError) {
+    self.path = path
+    try Self.makeFolder(path)
+    lock = try Self.lockedFile(in: path)
+    do throws(RunFolderError) {
+      if !resuming, let existing = Self.trace(of: path) {
+        throw RunFolderError(
+          path: path, problem: "there is a run here already (\(existing))",
+          hint: "continue it with --resume, or give another --output")
+      }
+      try Self.makeFolder(path + "/checkpoints")
+      guard access(path, W_OK | X_OK) == 0 else { throw .system("write to the folder", path) }
+    } catch {
+      close(lock)
+      throw error
+    }
+  }
+
+  deinit { close(lock) }
+}
+
+// MARK: - Paths
+
+extension RunFolder {
+  /// The resolved configuration.
+  public var configurationPath: String { path + "/config.yaml" }
+  /// The log.
+  public var logPath: String { path + "/log.jsonl" }
+
+  /// The link's own path.
+  public func path(of link: Link) -> String { path + "/" + link.rawValue + ".safetensors" }
+
+  /// The checkpoint after `step` steps.
+  public func checkpointPath(step: Int) -> String {
+    path + "/checkpoints/" + Self.checkpointName(step: step)
+  }
+
+  private static func checkpointName(step: Int) -> String {
+    let digits = String(step)
+    return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+      + ".safetensors"
+  }
+
+  /// The step in a checkpoint's name, or nil where the name is another's.
+  private static func step(ofCheckpoint name: String) -> Int? {
+    guard name.hasPrefix("step-"), name.hasSuffix(".safetensors") else { return nil }
+    guard let step = Int(name.dropFirst(5).dropLast(12)), step >= 0 else { return nil }
+    return checkpointName(step: step) == name ? step : nil
+  }
+}
+
+// MARK: - Contents
+
+extension RunFolder {
+  /// Replaces the configuration file, so that it is whole at any time.
+  public func writeConfiguration(_ yaml: String) throws(RunFolderError) {
+    let temporary = configurationPath + ".tmp"
+    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+    guard file >= 0 else { throw .system("create the file", temporary) }
+    var bytes = Array(yaml.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else {
+        let error = RunFolderError.system("write the file", temporary)
+        close(file)
+        unlink(temporary)
+        throw error
+      }
+      bytes = bytes.dropFirst(count)
+    }
+    guard fsync(file) == 0, close(file) == 0 else { throw .system("write the file", temporary) }
+    guard rename(temporary, configurationPath) == 0 else {
+      throw .system("replace the file", configurationPath)
+    }
+  }
+
+  /// The steps of the checkpoints that are there, in rising order.
+  public func checkpointSteps() throws(RunFolderError) -> [Int] {
+    try Self.names(in: path + "/checkpoints").compactMap(Self.step(ofCheckpoint:)).sorted()
+  }
+
+  /// The newest checkpoint, from which a run without a path given is resumed.
+  ///
+  /// - Throws: when there is none.
+  public func newestCheckpoint() throws(RunFolderError) -> String {
+    guard let step = try checkpointSteps().last else {
+      throw RunFolderError(
+        path: path + "/checkpoints", problem: "no checkpoint to resume from",
+        hint: "leave --resume out to start anew in another --output, or give --resume PATH")
+    }
+    return checkpointPath(step: step)
+  }
+
+  /// The step whose checkpoint `link` points to, or nil.
+  public func step(of link: Link) -> Int? {
+    let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path(of: link))
+    return target.flatMap { $0.split(separator: "/").last }.flatMap {
+      Self.step(ofCheckpoint: String($0))
+    }
+  }
+
+  /// Lets `link` point to the checkpoint of `step`, in one move from the old one.
+  public func point(_ link: Link, toStep step: Int) throws(RunFolderError) {
+    let temporary = path(of: link) + ".tmp"
+    // One left by a run that was killed in between.
+    unlink(temporary)
+    guard symlink("checkpoints/" + Self.checkpointName(step: step), temporary) == 0 else {
+      throw .system("create the link", temporary)
+    }
+    guard rename(temporary, path(of: link)) == 0 else {
+      throw .system("replace the link", path(of: link))
+    }
+  }
+
+  /// Removes all checkpoints but the newest `keep` and those that a link points to.
+  ///
+  /// - Returns: the steps whose checkpoints were removed.
+  @discardableResult
+  public func prune(keep: Int) throws(RunFolderError) -> [Int] {
+    let linked = Set(Link.allCases.compactMap { step(of: $0) })
+    let removable = try checkpointSteps().dropLast(max(1, keep)).filter { !linked.contains($0) }
+    for step in removable {
+      let path = checkpointPath(step: step)
+      guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove the file", path) }
+    }
+    return removable
+  }
+}
+
+// MARK: - Opening
+
+extension RunFolder {
+  /// Creates a folder and those above it, unless there is one.
+  private static func makeFolder(_ path: String) throws(RunFolderError) {
+    guard !path.isEmpty else {
+      throw RunFolderError(path: "--output", problem: "the path is empty", hint: "name a folder")
+    }
+    var sofar = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+      sofar += part
+      var status = stat()
+      if mkdir(sofar, 0o750) != 0 {
+        let error = RunFolderError.system("create the folder", sofar)
+        // Something may be there, or be unreadable from here though what lies below is not.
+        guard stat(sofar, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { throw error }
+      }
+      sofar += "/"
+    }
+  }
+
+  private static func lockedFile(in folder: String) throws(RunFolderError) -> Int32 {
+    let path = folder + "/.lock"
+    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+    guard file >= 0 else { throw .system("write to the folder", folder) }
+    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      let error = RunFolderError.system("lock the folder", path)
+      close(file)
+      guard code == EWOULDBLOCK else { throw error }
+      throw RunFolderError(
+        path: folder, problem: "another run is writing here",
+        hint: "wait for it to end, or give another --output")
+    }
+    return file
+  }
+
+  /// What shows that there is a run in `folder`, or nil.
+  private static func trace(of folder: String) -> String? {
+    for name in ["config.yaml", "log.jsonl"] where access(folder + "/" + name, F_OK) == 0 {
+      return name
+    }
+    let names = (try? names(in: folder + "/checkpoints")) ?? []
+    return names.first { step(ofCheckpoint: $0) != nil }.map { "checkpoints/" + $0 }
+  }
+
+  private static func names(in folder: String) throws(RunFolderError) -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder)
+    } catch {
+      throw RunFolderError(path: folder, problem: "cannot list the folder")
+    }
+  }
+}

@@ -1,0 +1,164 @@
+// The log of a run: one JSON object a line.
+
+import Foundation
+
+/// What is recorded of one training step.
+public struct StepRecord: Equatable, Sendable {
+  /// Seconds that the parts of a step took.
+  public struct Seconds: Equatable, Sendable {
+    /// Waiting for samples.
+    public var load: Double
+    /// The forward pass.
+    public var forward: Double
+    /// The backward pass.
+    public var backward: Double
+    /// Waiting for the other ranks' gradients.
+    public var reduce: Double
+    /// The optimiser's update.
+    public var update: Double
+
+    /// The parts of a step.
+    public init(
+      load: Double = 0, forward: Double = 0, backward: Double = 0, reduce: Double = 0,
+      update: Double = 0
+    ) {
+      self.load = load
+      self.forward = forward
+      self.backward = backward
+      self.reduce = reduce
+      self.update = update
+    }
+  }
+
+  /// The number of updates made, this one included.
+  public var step: Int
+  /// The epoch that the step belongs to, from 0.
+  public var epoch: Int
+  /// The loss over the global batch.
+  public var loss: Double
+  /// The learning rate of the update.
+  public var learningRate: Double
+  /// The Euclidean norm of the whole gradient, before clipping.
+  public var gradientNorm: Double
+  /// Samples a second over all ranks.
+  public var imagesPerSecond: Double
+  /// Where the time went, on the rank that writes the log.
+  public var seconds: Seconds
+
+  /// A record from its parts.
+  public init(
+    step: Int, epoch: Int, loss: Double, learningRate: Double, gradientNorm: Double,
+    imagesPerSecond: Double, seconds: Seconds
+  ) {
+    self.step = step
+    self.epoch = epoch
+    self.loss = loss
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.imagesPerSecond = imagesPerSecond
+    self.seconds = seconds
+  }
+}
+
+/// The file `log.jsonl` of a run.
+///
+/// Lines are appended, each by one write(2), so that a reader never sees half of one but at the
+/// moment a machine stops. Every line has a `step`; those of events also have `event`.
+public final class RunLog: Sendable {
+  /// The path of the file.
+  public let path: String
+  private let file: Int32
+
+  /// Opens the log at `path`, creating it if it is missing.
+  ///
+  /// - Parameter step: the step that a run is resumed from. What the log says of later steps is cut
+  ///   off, since they will be made again, and so is a last line that was not finished. Without a
+  ///   step the log is taken as it is.
+  public init(path: String, resumedFrom step: Int? = nil) throws(RunFolderError) {
+    self.path = path
+    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+    guard file >= 0 else { throw .system("open the log", path) }
+    guard let step else { return }
+    do throws(RunFolderError) {
+      let length = try Self.length(of: path, upTo: step)
+      guard ftruncate(file, length) == 0 else { throw .system("cut the log", path) }
+    } catch {
+      close(file)
+      throw error
+    }
+  }
+
+  deinit { close(file) }
+
+  /// Appends the line of a training step.
+  public func append(_ record: StepRecord) throws(RunFolderError) {
+    try append(line: [
+      "step": .integer(record.step),
+      "epoch": .integer(record.epoch),
+      "loss": .number(record.loss),
+      "learning_rate": .number(record.learningRate),
+      "gradient_norm": .number(record.gradientNorm),
+      "images_per_second": .number(record.imagesPerSecond),
+      "seconds": [
+        "load": .number(record.seconds.load),
+        "forward": .number(record.seconds.forward),
+        "backward": .number(record.seconds.backward),
+        "reduce": .number(record.seconds.reduce),
+        "update": .number(record.seconds.update),
+      ],
+    ])
+  }
+
+  /// Appends the line of an event, such as `start` or `evaluation`, after `step` updates.
+  public func append(
+    event: String, step: Int, _ fields: [(name: String, value: JSONValue)]
+  ) throws(RunFolderError) {
+    try append(line: .object([("event", .text(event)), ("step", .integer(step))] + fields))
+  }
+
+  private func append(line: JSONValue) throws(RunFolderError) {
+    let bytes = Array((line.json + "\n").utf8)
+    let count = bytes.withUnsafeBytes { bytes in
+      var count: Int
+      repeat {
+        count = write(file, bytes.baseAddress, bytes.count)
+      } while count < 0
+        && errno == EINTR
+      return count
+    }
+    guard count >= 0 else { throw .system("write the log", path) }
+    guard count == bytes.count else {
+      throw RunFolderError(
+        path: path, problem: "wrote \(count) of a line's \(bytes.count) bytes",
+        hint: "make room on the disk, then continue with --resume")
+    }
+  }
+}
+
+// MARK: - Resuming
+
+extension RunLog {
+  private struct Line: Decodable {
+    let step: Int?
+  }
+
+  /// The bytes of the log at `path` before the first line of a step after `step`.
+  private static func length(of path: String, upTo step: Int) throws(RunFolderError) -> Int {
+    let bytes: Data
+    do {
+      bytes = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+    } catch {
+      throw RunFolderError(path: path, problem: "cannot read the log to continue it")
+    }
+    let decoder = JSONDecoder()
+    var start = bytes.startIndex
+    while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+      // A line that is no JSON is not this program's; it stays where it is.
+      if let found = try? decoder.decode(Line.self, from: bytes[start..<end]).step, found > step {
+        break
+      }
+      start = end + 1
+    }
+    return start - bytes.startIndex
+  }
+}

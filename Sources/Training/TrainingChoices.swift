@@ -1,0 +1,126 @@
+// The choices among methods that a training run is configured with.
+
+/// The rule that turns a gradient into a step.
+public enum OptimizerKind: String, Codable, CaseIterable, Sendable {
+  /// Stochastic gradient descent with momentum; weight decay is added to the gradient.
+  case sgd
+  /// Adam with betas 0.9 and 0.999; weight decay is added to the gradient.
+  case adam
+  /// Adam with betas 0.9 and 0.999; weight decay acts on the weights, apart from the gradient.
+  case adamw
+
+  /// The learning rate taken when none is given.
+  ///
+  /// 0.01 for `sgd`: with momentum 0.99 a steady gradient moves the weights a hundred times that
+  /// far. 0.0003 for `adam` and `adamw`, whose steps have about the size of the rate.
+  public var defaultLearningRate: Double {
+    switch self {
+    case .sgd: 0.01
+    case .adam, .adamw: 0.0003
+    }
+  }
+}
+
+/// What is minimised.
+public enum LossKind: String, Codable, CaseIterable, Sendable {
+  /// Cross-entropy of the softmax at every output pixel.
+  case crossEntropy = "cross-entropy"
+}
+
+/// A random change of the training tiles that keeps their meaning.
+public enum AugmentationKind: String, Codable, CaseIterable, Sendable {
+  /// Mirrored left to right, with probability one half.
+  case flip
+  /// Turned by a multiple of 90 degrees.
+  case rotate
+  /// Cut out at a random place.
+  case shift
+}
+
+/// The factors that the classes' pixels have in the loss.
+public enum ClassWeights: Equatable, Codable, Sendable {
+  /// Every pixel counts the same.
+  case none
+  /// Inverse frequency of the class in the training masks, scaled to a mean of 1.
+  case balanced
+  /// One positive factor a class.
+  case values([Double])
+}
+
+/// Where a continued run starts.
+public enum ResumePoint: Equatable, Codable, Sendable {
+  /// The newest checkpoint of the output folder.
+  case newest
+  /// The checkpoint in this file.
+  case checkpoint(String)
+}
+
+// MARK: - As options
+
+extension OptimizerKind: OptionValue {}
+extension LossKind: OptionValue {}
+extension AugmentationKind: OptionValue {}
+
+extension ClassWeights: OptionValue {
+  static var expectation: String { "none, balanced or one positive number a class" }
+  static var isList: Bool { true }
+
+  init?(optionText: String) {
+    switch optionText {
+    case "none": self = .none
+    case "balanced": self = .balanced
+    default:
+      let items = listItems(optionText)
+      let values = items.compactMap { Double($0) }
+      guard values.count == items.count else { return nil }
+      self = .values(values)
+    }
+  }
+
+  var optionText: String {
+    switch self {
+    case .none: "none"
+    case .balanced: "balanced"
+    case .values(let values): values.map(\.optionText).joined(separator: ",")
+    }
+  }
+}
+
+extension [AugmentationKind]: OptionValue {
+  static var expectation: String { "none or some of flip, rotate, shift" }
+  static var isList: Bool { true }
+
+  init?(optionText: String) {
+    let items = optionText == "none" ? [] : listItems(optionText)
+    let kinds = items.compactMap { AugmentationKind(rawValue: $0) }
+    guard kinds.count == items.count, Set(kinds).count == kinds.count else { return nil }
+    // One order, whatever was written, so that equal runs have equal configurations.
+    self = AugmentationKind.allCases.filter(kinds.contains)
+  }
+
+  var optionText: String {
+    isEmpty ? "none" : map(\.rawValue).joined(separator: ",")
+  }
+}
+
+extension ResumePoint: OptionValue {
+  static var expectation: String { "true, false or the path of a checkpoint" }
+
+  // An empty text is the flag without a path.
+  init?(optionText: String) {
+    self = ["", "true"].contains(optionText) ? .newest : .checkpoint(optionText)
+  }
+
+  var optionText: String {
+    switch self {
+    case .newest: "true"
+    case .checkpoint(let path): path
+    }
+  }
+}
+
+private func listItems(_ text: String) -> [String] {
+  text.split(separator: ",", omittingEmptySubsequences: false).map { item in
+    String(item.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+  }
+}

@@ -1,0 +1,68 @@
+// A configuration written out: as a file, and as a digest to compare runs by.
+
+import Crypto
+import Yams
+
+extension TrainingConfiguration {
+  /// The configuration as the text of a file that gives the same configuration again.
+  ///
+  /// Every option stands there but the absent ones and `resume`, which says where a run was
+  /// continued, not what was trained.
+  public func yaml() -> String {
+    var pairs: [(Node, Node)] = []
+    for option in TrainingOption.all where option.name != "resume" {
+      guard let text = option.text(self) else { continue }
+      pairs.append((Node(option.name), option.node(text: text)))
+    }
+    // The emitter can only fail on a tree that it is not given here; an empty text would still
+    // be an honest, unusable file.
+    let body = (try? serialize(node: Node(pairs), width: -1, allowUnicode: true)) ?? ""
+    return "# The options of a training run; `unet-dist train --config THIS --output NEW`\n"
+      + "# trains the same again. Relative paths start at the working directory.\n" + body
+  }
+
+  /// Which runs are compared by ``digest(for:)``.
+  public enum Comparison: Sendable {
+    /// The ranks of one run: also the length, the data and when they act together must agree.
+    case ranks
+    /// A run and the one it resumes: only what decides the numbers must agree.
+    case resume
+  }
+
+  /// SHA-256, in hexadecimal, of the options that must agree.
+  ///
+  /// The digest is taken over lines `name=value` in the order of ``TrainingOption/all``. Output
+  /// folder, threads, log level and the number of kept checkpoints are never part of it.
+  public func digest(for comparison: Comparison = .ranks) -> String {
+    let lines = agreeing(for: comparison).map { "\($0.name)=\($0.text(self) ?? "")\n" }
+    return SHA256.hash(data: Array(lines.joined().utf8)).reduce(into: "") { text, byte in
+      text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+  }
+
+  /// The names of the options that must agree and do not, to explain two digests.
+  public func differences(
+    from other: TrainingConfiguration, for comparison: Comparison = .ranks
+  ) -> [String] {
+    agreeing(for: comparison).filter { $0.text(self) != $0.text(other) }.map(\.name)
+  }
+
+  private func agreeing(for comparison: Comparison) -> [TrainingOption] {
+    TrainingOption.all.filter {
+      switch $0.scope {
+      case .numbers: true
+      case .ranks: comparison == .ranks
+      case .local: false
+      }
+    }
+  }
+}
+
+extension TrainingOption {
+  fileprivate func node(text: String) -> Node {
+    // Without quotes a path such as `~` or `null` would be read as nothing.
+    if isPath { return Node(text, .implicit, .doubleQuoted) }
+    guard isList, text.contains(",") else { return Node(text) }
+    return Node(text.split(separator: ",").map { Node(String($0)) }, .implicit, .flow)
+  }
+}

@@ -1,0 +1,226 @@
+// Everything that decides a training run.
+
+import Logging
+import Network
+
+/// The options of a training run, one property for each option of `train`.
+///
+/// What stays optional is either truly optional (a path) or follows from the data and the machine
+/// until ``resolved(inputChannels:classes:ranks:threads:)`` fills it in. Names, help, ranges and
+/// the text form of every property stand in ``TrainingOption/all``.
+public struct TrainingConfiguration: Codable, Equatable, Sendable {
+  // MARK: Data
+
+  /// Folder with images and masks; synthetic cells when neither this nor `images` is given.
+  public var data: String?
+  /// Images, where they do not lie in one folder with the masks.
+  public var images: String?
+  /// Masks that belong to `images`.
+  public var masks: String?
+  /// Folder that the run is written to.
+  public var output = "unet-run"
+
+  // MARK: Model
+
+  /// Channels of the images; nil follows the images.
+  public var inputChannels: Int?
+  /// Classes of the output; nil follows the masks.
+  public var classes: Int?
+  /// Channels of the first level.
+  public var baseChannels = 64
+  /// Number of poolings.
+  public var depth = 4
+  /// Border rule of the convolutions.
+  public var padding = Padding.valid
+  /// Doubling in the expansive path.
+  public var upsampling = Upsampling.nearest
+  /// Probability that dropout zeroes a value.
+  public var dropout: Float = 0.5
+  /// Side of a training tile in pixels; the default is 572, or 512 where padding keeps sizes.
+  public var tile = 572
+
+  // MARK: Length and batch
+
+  /// Optimiser steps; exactly one of this and `epochs` is set.
+  public var steps: Int? = 1000
+  /// Passes over the training samples; exactly one of this and `steps` is set.
+  public var epochs: Int?
+  /// Samples of one optimiser step over all ranks; nil is one a rank.
+  public var globalBatch: Int?
+
+  // MARK: Optimiser
+
+  /// Rule of the step.
+  public var optimizer = OptimizerKind.sgd
+  /// Learning rate before the schedule; the default is the optimiser's own.
+  public var learningRate = OptimizerKind.sgd.defaultLearningRate
+  /// Momentum of `sgd`; the others do not use it.
+  public var momentum = 0.99
+  /// Weight decay of the weights; biases have none.
+  public var weightDecay = 0.0
+  /// Course of the learning rate.
+  public var schedule = LearningRateSchedule.Kind.constant
+  /// Steps over which the rate first rises from near 0.
+  public var warmupSteps = 0
+  /// Greatest Euclidean norm of the whole gradient; 0 is no limit.
+  public var clipNorm = 0.0
+
+  // MARK: Loss and augmentation
+
+  /// What is minimised.
+  public var loss = LossKind.crossEntropy
+  /// Factors of the classes in the loss.
+  public var classWeights = ClassWeights.none
+  /// Random changes of the training tiles.
+  public var augment = AugmentationKind.allCases
+
+  // MARK: Validation and checkpoints
+
+  /// Share of the samples kept for validation; the default is 0 where `validationData` is given.
+  public var validationFraction = 0.1
+  /// Folder with images and masks for validation.
+  public var validationData: String?
+  /// Steps between evaluations; 0 is only at the end.
+  public var evaluateEvery = 100
+  /// Steps between checkpoints; 0 is only at the end.
+  public var checkpointEvery = 100
+  /// Number of newest checkpoints that stay; those that are latest or best always do.
+  public var keep = 3
+
+  // MARK: Start
+
+  /// Checkpoint from which the run goes on as if it had not stopped.
+  public var resume: ResumePoint?
+  /// Checkpoint from which only the weights are taken.
+  public var load: String?
+
+  // MARK: Machine
+
+  /// Threads of each rank; nil is the cores this rank may use.
+  public var threads: Int?
+  /// Seed of every random number.
+  public var seed: UInt64 = 0
+  /// Steps between comparisons of the ranks' weights; 0 is never.
+  public var checkReplicas = 100
+  /// Least severe messages that are shown.
+  public var logLevel = Logger.Level.info
+
+  /// The default run: the paper's network on synthetic cells.
+  public init() {}
+}
+
+// MARK: - What follows from it
+
+extension TrainingConfiguration {
+  /// The network for data of `inputChannels` and `classes`, unless the options say otherwise.
+  public func network(inputChannels: Int, classes: Int) -> UNetConfiguration {
+    UNetConfiguration(
+      inputChannels: self.inputChannels ?? inputChannels, classes: self.classes ?? classes,
+      baseChannels: baseChannels, depth: depth, padding: padding, upsampling: upsampling,
+      dropout: dropout)
+  }
+
+  /// The tile taken when none is given: the legal one nearest below 572, or 512 with padding.
+  static func defaultTile(for network: UNetConfiguration) -> Int {
+    let wish = network.padding == .valid ? 572 : 512
+    return network.legalTiles(near: wish).first ?? wish
+  }
+
+  /// The number of optimiser steps, where an epoch has `stepsPerEpoch` of them.
+  public func totalSteps(stepsPerEpoch: Int) -> Int {
+    if let steps { return steps }
+    // A product too large for an integer is a run without end either way.
+    let (product, overflow) = (epochs ?? 0).multipliedReportingOverflow(by: stepsPerEpoch)
+    return overflow ? Int.max : product
+  }
+
+  /// The configuration with nothing left open, as a run writes it into its folder.
+  ///
+  /// - Parameters:
+  ///   - inputChannels: the channels of the images.
+  ///   - classes: the classes of the masks.
+  ///   - ranks: the number of processes, which is the default global batch.
+  ///   - threads: the cores this rank may use.
+  /// - Throws: when an option conflicts with what was found.
+  public func resolved(
+    inputChannels: Int, classes: Int, ranks: Int, threads: Int
+  ) throws(ConfigurationError) -> TrainingConfiguration {
+    var result = self
+    result.inputChannels = self.inputChannels ?? inputChannels
+    result.classes = self.classes ?? classes
+    result.globalBatch = globalBatch ?? ranks
+    result.threads = self.threads ?? threads
+    try result.validate()
+    return result
+  }
+}
+
+// MARK: - Validation
+
+extension TrainingConfiguration {
+  /// Checks every option alone and all of them together.
+  ///
+  /// - Throws: the first error, in the order of ``TrainingOption/all``, conflicts last.
+  public func validate() throws(ConfigurationError) {
+    for option in TrainingOption.all {
+      try option.check(self)
+    }
+    try validateCombinations()
+  }
+
+  private func validateCombinations() throws(ConfigurationError) {
+    for group in TrainingOption.alternatives {
+      try checkAlternatives(group)
+    }
+    if images != nil && masks == nil {
+      throw ConfigurationError(
+        option: "masks", expected: "the masks that belong to --images", found: "nothing",
+        hint: "give --masks PATH, or --data DIR for both")
+    }
+    if masks != nil && images == nil {
+      throw ConfigurationError(
+        option: "images", expected: "the images that belong to --masks", found: "nothing",
+        hint: "give --images PATH, or --data DIR for both")
+    }
+    if steps == nil && epochs == nil {
+      throw ConfigurationError(
+        option: "steps", expected: "a length of the run", found: "nothing",
+        hint: "give --steps N or --epochs N")
+    }
+    if let steps, warmupSteps >= steps, warmupSteps > 0 {
+      throw ConfigurationError(
+        option: "warmup-steps", expected: "fewer than the \(steps) steps of the run",
+        found: "\(warmupSteps)")
+    }
+    if case .values(let values) = classWeights, let classes, values.count != classes {
+      throw ConfigurationError(
+        option: "class-weights", expected: "\(classes) numbers, one a class",
+        found: "\(values.count)")
+    }
+    try validateTile()
+  }
+
+  private func checkAlternatives(_ group: [[String]]) throws(ConfigurationError) {
+    let given = group.compactMap { names in names.first(where: isSet) }
+    guard given.count > 1, let last = given.last else { return }
+    let others = given.dropLast().map { "--\($0)" }.joined(separator: ", ")
+    throw ConfigurationError(
+      option: last, expected: "not to stand together with \(others)", found: "both",
+      hint: "leave one of them out")
+  }
+
+  private func isSet(_ name: String) -> Bool {
+    // A fraction of 0 is what a run with separate validation data has.
+    if name == "validation-fraction" { return validationFraction > 0 }
+    return TrainingOption.named(name)?.text(self) != nil
+  }
+
+  private func validateTile() throws(ConfigurationError) {
+    let network = network(inputChannels: 1, classes: 2)
+    guard network.outputSide(tile: tile) == nil else { return }
+    let nearest = network.legalTiles(near: tile).map { "\($0)" }
+    throw ConfigurationError(
+      option: "tile", expected: "a legal size at depth \(depth) with padding \(padding.rawValue)",
+      found: "\(tile)", hint: "the nearest are " + nearest.joined(separator: " and "))
+  }
+}

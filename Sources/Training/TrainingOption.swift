@@ -1,0 +1,206 @@
+// The table of options: each one's name, help, range and text form, once.
+
+import Network
+
+/// One option of `train`: the link between a property and its name on the command line and in files.
+public struct TrainingOption: Sendable {
+  /// For whom an option has to be the same.
+  enum Scope: Sendable {
+    /// It decides the numbers: the same on all ranks and in a resumed run.
+    case numbers
+    /// It decides what the ranks do together, but a resumed run may change it.
+    case ranks
+    /// It may differ everywhere.
+    case local
+  }
+
+  /// The name without dashes.
+  public let name: String
+  /// The word for the value in the help.
+  public let valueName: String
+  /// One line of help, without the default.
+  public let help: String
+  let scope: Scope
+  let isPath: Bool
+  let isList: Bool
+  let assign: @Sendable (inout TrainingConfiguration, String) throws(ConfigurationError) -> Void
+  let text: @Sendable (TrainingConfiguration) -> String?
+  let check: @Sendable (TrainingConfiguration) throws(ConfigurationError) -> Void
+
+  /// The text of the default; nil where there is none or it depends on other options.
+  public var defaultText: String? {
+    TrainingOption.dependentDefaults.contains(name) ? nil : text(TrainingConfiguration())
+  }
+
+  /// The option called `name`, or nil.
+  public static func named(_ name: String) -> TrainingOption? {
+    all.first { $0.name == name }
+  }
+}
+
+// MARK: - The table
+
+extension TrainingOption {
+  /// Every option, in the order of help and files.
+  public static let all: [TrainingOption] = [
+    optional("data", \.data, "DIR", "folder with images and masks; else synthetic cells", .ranks),
+    optional("images", \.images, "PATH", "images, where not in one folder with the masks", .ranks),
+    optional("masks", \.masks, "PATH", "masks that belong to --images", .ranks),
+    required("output", \.output, "DIR", "folder that the run is written to", .local),
+
+    optional(
+      "input-channels", \.inputChannels, "N", "channels of the images; else as in the images",
+      must: .within(1...1024)),
+    optional(
+      "classes", \.classes, "N", "classes of the output; else as in the masks",
+      must: .within(2...256)),
+    required(
+      "base-channels", \.baseChannels, "N", "channels of the first level", must: .within(1...4096)),
+    required("depth", \.depth, "N", "number of poolings", must: .within(1...8)),
+    required("padding", \.padding, "RULE", "border rule: valid, zero or mirror"),
+    required("upsampling", \.upsampling, "RULE", "doubling: nearest or transposed"),
+    required(
+      "dropout", \.dropout, "P", "probability that dropout zeroes a value", must: .fraction),
+    required(
+      "tile", \.tile, "N", "side of a training tile (default: 572, or 512 with padding)",
+      must: .within(1...65536)),
+
+    optional(
+      "steps", \.steps, "N", "optimiser steps (default: 1000 without --epochs)", .ranks,
+      must: .atLeast(1)),
+    optional(
+      "epochs", \.epochs, "N", "passes over the samples, instead of --steps", .ranks,
+      must: .atLeast(1)),
+    optional(
+      "global-batch", \.globalBatch, "N", "samples a step over all ranks (default: one a rank)",
+      must: .within(1...1_048_576)),
+
+    required("optimizer", \.optimizer, "RULE", "sgd, adam or adamw"),
+    required(
+      "learning-rate", \.learningRate, "X",
+      "rate before the schedule (default: 0.01 for sgd, 0.0003 for adam and adamw)",
+      must: .positive),
+    required("momentum", \.momentum, "X", "momentum of sgd", must: .fraction),
+    required("weight-decay", \.weightDecay, "X", "weight decay", must: .notNegative),
+    required("schedule", \.schedule, "RULE", "course of the rate: constant, poly or cosine"),
+    required(
+      "warmup-steps", \.warmupSteps, "N", "steps over which the rate first rises",
+      must: .atLeast(0)),
+    required(
+      "clip-norm", \.clipNorm, "X", "greatest norm of the gradient; 0 is no limit",
+      must: .notNegative),
+
+    required("loss", \.loss, "RULE", "what is minimised: cross-entropy"),
+    required(
+      "class-weights", \.classWeights, "LIST", "none, balanced or one number a class",
+      must: .positiveWeights),
+    required("augment", \.augment, "LIST", "none or some of flip, rotate, shift"),
+
+    required(
+      "validation-fraction", \.validationFraction, "X",
+      "share of the samples for validation (default: 0.1, or 0 with --validation-data)",
+      must: .fraction),
+    optional(
+      "validation-data", \.validationData, "DIR", "folder with images and masks for validation",
+      .ranks),
+    required(
+      "evaluate-every", \.evaluateEvery, "N", "steps between evaluations; 0 is at the end", .ranks,
+      must: .atLeast(0)),
+    required(
+      "checkpoint-every", \.checkpointEvery, "N", "steps between checkpoints; 0 is at the end",
+      .ranks, must: .atLeast(0)),
+    required(
+      "keep", \.keep, "N", "newest checkpoints that stay", .local, must: .atLeast(1)),
+
+    optional("resume", \.resume, "PATH", "go on from PATH or the newest checkpoint", .ranks),
+    optional("load", \.load, "FILE", "take only the weights from this checkpoint", .ranks),
+
+    optional(
+      "threads", \.threads, "N", "threads a rank (default: the cores it may use)", .local,
+      must: .within(1...4096)),
+    required("seed", \.seed, "N", "seed of every random number"),
+    required(
+      "check-replicas", \.checkReplicas, "N", "steps between comparisons of the ranks' weights",
+      .ranks, must: .atLeast(0)),
+    required("log-level", \.logLevel, "LEVEL", "least severe messages that are shown", .local),
+  ]
+
+  /// Groups of options of which only one side may be given; a flag displaces the file's other side.
+  static let alternatives: [[[String]]] = [
+    [["data"], ["images", "masks"]],
+    [["steps"], ["epochs"]],
+    [["validation-fraction"], ["validation-data"]],
+    [["resume"], ["load"]],
+  ]
+
+  /// Options whose default depends on other options.
+  static let dependentDefaults: Set = ["steps", "tile", "learning-rate", "validation-fraction"]
+}
+
+extension Padding: OptionValue {}
+extension Upsampling: OptionValue {}
+extension LearningRateSchedule.Kind: OptionValue {}
+
+extension Requirement where Value == ClassWeights {
+  fileprivate static var positiveWeights: Self {
+    Self(expected: "finite numbers above 0, one a class") { weights in
+      guard case .values(let values) = weights else { return true }
+      return values.count >= 2 && values.allSatisfy { $0 > 0 && $0.isFinite }
+    }
+  }
+}
+
+// MARK: - Rows
+
+extension TrainingOption {
+  /// A row whose property always has a value.
+  private static func required<Value: OptionValue>(
+    _ name: String, _ property: WritableKeyPath<TrainingConfiguration, Value> & Sendable,
+    _ valueName: String, _ help: String, _ scope: Scope = .numbers,
+    must requirement: Requirement<Value> = .any
+  ) -> TrainingOption {
+    row(
+      name, valueName, help, scope, requirement, get: { $0[keyPath: property] },
+      set: { $0[keyPath: property] = $1 })
+  }
+
+  /// A row whose property may be absent.
+  private static func optional<Value: OptionValue>(
+    _ name: String, _ property: WritableKeyPath<TrainingConfiguration, Value?> & Sendable,
+    _ valueName: String, _ help: String, _ scope: Scope = .numbers,
+    must requirement: Requirement<Value> = .any
+  ) -> TrainingOption {
+    row(
+      name, valueName, help, scope, requirement, get: { $0[keyPath: property] },
+      set: { $0[keyPath: property] = $1 })
+  }
+
+  private static func row<Value: OptionValue>(
+    _ name: String, _ valueName: String, _ help: String, _ scope: Scope,
+    _ requirement: Requirement<Value>,
+    get: @escaping @Sendable (TrainingConfiguration) -> Value?,
+    set: @escaping @Sendable (inout TrainingConfiguration, Value) -> Void
+  ) -> TrainingOption {
+    TrainingOption(
+      name: name, valueName: valueName, help: help, scope: scope, isPath: Value.self == String.self,
+      isList: Value.isList,
+      assign: { configuration, text throws(ConfigurationError) in
+        guard let value = Value(optionText: text) else {
+          throw ConfigurationError(
+            option: name, expected: requirement.expected, found: quoted(text))
+        }
+        set(&configuration, value)
+      },
+      text: { get($0)?.optionText },
+      check: { configuration throws(ConfigurationError) in
+        guard let value = get(configuration), !requirement.holds(value) else { return }
+        throw ConfigurationError(
+          option: name, expected: requirement.expected, found: value.optionText)
+      })
+  }
+}
+
+/// A user's text between quotes, cut where it is too long for a message.
+func quoted(_ text: String) -> String {
+  text.count <= 60 ? "\"\(text)\"" : "\"\(text.prefix(60))...\""
+}

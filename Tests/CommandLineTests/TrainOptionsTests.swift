@@ -1,0 +1,61 @@
+// The flags of `train` against the table of options.
+
+import Foundation
+import Testing
+import Training
+
+@testable import unet_dist
+
+@Suite struct TrainOptionsTests {
+  @Test func everyOptionOfTheTableIsAFlag() throws {
+    let help = TrainOptions.helpMessage(columns: 200)
+    for option in TrainingOption.all {
+      #expect(help.contains("--\(option.name) "), "\(option.name)")
+    }
+  }
+
+  @Test func everyFlagReachesItsOption() throws {
+    // One valid value for each, other than the default, of options that may stand together.
+    let values = [
+      "images": "i", "masks": "m", "output": "o", "input-channels": "3", "classes": "5",
+      "base-channels": "8", "depth": "2", "padding": "mirror", "upsampling": "transposed",
+      "dropout": "0.25", "tile": "64", "epochs": "7", "global-batch": "6", "optimizer": "adamw",
+      "learning-rate": "0.5", "momentum": "0.5", "weight-decay": "0.1", "schedule": "poly",
+      "warmup-steps": "9", "clip-norm": "2", "loss": "cross-entropy",
+      "class-weights": "1,2,3,4,5", "augment": "flip", "validation-data": "v",
+      "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
+      "threads": "2", "seed": "14", "check-replicas": "15", "log-level": "debug",
+    ]
+    let arguments = values.flatMap { ["--\($0.key)", $0.value] }
+    let fromFlags = try TrainOptions.parse(arguments).configuration()
+    let fromTable = try TrainingConfiguration(file: nil, flags: values)
+    #expect(fromFlags == fromTable)
+    let alternatives = ["data", "steps", "validation-fraction", "load"]
+    #expect(Set(values.keys).union(alternatives) == Set(TrainingOption.all.map(\.name)))
+    let others = try TrainOptions.parse([
+      "--data", "d", "--steps", "3", "--validation-fraction", "0.5", "--load", "l",
+    ]).configuration()
+    #expect(others.data == "d")
+    #expect(others.steps == 3)
+    #expect(others.validationFraction == 0.5)
+    #expect(others.load == "l")
+  }
+
+  @Test func resumeMayStandWithoutAPath() throws {
+    #expect(try TrainOptions.parse(["--resume"]).configuration().resume == .newest)
+    let followed = try TrainOptions.parse(["--resume", "--seed", "3"]).configuration()
+    #expect(followed.resume == .newest)
+    #expect(followed.seed == 3)
+    let path = try TrainOptions.parse(["--resume", "a.safetensors"]).configuration()
+    #expect(path.resume == .checkpoint("a.safetensors"))
+  }
+
+  @Test func flagsWinOverTheFile() throws {
+    let path = NSTemporaryDirectory() + "unet-dist-\(UUID().uuidString).yaml"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try Data("seed: 3\nkeep: 4\n".utf8).write(to: URL(fileURLWithPath: path))
+    let configuration = try TrainOptions.parse(["--config", path, "--seed", "9"]).configuration()
+    #expect(configuration.seed == 9)
+    #expect(configuration.keep == 4)
+  }
+}

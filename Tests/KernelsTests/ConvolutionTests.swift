@@ -1,0 +1,258 @@
+// Convolutions against the naive loops, against PyTorch, and over numbers of threads.
+
+import Kernels
+import Tensors
+import TestSupport
+import Testing
+import Threading
+
+/// One convolution: its extents and its rule.
+struct ConvolutionCase: Sendable, CustomTestStringConvertible {
+  var height: Int
+  var width: Int
+  var inputs: Int
+  var outputs: Int
+  var kernel: Int
+  var stride = 1
+  var padding = ReferencePadding.none
+
+  var testDescription: String {
+    "\(height)x\(width) \(inputs)->\(outputs) k\(kernel) s\(stride) \(padding)"
+  }
+
+  var reference: ReferenceConvolution {
+    ReferenceConvolution(
+      inputChannels: inputs, outputChannels: outputs, kernel: kernel, stride: stride,
+      padding: padding)
+  }
+
+  func planned() -> Convolution {
+    let rule: ConvolutionPadding =
+      switch padding {
+      case .none: .none
+      case .zero: .same(.zeros)
+      case .mirror: .same(.mirror)
+      }
+    return Convolution(
+      input: ImageShape(height: height, width: width, channels: inputs), outputChannels: outputs,
+      kernel: kernel, stride: stride, padding: rule)
+  }
+}
+
+/// What a convolution's three functions give.
+struct ConvolutionResults: Equatable {
+  var output: [Float]
+  var inputGradient: [Float]
+  var weightGradient: [Float]
+}
+
+/// Runs the three functions; gradients accumulate onto `before`.
+func run(
+  _ convolution: Convolution, input: ReferenceImage, weights: [Float], bias: [Float],
+  outputGradient: ReferenceImage, threads: Int, rectifying: Bool = false
+) -> ConvolutionResults {
+  let team = ThreadTeam(count: threads)
+  let (scratch, memory) = makeScratch(convolution.scratchSize, threads: threads)
+  defer { withExtendedLifetime(memory) {} }
+  let image = OwnedImage(input)
+  let output = OwnedImage(
+    convolution.output.height, convolution.output.width, convolution.output.channels)
+  let gradient = OwnedImage(outputGradient)
+  let inputGradient = OwnedImage(input.height, input.width, input.channels)
+  let (weightBuffer, biasBuffer) = (FloatBuffer(weights), FloatBuffer(bias))
+  // Accumulation shows on a start other than zero.
+  let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
+  convolution.forward(
+    ConvolutionInput(image.view), weights: weightBuffer.base, bias: biasBuffer.base,
+    rectifying: rectifying, into: output.view, scratch: scratch, on: team)
+  convolution.inputGradient(
+    gradient.view, weights: weightBuffer.base, into: ConvolutionOutput(inputGradient.view),
+    scratch: scratch, on: team)
+  convolution.weightGradient(
+    ConvolutionInput(image.view), outputGradient: gradient.view, into: weightGradient.base,
+    scratch: scratch, on: team)
+  return ConvolutionResults(
+    output: output.values, inputGradient: inputGradient.values,
+    weightGradient: weightGradient.values.map { $0 - 1 })
+}
+
+@Suite struct ConvolutionTests {
+  static let cases: [ConvolutionCase] = {
+    var cases: [ConvolutionCase] = []
+    // Every kernel, stride and padding on odd extents and odd channels.
+    for kernel in [1, 2, 3, 5] {
+      for stride in [1, 2, 3] {
+        for padding in ReferencePadding.allCases {
+          cases.append(
+            ConvolutionCase(
+              height: 9, width: 7, inputs: 3, outputs: 5, kernel: kernel, stride: stride,
+              padding: padding))
+        }
+      }
+    }
+    for padding in ReferencePadding.allCases {
+      cases += [
+        // One channel, whole kernels in a patch.
+        ConvolutionCase(
+          height: 33, width: 70, inputs: 1, outputs: 16, kernel: 3, padding: padding),
+        // Kernel rows in a patch, several blocks, channels off the vector width.
+        ConvolutionCase(
+          height: 30, width: 131, inputs: 40, outputs: 33, kernel: 3, padding: padding),
+        // Output channels divided over tasks.
+        ConvolutionCase(
+          height: 6, width: 5, inputs: 64, outputs: 150, kernel: 3, padding: padding),
+        // Weight gradient in one slice.
+        ConvolutionCase(
+          height: 5, width: 6, inputs: 130, outputs: 144, kernel: 3, padding: padding),
+        // The smallest image that a 3x3 kernel takes with padding.
+        ConvolutionCase(
+          height: padding == .none ? 3 : 1, width: padding == .none ? 3 : 1, inputs: 17,
+          outputs: 2, kernel: 3, padding: padding),
+      ]
+    }
+    return cases
+  }()
+
+  @Test(arguments: cases) func agreesWithTheReference(_ example: ConvolutionCase) {
+    let reference = example.reference
+    let input = ReferenceImage.random(
+      height: example.height, width: example.width, channels: example.inputs, seed: 1)
+    let shape = [example.outputs, example.inputs, example.kernel, example.kernel]
+    let weights = repeatableValues(count: shape.reduce(1, *), seed: 2)
+    let bias = repeatableValues(count: example.outputs, seed: 3)
+    let convolution = example.planned()
+    let expected = reference.output(of: input, weights: weights, bias: bias)
+    #expect(convolution.output.height == expected.height)
+    #expect(convolution.output.width == expected.width)
+    let gradient = ReferenceImage.random(
+      height: expected.height, width: expected.width, channels: expected.channels, seed: 4)
+    let results = run(
+      convolution, input: input, weights: kernelOrder(weights, shape: shape, .convolution),
+      bias: bias, outputGradient: gradient, threads: 2)
+    expectClose(results.output, expected.values, .direct, "output")
+    expectClose(
+      results.inputGradient,
+      reference.inputGradient(input: input, weights: weights, outputGradient: gradient).values,
+      .direct, "input gradient")
+    expectClose(
+      fileOrder(results.weightGradient, shape: shape, .convolution),
+      reference.weightsGradient(input: input, outputGradient: gradient), absolute: 1e-4,
+      relative: 1e-4, "weight gradient")
+  }
+
+  @Test(arguments: cases) func sameBitsForAnyNumberOfThreads(_ example: ConvolutionCase) {
+    let convolution = example.planned()
+    let input = ReferenceImage.random(
+      height: example.height, width: example.width, channels: example.inputs, seed: 1)
+    let weights = repeatableValues(count: convolution.weightCount, seed: 2)
+    let bias = repeatableValues(count: example.outputs, seed: 3)
+    let gradient = ReferenceImage.random(
+      height: convolution.output.height, width: convolution.output.width,
+      channels: example.outputs, seed: 4)
+    let results = [1, 2, 3].map {
+      run(
+        convolution, input: input, weights: weights, bias: bias, outputGradient: gradient,
+        threads: $0)
+    }
+    #expect(results[0] == results[1])
+    #expect(results[0] == results[2])
+  }
+
+  @Test func agreesWithPyTorch() throws {
+    let file = try Fixtures.read("convolutions")
+    for (name, rule) in file.metadata where name != "format" {
+      let parts = rule.split(separator: " ")
+      let (kernel, stride) = (Int(parts[0]) ?? 0, Int(parts[1]) ?? 0)
+      let input = try file.image("\(name).input")
+      let shape = try #require(file.shape(of: "\(name).weights"))
+      let example = ConvolutionCase(
+        height: input.height, width: input.width, inputs: shape[1], outputs: shape[0],
+        kernel: kernel, stride: stride,
+        padding: try #require(ReferencePadding(rawValue: String(parts[2]))))
+      let results = run(
+        example.planned(), input: input,
+        weights: kernelOrder(try file.floats(of: "\(name).weights"), shape: shape, .convolution),
+        bias: try file.floats(of: "\(name).bias"),
+        outputGradient: try file.image("\(name).output_gradient"), threads: 1)
+      expectClose(results.output, try file.floats(of: "\(name).output"), .direct, name)
+      expectClose(
+        results.inputGradient, try file.floats(of: "\(name).input_gradient"), .direct, name)
+      expectClose(
+        fileOrder(results.weightGradient, shape: shape, .convolution),
+        try file.floats(of: "\(name).weights_gradient"), .direct, name)
+    }
+  }
+
+  @Test func twoSourcesAreOneImageSideBySide() {
+    let convolution = ConvolutionCase(
+      height: 12, width: 11, inputs: 21, outputs: 6, kernel: 3, padding: .mirror
+    ).planned()
+    let joined = ReferenceImage.random(height: 12, width: 11, channels: 21, seed: 1)
+    let weights = repeatableValues(count: convolution.weightCount, seed: 2)
+    let bias = repeatableValues(count: 6, seed: 3)
+    let gradient = ReferenceImage.random(height: 12, width: 11, channels: 6, seed: 4)
+    let expected = run(
+      convolution, input: joined, weights: weights, bias: bias, outputGradient: gradient,
+      threads: 2)
+
+    let team = ThreadTeam(count: 2)
+    let (scratch, memory) = makeScratch(convolution.scratchSize, threads: 2)
+    defer { withExtendedLifetime(memory) {} }
+    // The first source is the centre of a larger image, as a cropped skip is.
+    let skip = OwnedImage(16, 15, 5)
+    let raised = OwnedImage(12, 11, 16)
+    let crop = skip.view.centred(height: 12, width: 11)
+    for y in 0..<12 {
+      for x in 0..<11 {
+        for c in 0..<21 {
+          let value = joined[y, x, c]
+          if c < 5 { crop.pixel(y, x)[c] = value } else { raised.view.pixel(y, x)[c - 5] = value }
+        }
+      }
+    }
+    let input = ConvolutionInput(crop, raised.view)
+    let output = OwnedImage(12, 11, 6)
+    let weightBuffer = FloatBuffer(weights)
+    let gradientImage = OwnedImage(gradient)
+    convolution.forward(
+      input, weights: weightBuffer.base, bias: FloatBuffer(bias).base, rectifying: false,
+      into: output.view, scratch: scratch, on: team)
+    #expect(output.values == expected.output)
+    let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
+    convolution.weightGradient(
+      input, outputGradient: gradientImage.view, into: weightGradient.base, scratch: scratch,
+      on: team)
+    #expect(weightGradient.values.map { $0 - 1 } == expected.weightGradient)
+    let (skipGradient, raisedGradient) = (OwnedImage(12, 11, 5), OwnedImage(12, 11, 16))
+    convolution.inputGradient(
+      gradientImage.view, weights: weightBuffer.base,
+      into: ConvolutionOutput(skipGradient.view, raisedGradient.view), scratch: scratch, on: team)
+    for y in 0..<12 {
+      for x in 0..<11 {
+        for c in 0..<21 {
+          let value = c < 5 ? skipGradient.view.pixel(y, x)[c] : raisedGradient.view.pixel(y, x)[c - 5]
+          #expect(value == expected.inputGradient[joined.index(y, x, c)])
+        }
+      }
+    }
+  }
+
+  @Test func rectifyingMakesNegativeResultsZero() {
+    let convolution = ConvolutionCase(height: 8, width: 8, inputs: 2, outputs: 19, kernel: 3)
+      .planned()
+    let input = ReferenceImage.random(height: 8, width: 8, channels: 2, seed: 1)
+    let weights = repeatableValues(count: convolution.weightCount, seed: 2)
+    let bias = repeatableValues(count: 19, seed: 3)
+    let gradient = ReferenceImage.random(height: 6, width: 6, channels: 19, seed: 4)
+    let (linear, rectified) = (
+      run(
+        convolution, input: input, weights: weights, bias: bias, outputGradient: gradient,
+        threads: 1),
+      run(
+        convolution, input: input, weights: weights, bias: bias, outputGradient: gradient,
+        threads: 1, rectifying: true)
+    )
+    #expect(rectified.output == linear.output.map { max($0, 0) })
+    #expect(linear.output.contains { $0 < 0 })
+  }
+}

@@ -1,0 +1,141 @@
+// Max pooling, the rectifier's gradient, the loss and dropout against the naive loops.
+
+import Kernels
+import Randomness
+import Tensors
+import TestSupport
+import Testing
+import Threading
+
+@Suite struct PoolingTests {
+  @Test(arguments: [1, 5, 16, 37]) func poolingAgreesWithTheReference(_ channels: Int) {
+    var input = ReferenceImage.random(height: 8, width: 6, channels: channels, seed: 1)
+    // Ties: the first in row order wins.
+    for c in 0..<channels {
+      input[0, 0, c] = 2
+      input[0, 1, c] = 2
+      input[3, 2, c] = 3
+      input[2, 3, c] = 3
+    }
+    let gradient = ReferenceImage.random(height: 4, width: 3, channels: channels, seed: 2)
+    let skip = ReferenceImage.random(height: 4, width: 2, channels: channels, seed: 3)
+    let expected = ReferenceMaxPooling.output(of: input)
+    var expectedGradient = ReferenceMaxPooling.inputGradient(input: input, outputGradient: gradient)
+    for y in 0..<4 {
+      for x in 0..<2 {
+        for c in 0..<channels { expectedGradient[y + 2, x + 2, c] += skip[y, x, c] }
+      }
+    }
+    for threads in [1, 2, 3] {
+      let team = ThreadTeam(count: threads)
+      let image = OwnedImage(input)
+      let output = OwnedImage(4, 3, channels)
+      let inputGradient = OwnedImage(8, 6, channels)
+      var indices = [UInt8](repeating: 9, count: 4 * 3 * channels)
+      indices.withUnsafeMutableBufferPointer { indices in
+        guard let indices = indices.baseAddress else { return }
+        MaxPooling.forward(image.view, into: output.view, indices: indices, on: team)
+        MaxPooling.backward(
+          OwnedImage(gradient).view, indices: indices, skipGradient: OwnedImage(skip).view,
+          into: inputGradient.view, on: team)
+      }
+      #expect(output.values == expected.values)
+      #expect(inputGradient.values == expectedGradient.values)
+    }
+  }
+
+  @Test(arguments: [3, 16, 21]) func rectifierGradientIsMaskedAndSummed(_ channels: Int) {
+    let output = ReferenceImage(
+      height: 19, width: 5, channels: channels,
+      values: ReferenceRectifier.output(
+        of: ReferenceImage.random(height: 19, width: 5, channels: channels, seed: 1).values))
+    let gradient = ReferenceImage.random(height: 19, width: 5, channels: channels, seed: 2)
+    let expected = ReferenceRectifier.inputGradient(
+      output: output.values, outputGradient: gradient.values
+    ).map { $0 * 2 }
+    var sums = [Double](repeating: 1, count: channels)
+    for (index, value) in expected.enumerated() { sums[index % channels] += Double(value) }
+    var results: [[Float]] = []
+    for threads in [1, 2, 3] {
+      let image = OwnedImage(gradient)
+      let bias = FloatBuffer([Float](repeating: 1, count: channels))
+      let scratch = FloatBuffer(count: BiasGradient.scratchCount(image.shape))
+      BiasGradient.rectifier(
+        output: OwnedImage(output).view, gradient: image.view, scale: 2, biasGradient: bias.base,
+        scratch: scratch.base, on: ThreadTeam(count: threads))
+      #expect(image.values == expected)
+      expectClose(bias.values, sums.map { Float($0) }, .direct)
+      let linear = FloatBuffer([Float](repeating: 1, count: channels))
+      BiasGradient.linear(
+        gradient: image.view, biasGradient: linear.base, scratch: scratch.base,
+        on: ThreadTeam(count: threads))
+      expectClose(linear.values, sums.map { Float($0) }, .direct)
+      results.append(bias.values + linear.values)
+    }
+    #expect(results[0] == results[1] && results[0] == results[2])
+  }
+
+  @Test(arguments: [2, 3, 7]) func lossAgreesWithTheReference(_ classes: Int) {
+    let logits = ReferenceImage.random(height: 5, width: 9, channels: classes, seed: 1)
+    let labels = (0..<45).map { $0 * 7 % classes }
+    let weights = (0..<classes).map { 0.5 + Float($0) }
+    let oracle = ReferenceSegmentationLoss(classWeights: weights, divisor: 90)
+    var bits = Set<UInt64>()
+    for threads in [1, 2, 3] {
+      let team = ThreadTeam(count: threads)
+      let image = OwnedImage(logits)
+      let gradient = OwnedImage(5, 9, classes)
+      var rowSums = [Double](repeating: 0, count: 5)
+      let loss = SoftmaxCrossEntropy.lossAndGradient(
+        logits: image.view, labels: labels.map { UInt8($0) }, classWeights: weights,
+        scale: 1 / 90, gradient: gradient.view, rowSums: &rowSums, on: team)
+      let alone = SoftmaxCrossEntropy.loss(
+        logits: image.view, labels: labels.map { UInt8($0) }, classWeights: weights,
+        rowSums: &rowSums, on: team)
+      #expect(loss == alone)
+      bits.insert(loss.bitPattern)
+      expectClose(
+        [loss / 90], [oracle.loss(logits: logits, labels: labels)], absolute: 1e-6,
+        relative: 1e-6)
+      expectClose(
+        gradient.values, oracle.logitsGradient(logits: logits, labels: labels).values,
+        absolute: 1e-7, relative: 1e-5)
+      SoftmaxCrossEntropy.probabilities(logits: image.view, into: image.view, on: team)
+      expectClose(
+        image.values.map { Double($0) }, ReferenceSegmentationLoss.softmax(logits),
+        absolute: 1e-6, relative: 1e-6)
+    }
+    #expect(bits.count == 1)
+  }
+
+  @Test func largeScoresDoNotOverflow() {
+    let logits = OwnedImage(1, 1, 2)
+    logits.buffer.base[0] = 1000
+    logits.buffer.base[1] = -1000
+    let gradient = OwnedImage(1, 1, 2)
+    var rowSums = [0.0]
+    let loss = SoftmaxCrossEntropy.lossAndGradient(
+      logits: logits.view, labels: [1], classWeights: nil, scale: 1, gradient: gradient.view,
+      rowSums: &rowSums, on: ThreadTeam(count: 1))
+    #expect(loss == 2000)
+    #expect(gradient.values == [1, -1])
+  }
+
+  @Test func dropoutKeepsItsShareWhateverTheThreads() {
+    let stream = RandomStream(seed: 1, purpose: .dropout, moment: 2, sample: 3)
+    let results = [1, 2, 3].map { threads in
+      let image = OwnedImage(100, 33, 7)
+      image.buffer.floats.update(repeating: 1)
+      let next = Dropout.apply(
+        image.view, probability: 0.25, stream: stream, firstBlock: 5,
+        on: ThreadTeam(count: threads))
+      #expect(next == 5 + (100 * 33 * 7 + 3) / 4)
+      return image.values
+    }
+    #expect(results[0] == results[1] && results[0] == results[2])
+    let kept = results[0].filter { $0 != 0 }
+    #expect(kept.allSatisfy { $0 == 1 / Float(0.75) })
+    // Four standard errors of 23,100 coins of 3/4.
+    #expect(abs(Double(kept.count) / 23_100 - 0.75) < 0.0115)
+  }
+}

@@ -1,0 +1,245 @@
+// The whole network against PyTorch: logits, loss, every gradient, and ten steps of training.
+
+import AllocationCounter
+import Kernels
+import Network
+import Randomness
+import Tensors
+import TestSupport
+import Testing
+import Threading
+
+/// A network, its buffers, and one image with labels, as a fixture has them.
+final class NetworkRun {
+  let network: UNet
+  let parameters: FloatBuffer
+  let gradients: FloatBuffer
+  let velocities: FloatBuffer
+  let image: FloatBuffer
+  let labels: [UInt8]
+  let classWeights: [Float]?
+  let activations: UNetActivations
+  let team: ThreadTeam
+
+  init(
+    _ configuration: UNetConfiguration, height: Int, width: Int, image: [Float], labels: [UInt8],
+    classWeights: [Float]? = nil, threads: Int
+  ) {
+    network = UNet(configuration)
+    parameters = FloatBuffer(count: network.layout.count)
+    gradients = FloatBuffer(count: network.layout.count)
+    velocities = FloatBuffer(count: network.layout.count)
+    self.image = FloatBuffer(count: image.count)
+    for (index, value) in image.enumerated() { self.image.base[index] = value }
+    self.labels = labels
+    self.classWeights = classWeights
+    activations = UNetActivations(
+      network, height: height, width: width, training: true, threads: threads)
+    team = ThreadTeam(count: threads)
+  }
+
+  var input: TensorView { TensorView(base: image.base, shape: activations.input) }
+
+  func forward(dropout: DropoutKey? = nil) {
+    network.forward(
+      input, parameters: parameters.base, activations: activations, dropout: dropout, on: team)
+  }
+
+  /// The loss divided by the output pixels, its gradients, and the offsets reported as ready.
+  @discardableResult
+  func step(dropout: DropoutKey? = nil, ready: (Int) -> Void = { _ in }) -> Double {
+    forward(dropout: dropout)
+    let pixels = Double(labels.count)
+    guard let logitsGradient = activations.logitsGradient else { return .nan }
+    let loss = SoftmaxCrossEntropy.lossAndGradient(
+      logits: activations.logits, labels: labels, classWeights: classWeights,
+      scale: Float(1 / pixels), gradient: logitsGradient, rowSums: activations.rowSums, on: team)
+    gradients.floats.update(repeating: 0)
+    network.backward(
+      input, parameters: parameters.base, activations: activations, gradients: gradients.base,
+      dropped: dropout != nil, on: team, ready: ready)
+    return loss / pixels
+  }
+
+  func update(rate: Float, momentum: Float) {
+    OptimizerUpdates.momentum(
+      weights: parameters.base, gradients: gradients.base, velocities: velocities.base,
+      count: parameters.count, rate: rate, momentum: momentum, weightDecay: 0, gradientScale: 1,
+      on: team)
+  }
+
+  var logits: [Float] {
+    Array(
+      UnsafeBufferPointer(start: activations.logits.base, count: activations.logits.shape.count))
+  }
+}
+
+@Suite struct UNetTests {
+  static let fixtures = [
+    "network-valid-nearest", "network-zero-transposed", "network-mirror-nearest",
+  ]
+
+  func run(_ file: SafetensorsFile, threads: Int = 2) throws -> NetworkRun {
+    let number = { (key: String) in Int(file.metadata[key] ?? "") ?? 0 }
+    let configuration = UNetConfiguration(
+      inputChannels: number("input_channels"), classes: number("classes"),
+      baseChannels: number("base_channels"), depth: number("depth"),
+      padding: try #require(Padding(rawValue: file.metadata["padding"] ?? "")),
+      upsampling: try #require(Upsampling(rawValue: file.metadata["upsampling"] ?? "")),
+      dropout: 0)
+    let run = NetworkRun(
+      configuration, height: number("tile"), width: number("tile"),
+      image: try file.floats(of: "input"),
+      labels: try file.floats(of: "labels").map { UInt8($0) },
+      classWeights: try file.floats(of: "class_weights"), threads: threads)
+    #expect(configuration.outputSide(tile: number("tile")) == number("output_side"))
+    for parameter in run.network.layout.parameters {
+      #expect(file.shape(of: "parameter.\(parameter.name)") == parameter.shape)
+      parameter.store(
+        fileValues: try file.floats(of: "parameter.\(parameter.name)"), to: run.parameters.base)
+    }
+    return run
+  }
+
+  @Test(arguments: fixtures) func logitsLossAndGradientsAgreeWithPyTorch(_ name: String) throws {
+    let file = try Fixtures.read(name)
+    let run = try run(file)
+    var offsets: [Int] = []
+    let loss = run.step { offsets.append($0) }
+    expectClose(run.logits, try file.floats(of: "logits"), .direct, "logits")
+    expectClose(
+      [loss], try file.floats(of: "loss").map { Double($0) }, absolute: 1e-6, relative: 1e-6)
+    for parameter in run.network.layout.parameters {
+      expectClose(
+        parameter.fileValues(from: run.gradients.base),
+        try file.floats(of: "gradient.\(parameter.name)"), .direct, parameter.name)
+    }
+    // Gradients are final from the end, in steps down to the first parameter.
+    #expect(offsets == offsets.sorted(by: >))
+    #expect(offsets.last == 0)
+  }
+
+  @Test(arguments: fixtures) func tenStepsFollowPyTorch(_ name: String) throws {
+    let file = try Fixtures.read(name)
+    let run = try run(file)
+    let rate = Float(file.metadata["learning_rate"] ?? "") ?? .nan
+    let momentum = Float(file.metadata["momentum"] ?? "") ?? .nan
+    var losses: [Float] = []
+    for _ in 0..<10 {
+      losses.append(Float(run.step()))
+      run.update(rate: rate, momentum: momentum)
+    }
+    expectClose(losses, try file.floats(of: "trajectory"), .trajectory, "losses")
+    for parameter in run.network.layout.parameters {
+      expectClose(
+        parameter.fileValues(from: run.parameters.base),
+        try file.floats(of: "final.\(parameter.name)"), .trajectory, parameter.name)
+    }
+  }
+
+  /// A network with dropout, wide enough that tasks are divided, on noise.
+  func noisyRun(threads: Int) -> NetworkRun {
+    let run = NetworkRun(
+      UNetConfiguration(inputChannels: 3, classes: 3, baseChannels: 24, depth: 2), height: 92,
+      width: 108, image: repeatableValues(count: 92 * 108 * 3, seed: 1),
+      labels: (0..<52 * 68).map { UInt8($0 * 7 % 3) }, threads: threads)
+    run.network.initialize(run.parameters.base, seed: 5)
+    return run
+  }
+
+  @Test func sameBitsForAnyNumberOfThreads() {
+    let results = [1, 2, 3].map { threads in
+      let run = noisyRun(threads: threads)
+      let losses = (0..<2).map { step in
+        let loss = run.step(
+          dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout, moment: step)))
+        run.update(rate: 0.01, momentum: 0.9)
+        return loss
+      }
+      return (losses, Array(run.parameters.floats))
+    }
+    #expect(!results[0].0.contains { !$0.isFinite })
+    #expect(results[0] == results[1])
+    #expect(results[0] == results[2])
+  }
+
+  @Test func gradientsOfADroppedPassAgreeWithDifferences() throws {
+    let run = noisyRun(threads: 2)
+    let key = DropoutKey(RandomStream(seed: 9, purpose: .dropout, moment: 1))
+    run.step(dropout: key)
+    let analytic = run.gradients.floats.map { Double($0) }
+    let point = run.parameters.floats.map { Double($0) }
+    // One weight and one bias of each layer.
+    let places = run.network.layout.parameters.map { $0.slot.offset + $0.slot.count / 2 }
+    let worst = gradientDeviation(
+      of: { moved in
+        for place in places { run.parameters.base[place] = Float(moved[place]) }
+        run.forward(dropout: key)
+        let sum = SoftmaxCrossEntropy.loss(
+          logits: run.activations.logits, labels: run.labels, classWeights: nil,
+          rowSums: run.activations.rowSums, on: run.team)
+        return sum / Double(run.labels.count)
+      }, at: point, analytic: analytic, epsilon: 1e-3, indices: places)
+    // Float losses of order one over 2e-3, and kinks of the rectifiers nearby.
+    #expect(worst.error < 5e-3, "\(worst)")
+  }
+
+  @Test func dropoutChangesTrainingAndNothingElse() {
+    let run = noisyRun(threads: 2)
+    run.forward()
+    let first = run.logits
+    run.forward(dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout)))
+    let dropped = run.logits
+    run.forward()
+    #expect(run.logits == first)
+    #expect(dropped != first)
+    var without = run.network.configuration
+    without.dropout = 0
+    let plain = NetworkRun(
+      without, height: 92, width: 108, image: Array(run.image.floats), labels: run.labels,
+      threads: 2)
+    plain.network.initialize(plain.parameters.base, seed: 5)
+    plain.forward()
+    #expect(plain.logits == first)
+  }
+
+  @Test func inferenceNeedsLessMemoryAndGivesTheSameLogits() {
+    let run = noisyRun(threads: 2)
+    run.forward()
+    let activations = UNetActivations(
+      run.network, height: 92, width: 108, training: false, threads: 2)
+    run.network.forward(
+      run.input, parameters: run.parameters.base, activations: activations, on: run.team)
+    let logits = UnsafeBufferPointer(
+      start: activations.logits.base, count: activations.logits.shape.count)
+    #expect(Array(logits) == run.logits)
+    #expect(activations.byteCount < run.activations.byteCount * 2 / 3)
+  }
+
+  @Test func aStepAllocatesNothing() {
+    let run = noisyRun(threads: 2)
+    let key = DropoutKey(RandomStream(seed: 1, purpose: .dropout))
+    run.step(dropout: key)
+    run.update(rate: 0.01, momentum: 0.9)
+    // Another test's thread may allocate meanwhile; a step that allocates does so every time.
+    let counts = (0..<5).map { _ in
+      let before = allocationCount()
+      run.step(dropout: key)
+      run.update(rate: 0.01, momentum: 0.9)
+      return allocationCount() - before
+    }
+    #expect(counts.min() == 0, "\(counts)")
+    let before = allocationCount()
+    let probe = [UInt8](repeating: 1, count: Int.random(in: 1000...2000))
+    #expect(allocationCount() > before, "the counter counts \(probe.count) bytes")
+  }
+
+  @Test func thePaperNetworkHasItsSizes() {
+    let network = UNet(UNetConfiguration())
+    #expect(network.layout.count == 31_030_658)
+    #expect(network.configuration.outputSide(tile: 572) == 388)
+    #expect(network.layout.parameters.first?.name == "down.0.conv1.weight")
+    #expect(network.layout.parameters.last?.name == "head.bias")
+    #expect(network.layout.parameters.map(\.name).contains("up.3.upconv.weight"))
+  }
+}

@@ -1,0 +1,156 @@
+// The log's lines, how it is cut on resuming, and what a person sees.
+
+import Foundation
+import Logging
+import Testing
+
+@testable import Training
+
+private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
+  StepRecord(
+    step: step, epoch: 0, loss: loss, learningRate: 0.01, gradientNorm: 2, imagesPerSecond: 3.25,
+    seconds: .init(load: 0.1, forward: 0.2, backward: 0.3, reduce: 0.4, update: 0.5))
+}
+
+@Suite struct RunLogTests {
+  @Test func linesAreObjectsInAStableOrder() throws {
+    let folder = try ScratchFolder()
+    let log = try RunLog(path: folder.path + "/log.jsonl")
+    try log.append(event: "start", step: 0, [("ranks", 2), ("host", .text("a\"b\\\n\u{1}é"))])
+    try log.append(record(1))
+    try log.append(record(2, loss: .nan))
+    try log.append(record(3, loss: .infinity))
+    let lines = try folder.text(of: "log.jsonl").split(separator: "\n")
+    #expect(lines.count == 4)
+    let objects = try lines.map {
+      try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+    #expect(objects[0]["event"] as? String == "start")
+    #expect(objects[0]["host"] as? String == "a\"b\\\n\u{1}é")
+    #expect(
+      lines[1]
+        == "{\"step\": 1, \"epoch\": 0, \"loss\": 0.5, \"learning_rate\": 0.01, "
+        + "\"gradient_norm\": 2.0, \"images_per_second\": 3.25, \"seconds\": {\"load\": 0.1, "
+        + "\"forward\": 0.2, \"backward\": 0.3, \"reduce\": 0.4, \"update\": 0.5}}")
+    #expect(objects[2]["loss"] is NSNull)
+    #expect(objects[3]["loss"] is NSNull)
+    let mode = try FileManager.default.attributesOfItem(atPath: log.path)[.posixPermissions]
+    #expect((mode as? Int).map { $0 & ~0o640 } == 0)
+  }
+
+  @Test func resumingCutsLaterStepsAndATornLine() throws {
+    let folder = try ScratchFolder()
+    let path = folder.path + "/log.jsonl"
+    do {
+      let log = try RunLog(path: path)
+      try log.append(event: "start", step: 0, [])
+      for step in 1...5 { try log.append(record(step)) }
+      try log.append(event: "evaluation", step: 5, [("dice", 0.5)])
+    }
+    let whole = try folder.text(of: "log.jsonl")
+    _ = try folder.write(whole + "{\"step\": 6, \"lo", to: "log.jsonl")
+    _ = try RunLog(path: path, resumedFrom: 5)
+    #expect(try folder.text(of: "log.jsonl") == whole)
+    let log = try RunLog(path: path, resumedFrom: 3)
+    try log.append(event: "start", step: 3, [])
+    try log.append(record(4, loss: 0.25))
+    let lines = try folder.text(of: "log.jsonl").split(separator: "\n")
+    #expect(lines.count == 6)
+    #expect(lines[3].hasPrefix("{\"step\": 3,"))
+    #expect(lines[5].contains("0.25"))
+    _ = try RunLog(path: path, resumedFrom: 0)
+    #expect(try folder.text(of: "log.jsonl") == "{\"event\": \"start\", \"step\": 0}\n")
+  }
+
+  @Test func resumingToleratesStrangeLogs() throws {
+    let folder = try ScratchFolder()
+    for text in ["", "\n\n", "no newline", "{\"step\": \"x\"}\n", "[1]\n\u{0}\n"] {
+      let path = try folder.write(text, to: "log.jsonl")
+      _ = try RunLog(path: path, resumedFrom: 1)
+      let kept = try folder.text(of: "log.jsonl")
+      #expect(text.hasPrefix(kept) && (kept.isEmpty || kept.hasSuffix("\n")))
+    }
+    _ = try RunLog(path: folder.path + "/new.jsonl", resumedFrom: 4)
+  }
+
+  @Test func unwritableLogIsAnError() throws {
+    let folder = try ScratchFolder()
+    let error = try #require(throws: RunFolderError.self) {
+      try RunLog(path: folder.path + "/none/log.jsonl")
+    }
+    #expect(error.description.contains("/none/log.jsonl: cannot open the log: No such file"))
+    let full = try RunLog(path: "/dev/full")
+    let noRoom = try #require(throws: RunFolderError.self) { try full.append(record(1)) }
+    #expect(noRoom.problem.contains("No space left"))
+  }
+}
+
+@Suite struct RunDisplayTests {
+  private func shown(terminal: Bool, _ body: (RunDisplay) -> Void) throws -> String {
+    let folder = try ScratchFolder()
+    let path = try folder.write("", to: "out")
+    let file = open(path, O_WRONLY)
+    try #require(file >= 0)
+    defer { close(file) }
+    body(RunDisplay(descriptor: file, isTerminal: terminal))
+    return try folder.text(of: "out")
+  }
+
+  @Test func oneLineAStepOutsideATerminal() throws {
+    let text = try shown(terminal: false) { display in
+      for step in 1...3 { display.show(record(step), totalSteps: 3, at: Double(step) * 0.01) }
+      display.write("note")
+      display.finish()
+    }
+    let lines = text.split(separator: "\n")
+    #expect(lines.count == 4)
+    #expect(lines[0] == "step 1/3  loss 0.5000  3.25 images/s")
+    #expect(!text.contains("\u{1B}"))
+  }
+
+  @Test func theBarIsRedrawnTenTimesASecondAndCleared() throws {
+    let text = try shown(terminal: true) { display in
+      for step in 1...1000 { display.show(record(step), totalSteps: 5000, at: Double(step) / 1000) }
+      display.write("note")
+      display.finish()
+    }
+    let drawings = text.components(separatedBy: "\r\u{1B}[2K").count - 1
+    #expect((9...14).contains(drawings))
+    #expect(text.contains("\r\u{1B}[2Knote\n["))
+    #expect(text.hasSuffix("\r\u{1B}[2K"))
+  }
+
+  @Test func theBarFitsTheWindow() {
+    for width in [0, 1, 10, 40, 60, 80, 300] {
+      for step in [0, 1, 500, 1000, 2000] {
+        let line = ProgressLine(record: record(step), totalSteps: 1000, secondsLeft: 5000)
+        #expect(line.bar(width: width).count <= max(0, width - 1))
+      }
+    }
+    let line = ProgressLine(record: record(500), totalSteps: 1000, secondsLeft: 3661)
+    #expect(
+      line.bar(width: 72)
+        == "[######.......] step 500/1000  loss 0.5000  3.25 images/s  left 1:01:01")
+  }
+
+  @Test func strangeNumbersAreShown() {
+    for value in [Double.nan, .infinity, -.infinity, 1e300, -1e-9, -2.5] {
+      var strange = record(1, loss: value)
+      strange.imagesPerSecond = value
+      let line = ProgressLine(record: strange, totalSteps: 0, secondsLeft: value)
+      #expect(!line.plain.isEmpty)
+      #expect(line.bar(width: 80).count <= 79)
+    }
+  }
+
+  @Test func messagesCarryTheirLevel() throws {
+    let text = try shown(terminal: false) { display in
+      var logger = Logger(label: "test") { _ in RunDisplayLogHandler(display: display) }
+      logger[metadataKey: "rank"] = "1"
+      logger.debug("hidden")
+      logger.info("hello")
+      logger.warning("careful", metadata: ["a": "b"])
+    }
+    #expect(text == "hello rank=1\nwarning: careful a=b rank=1\n")
+  }
+}
