@@ -14,6 +14,14 @@ public struct Launcher: Sendable, Equatable {
   /// Whether it provides what MPI needs for the ranks to find each other.
   public let servesMPI: Bool
 
+  /// A launcher with all that is known of it.
+  package init(command: String, rank: Int?, size: Int?, servesMPI: Bool) {
+    self.command = command
+    self.rank = rank
+    self.size = size
+    self.servesMPI = servesMPI
+  }
+
   /// The launcher that left its marks in `environment`, or nil for a process started by hand.
   ///
   /// Knows Open MPI's `mpirun`, the launchers that speak PMI (MPICH, Intel MPI, `srun --mpi=pmi2`)
