@@ -97,5 +97,10 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
+    // Not a product: the program that CommunicationTests start by mpirun.
+    .executableTarget(
+      name: "communication-check", dependencies: ["Communication"],
+      path: "Tests/CommunicationCheck"),
+    .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
   ]
 )
