@@ -35,6 +35,7 @@ let package = Package(
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CScheduling"),
     .target(
       name: "CImageCodecs",
       linkerSettings: [.linkedLibrary("png"), .linkedLibrary("tiff"), .linkedLibrary("jpeg")]),
@@ -53,7 +54,8 @@ let package = Package(
       name: "Kernels", dependencies: ["COpenBLAS", "Randomness", "Tensors", "Threading"],
       swiftSettings: numericSettings),
     .target(name: "Imaging", dependencies: ["CImageCodecs"], swiftSettings: numericSettings),
-    .target(name: "Communication", dependencies: ["CMPI"], swiftSettings: numericSettings),
+    .target(
+      name: "Communication", dependencies: ["CMPI", "CScheduling"], swiftSettings: numericSettings),
 
     // MARK: Level 4
     .target(
@@ -112,5 +114,10 @@ let package = Package(
       name: "TrainingTests",
       dependencies: ["Network", "Training", .product(name: "Logging", package: "swift-log")]),
     .testTarget(name: "CommandLineTests", dependencies: ["Training", "unet-dist"]),
+    // Not a product: the program that CommunicationTests start by mpirun.
+    .executableTarget(
+      name: "communication-check", dependencies: ["Communication"],
+      path: "Tests/CommunicationCheck"),
+    .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
   ]
 )

@@ -7,7 +7,9 @@ import Training
 ///
 /// Values stay text here. They are read by the table, as those of a file are, so that both accept
 /// the same and complain alike.
-struct TrainOptions: ParsableArguments {
+package struct TrainOptions: ParsableArguments {
+  package init() {}
+
   @Option(
     help: "A YAML file of these options, named as here without dashes; flags win over it.",
     completion: .file())
@@ -62,7 +64,7 @@ struct TrainOptions: ParsableArguments {
 
 extension TrainOptions {
   /// The configuration that these flags, and the file they name, ask for.
-  func configuration() throws -> TrainingConfiguration {
+  package func configuration() throws -> TrainingConfiguration {
     try TrainingConfiguration(file: config, flags: flags)
   }
 

@@ -3,8 +3,7 @@
 import Foundation
 import Testing
 import Training
-
-@testable import unet_dist
+import unet_dist
 
 @Suite struct TrainOptionsTests {
   @Test func everyOptionOfTheTableIsAFlag() throws {

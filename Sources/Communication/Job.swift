@@ -1,0 +1,74 @@
+// How a process joins the other ranks at the start and leaves them at the end.
+
+import Foundation
+
+/// The run of a program as one or several ranks.
+public enum Job {
+  /// The ranks that a launcher started, or this process alone without touching MPI.
+  ///
+  /// - Throws: ``LaunchError`` or ``MPIError``.
+  public static func join(
+    environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws -> any Communicator {
+    guard let launcher = Launcher.detect(in: environment) else { return SoloCommunicator() }
+    guard launcher.servesMPI else { throw LaunchError(launcher: launcher, joinedSize: nil) }
+    let communicator = try MPICommunicator()
+    guard launcher.size == nil || launcher.size == communicator.size else {
+      try communicator.leave()
+      throw LaunchError(launcher: launcher, joinedSize: communicator.size)
+    }
+    return communicator
+  }
+
+  /// Joins the other ranks, runs `body`, and leaves them, so that no rank is left hanging.
+  ///
+  /// When `body` throws, one message goes to standard error. An ``AgreedFailure`` is known to all
+  /// ranks: one of them prints it and all leave in good order. After any other error the others
+  /// cannot be told, because they may wait in any operation: the rank prints its own message and
+  /// ends the whole job.
+  ///
+  /// - Returns: the exit status: 0, or 1 after a failure that all ranks know of.
+  public static func run(
+    environment: [String: String] = ProcessInfo.processInfo.environment,
+    _ body: (any Communicator) throws -> Void
+  ) -> Int32 {
+    let communicator: any Communicator
+    do {
+      communicator = try join(environment: environment)
+    } catch {
+      // Every rank meets a launch error, and they cannot agree on who prints it.
+      let rank = Launcher.detect(in: environment)?.rank ?? 0
+      if !(error is LaunchError) || rank == 0 { report(message(of: error)) }
+      MPICommunicator.abortJob(status: 1)
+    }
+    do {
+      do {
+        try body(communicator)
+      } catch let failure as any AgreedFailure {
+        if communicator.rank == failure.reportingRank { report(failure.description) }
+        try communicator.leave()
+        return 1
+      }
+      try communicator.leave()
+      return 0
+    } catch {
+      reportInTurn(error, from: communicator)
+      communicator.abort(status: 1)
+    }
+  }
+
+  /// Prints an error that this rank may have alone or in common with others.
+  ///
+  /// Ranks that fail together speak in turn: the lowest is first, and its end of the job comes
+  /// before the next one's message.
+  private static func reportInTurn(_ error: any Error, from communicator: any Communicator) {
+    guard communicator.size > 1 else { return report(message(of: error)) }
+    Thread.sleep(forTimeInterval: 0.25 * Double(min(communicator.rank, 8)))
+    report("rank \(communicator.rank) on \(communicator.hostName): \(message(of: error))")
+  }
+
+  /// Prints in one piece, so that lines of several ranks do not mix.
+  private static func report(_ message: String) {
+    FileHandle.standardError.write(Data("Error: \(message)\n".utf8))
+  }
+}

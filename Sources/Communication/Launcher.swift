@@ -1,0 +1,73 @@
+// Whether a launcher such as mpirun started this process, read from the environment.
+
+/// The program that started this process as one rank of several.
+public struct Launcher: Sendable, Equatable {
+  /// The name of its command.
+  public let command: String
+
+  /// This process's rank, where the launcher tells.
+  public let rank: Int?
+
+  /// The number of ranks, where the launcher tells.
+  public let size: Int?
+
+  /// Whether it provides what MPI needs for the ranks to find each other.
+  public let servesMPI: Bool
+
+  /// A launcher with all that is known of it.
+  package init(command: String, rank: Int?, size: Int?, servesMPI: Bool) {
+    self.command = command
+    self.rank = rank
+    self.size = size
+    self.servesMPI = servesMPI
+  }
+
+  /// The launcher that left its marks in `environment`, or nil for a process started by hand.
+  ///
+  /// Knows Open MPI's `mpirun`, the launchers that speak PMI (MPICH, Intel MPI, `srun --mpi=pmi2`)
+  /// or PMIx (`srun --mpi=pmix`, `prun`), and `srun` of several tasks without any of them.
+  public static func detect(in environment: [String: String]) -> Launcher? {
+    func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
+
+    if let size = number("OMPI_COMM_WORLD_SIZE") {
+      return Launcher(
+        command: "mpirun", rank: number("OMPI_COMM_WORLD_RANK"), size: size, servesMPI: true)
+    }
+    let slurmSize = number("SLURM_STEP_NUM_TASKS")
+    let command = environment["SLURM_STEP_ID"] == nil ? "mpiexec" : "srun"
+    if let rank = number("PMI_RANK") {
+      return Launcher(
+        command: command, rank: rank, size: number("PMI_SIZE") ?? slurmSize, servesMPI: true)
+    }
+    if let rank = number("PMIX_RANK") {
+      return Launcher(command: command, rank: rank, size: slurmSize, servesMPI: true)
+    }
+    // A batch script has SLURM_NTASKS too; only srun sets the variables of a step.
+    if environment["SLURM_STEP_ID"] != nil, let slurmSize, slurmSize > 1 {
+      return Launcher(
+        command: command, rank: number("SLURM_PROCID"), size: slurmSize, servesMPI: false)
+    }
+    return nil
+  }
+}
+
+/// A job whose processes did not find each other.
+public struct LaunchError: Error, CustomStringConvertible {
+  /// The launcher, as the environment describes it.
+  public let launcher: Launcher
+
+  /// The number of ranks that MPI sees, where it was asked.
+  public let joinedSize: Int?
+
+  /// One sentence for the user.
+  public var description: String {
+    let started = "\(launcher.command) started \(launcher.size.map(String.init) ?? "several") ranks"
+    guard let joinedSize else {
+      return "\(started) without MPI: start them with srun --mpi=pmix or with mpirun"
+    }
+    return """
+      \(started) but MPI sees \(joinedSize): the launcher belongs to another MPI library than the \
+      one this program was built with; use that library's mpirun
+      """
+  }
+}

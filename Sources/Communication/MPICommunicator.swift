@@ -1,0 +1,382 @@
+// The ranks of an MPI job; the only file that calls MPI.
+
+import CMPI
+import Glibc
+
+/// The ranks that a launcher such as `mpirun` started.
+///
+/// Works on a duplicate of MPI_COMM_WORLD, so that no message of another library in the process
+/// can be taken for one of these. Every return code is checked. Buffers of any size are sent in
+/// pieces of at most `chunkByteCount`, because MPI counts are 32-bit.
+///
+/// It is unchecked `Sendable` because all its stored properties are constants and the handle among
+/// them has a type from C, about which the compiler knows nothing. MPI keeps its own state; whether
+/// it may be entered from any thread is asked at the start and recorded in `threadSupport`.
+public final class MPICommunicator: Communicator, @unchecked Sendable {
+  /// From which threads MPI may be called.
+  public enum ThreadSupport: String, Sendable {
+    /// From the thread that started it only.
+    case startingThread = "starting thread"
+    /// From any thread, one at a time.
+    case oneAtATime = "one at a time"
+    /// From any thread at any time.
+    case anyTime = "any time"
+  }
+
+  /// The most bytes in one MPI call: far below 2^31, and large enough to cost nothing.
+  public static let chunkByteCount = 64 << 20
+
+  /// This process's place among all ranks, in 0..<size.
+  public let rank: Int
+
+  /// The number of ranks.
+  public let size: Int
+
+  /// This process's place among the ranks on its host, in 0..<hostSize.
+  public let hostRank: Int
+
+  /// The number of ranks on this host, that is of those which share memory.
+  public let hostSize: Int
+
+  /// The rank, among all, of the first rank on this host.
+  public let hostLeader: Int
+
+  /// The name of this host.
+  ///
+  /// The corresponding MPI function is `MPI_Get_processor_name`.
+  public let hostName: String
+
+  /// What the MPI library granted; any time was asked for.
+  public let threadSupport: ThreadSupport
+
+  private let handle: MPI_Comm
+
+  /// Initialises MPI and joins the job.
+  ///
+  /// Called once in a process. The corresponding MPI functions are `MPI_Init_thread`,
+  /// `MPI_Comm_dup` and `MPI_Comm_split_type`.
+  public init() throws(MPIError) {
+    var granted: CInt = 0
+    try check(CMPI_Init_thread(CMPI_THREAD_MULTIPLE(), &granted), "MPI_Init_thread")
+    threadSupport =
+      granted >= CMPI_THREAD_MULTIPLE()
+      ? .anyTime : granted >= CMPI_THREAD_SERIALIZED() ? .oneAtATime : .startingThread
+
+    // Without this MPI ends the process itself and no code ever reaches Swift.
+    try check(CMPI_Comm_return_errors(CMPI_COMM_WORLD()), "MPI_Comm_set_errhandler")
+    var code: CInt = 0
+    let duplicate: MPI_Comm = CMPI_Comm_dup(CMPI_COMM_WORLD(), &code)
+    try check(code, "MPI_Comm_dup")
+    try check(CMPI_Comm_return_errors(duplicate), "MPI_Comm_set_errhandler")
+    handle = duplicate
+
+    (rank, size) = try place(in: duplicate)
+    let host: MPI_Comm = CMPI_Comm_split_shared(duplicate, CInt(rank), &code)
+    try check(code, "MPI_Comm_split_type")
+    (hostRank, hostSize) = try place(in: host)
+    var leader = CInt(rank)
+    try check(MPI_Bcast(&leader, CInt(MemoryLayout<CInt>.size), CMPI_BYTE(), 0, host), "MPI_Bcast")
+    hostLeader = Int(leader)
+    try check(CMPI_Comm_free(host), "MPI_Comm_free")
+
+    var name = [CChar](repeating: 0, count: Int(CMPI_MAX_PROCESSOR_NAME()))
+    var length: CInt = 0
+    try check(MPI_Get_processor_name(&name, &length), "MPI_Get_processor_name")
+    hostName = text(name.prefix(Int(length)))
+  }
+
+  /// Whether MPI was initialised in this process.
+  ///
+  /// The corresponding MPI function is `MPI_Initialized`.
+  package static var isInitialized: Bool {
+    var flag: CInt = 0
+    return MPI_Initialized(&flag) == CMPI_SUCCESS() && flag != 0
+  }
+
+  /// Whether MPI was ended in this process.
+  ///
+  /// The corresponding MPI function is `MPI_Finalized`.
+  package static var isFinalized: Bool {
+    var flag: CInt = 0
+    return MPI_Finalized(&flag) == CMPI_SUCCESS() && flag != 0
+  }
+
+  // MARK: Collective operations
+
+  /// Returns when every rank has called it.
+  ///
+  /// The corresponding MPI function is `MPI_Barrier`.
+  public func barrier() throws(MPIError) {
+    try check(MPI_Barrier(handle), "MPI_Barrier")
+  }
+
+  /// Overwrites `bytes` on every rank with those of `root`.
+  ///
+  /// The corresponding MPI function is `MPI_Bcast`.
+  public func broadcast(
+    _ bytes: UnsafeMutableRawBufferPointer, from root: Int
+  ) throws(MPIError) {
+    checkRoot(root)
+    var start = 0
+    while start < bytes.count {
+      let count = min(Self.chunkByteCount, bytes.count - start)
+      try check(
+        MPI_Bcast(
+          bytes.baseAddress?.advanced(by: start), CInt(count), CMPI_BYTE(), CInt(root), handle),
+        "MPI_Bcast")
+      start += count
+    }
+  }
+
+  /// Overwrites `values` on every rank with their sum over the ranks.
+  ///
+  /// The corresponding MPI function is `MPI_Allreduce`.
+  public func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws(MPIError) {
+    try allReduceSum(UnsafeMutableRawBufferPointer(values), of: CMPI_FLOAT(), stride: 4)
+  }
+
+  /// The sums of `values` over the ranks, exact while they fit.
+  ///
+  /// The corresponding MPI function is `MPI_Allreduce`.
+  public func allReduceSum(_ values: [Int64]) throws(MPIError) -> [Int64] {
+    var sums = values
+    try sums.withUnsafeMutableBufferPointer { (sums) throws(MPIError) in
+      try allReduceSum(UnsafeMutableRawBufferPointer(sums), of: CMPI_INT64_T(), stride: 8)
+    }
+    return sums
+  }
+
+  /// The sums of `values` over the ranks, in an order that is not promised.
+  ///
+  /// The corresponding MPI function is `MPI_Allreduce`.
+  public func allReduceSum(_ values: [Double]) throws(MPIError) -> [Double] {
+    var sums = values
+    try sums.withUnsafeMutableBufferPointer { (sums) throws(MPIError) in
+      try allReduceSum(UnsafeMutableRawBufferPointer(sums), of: CMPI_DOUBLE(), stride: 8)
+    }
+    return sums
+  }
+
+  /// Overwrites `result` on every rank with the `bytes` of rank 0, of rank 1, and so on.
+  ///
+  /// The corresponding MPI function is `MPI_Allgather`, or `MPI_Bcast` where the result is large.
+  public func allGather(
+    _ bytes: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
+  ) throws(MPIError) {
+    let count = bytes.count
+    precondition(
+      result.count == size * count,
+      "\(result.count) bytes for \(size) ranks with \(count) bytes each")
+    guard count > 0 else { return }
+    if result.count <= Self.chunkByteCount {
+      try check(
+        MPI_Allgather(
+          bytes.baseAddress, CInt(count), CMPI_BYTE(),
+          result.baseAddress, CInt(count), CMPI_BYTE(), handle),
+        "MPI_Allgather")
+      return
+    }
+    UnsafeMutableRawBufferPointer(rebasing: result[rank * count..<(rank + 1) * count])
+      .copyMemory(from: bytes)
+    for root in 0..<size {
+      try broadcast(
+        UnsafeMutableRawBufferPointer(rebasing: result[root * count..<(root + 1) * count]),
+        from: root)
+    }
+  }
+
+  /// The `bytes` of every rank, in rank order, on `root`; an empty array on the other ranks.
+  ///
+  /// The corresponding MPI function is `MPI_Gatherv`, or `MPI_Send` and `MPI_Recv` where there is
+  /// much to gather.
+  public func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
+    checkRoot(root)
+    let counts = try byteCounts(bytes.count)
+    let ends = runningSums(counts)
+    guard let total = ends.last, total <= Self.chunkByteCount else {
+      return try gatherInTurn(bytes, counts: counts, to: root)
+    }
+    var all = [UInt8](repeating: 0, count: rank == root ? total : 0)
+    let starts = zip(ends, counts).map { CInt($0 - $1) }
+    try check(
+      MPI_Gatherv(
+        bytes, CInt(bytes.count), CMPI_BYTE(), &all, counts.map { CInt($0) }, starts, CMPI_BYTE(),
+        CInt(root), handle),
+      "MPI_Gatherv")
+    return rank == root ? parts(of: all, ends: ends) : []
+  }
+
+  /// The `bytes` of every rank, in rank order, on every rank.
+  ///
+  /// The corresponding MPI function is `MPI_Allgatherv`, or `MPI_Bcast` where there is much to
+  /// gather.
+  public func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
+    let counts = try byteCounts(bytes.count)
+    let ends = runningSums(counts)
+    guard let total = ends.last, total <= Self.chunkByteCount else {
+      return try allGatherInTurn(bytes, counts: counts)
+    }
+    var all = [UInt8](repeating: 0, count: total)
+    let starts = zip(ends, counts).map { CInt($0 - $1) }
+    try check(
+      MPI_Allgatherv(
+        bytes, CInt(bytes.count), CMPI_BYTE(), &all, counts.map { CInt($0) }, starts, CMPI_BYTE(),
+        handle),
+      "MPI_Allgatherv")
+    return parts(of: all, ends: ends)
+  }
+
+  // MARK: Ending
+
+  /// Ends MPI in good order; no other call may follow.
+  ///
+  /// The corresponding MPI function is `MPI_Finalize`.
+  public func leave() throws(MPIError) {
+    try check(CMPI_Comm_free(handle), "MPI_Comm_free")
+    try check(MPI_Finalize(), "MPI_Finalize")
+  }
+
+  /// Ends every rank at once, from one of them.
+  ///
+  /// The corresponding MPI function is `MPI_Abort`.
+  public func abort(status: Int) -> Never {
+    Self.abortJob(status: status)
+  }
+
+  /// Ends every rank of the job, also where joining it failed half-way.
+  ///
+  /// The corresponding MPI function is `MPI_Abort`.
+  package static func abortJob(status: Int) -> Never {
+    fflush(nil)
+    if isInitialized && !isFinalized {
+      _ = MPI_Abort(CMPI_COMM_WORLD(), failureStatus(status))
+    }
+    exit(failureStatus(status))
+  }
+
+  // MARK: Parts of the above
+
+  private func checkRoot(_ root: Int) {
+    precondition(0..<size ~= root, "root \(root) is not in 0..<\(size)")
+  }
+
+  /// Sums in place, piece by piece; `stride` is the byte count of one element of `type`.
+  private func allReduceSum(
+    _ bytes: UnsafeMutableRawBufferPointer, of type: MPI_Datatype, stride: Int
+  ) throws(MPIError) {
+    var start = 0
+    while start < bytes.count {
+      let count = min(Self.chunkByteCount, bytes.count - start)
+      try check(
+        MPI_Allreduce(
+          CMPI_IN_PLACE(), bytes.baseAddress?.advanced(by: start), CInt(count / stride), type,
+          CMPI_SUM(), handle),
+        "MPI_Allreduce")
+      start += count
+    }
+  }
+
+  /// How many bytes each rank has, in rank order.
+  private func byteCounts(_ count: Int) throws(MPIError) -> [Int] {
+    var own = count
+    var counts = [Int](repeating: 0, count: size)
+    let stride = CInt(MemoryLayout<Int>.size)
+    try check(
+      MPI_Allgather(&own, stride, CMPI_BYTE(), &counts, stride, CMPI_BYTE(), handle),
+      "MPI_Allgather")
+    return counts
+  }
+
+  /// Gathers by one message after the other, for totals beyond one call's counts.
+  private func gatherInTurn(
+    _ bytes: [UInt8], counts: [Int], to root: Int
+  ) throws(MPIError) -> [[UInt8]] {
+    guard rank == root else {
+      for start in stride(from: 0, to: bytes.count, by: Self.chunkByteCount) {
+        let count = min(Self.chunkByteCount, bytes.count - start)
+        try bytes.withUnsafeBufferPointer { (buffer) throws(MPIError) in
+          try check(
+            MPI_Send(
+              buffer.baseAddress?.advanced(by: start), CInt(count), CMPI_BYTE(), CInt(root), 0,
+              handle),
+            "MPI_Send")
+        }
+      }
+      return []
+    }
+    var gathered: [[UInt8]] = []
+    for (source, total) in counts.enumerated() {
+      if source == rank {
+        gathered.append(bytes)
+        continue
+      }
+      var received = [UInt8](repeating: 0, count: total)
+      for start in stride(from: 0, to: total, by: Self.chunkByteCount) {
+        let count = min(Self.chunkByteCount, total - start)
+        try received.withUnsafeMutableBufferPointer { (buffer) throws(MPIError) in
+          try check(
+            CMPI_Recv(
+              buffer.baseAddress?.advanced(by: start), CInt(count), CMPI_BYTE(), CInt(source), 0,
+              handle),
+            "MPI_Recv")
+        }
+      }
+      gathered.append(received)
+    }
+    return gathered
+  }
+
+  /// Gathers by one broadcast after the other, for totals beyond one call's counts.
+  private func allGatherInTurn(
+    _ bytes: [UInt8], counts: [Int]
+  ) throws(MPIError) -> [[UInt8]] {
+    var gathered: [[UInt8]] = []
+    for (root, count) in counts.enumerated() {
+      var part = root == rank ? bytes : [UInt8](repeating: 0, count: count)
+      try part.withUnsafeMutableBufferPointer { (part) throws(MPIError) in
+        try broadcast(UnsafeMutableRawBufferPointer(part), from: root)
+      }
+      gathered.append(part)
+    }
+    return gathered
+  }
+}
+
+// MARK: - Below the class
+
+/// Throws unless `code`, returned by `function`, is success.
+private func check(_ code: CInt, _ function: StaticString) throws(MPIError) {
+  guard code != CMPI_SUCCESS() else { return }
+  var message = [CChar](repeating: 0, count: Int(CMPI_MAX_ERROR_STRING()))
+  var length: CInt = 0
+  let known = MPI_Error_string(code, &message, &length) == CMPI_SUCCESS()
+  throw MPIError(
+    code: code, function: function,
+    text: known ? text(message.prefix(Int(length))) : "unknown error")
+}
+
+/// This process's rank in a communicator and the communicator's size.
+private func place(in communicator: MPI_Comm) throws(MPIError) -> (rank: Int, size: Int) {
+  var rank: CInt = 0
+  var size: CInt = 0
+  try check(MPI_Comm_rank(communicator, &rank), "MPI_Comm_rank")
+  try check(MPI_Comm_size(communicator, &size), "MPI_Comm_size")
+  return (Int(rank), Int(size))
+}
+
+private func text(_ characters: ArraySlice<CChar>) -> String {
+  String(decoding: characters.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// Where each part ends when the parts lie one after the other.
+private func runningSums(_ counts: [Int]) -> [Int] {
+  var sum = 0
+  return counts.map { count in
+    sum += count
+    return sum
+  }
+}
+
+private func parts(of bytes: [UInt8], ends: [Int]) -> [[UInt8]] {
+  zip([0] + ends, ends).map { Array(bytes[$0..<$1]) }
+}

@@ -1,0 +1,20 @@
+// The failure of one MPI call.
+
+/// An error code that an MPI function returned.
+public struct MPIError: Error, CustomStringConvertible {
+  /// The code, one of the MPI library's own.
+  public let code: Int32
+
+  /// The name of the MPI function.
+  public let function: StaticString
+
+  /// The MPI library's text for the code.
+  ///
+  /// The corresponding MPI function is `MPI_Error_string`.
+  public let text: String
+
+  /// One sentence for the user.
+  public var description: String {
+    "\(function) failed: \(text) (code \(code))"
+  }
+}

@@ -1,0 +1,87 @@
+// Work that may fail on one rank alone, and how every rank learns of it.
+
+import Foundation
+
+/// A failure which every rank knows of, so that all can leave in good order.
+public protocol AgreedFailure: Error, CustomStringConvertible {
+  /// The one rank that prints the message.
+  var reportingRank: Int { get }
+}
+
+/// The failure of one or more ranks in work that all did together.
+public struct RankFailure: AgreedFailure {
+  /// The lowest rank that failed.
+  public let rank: Int
+
+  /// What it said.
+  public let message: String
+
+  /// The other ranks that failed, ascending.
+  public let otherRanks: [Int]
+
+  /// Whether every rank failed with this message, so that naming one would mislead.
+  public let isSameEverywhere: Bool
+
+  /// The error of this process, where it failed itself.
+  public let cause: (any Error)?
+
+  /// The lowest rank that failed.
+  public var reportingRank: Int { rank }
+
+  /// One sentence for the user.
+  public var description: String {
+    if isSameEverywhere { return message }
+    let others = otherRanks.isEmpty ? "" : " (also failed: \(rankList(otherRanks)))"
+    return "rank \(rank): \(message)\(others)"
+  }
+}
+
+extension Communicator {
+  /// Does `body` on every rank, and fails on every rank if it failed on any.
+  ///
+  /// For work such as loading data or opening the output folder. Costs one exchange of 8 bytes.
+  /// `body` must not call the communicator, because a rank whose body failed would not answer.
+  ///
+  /// - Returns: what this rank's body returned.
+  /// - Throws: ``RankFailure``, the same on all ranks but for its `cause`; or ``MPIError``.
+  public func together<Value>(_ body: () throws -> Value) throws -> Value {
+    let outcome = Result { try body() }
+    var cause: (any Error)?
+    if case .failure(let error) = outcome { cause = error }
+
+    let failures = try allReduceSum([cause == nil ? Int64(0) : 1])
+    if failures == [0] { return try outcome.get() }
+
+    // The first byte tells failure from success, because a message may be empty.
+    let told: [UInt8] = cause.map { [1] + message(of: $0).utf8.prefix(longestMessage) } ?? []
+    let messages: [(rank: Int, text: String)] =
+      try allGatherVariable(told).enumerated()
+      .filter { !$0.element.isEmpty }
+      .map { ($0.offset, String(decoding: $0.element.dropFirst(), as: UTF8.self)) }
+    guard let first = messages.first else { return try outcome.get() }
+    throw RankFailure(
+      rank: first.rank, message: first.text, otherRanks: messages.dropFirst().map { $0.rank },
+      isSameEverywhere: messages.count == size && messages.allSatisfy { $0.text == first.text },
+      cause: cause)
+  }
+}
+
+/// Longer messages are cut: thousands of ranks may fail at once and all texts go everywhere.
+private let longestMessage = 4096
+
+/// What an error says to the user.
+func message(of error: any Error) -> String {
+  (error as? any LocalizedError)?.errorDescription ?? String(describing: error)
+}
+
+/// "rank 3", "ranks 1, 2 and 3", "ranks 1, 2, 3, 4, 5, 6, 7, 8 and 24 more".
+func rankList(_ ranks: [Int]) -> String {
+  let shown = ranks.prefix(8).map(String.init)
+  guard let last = shown.last, ranks.count > 1 else {
+    return "rank \(shown.joined())"
+  }
+  if ranks.count > shown.count {
+    return "ranks \(shown.joined(separator: ", ")) and \(ranks.count - shown.count) more"
+  }
+  return "ranks \(shown.dropLast().joined(separator: ", ")) and \(last)"
+}

@@ -1,0 +1,73 @@
+// One process on its own.
+
+import Glibc
+
+/// The group of one rank, which needs no MPI and never initialises it.
+///
+/// Every collective operation is the identity.
+public final class SoloCommunicator: Communicator {
+  /// Always 0.
+  public let rank = 0
+  /// Always 1.
+  public let size = 1
+  /// Always 0.
+  public let hostRank = 0
+  /// Always 1.
+  public let hostSize = 1
+  /// Always 0.
+  public let hostLeader = 0
+  /// The name of this host.
+  public let hostName: String
+
+  /// The group of this process alone.
+  public init() {
+    // POSIX allows 255 bytes; the one after them stays 0 when a longer name is cut.
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    hostName = String(
+      decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Returns at once.
+  public func barrier() {}
+
+  /// Leaves `bytes` as they are.
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {
+    precondition(root == 0, "root \(root) is not in 0..<1")
+  }
+
+  /// Leaves `values` as they are.
+  public func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) {}
+
+  /// The `values` themselves.
+  public func allReduceSum(_ values: [Int64]) -> [Int64] { values }
+
+  /// The `values` themselves.
+  public func allReduceSum(_ values: [Double]) -> [Double] { values }
+
+  /// Copies `bytes` to `result`.
+  public func allGather(
+    _ bytes: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
+  ) {
+    precondition(
+      result.count == bytes.count, "\(result.count) bytes for 1 rank with \(bytes.count) bytes")
+    result.copyMemory(from: bytes)
+  }
+
+  /// The `bytes` themselves, alone in an array.
+  public func gatherVariable(_ bytes: [UInt8], to root: Int) -> [[UInt8]] {
+    precondition(root == 0, "root \(root) is not in 0..<1")
+    return [bytes]
+  }
+
+  /// The `bytes` themselves, alone in an array.
+  public func allGatherVariable(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+
+  /// Does nothing.
+  public func leave() {}
+
+  /// Ends this process.
+  public func abort(status: Int) -> Never {
+    exit(failureStatus(status))
+  }
+}

@@ -1,0 +1,80 @@
+// How many threads a rank should use.
+
+/// The share of its host's cores that a rank may use.
+///
+/// Cores which several ranks on the host may use are divided among them; cores to which a launcher
+/// has bound one rank alone are that rank's own. A limit on processor time, as containers have, is
+/// divided among the ranks as well.
+public struct ThreadBudget: Sendable, Equatable {
+  /// The number of threads to use, at least 1.
+  public let threads: Int
+
+  /// The cores on which this process may run.
+  public let allowedCores: Int
+
+  /// The cores on this host that the ranks could use if no launcher had bound them.
+  public let hostCores: Int
+
+  /// The cores on this host that at least one rank may use.
+  public let boundCores: Int
+
+  /// The ranks on this host.
+  public let hostRanks: Int
+
+  /// The limit on processor time, in cores, that is set from outside; nil for none.
+  public let processorLimit: Double?
+
+  /// The budget of this rank.
+  ///
+  /// Collective: all ranks call it together, before they start threads.
+  public static func measure(for communicator: any Communicator) throws(MPIError) -> ThreadBudget {
+    let reachable = CoreSet.reachable
+    let own = CoreSet.allowed
+    guard communicator.hostSize > 1 else {
+      return ThreadBudget(
+        own: own, hostRanks: [own], reachable: reachable, processorLimit: ProcessorLimit.cores())
+    }
+    let numbers = [communicator.hostLeader] + own.cores
+    let told = numbers.flatMap { number in
+      withUnsafeBytes(of: UInt32(number).littleEndian) { Array($0) }
+    }
+    let all = try communicator.allGatherVariable(told).map { bytes in
+      stride(from: 0, to: bytes.count, by: 4).map { start in
+        bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | Int($1) }
+      }
+    }
+    let here = all.filter { $0.first == communicator.hostLeader }
+    return ThreadBudget(
+      own: own, hostRanks: here.map { CoreSet($0.dropFirst()) }, reachable: reachable,
+      processorLimit: ProcessorLimit.cores())
+  }
+
+  /// The budget of a rank that may use `own`, beside ranks that may use `hostRanks`, its own among
+  /// them.
+  package init(own: CoreSet, hostRanks: [CoreSet], reachable: CoreSet, processorLimit: Double?) {
+    var users: [Int: Int] = [:]
+    for core in hostRanks.map(\.cores).joined() { users[core, default: 0] += 1 }
+    // Rounding must not turn three thirds into less than one core.
+    let share = own.cores.reduce(0.0) { $0 + 1 / Double(users[$1] ?? 1) } + 1e-6
+    let limit = processorLimit.map { $0 / Double(hostRanks.count) + 1e-6 } ?? .infinity
+    threads = max(1, Int(min(share, limit)))
+    allowedCores = own.cores.count
+    hostCores = reachable.cores.count
+    boundCores = users.count
+    self.hostRanks = hostRanks.count
+    self.processorLimit = processorLimit
+  }
+
+  /// What is wrong with the launcher's binding, or nil; the same on all ranks of a host.
+  public var warning: String? {
+    // With a limit on processor time the other cores could not be used either.
+    let usable = min(Double(hostCores), processorLimit ?? .infinity)
+    guard Double(boundCores) < usable.rounded(.down) else { return nil }
+    let ranks = hostRanks == 1 ? "the only rank" : "the \(hostRanks) ranks"
+    let bound = boundCores == 1 ? "1 core" : "\(boundCores) cores"
+    return """
+      \(ranks) on this host may use \(bound) of \(hostCores): the launcher has bound them; start \
+      with mpirun --bind-to none (or with --map-by slot:PE=k for k cores a rank)
+      """
+  }
+}

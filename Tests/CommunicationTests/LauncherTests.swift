@@ -1,0 +1,39 @@
+// Which environments mean that MPI is to be used.
+
+import Communication
+import Testing
+
+@Suite struct LauncherTests {
+  @Test func processStartedByHandIsAlone() throws {
+    #expect(Launcher.detect(in: [:]) == nil)
+    // Inside a batch script, not started by srun.
+    #expect(
+      Launcher.detect(in: ["SLURM_JOB_ID": "1", "SLURM_NTASKS": "8", "SLURM_PROCID": "0"]) == nil)
+    let communicator = try Job.join(environment: [:])
+    #expect(communicator is SoloCommunicator)
+    #expect(!MPICommunicator.isInitialized)
+  }
+
+  @Test func launchersAreKnown() {
+    #expect(
+      Launcher.detect(in: ["OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_RANK": "3"])
+        == Launcher(command: "mpirun", rank: 3, size: 8, servesMPI: true))
+    #expect(
+      Launcher.detect(in: ["PMI_SIZE": "4", "PMI_RANK": "0"])
+        == Launcher(command: "mpiexec", rank: 0, size: 4, servesMPI: true))
+    let step = ["SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"]
+    #expect(
+      Launcher.detect(in: step.merging(["PMIX_RANK": "2"]) { $1 })
+        == Launcher(command: "srun", rank: 2, size: 4, servesMPI: true))
+    #expect(
+      Launcher.detect(in: step)
+        == Launcher(command: "srun", rank: 2, size: 4, servesMPI: false))
+  }
+
+  @Test func tasksWithoutMPIAreAnError() {
+    #expect(throws: LaunchError.self) {
+      try Job.join(environment: ["SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"])
+    }
+    #expect(!MPICommunicator.isInitialized)
+  }
+}
