@@ -28,17 +28,24 @@ import Testing
     try withTemporaryFolder { folder in
       let path = "\(folder)/flipped.safetensors"
       try writeSample(to: path)
-      var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+      let handle = try #require(FileHandle(forUpdatingAtPath: path))
+      // Puts one byte into the file, which stays where it is.
+      let replace = { (index: Int, byte: UInt8) in
+        try handle.seek(toOffset: UInt64(index))
+        try handle.write(contentsOf: [byte])
+      }
       var undetected: [Int] = []
       for bit in 0..<bytes.count * 8 {
-        bytes[bit / 8] ^= 1 << (bit % 8)
-        try bytes.write(to: path)
+        try replace(bit / 8, bytes[bit / 8] ^ 1 << (bit % 8))
         do {
           _ = try SafetensorsFile.read(path, requireChecksum: true)
           undetected.append(bit)
         } catch {}
-        bytes[bit / 8] ^= 1 << (bit % 8)
+        try replace(bit / 8, bytes[bit / 8])
       }
+      // The file is whole again, so each flip was found on its own.
+      _ = try SafetensorsFile.read(path, requireChecksum: true)
       #expect(undetected.isEmpty)
     }
   }
@@ -66,9 +73,9 @@ import Testing
         "{", "}", "[", "]", "\"", "\\", "\\u", ",", ":", "-", "9", "99999999999999999999", "e",
         "\u{0}", " ", "F32", "shape", "__metadata__", "\\ud800", "null",
       ].map { Array($0.utf8) }
-      let draws = repeatableValues(count: 24_000, seed: 17).map { (Double($0) + 1) / 2 }
+      let draws = repeatableValues(count: 12_000, seed: 17).map { (Double($0) + 1) / 2 }
       var accepted = 0
-      for trial in 0..<4_000 {
+      for trial in 0..<2_000 {
         var bytes = Array(whole)
         let draw = Array(draws[trial * 6..<trial * 6 + 6])
         for edit in 0..<2 {
@@ -95,7 +102,7 @@ import Testing
         }
       }
       // Damage inside the note of the metadata leaves a well-formed file.
-      #expect(accepted < 2_000)
+      #expect(accepted < 1_000)
     }
   }
 

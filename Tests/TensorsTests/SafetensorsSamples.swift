@@ -45,6 +45,12 @@ func safetensorsBytes(header: String, data: [UInt8]) -> Data {
 }
 
 extension Data {
-  /// Writes the bytes as they are, over those of any file that is there.
-  func write(to path: String) throws { try write(to: URL(fileURLWithPath: path)) }
+  /// Writes the bytes as they are, in place of any file that is there.
+  ///
+  /// The old file is removed first: some file systems flush one that is cut to nothing and written
+  /// again, which makes thousands of small files slow.
+  func write(to path: String) throws {
+    unlink(path)
+    try write(to: URL(fileURLWithPath: path))
+  }
 }
