@@ -1,5 +1,6 @@
 // Safetensors files: what is written is read again, by this program and by the library.
 
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -19,5 +20,124 @@ import Testing
     #expect(file.shape(of: "empty") == [0, 3])
     #expect(try file.floats(of: "empty") == [])
     #expect(file.shape(of: "absent") == nil)
+  }
+
+  /// The same contents give the same bytes as in the committed file, which
+  /// `Scripts/make-fixtures.py --check Tests/Fixtures/own.safetensors` reads with the library.
+  @Test func writesTheBytesThatTheLibraryReads() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/own.safetensors"
+      try writeSample(to: path)
+      let expected = try Data(contentsOf: URL(fileURLWithPath: Fixtures.path("own")))
+      #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == expected)
+    }
+  }
+
+  @Test func readsWhatItWrote() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/own.safetensors"
+      try writeSample(to: path)
+      let file = try SafetensorsFile.read(path, requireChecksum: true)
+      #expect(file.path == path)
+      #expect(file.names == ["step", "down.0.conv1.weight", "down.0.conv1.bias", "mask"])
+      #expect(file.shape(of: "down.0.conv1.weight") == [2, 1, 1, 3])
+      let weights = try file.floats(of: "down.0.conv1.weight")
+      #expect(weights.map(\.bitPattern) == sampleWeights.map(\.bitPattern))
+      let sum = try file.withFloats(of: "down.0.conv1.bias") { $0.reduce(0, +) }
+      #expect(sum == 0.75)
+      #expect(try file.integers(of: "step") == [-7])
+      #expect(try file.bytes(of: "mask") == [0, 255, 1])
+      var metadata = file.metadata
+      let checksum = try #require(metadata["checksum"])
+      metadata["checksum"] = nil
+      #expect(checksum.hasPrefix("sha256:") && checksum.utf8.count == 7 + 64)
+      #expect(metadata == sampleMetadata)
+    }
+  }
+
+  @Test func wrongNamesAndTypesAreErrors() throws {
+    let file = try Fixtures.read("foreign")
+    for (name, word) in [("absent", "none of that name"), ("bytes", "type U8")] {
+      let error = #expect(throws: SafetensorsError.self) { try file.floats(of: name) }
+      #expect(error?.kind == .unsuitableTensor)
+      #expect(error?.description.contains(word) == true)
+      #expect(throws: SafetensorsError.self) { try file.withFloats(of: name) { $0.count } }
+    }
+    #expect(throws: SafetensorsError.self) { try file.integers(of: "floats") }
+    #expect(throws: SafetensorsError.self) { try file.bytes(of: "floats") }
+  }
+
+  /// A foreign file may put four-byte values at an odd place.
+  @Test func valuesWithoutAlignmentAreRead() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/odd.safetensors"
+      let header =
+        #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"#
+        + #""b":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}"#
+      try safetensorsBytes(header: header, data: [9, 0, 0, 128, 63, 0, 0, 0, 64]).write(to: path)
+      let file = try SafetensorsFile.read(path)
+      #expect(try file.floats(of: "b") == [1, 2])
+      #expect(try file.withFloats(of: "b") { Array($0) } == [1, 2])
+    }
+  }
+
+  @Test func anEmptyFileOfTensorsIsAFile() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/empty.safetensors"
+      try SafetensorsFile.write([], metadata: ["checksum": "is replaced"], to: path)
+      let file = try SafetensorsFile.read(path, requireChecksum: true)
+      #expect(file.names.isEmpty)
+      #expect(Array(file.metadata.keys) == ["checksum"])
+      try safetensorsBytes(header: "{}", data: []).write(to: path)
+      #expect(try SafetensorsFile.read(path).names.isEmpty)
+      let error = #expect(throws: SafetensorsError.self) {
+        try SafetensorsFile.read(path, requireChecksum: true)
+      }
+      #expect(error?.kind == .withoutChecksum)
+    }
+  }
+
+  /// Larger than the pieces that are read and written at once, and no multiple of them.
+  @Test func manyPieces() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/large.safetensors"
+      let values = repeatableValues(count: 1_000_003, seed: 3)
+      try values.withUnsafeBufferPointer { values in
+        try SafetensorsFile.write(
+          [.init(name: "large", shape: [values.count], values: values)], metadata: [:], to: path)
+      }
+      let file = try SafetensorsFile.read(path, requireChecksum: true)
+      #expect(try file.floats(of: "large") == values)
+    }
+  }
+
+  @Test(arguments: [
+    ("", [1]), ("a b", [1]), ("__metadata__", [1, 2]), ("\u{E9}", [1]), ("a", [2]),
+    ("a", [-1, -1]), ("a", [1 << 32, 1 << 32, 0]), (String(repeating: "a", count: 129), [1]),
+  ])
+  func unwritableEntriesAreErrors(name: String, shape: [Int]) throws {
+    try withTemporaryFolder { folder in
+      let values: [Float] = [1]
+      let error = #expect(throws: SafetensorsError.self) {
+        try values.withUnsafeBufferPointer { values in
+          try SafetensorsFile.write(
+            [.init(name: name, shape: shape, values: values)], metadata: [:],
+            to: "\(folder)/bad.safetensors")
+        }
+      }
+      #expect(error?.kind == .unwritable)
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(left.isEmpty)
+    }
+  }
+
+  @Test func aNameTwiceIsAnError() throws {
+    let values: [Float] = [1]
+    #expect(throws: SafetensorsError.self) {
+      try values.withUnsafeBufferPointer { values in
+        let entry = SafetensorsFile.Entry(name: "a", shape: [1], values: values)
+        try SafetensorsFile.write([entry, entry], metadata: [:], to: "/nowhere/bad.safetensors")
+      }
+    }
   }
 }
