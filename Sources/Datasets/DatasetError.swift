@@ -61,8 +61,11 @@ public struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible 
     self.hint = hint
   }
 
-  /// The whole message on one line.
+  /// The whole message on one line, control characters of file names replaced.
   public var description: String {
-    "\(path): expected \(expected), found \(found); \(hint)"
+    let text = "\(path): expected \(expected), found \(found); \(hint)"
+    return String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
   }
 }
