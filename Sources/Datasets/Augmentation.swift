@@ -109,17 +109,23 @@ public struct Augmentation: Sendable, Equatable {
   // MARK: - Geometry
 
   /// Where the output window lies and how it is turned.
-  struct Placement: Equatable {
+  package struct Placement: Equatable {
     /// The window's first row in the image, before turning; may be negative.
-    var row: Int
+    package var row: Int
     /// The window's first column in the image, before turning; may be negative.
-    var column: Int
+    package var column: Int
     /// Quarter turns, counter-clockwise.
-    var quarterTurns = 0
+    package var quarterTurns = 0
     /// Mirrors left to right after turning.
-    var isFlippedHorizontally = false
+    package var isFlippedHorizontally = false
     /// Mirrors top to bottom after turning.
-    var isFlippedVertically = false
+    package var isFlippedVertically = false
+
+    /// A window that is neither turned nor flipped.
+    package init(row: Int, column: Int) {
+      self.row = row
+      self.column = column
+    }
 
     /// The copy that makes the tile, `margin` pixels larger than the window on every side.
     func tileCopy(side: Int, margin: Int, width: Int, height: Int) -> TileCopy {
@@ -142,7 +148,9 @@ public struct Augmentation: Sendable, Equatable {
   }
 
   /// Draws the placement of one tile.
-  func placement(width: Int, height: Int, outputSide: Int, stream: RandomStream) -> Placement {
+  package func placement(
+    width: Int, height: Int, outputSide: Int, stream: RandomStream
+  ) -> Placement {
     var stream = stream
     var placement = Placement(
       row: Self.origin(length: height, outputSide: outputSide, stream: &stream),
