@@ -95,6 +95,6 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging", "Randomness"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging"]),
   ]
 )

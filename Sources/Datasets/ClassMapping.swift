@@ -21,6 +21,9 @@ public struct ClassMapping: Sendable, Equatable {
   /// The most classes there can be: a label is one byte.
   public static let maximumClassCount = 256
 
+  /// More classes than this deserve a warning.
+  private static let plausibleClassCount = 32
+
   /// The classes; a class's label is its position here.
   public let classes: [Class]
 
@@ -55,6 +58,16 @@ public struct ClassMapping: Sendable, Equatable {
       }
       return (cells + [row[3]]).joined(separator: "  ")
     }.joined(separator: "\n")
+  }
+
+  /// What to tell a user about suspiciously many classes, or nil.
+  ///
+  /// An 8-bit grey mask that was smoothed or saved as JPEG stays below 256 values, so it is no
+  /// error, but hardly what was meant.
+  public var warning: String? {
+    guard count > Self.plausibleClassCount else { return nil }
+    return "\(count) different mask values make \(count) classes; masks saved as JPEG, smoothed, "
+      + "or with numbers of single objects have more values than classes"
   }
 
   // MARK: - Finding

@@ -35,6 +35,8 @@ public struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible 
     case invalidClassNames
     /// An image with samples that are not finite numbers.
     case nonFiniteSamples
+    /// A folder or file that cannot be written.
+    case notWritable
     /// A number or name given by the caller that is out of range.
     case invalidArgument
     /// A loader used after it was closed.

@@ -36,36 +36,25 @@ public enum SyntheticCells {
   public static func images(
     count: Int, side: Int, seed: UInt64
   ) throws(DatasetError) -> [(name: String, image: Image, mask: Image)] {
-    guard (1...99_999).contains(count) else {
-      throw DatasetError(
-        .invalidArgument, path: "the number of synthetic images", expected: "1...99999",
-        found: "\(count)", hint: "8 are enough to see a network learn")
-    }
-    guard (minimumSide...8192).contains(side) else {
-      throw DatasetError(
-        .invalidArgument, path: "the side of synthetic images", expected: "\(minimumSide)...8192",
-        found: "\(side)", hint: "256 shows about 40 cells")
-    }
-    return (0..<count).map { index in
-      var field = CellField(side: side, seed: seed, index: index)
-      let digits = String(index + 1)
-      let name = "cells-" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
-      return (name, field.image(), field.mask())
-    }
+    try check(count: count, side: side)
+    return (0..<count).map { sample($0, side: side, seed: seed) }
   }
 
   /// Writes the images to `images/` and `masks/` in a folder, and their class names beside them.
   ///
-  /// - Throws: `DatasetError` when a number is out of range, `ImagingError` or the system's error
-  ///   when a file cannot be written.
+  /// - Throws: `DatasetError` when a number is out of range or a folder cannot be made,
+  ///   `ImagingError` when an image cannot be written.
   public static func write(to folder: String, count: Int, side: Int, seed: UInt64) throws {
-    let samples = try images(count: count, side: side, seed: seed)
+    try check(count: count, side: side)
     let root = URL(fileURLWithPath: folder)
-    for subfolder in ["images", "masks"] {
-      try FileManager.default.createDirectory(
-        at: root.appendingPathComponent(subfolder), withIntermediateDirectories: true)
+    for subfolder in ["images", "masks"].map(root.appendingPathComponent) {
+      try writing(subfolder) {
+        try FileManager.default.createDirectory(at: subfolder, withIntermediateDirectories: true)
+      }
     }
-    for (name, image, mask) in samples {
+    // One at a time: a large set need not fit in memory.
+    for index in 0..<count {
+      let (name, image, mask) = sample(index, side: side, seed: seed)
       try PNGFile.write(image, to: root.appendingPathComponent("images/\(name).png").path)
       try PNGFile.write(mask, to: root.appendingPathComponent("masks/\(name).png").path)
     }
@@ -78,7 +67,41 @@ public enum SyntheticCells {
       }
 
       """
-    try Data(names.utf8).write(to: root.appendingPathComponent("classes.json"))
+    let namesFile = root.appendingPathComponent("classes.json")
+    try writing(namesFile) { try Data(names.utf8).write(to: namesFile) }
+  }
+
+  private static func sample(
+    _ index: Int, side: Int, seed: UInt64
+  ) -> (name: String, image: Image, mask: Image) {
+    var field = CellField(side: side, seed: seed, index: index)
+    let digits = String(index + 1)
+    let name = "cells-" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    return (name, field.image(), field.mask())
+  }
+
+  private static func check(count: Int, side: Int) throws(DatasetError) {
+    guard (1...99_999).contains(count) else {
+      throw DatasetError(
+        .invalidArgument, path: "the number of synthetic images", expected: "1...99999",
+        found: "\(count)", hint: "8 are enough to see a network learn")
+    }
+    guard (minimumSide...8192).contains(side) else {
+      throw DatasetError(
+        .invalidArgument, path: "the side of synthetic images", expected: "\(minimumSide)...8192",
+        found: "\(side)", hint: "256 shows about 50 cells")
+    }
+  }
+
+  /// Gives an error of the file system the form of this room's errors.
+  private static func writing(_ place: URL, _ body: () throws -> Void) throws(DatasetError) {
+    do {
+      try body()
+    } catch {
+      throw DatasetError(
+        .notWritable, path: place.path, expected: "a place to write to",
+        found: error.localizedDescription, hint: "choose another --output or change permissions")
+    }
   }
 
   /// The smallest image that has room for a cell with its border.

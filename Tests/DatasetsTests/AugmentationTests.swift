@@ -1,8 +1,6 @@
 // Augmented tiles against a reference that turns and flips pixel by pixel.
 
 import Datasets
-import Imaging
-import Randomness
 import Testing
 
 @Suite struct AugmentationTests {

@@ -56,7 +56,9 @@ import Testing
     #expect(error?.hint.contains("JPEG") == true)
     let limit = Image(
       width: 256, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16(Array(0..<256)))
-    #expect(try ClassMapping(scanning: [("limit", limit)]).count == 256)
+    let most = try ClassMapping(scanning: [("limit", limit)])
+    #expect(most.count == 256 && most.warning != nil)
+    #expect(try ClassMapping(scanning: [("good.png", .grey([[0, 1]]))]).warning == nil)
   }
 
   @Test func anUnknownValueIsNamedWithItsPlace() throws {

@@ -28,6 +28,15 @@ import Testing
     for id in 0..<2 { #expect(try read.image(id) == made.image(id)) }
   }
 
+  @Test func aFolderThatCannotBeMadeIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.text("file", "")
+    let error = #expect(throws: DatasetError.self) {
+      try SyntheticCells.write(to: file, count: 1, side: 32, seed: 1)
+    }
+    #expect(error?.kind == .notWritable && error?.path.hasPrefix(file) == true)
+  }
+
   @Test(arguments: [16, 17, 64, 256])
   func bothClassesAreInEveryImage(_ side: Int) throws {
     let dataset = try SyntheticCells.dataset(count: 4, side: side, seed: 1)
