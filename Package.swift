@@ -95,5 +95,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
+    // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
+    .testTarget(name: "ImagingTests", dependencies: ["Imaging"], exclude: ["Fixtures"]),
   ]
 )
