@@ -96,5 +96,7 @@ let package = Package(
       swiftSettings: numericSettings),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging"]),
+    // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
+    .testTarget(name: "ImagingTests", dependencies: ["Imaging"], exclude: ["Fixtures"]),
   ]
 )

@@ -22,6 +22,7 @@ size_t codec_source_read(codec_source *source, void *bytes, size_t count) {
     done += (size_t)got;
     source->position += (uint64_t)got;
   }
+  if (done < count) source->ended = true;
   return done;
 }
 

@@ -12,6 +12,8 @@ typedef struct {
   uint64_t position;
   /// Set once the operating system refuses a read, as opposed to the file's ending.
   bool failed;
+  /// Set once a read comes up short: a whole file never sends its reader past its end.
+  bool ended;
 } codec_source;
 
 /// Reads up to `count` bytes and advances; fewer come back at the end of the file or on an error.

@@ -118,6 +118,7 @@ static void begin(codec_tiff *file) {
   file->error[0] = 0;
   file->warning[0] = 0;
   file->source.failed = false;
+  file->source.ended = false;
 }
 
 /// Damage in libtiff's words, or in `otherwise` where it has none.
@@ -153,8 +154,10 @@ codec_status codec_tiff_open(int descriptor, codec_tiff **result, char *message)
       "", "rm", file, tiff_read_bytes, tiff_write_nothing, tiff_seek, tiff_close_nothing,
       tiff_size, tiff_map_nothing, tiff_unmap_nothing, options);
   TIFFOpenOptionsFree(options);
-  if (file->tiff == NULL) {
-    codec_status status = damaged(file, "no readable first directory", message);
+  // Without the end of a directory libtiff carries on and guesses: grey where a palette is lost.
+  if (file->tiff == NULL || file->source.ended) {
+    codec_status status = damaged(file, "no complete first directory", message);
+    if (file->tiff != NULL) TIFFClose(file->tiff);
     free(file);
     return status;
   }
@@ -171,8 +174,14 @@ void codec_tiff_close(codec_tiff *file) {
 codec_status codec_tiff_count_pages(codec_tiff *file, uint32_t *count, char *message) {
   begin(file);
   tdir_t pages = TIFFNumberOfDirectories(file->tiff);
-  // A chain that breaks off is no shorter stack but a damaged one: pages are missing.
-  if (file->error[0] != 0 || pages == 0) return damaged(file, "no pages", message);
+  // A chain that breaks off is no shorter stack but a damaged one: pages are missing. What
+  // libtiff only warns of here is a chain that runs into itself.
+  if (file->error[0] == 0 && file->warning[0] != 0) {
+    codec_set_message(message, "%s", file->warning);
+    return codec_damaged;
+  }
+  if (file->error[0] != 0 || file->source.ended || pages == 0)
+    return damaged(file, "no complete chain of pages", message);
   if (pages > CODEC_MAXIMUM_PAGES) {
     codec_set_message(message, "%u pages", pages);
     return codec_too_large;
@@ -191,7 +200,7 @@ static codec_status select_page(codec_tiff *file, uint32_t page, char *message) 
   // One step on costs one directory; any other jump walks the chain from its start.
   int found = page == current + 1 ? TIFFReadDirectory(file->tiff)
                                   : TIFFSetDirectory(file->tiff, (tdir_t)page);
-  if (found) return codec_ok;
+  if (found && !file->source.ended) return codec_ok;
   // Counting tells a page that is damaged from one that is not there.
   codec_status reading = damaged(file, "an unreadable directory", message);
   char counting_message[CODEC_MESSAGE_CAPACITY];
@@ -335,6 +344,35 @@ static codec_status measure_blocks(codec_tiff *file, page_layout *layout, char *
   return codec_ok;
 }
 
+/// Checks that all blocks lie within the file, those of an alpha plane too.
+///
+/// libtiff reads an uncompressed strip whose place is missing from the start of the file. Checked
+/// before the image is allocated, this also turns away most headers that claim too much.
+static codec_status check_block_places(
+    codec_tiff *file, const page_layout *layout, char *message) {
+  TIFF *tiff = file->tiff;
+  uint64_t size = codec_source_size(&file->source);
+  uint32_t count = layout->tiled ? TIFFNumberOfTiles(tiff) : TIFFNumberOfStrips(tiff);
+  uint32_t down = (layout->height + layout->block_height - 1) / layout->block_height;
+  for (uint32_t index = 0; index < count; index++) {
+    uint64_t offset = TIFFGetStrileOffset(tiff, index);
+    uint64_t bytes = TIFFGetStrileByteCount(tiff, index);
+    uint64_t needed = 1;
+    if (layout->compression == COMPRESSION_NONE) {
+      uint32_t top = layout->tiled ? 0 : index % down * layout->block_height;
+      uint32_t rows = layout->height - top;
+      if (layout->tiled || rows > layout->block_height) rows = layout->block_height;
+      needed = rows * layout->row_bytes;
+    }
+    if (offset == 0 || bytes < needed || offset > size || bytes > size - offset) {
+      codec_set_message(message, "%s %u of %u lies outside the file or is too short",
+                        layout->tiled ? "tile" : "strip", index, count);
+      return codec_damaged;
+    }
+  }
+  return codec_ok;
+}
+
 static codec_status read_layout(codec_tiff *file, page_layout *layout, char *message) {
   TIFF *tiff = file->tiff;
   uint16_t planes = PLANARCONFIG_CONTIG;
@@ -369,7 +407,8 @@ static codec_status read_layout(codec_tiff *file, page_layout *layout, char *mes
   // Before any size is asked for: it changes what libtiff says a row takes.
   if (layout->photometric == PHOTOMETRIC_YCBCR)
     TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
-  return measure_blocks(file, layout, message);
+  status = measure_blocks(file, layout, message);
+  return status == codec_ok ? check_block_places(file, layout, message) : status;
 }
 
 // MARK: Samples

@@ -43,7 +43,8 @@ func writeAll(
 ) throws(ImagingError) {
   var rest = bytes[...]
   while !rest.isEmpty {
-    let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+    let start = UnsafeRawBufferPointer(rebasing: rest).baseAddress
+    let count = Glibc.write(descriptor, start, rest.count)
     if count < 0 && errno == EINTR { continue }
     guard count > 0 else { throw writingError(path, code: count < 0 ? errno : EIO) }
     rest = rest.dropFirst(count)
