@@ -119,5 +119,8 @@ let package = Package(
       name: "communication-check", dependencies: ["Communication"],
       path: "Tests/CommunicationCheck"),
     .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging"]),
+    // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
+    .testTarget(name: "ImagingTests", dependencies: ["Imaging"], exclude: ["Fixtures"]),
   ]
 )

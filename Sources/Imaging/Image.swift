@@ -47,3 +47,25 @@ public struct Image: Sendable, Equatable {
     self.samples = samples
   }
 }
+
+extension Image {
+  /// The samples as fractions of their type's full range, in their stored order.
+  ///
+  /// Integers are divided by 2^bitsPerSample - 1, so that they lie in 0...1; floating point samples
+  /// come as stored, whatever their range.
+  ///
+  /// - Complexity: one pass over the samples.
+  public func intensities() -> [Float] {
+    switch samples {
+    case .uint8(let values):
+      // Divided, not multiplied by an inverse: full range is then exactly 1.
+      let full = Float((1 << bitsPerSample) - 1)
+      return values.map { Float($0) / full }
+    case .uint16(let values):
+      let full = Float((1 << bitsPerSample) - 1)
+      return values.map { Float($0) / full }
+    case .float32(let values):
+      return values
+    }
+  }
+}

@@ -1,0 +1,103 @@
+// What the three decoders share: reading by position, sizing an image, writing messages.
+
+#include "CodecSupport.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+size_t codec_source_read(codec_source *source, void *bytes, size_t count) {
+  size_t done = 0;
+  while (done < count) {
+    if (source->position > INT64_MAX) break;
+    ssize_t got =
+        pread(source->descriptor, (char *)bytes + done, count - done, (off_t)source->position);
+    if (got < 0 && errno == EINTR) continue;
+    // A position past the largest offset is refused as EINVAL: it comes from the file, so it is
+    // damage and no failure of the disk.
+    if (got < 0 && errno != EINVAL && errno != EOVERFLOW) source->failed = true;
+    if (got <= 0) break;
+    done += (size_t)got;
+    source->position += (uint64_t)got;
+  }
+  if (done < count) source->ended = true;
+  return done;
+}
+
+uint64_t codec_source_size(codec_source *source) {
+  struct stat status;
+  if (fstat(source->descriptor, &status) != 0 || status.st_size < 0) {
+    source->failed = true;
+    return 0;
+  }
+  return (uint64_t)status.st_size;
+}
+
+void codec_set_message_list(char *message, const char *format, va_list arguments) {
+  if (vsnprintf(message, CODEC_MESSAGE_CAPACITY, format, arguments) < 0) message[0] = 0;
+  for (char *character = message; *character != 0; character++) {
+    if (*character < 0x20 || *character > 0x7E) *character = '?';
+  }
+}
+
+void codec_set_message(char *message, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  codec_set_message_list(message, format, arguments);
+  va_end(arguments);
+}
+
+size_t codec_sample_size(codec_sample_type type) {
+  switch (type) {
+    case codec_uint8: return 1;
+    case codec_uint16: return 2;
+    case codec_float32: return 4;
+  }
+  return 4;
+}
+
+codec_status codec_check_sides(uint64_t width, uint64_t height, char *message) {
+  if (width == 0 || height == 0) {
+    codec_set_message(message, "an image of %llu x %llu pixels", (unsigned long long)width,
+                      (unsigned long long)height);
+    return codec_damaged;
+  }
+  if (width > CODEC_MAXIMUM_SIDE || height > CODEC_MAXIMUM_SIDE) {
+    codec_set_message(message, "an image of %llu x %llu pixels", (unsigned long long)width,
+                      (unsigned long long)height);
+    return codec_too_large;
+  }
+  return codec_ok;
+}
+
+codec_status codec_image_allocate(codec_image *image, char *message) {
+  codec_status status = codec_check_sides(image->width, image->height, message);
+  if (status != codec_ok) return status;
+  size_t byte_count = codec_sample_size(image->sample_type);
+  if (__builtin_mul_overflow(byte_count, (size_t)image->width, &byte_count) ||
+      __builtin_mul_overflow(byte_count, (size_t)image->height, &byte_count) ||
+      __builtin_mul_overflow(byte_count, (size_t)image->channels, &byte_count) ||
+      byte_count > CODEC_MAXIMUM_DECODED_BYTES) {
+    codec_set_message(message, "an image of %u x %u pixels, %u channels and %zu bytes a sample",
+                      image->width, image->height, image->channels,
+                      codec_sample_size(image->sample_type));
+    return codec_too_large;
+  }
+  // Zeroed pages cost nothing until they are touched, so a small file that claims a large image
+  // takes memory only as far as its data go.
+  image->samples = calloc(byte_count, 1);
+  if (image->samples == NULL) {
+    codec_set_message(message, "%zu bytes could not be allocated", byte_count);
+    return codec_out_of_memory;
+  }
+  image->byte_count = byte_count;
+  return codec_ok;
+}
+
+void codec_image_free(codec_image *image) {
+  free(image->samples);
+  image->samples = NULL;
+  image->byte_count = 0;
+}

@@ -1,0 +1,158 @@
+// JPEG through libjpeg: grey and colour to 8-bit samples; CMYK and damaged data are errors.
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "CodecSupport.h"
+
+// libjpeg's headers need stdio.h in front of them, and define what each other's guards test.
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+/// The most scans of a progressive file. Encoders make about ten; each scan runs over the whole
+/// image, so a small file with thousands of them would keep a decoder busy for minutes.
+static const int maximum_scans = 100;
+
+/// Bytes read from the file at once.
+enum { source_buffer_bytes = 65536 };
+
+/// The decoder with all its callbacks need; it outlives every jump.
+typedef struct {
+  struct jpeg_decompress_struct decoder;
+  struct jpeg_error_mgr errors;
+  struct jpeg_source_mgr manager;
+  struct jpeg_progress_mgr progress;
+  jmp_buf jump;
+  codec_source source;
+  codec_status status;
+  char *message;
+  JOCTET buffer[source_buffer_bytes];
+} jpeg_job;
+
+// MARK: Callbacks
+
+static void jpeg_fail(j_common_ptr decoder) {
+  jpeg_job *job = decoder->client_data;
+  char text[JMSG_LENGTH_MAX];
+  decoder->err->format_message(decoder, text);
+  codec_set_message(job->message, "%s", text);
+  int code = decoder->err->msg_code;
+  job->status = job->source.failed ? codec_system_error
+                : code == JERR_OUT_OF_MEMORY || code == JERR_NO_BACKING_STORE
+                    ? codec_out_of_memory
+                    : codec_damaged;
+  longjmp(job->jump, 1);
+}
+
+/// libjpeg fills what is missing with grey and calls it a warning: here it is an error.
+static void jpeg_weigh_message(j_common_ptr decoder, int level) {
+  if (level >= 0) return;
+  int code = decoder->err->msg_code;
+  // Two warnings are about labels in the file and none of its pixels.
+  if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
+  jpeg_fail(decoder);
+}
+
+static void jpeg_print_nothing(j_common_ptr decoder) { (void)decoder; }
+
+static void jpeg_start_source(j_decompress_ptr decoder) { (void)decoder; }
+
+static boolean jpeg_fill_buffer(j_decompress_ptr decoder) {
+  jpeg_job *job = decoder->client_data;
+  size_t count = codec_source_read(&job->source, job->buffer, sizeof job->buffer);
+  if (count == 0) ERREXIT(decoder, JWRN_JPEG_EOF);
+  job->manager.next_input_byte = job->buffer;
+  job->manager.bytes_in_buffer = count;
+  return TRUE;
+}
+
+static void jpeg_skip_bytes(j_decompress_ptr decoder, long count) {
+  jpeg_job *job = decoder->client_data;
+  if (count <= 0) return;
+  if ((size_t)count <= job->manager.bytes_in_buffer) {
+    job->manager.next_input_byte += count;
+    job->manager.bytes_in_buffer -= (size_t)count;
+    return;
+  }
+  job->source.position += (uint64_t)count - job->manager.bytes_in_buffer;
+  job->manager.bytes_in_buffer = 0;
+}
+
+static void jpeg_end_source(j_decompress_ptr decoder) { (void)decoder; }
+
+static void jpeg_count_scans(j_common_ptr decoder) {
+  if (!decoder->is_decompressor) return;
+  jpeg_job *job = decoder->client_data;
+  if (job->decoder.input_scan_number <= maximum_scans) return;
+  codec_set_message(job->message, "more than %d scans", maximum_scans);
+  job->status = codec_too_large;
+  longjmp(job->jump, 1);
+}
+
+// MARK: Reading
+
+/// Everything that may jump. Nothing local is read after a jump.
+static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
+  j_decompress_ptr decoder = &job->decoder;
+  if (setjmp(job->jump)) return job->status;
+  jpeg_create_decompress(decoder);
+  // Creation clears all of the structure but its error handlers and `client_data`.
+  decoder->src = &job->manager;
+  decoder->progress = &job->progress;
+  // A progressive file keeps all its coefficients, two bytes each, until the last scan.
+  decoder->mem->max_memory_to_use = 2L * CODEC_MAXIMUM_DECODED_BYTES;
+  jpeg_read_header(decoder, TRUE);
+
+  switch (decoder->jpeg_color_space) {
+    case JCS_GRAYSCALE: decoder->out_color_space = JCS_GRAYSCALE; break;
+    case JCS_RGB:
+    case JCS_YCbCr: decoder->out_color_space = JCS_RGB; break;
+    case JCS_CMYK:
+    case JCS_YCCK: codec_set_message(job->message, "CMYK colours"); return codec_unsupported;
+    default:
+      codec_set_message(job->message, "%d components of an unknown colour space",
+                        decoder->num_components);
+      return codec_unsupported;
+  }
+  image->width = decoder->image_width;
+  image->height = decoder->image_height;
+  image->channels = decoder->out_color_space == JCS_RGB ? 3 : 1;
+  image->bits_per_sample = 8;
+  image->sample_type = codec_uint8;
+  codec_status status = codec_image_allocate(image, job->message);
+  if (status != codec_ok) return status;
+
+  jpeg_start_decompress(decoder);
+  size_t row_bytes = image->byte_count / image->height;
+  while (decoder->output_scanline < decoder->output_height) {
+    JSAMPROW row = (JSAMPROW)image->samples + decoder->output_scanline * row_bytes;
+    jpeg_read_scanlines(decoder, &row, 1);
+  }
+  jpeg_finish_decompress(decoder);
+  return codec_ok;
+}
+
+codec_status codec_jpeg_read(int descriptor, codec_image *image, char *message) {
+  memset(image, 0, sizeof *image);
+  jpeg_job job;
+  memset(&job, 0, sizeof job);
+  job.source.descriptor = descriptor;
+  job.message = message;
+  job.decoder.client_data = &job;
+  job.decoder.err = jpeg_std_error(&job.errors);
+  job.errors.error_exit = jpeg_fail;
+  job.errors.emit_message = jpeg_weigh_message;
+  job.errors.output_message = jpeg_print_nothing;
+  job.manager.init_source = jpeg_start_source;
+  job.manager.fill_input_buffer = jpeg_fill_buffer;
+  job.manager.skip_input_data = jpeg_skip_bytes;
+  job.manager.resync_to_restart = jpeg_resync_to_restart;
+  job.manager.term_source = jpeg_end_source;
+  job.progress.progress_monitor = jpeg_count_scans;
+  codec_status status = jpeg_decode(&job, image);
+  jpeg_destroy_decompress(&job.decoder);
+  if (status != codec_ok) codec_image_free(image);
+  return status;
+}

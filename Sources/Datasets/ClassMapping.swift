@@ -1,0 +1,193 @@
+// Which mask value is which class, and how often each occurs.
+
+import Foundation
+import Imaging
+
+/// The classes of a data set: mask values in ascending order, numbered from 0.
+///
+/// The mapping found in the training masks is stored with the weights, so that evaluation numbers
+/// the classes in the same way.
+public struct ClassMapping: Sendable, Equatable {
+  /// One class.
+  public struct Class: Codable, Sendable, Equatable {
+    /// The value it has in masks.
+    public let value: MaskValue
+    /// Its name, where the set gives one.
+    public let name: String?
+    /// The pixels of this class in the masks that were scanned.
+    public let pixelCount: Int
+  }
+
+  /// The most classes there can be: a label is one byte.
+  public static let maximumClassCount = 256
+
+  /// More classes than this deserve a warning.
+  private static let plausibleClassCount = 32
+
+  /// The classes; a class's label is its position here.
+  public let classes: [Class]
+
+  /// The number of classes.
+  public var count: Int { classes.count }
+
+  /// The values in the masks, by label.
+  public var values: [MaskValue] { classes.map(\.value) }
+
+  /// What to call each class: its name, or `value V` where there is none.
+  public var names: [String] {
+    classes.map { $0.name ?? "value \($0.value)" }
+  }
+
+  /// The part of all scanned pixels in each class; the sum is 1.
+  public var shares: [Double] {
+    let total = classes.reduce(0) { $0 + $1.pixelCount }
+    return classes.map { total == 0 ? 0 : Double($0.pixelCount) / Double(total) }
+  }
+
+  /// A table for people, one line a class: label, mask value, share of the pixels, name.
+  public var table: String {
+    let rows =
+      [["class", "value", "share", "name"]]
+      + zip(classes.indices, shares).map { label, share in
+        ["\(label)", "\(classes[label].value)", Self.percent(share), names[label]]
+      }
+    let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = (0..<3).map { column in
+        String(repeating: " ", count: widths[column] - row[column].count) + row[column]
+      }
+      return (cells + [row[3]]).joined(separator: "  ")
+    }.joined(separator: "\n")
+  }
+
+  /// What to tell a user about suspiciously many classes, or nil.
+  ///
+  /// An 8-bit grey mask that was smoothed or saved as JPEG stays below 256 values, so it is no
+  /// error, but hardly what was meant.
+  public var warning: String? {
+    guard count > Self.plausibleClassCount else { return nil }
+    return "\(count) different mask values make \(count) classes; masks saved as JPEG, smoothed, "
+      + "or with numbers of single objects have more values than classes"
+  }
+
+  // MARK: - Finding
+
+  /// The values found in all masks of an index, named by the `classes.json` beside the images.
+  ///
+  /// A value that only `classes.json` mentions is no class: the set could not teach it.
+  ///
+  /// - Throws: `DatasetError` naming the mask with which there are more than 256 values, or the
+  ///   file of names; `ImagingError` for a mask that cannot be decoded.
+  public init(scanning index: SampleIndex) throws {
+    let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
+    var census = Census()
+    for entry in index.entries {
+      guard let path = entry.maskPath else { continue }
+      try census.add(ImageFile.read(path, page: entry.maskPage), path: path)
+    }
+    self.init(census, names: names)
+  }
+
+  /// The values found in masks in memory; `name` stands for the file in an error.
+  public init(
+    scanning masks: [(name: String, mask: Image)], names: [MaskValue: String] = [:]
+  ) throws(DatasetError) {
+    var census = Census()
+    for (name, mask) in masks {
+      try census.add(mask, path: name)
+    }
+    self.init(census, names: names)
+  }
+
+  private init(_ census: Census, names: [MaskValue: String]) {
+    classes = census.counts.sorted { $0.key < $1.key }.map { packed, count in
+      let value = MaskValue(packed: packed)
+      return Class(value: value, name: names[value], pixelCount: count)
+    }
+  }
+
+  /// The pixels of each value seen so far.
+  private struct Census {
+    private(set) var counts: [UInt64: Int] = [:]
+
+    mutating func add(_ mask: Image, path: String) throws(DatasetError) {
+      let values = try MaskValue.packedValues(of: mask, path: path)
+      // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
+      var start = 0
+      while start < values.count {
+        let value = values[start]
+        var end = start + 1
+        while end < values.count && values[end] == value { end += 1 }
+        counts[value, default: 0] += end - start
+        start = end
+        guard counts.count <= ClassMapping.maximumClassCount else {
+          throw DatasetError(
+            .tooManyValues, path: path,
+            expected: "at most \(ClassMapping.maximumClassCount) different mask values in a set",
+            found: "more",
+            hint: "a mask has one value a class: save it without JPEG compression, smoothing or "
+              + "numbers of single objects")
+        }
+      }
+    }
+  }
+
+  // MARK: - Labels
+
+  /// The label of every pixel of a mask, in rows from the top.
+  ///
+  /// - Throws: `DatasetError` naming `path`, the value and its first position when the mapping does
+  ///   not know a value.
+  public func labels(of mask: Image, path: String) throws(DatasetError) -> [UInt8] {
+    let values = try MaskValue.packedValues(of: mask, path: path)
+    var labelOf: [UInt64: UInt8] = [:]
+    for (label, entry) in classes.enumerated() {
+      labelOf[entry.value.packed] = UInt8(label)
+    }
+    var labels = [UInt8](repeating: 0, count: values.count)
+    var start = 0
+    while start < values.count {
+      let value = values[start]
+      guard let label = labelOf[value] else {
+        throw DatasetError(
+          .unknownValue, path: path,
+          expected: "the mask values " + self.values.map(\.description).joined(separator: ", "),
+          found: "\(MaskValue(packed: value)) at x \(start % mask.width), y \(start / mask.width)",
+          hint: "correct the mask, or train with a set that has this class")
+      }
+      while start < values.count && values[start] == value {
+        labels[start] = label
+        start += 1
+      }
+    }
+    return labels
+  }
+
+  private static func percent(_ share: Double) -> String {
+    String(format: "%.2f %%", share * 100)
+  }
+}
+
+extension ClassMapping: Codable {
+  private enum CodingKeys: CodingKey {
+    case classes
+  }
+
+  /// Reads a mapping and checks it: 1...256 classes in ascending order of their values.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    classes = try container.decode([Class].self, forKey: .classes)
+    let isAscending = zip(classes, classes.dropFirst()).allSatisfy { $0.value < $1.value }
+    guard isAscending && (1...Self.maximumClassCount).contains(classes.count) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .classes, in: container,
+        debugDescription: "expected 1...256 classes in ascending order of their mask values")
+    }
+  }
+
+  /// Writes the classes in order.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(classes, forKey: .classes)
+  }
+}

@@ -1,0 +1,67 @@
+// The file of class names beside the images.
+
+import Foundation
+
+/// The names that a `classes.json` gives to mask values.
+///
+///     {"classes": [{"value": 0, "name": "background"}, {"value": [255, 0, 0], "name": "nucleus"}]}
+///
+/// A value is a grey value or a list of red, green and blue. Other keys are passed over.
+struct ClassNames: Sendable {
+  private struct File: Decodable {
+    struct Entry: Decodable {
+      let value: MaskValue
+      let name: String
+    }
+    let classes: [Entry]
+  }
+
+  /// The name of each value that the file mentions.
+  let names: [MaskValue: String]
+
+  /// The names in the file at `path`.
+  ///
+  /// - Throws: `DatasetError` naming the file when it is unreadable, no such JSON, or names a value
+  ///   twice.
+  init(path: String) throws(DatasetError) {
+    let file: File
+    do {
+      file = try JSONDecoder().decode(
+        File.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+    } catch {
+      throw Self.invalid(path, found: Self.reason(error))
+    }
+    var names: [MaskValue: String] = [:]
+    for entry in file.classes where names.updateValue(entry.name, forKey: entry.value) != nil {
+      throw Self.invalid(path, found: "the value \(entry.value) twice")
+    }
+    self.names = names
+  }
+
+  private static func invalid(_ path: String, found: String) -> DatasetError {
+    DatasetError(
+      .invalidClassNames, path: path,
+      expected: #"{"classes": [{"value": 0, "name": "background"}, ...]}"#, found: found,
+      hint: "correct the file or remove it (classes are then called by their values)")
+  }
+
+  /// One line on what the decoder did not like.
+  private static func reason(_ error: any Error) -> String {
+    guard let error = error as? DecodingError else { return "a file that cannot be read" }
+    switch error {
+    case .keyNotFound(let key, _):
+      return "no \"\(key.stringValue)\""
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+      return "another type at \(place(context))"
+    case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+      return "\(context.debugDescription) at \(place(context))"
+    default:
+      return "text that is not JSON"
+    }
+  }
+
+  private static func place(_ context: DecodingError.Context) -> String {
+    let keys = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+    return keys.isEmpty ? "the top" : keys.joined(separator: ".")
+  }
+}

@@ -1,0 +1,185 @@
+// The decoded images and labels of a data set.
+
+import Imaging
+
+/// One image ready for a network, with its labels.
+public struct DatasetImage: Sendable, Equatable {
+  /// The sample's id in its data set.
+  public let id: Int
+  /// The sample's name.
+  public let name: String
+  /// Columns.
+  public let width: Int
+  /// Rows.
+  public let height: Int
+  /// Channels.
+  public let channels: Int
+  /// Normalised pixels, height x width x channels.
+  public let pixels: [Float]
+  /// Class labels, height x width.
+  public let labels: [UInt8]
+
+  /// An image from its parts.
+  ///
+  /// - Precondition: the counts fit the size.
+  public init(
+    id: Int, name: String, width: Int, height: Int, channels: Int, pixels: [Float], labels: [UInt8]
+  ) {
+    precondition(
+      width > 0 && height > 0 && channels > 0 && pixels.count == width * height * channels
+        && labels.count == width * height,
+      "\(pixels.count) values and \(labels.count) labels for \(width) x \(height) x \(channels)")
+    self.id = id
+    self.name = name
+    self.width = width
+    self.height = height
+    self.channels = channels
+    self.pixels = pixels
+    self.labels = labels
+  }
+}
+
+/// The images of a data set, decoded and normalised, with their labels.
+///
+/// Everything is held in memory when it fits a budget; otherwise an image is decoded each time it
+/// is asked for. The sizes of the images may differ. Nothing changes after initialisation, so any
+/// thread may read at any time.
+public struct Dataset: Sendable {
+  /// Where the images come from.
+  private enum Storage: Sendable {
+    case memory([DatasetImage])
+    case files(SampleIndex)
+  }
+
+  /// The budget for decoded images unless told otherwise: 2 GiB.
+  public static let defaultByteBudget = 2 << 30
+
+  /// The samples' names by id.
+  public let names: [String]
+  /// The channels of every image.
+  public let channels: Int
+  /// Which mask value is which class.
+  public let mapping: ClassMapping
+  /// How the intensities were normalised.
+  public let normalization: IntensityNormalization
+  private let storage: Storage
+
+  /// The number of images.
+  public var count: Int { names.count }
+
+  /// True when every image is in memory.
+  public var isCached: Bool {
+    if case .memory = storage { true } else { false }
+  }
+
+  /// The set of an index, decoded at once if it takes at most `byteBudget` bytes.
+  ///
+  /// - Throws: `DatasetError` when a sample has no mask, a mask has a value that `mapping` does not
+  ///   know, or an image has samples that are not finite; `ImagingError` for a file that cannot be
+  ///   decoded.
+  public init(
+    _ index: SampleIndex, mapping: ClassMapping,
+    normalization: IntensityNormalization = IntensityNormalization(),
+    byteBudget: Int = Dataset.defaultByteBudget
+  ) throws {
+    var byteCount = 0
+    for entry in index.entries {
+      guard let size = entry.size, entry.maskPath != nil else {
+        throw DatasetError(
+          .imageWithoutMask, path: entry.imagePath, expected: "a mask", found: "none",
+          hint: "an index made for prediction has no labels to learn or score")
+      }
+      byteCount += size.width * size.height * (4 * size.channels + 1)
+    }
+    guard let channels = index.channels else {
+      throw DatasetError(
+        .noImages, path: "the data set", expected: "at least one image", found: "none",
+        hint: "check the path")
+    }
+    self.channels = channels
+    self.mapping = mapping
+    self.normalization = normalization
+    names = index.entries.map(\.name)
+    if byteCount <= byteBudget {
+      storage = .memory(
+        try index.entries.map {
+          try Self.decoded($0, mapping: mapping, normalization: normalization)
+        })
+    } else {
+      storage = .files(index)
+    }
+  }
+
+  /// A set of images and masks in memory; a sample's id is its position.
+  ///
+  /// - Throws: `DatasetError` as for files, under the sample's name.
+  public init(
+    _ samples: [(name: String, image: Image, mask: Image)], mapping: ClassMapping,
+    normalization: IntensityNormalization = IntensityNormalization()
+  ) throws(DatasetError) {
+    guard let first = samples.first else {
+      throw DatasetError(
+        .noImages, path: "the data set", expected: "at least one image", found: "none",
+        hint: "ask for at least one")
+    }
+    var images: [DatasetImage] = []
+    for (name, image, mask) in samples {
+      guard image.channels == first.image.channels else {
+        throw DatasetError(
+          .channelsDiffer, path: name, expected: "\(first.image.channels) channels",
+          found: "\(image.channels)", hint: "convert the images of a set to one kind")
+      }
+      images.append(
+        try Self.prepared(
+          id: images.count, name: name, image: (image, name), mask: (mask, name),
+          mapping: mapping, normalization: normalization))
+    }
+    channels = first.image.channels
+    self.mapping = mapping
+    self.normalization = normalization
+    names = samples.map(\.name)
+    storage = .memory(images)
+  }
+
+  /// The image with this id.
+  ///
+  /// - Precondition: `id` is in 0..<count.
+  /// - Throws: only for a set that is not in memory, as at initialisation.
+  public func image(_ id: Int) throws -> DatasetImage {
+    precondition(names.indices.contains(id), "sample \(id) of \(count)")
+    switch storage {
+    case .memory(let images):
+      return images[id]
+    case .files(let index):
+      return try Self.decoded(index.entries[id], mapping: mapping, normalization: normalization)
+    }
+  }
+
+  private static func decoded(
+    _ entry: SampleIndex.Entry, mapping: ClassMapping, normalization: IntensityNormalization
+  ) throws -> DatasetImage {
+    let maskPath = entry.maskPath ?? ""
+    return try prepared(
+      id: entry.id, name: entry.name,
+      image: (ImageFile.read(entry.imagePath, page: entry.imagePage), entry.imagePath),
+      mask: (ImageFile.read(maskPath, page: entry.maskPage), maskPath),
+      mapping: mapping, normalization: normalization)
+  }
+
+  private static func prepared(
+    id: Int, name: String, image: (data: Image, path: String), mask: (data: Image, path: String),
+    mapping: ClassMapping, normalization: IntensityNormalization
+  ) throws(DatasetError) -> DatasetImage {
+    // The files may have changed since they were indexed.
+    guard image.data.width == mask.data.width && image.data.height == mask.data.height else {
+      throw DatasetError(
+        .sizesDiffer, path: mask.path, expected: "\(image.data.width)x\(image.data.height)",
+        found: "\(mask.data.width)x\(mask.data.height)", hint: "a mask has the size of its image")
+    }
+    return DatasetImage(
+      id: id, name: name, width: image.data.width, height: image.data.height,
+      channels: image.data.channels,
+      pixels: try normalization.normalized(image.data, path: image.path),
+      labels: try mapping.labels(of: mask.data, path: mask.path))
+  }
+}

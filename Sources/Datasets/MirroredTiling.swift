@@ -1,0 +1,77 @@
+// Covering an image of any size with output windows, for prediction by overlapping tiles.
+
+/// The windows by which a network of fixed output size covers an image.
+///
+/// Windows stand side by side from the top left corner. The last ones are moved inward so that they
+/// end with the image; in an image smaller than the output the window extends beyond it. Every
+/// window has rows and columns of its own, and these cover each pixel exactly once. Whatever a tile
+/// sees beyond the image is mirrored.
+public struct MirroredTiling: Sendable, Equatable {
+  /// One output window.
+  public struct Window: Sendable, Equatable {
+    /// The image row of the output's first row.
+    public let row: Int
+    /// The image column of the output's first column.
+    public let column: Int
+    /// The image rows this window decides.
+    public let ownRows: Range<Int>
+    /// The image columns this window decides.
+    public let ownColumns: Range<Int>
+  }
+
+  /// The rows of the image.
+  public let height: Int
+  /// The columns of the image.
+  public let width: Int
+  /// The sides of tile and output.
+  public let tile: TileShape
+  /// The windows in rows from the top.
+  public let windows: [Window]
+
+  /// The windows of an image.
+  ///
+  /// - Precondition: the size is positive.
+  public init(height: Int, width: Int, tile: TileShape) {
+    precondition(height > 0 && width > 0, "an image of \(width) x \(height)")
+    self.height = height
+    self.width = width
+    self.tile = tile
+    let columns = Self.spans(length: width, side: tile.outputSide)
+    windows = Self.spans(length: height, side: tile.outputSide).flatMap { row in
+      columns.map { column in
+        Window(
+          row: row.origin, column: column.origin, ownRows: row.own, ownColumns: column.own)
+      }
+    }
+  }
+
+  private static func spans(length: Int, side: Int) -> [(origin: Int, own: Range<Int>)] {
+    stride(from: 0, to: length, by: side).map { start in
+      (min(start, max(0, length - side)), start..<min(start + side, length))
+    }
+  }
+
+  /// Copies a window's input tile, inputSide x inputSide x channels, to `destination`.
+  ///
+  /// - Parameters:
+  ///   - pixels: the image, height x width x channels.
+  ///   - destination: overwritten.
+  /// - Precondition: `pixels` has the size of the image.
+  public func extract(
+    _ window: Window, of pixels: [Float], channels: Int,
+    to destination: UnsafeMutablePointer<Float>
+  ) {
+    precondition(
+      pixels.count == height * width * channels,
+      "\(pixels.count) values for \(width) x \(height) x \(channels)")
+    let copy = TileCopy(
+      rows: MirroredIndex.sources(
+        from: window.row - tile.margin, length: tile.inputSide, count: height),
+      columns: MirroredIndex.sources(
+        from: window.column - tile.margin, length: tile.inputSide, count: width))
+    pixels.withUnsafeBufferPointer { pixels in
+      guard let base = pixels.baseAddress else { return }
+      copy.copy(from: base, width: width, channels: channels, to: destination)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+// The memory of one tile with its labels, used again and again.
+
+/// One input tile, the labels of its output, and where they come from.
+///
+/// Its memory is allocated once, so that no training step allocates.
+public final class SampleBuffer: @unchecked Sendable {
+  // Unchecked because of the pointers and the variables: a buffer is owned by one thread at a
+  // time, and BatchLoader hands it over under its lock.
+
+  /// The tile's pixels, inputSide x inputSide x channels.
+  public let image: UnsafeMutablePointer<Float>
+  /// The labels of the output, outputSide x outputSide.
+  public let labels: UnsafeMutablePointer<UInt8>
+  /// The sides of tile and output.
+  public let tile: TileShape
+  /// The channels of the image.
+  public let channels: Int
+  /// The id of the image in its data set.
+  public internal(set) var sample = 0
+  /// The identity of the draw in its epoch, which keys the sample's randomness.
+  public internal(set) var draw = 0
+  /// The name of the image.
+  public internal(set) var name = ""
+  /// The epoch.
+  public internal(set) var epoch = 0
+
+  /// The number of values at `image`.
+  public var imageCount: Int { tile.inputSide * tile.inputSide * channels }
+  /// The number of values at `labels`.
+  public var labelCount: Int { tile.outputSide * tile.outputSide }
+
+  /// Uninitialised memory for one tile, aligned to cache lines.
+  public init(tile: TileShape, channels: Int) {
+    precondition(channels > 0, "a tile of \(channels) channels")
+    self.tile = tile
+    self.channels = channels
+    let imageCount = tile.inputSide * tile.inputSide * channels
+    let labelCount = tile.outputSide * tile.outputSide
+    image = UnsafeMutableRawPointer.allocate(
+      byteCount: imageCount * MemoryLayout<Float>.stride, alignment: 64
+    ).bindMemory(to: Float.self, capacity: imageCount)
+    labels = UnsafeMutableRawPointer.allocate(byteCount: labelCount, alignment: 64)
+      .bindMemory(to: UInt8.self, capacity: labelCount)
+  }
+
+  deinit {
+    UnsafeMutableRawPointer(image).deallocate()
+    UnsafeMutableRawPointer(labels).deallocate()
+  }
+}

@@ -1,0 +1,112 @@
+// Which samples stand where in which global batch, and which of them a rank takes.
+
+import Randomness
+
+/// The order of a training run: every step's global batch as a pure function of the step.
+///
+/// Each epoch draws every sample `tilesPerImage` times, in an order shuffled by (seed, epoch), and
+/// cuts that order into global batches; the last batch of an epoch may be smaller. Nothing depends
+/// on the number of ranks, and any step can be asked for first, which is how a run resumes.
+public struct ShardedSampler: Sendable, Equatable {
+  /// The samples of one optimiser step over all ranks.
+  public struct Batch: Sendable, Equatable {
+    /// The step, from 0.
+    public let step: Int
+    /// The epoch, from 0.
+    public let epoch: Int
+    /// The step in its epoch, from 0.
+    public let stepInEpoch: Int
+    /// The sample id at each place.
+    public let samples: [Int]
+    /// The identity of the draw at each place: it keys all randomness of that sample in this epoch.
+    ///
+    /// It is the sample id for the first tile of an image in an epoch, and differs for each
+    /// further one.
+    public let draws: [Int]
+
+    /// The places of this batch that a rank takes; see `ShardedSampler.places(of:rank:ranks:)`.
+    public func places(rank: Int, ranks: Int) -> Range<Int> {
+      ShardedSampler.places(of: samples.count, rank: rank, ranks: ranks)
+    }
+  }
+
+  /// The ids of the samples to draw from.
+  public let samples: [Int]
+  /// The places of a full global batch.
+  public let globalBatch: Int
+  /// The draws of each sample in an epoch.
+  public let tilesPerImage: Int
+  /// The seed of the order.
+  public let seed: UInt64
+  /// One more than the largest id: the distance between the draws of one sample.
+  private let idSpan: Int
+
+  /// The draws of an epoch.
+  public var drawsPerEpoch: Int { samples.count * tilesPerImage }
+
+  /// The steps of an epoch, the smaller last one included.
+  public var stepsPerEpoch: Int { (drawsPerEpoch - 1) / globalBatch + 1 }
+
+  /// The order of these samples for this seed.
+  ///
+  /// - Throws: `DatasetError` when there is no sample, a count is not positive, or an epoch has
+  ///   more draws than can be numbered in 32 bits.
+  public init(
+    samples: [Int], globalBatch: Int, tilesPerImage: Int = 1, seed: UInt64
+  ) throws(DatasetError) {
+    guard let first = samples.min(), let last = samples.max(), first >= 0 else {
+      throw DatasetError(
+        .noImages, path: "the training set", expected: "at least one image", found: "none",
+        hint: "add images or lower --validation-fraction")
+    }
+    guard globalBatch > 0 else {
+      throw DatasetError(
+        .invalidArgument, path: "--global-batch", expected: "a positive number",
+        found: "\(globalBatch)", hint: "one sample a rank is the default")
+    }
+    let most = Int(UInt32.max) / (last + 1)
+    guard (1...max(1, most)).contains(tilesPerImage) else {
+      throw DatasetError(
+        .invalidArgument, path: "the tiles per image", expected: "a number in 1...\(most)",
+        found: "\(tilesPerImage)", hint: "1 draws each image once an epoch")
+    }
+    self.samples = samples
+    self.globalBatch = globalBatch
+    self.tilesPerImage = tilesPerImage
+    self.seed = seed
+    idSpan = last + 1
+  }
+
+  /// The batch of a step.
+  ///
+  /// - Complexity: one shuffle of an epoch.
+  /// - Precondition: `step` >= 0.
+  public func batch(step: Int) -> Batch {
+    precondition(step >= 0, "step \(step)")
+    let (epoch, stepInEpoch) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+    var stream = RandomStream(seed: seed, purpose: .shuffle, moment: epoch)
+    let order = stream.permutation(drawsPerEpoch)
+    let start = stepInEpoch * globalBatch
+    let drawn = order[start..<min(start + globalBatch, drawsPerEpoch)]
+    return Batch(
+      step: step, epoch: epoch, stepInEpoch: stepInEpoch,
+      samples: drawn.map { samples[$0 % samples.count] },
+      draws: drawn.map { samples[$0 % samples.count] + $0 / samples.count * idSpan })
+  }
+
+  /// The places of a full global batch that a rank takes.
+  public func places(rank: Int, ranks: Int) -> Range<Int> {
+    Self.places(of: globalBatch, rank: rank, ranks: ranks)
+  }
+
+  /// The places of a batch of `count` that a rank takes: contiguous, in the order of the ranks.
+  ///
+  /// Rank r of R takes floor(r count / R) ..< floor((r + 1) count / R), which is empty for some
+  /// ranks when there are more ranks than places.
+  ///
+  /// - Precondition: 0 <= rank < ranks.
+  public static func places(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
+    precondition(count >= 0 && rank >= 0 && rank < ranks, "rank \(rank) of \(ranks)")
+    return rank * count / ranks..<(rank + 1) * count / ranks
+  }
+}

@@ -1,0 +1,111 @@
+// Built-in microscopy pictures: touching cells with known outlines, drawn from a seed.
+
+import Foundation
+import Imaging
+import Randomness
+
+/// Synthetic grey microscopy images of roundish, touching cells, with masks of two classes.
+///
+/// Class 0 is background and the borders between cells (mask value 0), class 1 is the inside of
+/// cells (mask value 255). The inside of a cell has its own brightness and a texture, both often
+/// equal to the background's; cells have dark outlines; the lighting is uneven; then come blur and
+/// noise. No threshold finds the cells, but their outlines and texture give them away.
+///
+/// Only additions, multiplications, divisions and square roots are used, so that an image is the
+/// same bits on every machine.
+public enum SyntheticCells {
+  /// The number of classes.
+  public static let classCount = 2
+
+  /// A data set of `count` square images of `side` pixels, in memory.
+  ///
+  /// - Throws: `DatasetError` when a number is out of range.
+  public static func dataset(count: Int, side: Int, seed: UInt64) throws(DatasetError) -> Dataset {
+    let samples = try images(count: count, side: side, seed: seed)
+    let mapping = try ClassMapping(
+      scanning: samples.map { (name: $0.name, mask: $0.mask) },
+      names: [
+        MaskValue(grey: 0): "background and borders", MaskValue(grey: UInt16(inside)): "cell",
+      ])
+    return try Dataset(samples, mapping: mapping)
+  }
+
+  /// The images and masks, 8 bits a pixel; image number i depends on the seed, the side and i.
+  ///
+  /// - Throws: `DatasetError` when a number is out of range.
+  public static func images(
+    count: Int, side: Int, seed: UInt64
+  ) throws(DatasetError) -> [(name: String, image: Image, mask: Image)] {
+    try check(count: count, side: side)
+    return (0..<count).map { sample($0, side: side, seed: seed) }
+  }
+
+  /// Writes the images to `images/` and `masks/` in a folder, and their class names beside them.
+  ///
+  /// - Throws: `DatasetError` when a number is out of range or a folder cannot be made,
+  ///   `ImagingError` when an image cannot be written.
+  public static func write(to folder: String, count: Int, side: Int, seed: UInt64) throws {
+    try check(count: count, side: side)
+    let root = URL(fileURLWithPath: folder)
+    for subfolder in ["images", "masks"].map(root.appendingPathComponent) {
+      try writing(subfolder) {
+        try FileManager.default.createDirectory(at: subfolder, withIntermediateDirectories: true)
+      }
+    }
+    // One at a time: a large set need not fit in memory.
+    for index in 0..<count {
+      let (name, image, mask) = sample(index, side: side, seed: seed)
+      try PNGFile.write(image, to: root.appendingPathComponent("images/\(name).png").path)
+      try PNGFile.write(mask, to: root.appendingPathComponent("masks/\(name).png").path)
+    }
+    let names = """
+      {
+        "classes": [
+          {"value": 0, "name": "background and borders"},
+          {"value": \(inside), "name": "cell"}
+        ]
+      }
+
+      """
+    let namesFile = root.appendingPathComponent("classes.json")
+    try writing(namesFile) { try Data(names.utf8).write(to: namesFile) }
+  }
+
+  private static func sample(
+    _ index: Int, side: Int, seed: UInt64
+  ) -> (name: String, image: Image, mask: Image) {
+    var field = CellField(side: side, seed: seed, index: index)
+    let digits = String(index + 1)
+    let name = "cells-" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    return (name, field.image(), field.mask())
+  }
+
+  private static func check(count: Int, side: Int) throws(DatasetError) {
+    guard (1...99_999).contains(count) else {
+      throw DatasetError(
+        .invalidArgument, path: "the number of synthetic images", expected: "1...99999",
+        found: "\(count)", hint: "8 are enough to see a network learn")
+    }
+    guard (minimumSide...8192).contains(side) else {
+      throw DatasetError(
+        .invalidArgument, path: "the side of synthetic images", expected: "\(minimumSide)...8192",
+        found: "\(side)", hint: "256 shows about 50 cells")
+    }
+  }
+
+  /// Gives an error of the file system the form of this room's errors.
+  private static func writing(_ place: URL, _ body: () throws -> Void) throws(DatasetError) {
+    do {
+      try body()
+    } catch {
+      throw DatasetError(
+        .notWritable, path: place.path, expected: "a place to write to",
+        found: error.localizedDescription, hint: "choose another --output or change permissions")
+    }
+  }
+
+  /// The smallest image that has room for a cell with its border.
+  static let minimumSide = 16
+  /// The mask value of the inside of cells.
+  static let inside: UInt8 = 255
+}

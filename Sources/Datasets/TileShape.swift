@@ -1,0 +1,23 @@
+// The sides of a network's input tile and of its output.
+
+/// The side of a square input tile and of the output in its centre, in pixels.
+public struct TileShape: Sendable, Equatable {
+  /// The side T of the image tile.
+  public let inputSide: Int
+  /// The side O of the labels in the tile's centre.
+  public let outputSide: Int
+
+  /// The pixels of context a side, (T - O) / 2.
+  public var margin: Int { (inputSide - outputSide) / 2 }
+
+  /// A shape from its sides.
+  ///
+  /// - Precondition: 0 < output <= input, and their difference is even.
+  public init(inputSide: Int, outputSide: Int) {
+    precondition(
+      outputSide > 0 && outputSide <= inputSide && (inputSide - outputSide) % 2 == 0,
+      "a tile of \(inputSide) with an output of \(outputSide)")
+    self.inputSide = inputSide
+    self.outputSide = outputSide
+  }
+}

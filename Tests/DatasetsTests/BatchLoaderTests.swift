@@ -1,0 +1,92 @@
+// The loader thread: the same bytes as direct calls, errors, and early ends.
+
+import Datasets
+import Foundation
+import Imaging
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct BatchLoaderTests {
+  private let tile = TileShape(inputSide: 24, outputSide: 16)
+
+  private func loader(
+    _ dataset: Dataset, _ sampler: ShardedSampler, rank: Int = 0, ranks: Int = 1, startStep: Int = 0
+  ) -> BatchLoader {
+    BatchLoader(
+      dataset: dataset, sampler: sampler, augmentation: .all, tile: tile, seed: 6, rank: rank,
+      ranks: ranks, startStep: startStep)
+  }
+
+  @Test(arguments: [(0, 0, 1), (7, 0, 1), (0, 1, 2), (5, 2, 3), (3, 5, 6)])
+  func batchesEqualDirectCalls(_ startStep: Int, _ rank: Int, _ ranks: Int) throws {
+    let dataset = try SyntheticCells.dataset(count: 5, side: 32, seed: 1)
+    let sampler = try ShardedSampler(
+      samples: Array(0..<5), globalBatch: 4, tilesPerImage: 2, seed: 2)
+    let loader = loader(dataset, sampler, rank: rank, ranks: ranks, startStep: startStep)
+    let direct = SampleBuffer(tile: tile, channels: 1)
+    for step in startStep..<startStep + 8 {
+      let loaded = try loader.next()
+      #expect(loaded.batch == sampler.batch(step: step))
+      #expect(loaded.places == loaded.batch.places(rank: rank, ranks: ranks))
+      #expect(loaded.samples.count == loaded.places.count)
+      for (buffer, place) in zip(loaded.samples, loaded.places) {
+        let draw = loaded.batch.draws[place]
+        Augmentation.all.fill(
+          direct, from: try dataset.image(loaded.batch.samples[place]),
+          stream: Augmentation.stream(seed: 6, epoch: loaded.batch.epoch, draw: draw))
+        #expect(memcmp(buffer.image, direct.image, 4 * direct.imageCount) == 0)
+        #expect(memcmp(buffer.labels, direct.labels, direct.labelCount) == 0)
+        #expect(buffer.sample == loaded.batch.samples[place] && buffer.draw == draw)
+        #expect(buffer.epoch == loaded.batch.epoch && buffer.name == dataset.names[buffer.sample])
+      }
+    }
+    #expect(loader.secondsWaited >= 0 && loader.totalSecondsWaited >= loader.secondsWaited)
+    loader.close()
+  }
+
+  @Test func aBatchStaysUntilTheNextOne() throws {
+    let dataset = try SyntheticCells.dataset(count: 3, side: 32, seed: 1)
+    let loader = loader(dataset, try ShardedSampler(samples: [0, 1, 2], globalBatch: 1, seed: 2))
+    for _ in 0..<6 {
+      let buffer = try loader.next().samples[0]
+      let before = (0..<buffer.imageCount).map { buffer.image[$0] }
+      // Long enough for the thread to prepare all it may.
+      Thread.sleep(forTimeInterval: 0.02)
+      #expect((0..<buffer.imageCount).map { buffer.image[$0] } == before)
+    }
+  }
+
+  @Test func closingEarlyNeverHangs() throws {
+    let dataset = try SyntheticCells.dataset(count: 3, side: 32, seed: 1)
+    let sampler = try ShardedSampler(samples: [0, 1, 2], globalBatch: 2, seed: 2)
+    for used in 0..<30 {
+      let loader = loader(dataset, sampler)
+      for _ in 0..<used % 4 { _ = try loader.next() }
+      loader.close()
+      loader.close()
+      let error = #expect(throws: DatasetError.self) { try loader.next() }
+      #expect(error?.kind == .closed)
+    }
+    // Without a call of close(), the end of the loader's life closes it.
+    for _ in 0..<10 { _ = try loader(dataset, sampler).next() }
+  }
+
+  @Test func errorsOfTheThreadComeAtTheirStep() throws {
+    let folder = try TemporaryFolder()
+    for name in ["a", "b", "c"] {
+      try folder.grey("images/\(name).png")
+      try folder.grey("masks/\(name).png")
+    }
+    let index = try SampleIndex.folder(folder.path)
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+    let sampler = try ShardedSampler(samples: [0, 1, 2], globalBatch: 1, seed: 2)
+    let broken = sampler.batch(step: 1).samples[0]
+    try folder.text("masks/\(dataset.names[broken]).png", "no picture")
+    let loader = loader(dataset, sampler)
+    #expect(try loader.next().batch.step == 0)
+    for _ in 0..<2 {
+      let error = #expect(throws: ImagingError.self) { try loader.next() }
+      #expect(error?.path.hasSuffix("masks/\(dataset.names[broken]).png") == true)
+    }
+    loader.close()
+  }
+}

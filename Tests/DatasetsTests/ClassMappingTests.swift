@@ -1,0 +1,117 @@
+// Mask values, classes and their names.
+
+import Datasets
+import Foundation
+import Imaging
+import Testing
+
+@Suite struct ClassMappingTests {
+  @Test func valuesAreSortedAndCounted() throws {
+    let mapping = try ClassMapping(scanning: [
+      ("a", .grey([[255, 0], [7, 7]])), ("b", .grey([[0, 0, 0, 255]])),
+    ])
+    #expect(mapping.values == [0, 7, 255].map { MaskValue(grey: $0) })
+    #expect(mapping.classes.map(\.pixelCount) == [4, 2, 2])
+    #expect(mapping.shares == [0.5, 0.25, 0.25])
+    #expect(mapping.names == ["value 0", "value 7", "value 255"])
+    #expect(mapping.table.split(separator: "\n").count == 4)
+    #expect(mapping.table.contains("50.00 %"))
+    #expect(try mapping.labels(of: .grey([[7, 255, 0]]), path: "c") == [1, 2, 0])
+  }
+
+  @Test func coloursCountAsThemselvesAndEqualPartsAsGrey() throws {
+    let mask = Image.colour(width: 2, [[0, 0, 0], [255, 0, 0], [9, 9, 9], [0, 0, 255]])
+    let mapping = try ClassMapping(scanning: [("a", mask)])
+    #expect(mapping.values.map(\.description) == ["0", "(0, 0, 255)", "9", "(255, 0, 0)"])
+    #expect(try mapping.labels(of: mask, path: "a") == [0, 3, 2, 1])
+    #expect(try mapping.labels(of: .grey([[9, 0]]), path: "b") == [2, 0])
+  }
+
+  @Test func wideSamplesAreMaskValuesToo() throws {
+    let wide = Image(
+      width: 2, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16([65535, 300]))
+    let float = Image(
+      width: 2, height: 1, channels: 1, bitsPerSample: 32, samples: .float32([300, 65535]))
+    let mapping = try ClassMapping(scanning: [("a", wide)])
+    #expect(mapping.values == [300, 65535].map { MaskValue(grey: $0) })
+    #expect(try mapping.labels(of: float, path: "b") == [0, 1])
+    for bad in [0.5, -1, .nan, .infinity, 1e9] as [Float] {
+      let mask = Image(
+        width: 2, height: 1, channels: 1, bitsPerSample: 32, samples: .float32([0, bad]))
+      let error = #expect(throws: DatasetError.self) {
+        try ClassMapping(scanning: [("soft.tif", mask)])
+      }
+      #expect(error?.kind == .unknownValue && error?.path == "soft.tif")
+      #expect(error?.found.hasSuffix("x 1, y 0") == true)
+    }
+  }
+
+  @Test func tooManyValuesNameTheFile() throws {
+    let smooth = Image(
+      width: 257, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16(Array(0..<257)))
+    let error = #expect(throws: DatasetError.self) {
+      try ClassMapping(scanning: [("good.png", .grey([[0]])), ("photo.jpg", smooth)])
+    }
+    #expect(error?.kind == .tooManyValues && error?.path == "photo.jpg")
+    #expect(error?.hint.contains("JPEG") == true)
+    let limit = Image(
+      width: 256, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16(Array(0..<256)))
+    let most = try ClassMapping(scanning: [("limit", limit)])
+    #expect(most.count == 256 && most.warning != nil)
+    #expect(try ClassMapping(scanning: [("good.png", .grey([[0, 1]]))]).warning == nil)
+  }
+
+  @Test func anUnknownValueIsNamedWithItsPlace() throws {
+    let mapping = try ClassMapping(scanning: [("a", .grey([[0, 255]]))])
+    let error = #expect(throws: DatasetError.self) {
+      try mapping.labels(of: .grey([[0, 0], [0, 128], [128, 3]]), path: "masks/b.png")
+    }
+    #expect(error?.kind == .unknownValue && error?.path == "masks/b.png")
+    #expect(error?.expected.contains("0, 255") == true)
+    #expect(error?.found == "128 at x 1, y 1")
+  }
+
+  @Test func namesComeFromTheFileBesideTheImages() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("images/a.png")
+    try folder.grey("masks/a.png", [[0, 2], [2, 5]])
+    try folder.text(
+      "classes.json",
+      #"{"task": "x", "classes": [{"value": 0, "name": "ground", "note": 1}, "#
+        + #"{"value": 2, "name": "cell"}, {"value": [1, 2, 3], "name": "blood"}]}"#)
+    let mapping = try ClassMapping(scanning: SampleIndex.folder(folder.path))
+    #expect(mapping.names == ["ground", "cell", "value 5"])
+  }
+
+  @Test(arguments: [
+    "{", "[]", "{}", #"{"classes": [{"value": 0}]}"#, #"{"classes": [{"value": -1, "name": "a"}]}"#,
+    #"{"classes": [{"value": [1, 2], "name": "a"}]}"#, #"{"classes": [{"value": 1, "name": 2}]}"#,
+    #"{"classes": [{"value": 1, "name": "a"}, {"value": 1, "name": "b"}]}"#,
+  ])
+  func aBadFileOfNamesIsNamed(_ text: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("images/a.png")
+    try folder.grey("masks/a.png")
+    try folder.text("classes.json", text)
+    let index = try SampleIndex.folder(folder.path)
+    let error = #expect(throws: DatasetError.self) { try ClassMapping(scanning: index) }
+    #expect(error?.kind == .invalidClassNames)
+    #expect(error?.path.hasSuffix("classes.json") == true)
+  }
+
+  @Test func aMappingSurvivesCoding() throws {
+    let mapping = try ClassMapping(
+      scanning: [("a", .colour(width: 1, [[0, 0, 0], [1, 2, 3]]))], names: [MaskValue(grey: 0): "n"]
+    )
+    let data = try JSONEncoder().encode(mapping)
+    #expect(try JSONDecoder().decode(ClassMapping.self, from: data) == mapping)
+    for text in [
+      #"{"classes": []}"#,
+      #"{"classes": [{"value": 1, "pixelCount": 1}, {"value": 0, "pixelCount": 1}]}"#,
+    ] {
+      #expect(throws: DecodingError.self) {
+        try JSONDecoder().decode(ClassMapping.self, from: Data(text.utf8))
+      }
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// The decoded set, in memory and from files.
+
+import Datasets
+import Foundation
+import Imaging
+import Testing
+
+@Suite struct DatasetTests {
+  private func folder() throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    try folder.grey("images/a.png", [[1, 2, 3], [4, 5, 6]])
+    try folder.grey("masks/a.png", [[0, 9, 0], [9, 0, 9]])
+    try folder.grey("images/b.png", [[10], [20]])
+    try folder.grey("masks/b.png", [[9], [0]])
+    return folder
+  }
+
+  @Test func memoryAndFilesGiveTheSameImages() throws {
+    let folder = try folder()
+    let index = try SampleIndex.folder(folder.path)
+    let mapping = try ClassMapping(scanning: index)
+    // Six and two pixels of 4 + 1 bytes.
+    let cached = try Dataset(index, mapping: mapping, byteBudget: 40)
+    let direct = try Dataset(index, mapping: mapping, byteBudget: 39)
+    #expect(cached.isCached && !direct.isCached)
+    #expect(cached.names == ["a", "b"] && cached.count == 2 && cached.channels == 1)
+    for id in 0..<2 {
+      #expect(try cached.image(id) == direct.image(id))
+    }
+    let image = try direct.image(0)
+    #expect(image.width == 3 && image.height == 2 && image.name == "a")
+    #expect(image.labels == [0, 1, 0, 1, 0, 1])
+
+    try FileManager.default.removeItem(atPath: folder.path + "/images/b.png")
+    #expect(try cached.image(1).labels == [1, 0])
+    #expect(throws: ImagingError.self) { try direct.image(1) }
+    try folder.grey("images/b.png", [[10, 20]])
+    let error = #expect(throws: DatasetError.self) { try direct.image(1) }
+    #expect(error?.kind == .sizesDiffer)
+  }
+
+  @Test func manyThreadsMayRead() throws {
+    let folder = try folder()
+    let index = try SampleIndex.folder(folder.path)
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+    let expected = try dataset.image(0)
+    DispatchQueue.concurrentPerform(iterations: 32) { _ in
+      #expect((try? dataset.image(0)) == expected)
+    }
+  }
+
+  @Test func aForeignMappingNamesTheMask() throws {
+    let folder = try folder()
+    let index = try SampleIndex.folder(folder.path)
+    let mapping = try ClassMapping(scanning: [("other", .grey([[0, 1]]))])
+    let error = #expect(throws: DatasetError.self) { try Dataset(index, mapping: mapping) }
+    #expect(error?.kind == .unknownValue && error?.path.hasSuffix("masks/a.png") == true)
+  }
+
+  @Test func setsInMemoryAreChecked() throws {
+    let grey = Image.grey([[0, 1]])
+    let mapping = try ClassMapping(scanning: [("a", grey)])
+    #expect(throws: DatasetError.self) { try Dataset([], mapping: mapping) }
+    let colour = Image.colour(width: 2, [[0, 0, 0], [1, 1, 1]])
+    let mixed = #expect(throws: DatasetError.self) {
+      try Dataset([("a", grey, grey), ("b", colour, grey)], mapping: mapping)
+    }
+    #expect(mixed?.kind == .channelsDiffer && mixed?.path == "b")
+    let sizes = #expect(throws: DatasetError.self) {
+      try Dataset([("a", grey, .grey([[0]]))], mapping: mapping)
+    }
+    #expect(sizes?.kind == .sizesDiffer)
+  }
+}
