@@ -151,7 +151,7 @@ codec_status codec_tiff_open(int descriptor, codec_tiff **result, char *message)
   TIFFOpenOptionsSetErrorHandlerExtR(options, tiff_keep_error, file);
   TIFFOpenOptionsSetWarningHandlerExtR(options, tiff_keep_warning, file);
   file->tiff = TIFFClientOpenExt(
-      "", "rm", file, tiff_read_bytes, tiff_write_nothing, tiff_seek, tiff_close_nothing,
+      "TIFF", "rm", file, tiff_read_bytes, tiff_write_nothing, tiff_seek, tiff_close_nothing,
       tiff_size, tiff_map_nothing, tiff_unmap_nothing, options);
   TIFFOpenOptionsFree(options);
   // Without the end of a directory libtiff carries on and guesses: grey where a palette is lost.
@@ -219,8 +219,8 @@ static codec_status unsupported_samples(const page_layout *layout, char *message
       "untyped",       "complex integer",         "complex floating point",
   };
   size_t format = layout->sample_format;
-  codec_set_message(message, "%u samples a pixel of %u-bit %s", layout->samples_per_pixel,
-                    layout->bits, formats[format < 7 ? format : 0]);
+  codec_set_message(message, "%u-bit %s samples, %u a pixel", layout->bits,
+                    formats[format < 7 ? format : 0], layout->samples_per_pixel);
   return codec_unsupported;
 }
 
