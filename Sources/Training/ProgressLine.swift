@@ -1,15 +1,21 @@
 // What a terminal shows of a step, as text.
 
 /// A training step in one line, with a bar for windows and without for files.
-struct ProgressLine {
+package struct ProgressLine {
   let record: StepRecord
   /// The steps of the whole run.
   let totalSteps: Int
   /// An estimate of the seconds that the run still takes; nil where there is none yet.
   let secondsLeft: Double?
 
+  package init(record: StepRecord, totalSteps: Int, secondsLeft: Double?) {
+    self.record = record
+    self.totalSteps = totalSteps
+    self.secondsLeft = secondsLeft
+  }
+
   /// The line for a file or a pipe.
-  var plain: String {
+  package var plain: String {
     "step \(record.step)/\(totalSteps)  loss \(decimal(record.loss, digits: 4))  "
       + "\(decimal(record.imagesPerSecond, digits: 2)) images/s" + timeLeft
   }
@@ -17,7 +23,7 @@ struct ProgressLine {
   /// The line for a window of `width` columns, never longer than one less than those.
   ///
   /// The last column stays free: writing to it makes some terminals start a new line.
-  func bar(width: Int) -> String {
+  package func bar(width: Int) -> String {
     let room = max(0, width - 1)
     let barWidth = min(40, room - plain.count - 3)
     guard barWidth >= 5 else { return String(plain.prefix(room)) }

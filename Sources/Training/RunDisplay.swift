@@ -27,7 +27,7 @@ public final class RunDisplay: Sendable {
     self.init(descriptor: descriptor, isTerminal: isatty(descriptor) == 1)
   }
 
-  init(descriptor: Int32, isTerminal: Bool) {
+  package init(descriptor: Int32, isTerminal: Bool) {
     self.descriptor = descriptor
     self.isTerminal = isTerminal
   }
@@ -38,7 +38,7 @@ public final class RunDisplay: Sendable {
   }
 
   /// Shows a step at `time`, in seconds of any clock.
-  func show(_ record: StepRecord, totalSteps: Int, at time: Double) {
+  package func show(_ record: StepRecord, totalSteps: Int, at time: Double) {
     state.withLock { state in
       let start = state.start ?? (record.step, time)
       state.start = start

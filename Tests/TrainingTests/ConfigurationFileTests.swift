@@ -4,7 +4,7 @@ import Foundation
 import Network
 import Testing
 
-@testable import Training
+import Training
 
 @Suite struct ConfigurationFileTests {
   private func error(_ yaml: String) throws -> ConfigurationError {

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@testable import Training
+import Training
 
 @Suite struct RunFolderTests {
   private func touchCheckpoints(_ folder: RunFolder, _ steps: [Int]) throws {

@@ -4,7 +4,7 @@ import Foundation
 import Logging
 import Testing
 
-@testable import Training
+import Training
 
 private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
   StepRecord(

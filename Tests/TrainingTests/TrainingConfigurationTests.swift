@@ -4,7 +4,7 @@ import Foundation
 import Network
 import Testing
 
-@testable import Training
+import Training
 
 @Suite struct TrainingConfigurationTests {
   @Test func defaultsAreValid() throws {
