@@ -10,6 +10,8 @@ public enum MatrixProduct {
   /// The kernels decide the bits of a product, so a checkpoint records their name.
   public static let kernels: String = selectKernels()
 
+  private static let isPrepared = !kernels.isEmpty
+
   /// Rows, or columns, of a matrix in row-major memory.
   struct Operand {
     /// The first value.
@@ -29,6 +31,8 @@ public enum MatrixProduct {
     rows: Int, columns: Int, depth: Int, _ a: Operand, _ b: Operand,
     into c: UnsafeMutablePointer<Float>, rowStride: Int, accumulating: Bool
   ) {
+    // The first product waits for the choice: before it, OpenBLAS would use threads of its own.
+    precondition(isPrepared)
     cblas_sgemm(
       CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans,
       b.transposed ? CblasTrans : CblasNoTrans, blasint(rows), blasint(columns), blasint(depth),

@@ -52,8 +52,7 @@ func run(
   outputGradient: ReferenceImage, threads: Int, rectifying: Bool = false
 ) -> ConvolutionResults {
   let team = ThreadTeam(count: threads)
-  let (scratch, memory) = makeScratch(convolution.scratchSize, threads: threads)
-  defer { withExtendedLifetime(memory) {} }
+  let scratch = makeScratch(convolution.scratchSize, threads: threads)
   let image = OwnedImage(input)
   let output = OwnedImage(
     convolution.output.height, convolution.output.width, convolution.output.channels)
@@ -196,8 +195,7 @@ func run(
       threads: 2)
 
     let team = ThreadTeam(count: 2)
-    let (scratch, memory) = makeScratch(convolution.scratchSize, threads: 2)
-    defer { withExtendedLifetime(memory) {} }
+    let scratch = makeScratch(convolution.scratchSize, threads: 2)
     // The first source is the centre of a larger image, as a cropped skip is.
     let skip = OwnedImage(16, 15, 5)
     let raised = OwnedImage(12, 11, 16)

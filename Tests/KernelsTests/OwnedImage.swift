@@ -12,7 +12,7 @@ final class OwnedImage {
 
   init(_ height: Int, _ width: Int, _ channels: Int) {
     shape = ImageShape(height: height, width: width, channels: channels)
-    buffer = FloatBuffer(count: shape.count)
+    buffer = lasting(FloatBuffer(count: shape.count))
     // What a kernel fails to overwrite shows.
     buffer.floats.update(repeating: .nan)
   }
@@ -29,22 +29,29 @@ final class OwnedImage {
 extension FloatBuffer {
   convenience init(_ values: [Float]) {
     self.init(count: values.count)
+    _ = lasting(self)
     for (index, value) in values.enumerated() { base[index] = value }
   }
 
   var values: [Float] { Array(floats) }
 }
 
+/// The buffer, kept for the rest of the program.
+///
+/// A view does not keep its memory alive, and a buffer ends after the last line that names it. The
+/// tests are short, so their memory may stay.
+private func lasting(_ buffer: FloatBuffer) -> FloatBuffer {
+  Unmanaged.passRetained(buffer).takeUnretainedValue()
+}
+
 /// Scratch memory of the size that a kernel asks for, filled with NaN.
-func makeScratch(_ size: ScratchSize, threads: Int) -> (ConvolutionScratch, [FloatBuffer]) {
-  let perThread = FloatBuffer(count: size.thread * threads)
-  let shared = FloatBuffer(count: size.shared)
+func makeScratch(_ size: ScratchSize, threads: Int) -> ConvolutionScratch {
+  let perThread = lasting(FloatBuffer(count: size.thread * threads))
+  let shared = lasting(FloatBuffer(count: size.shared))
   perThread.floats.update(repeating: .nan)
   shared.floats.update(repeating: .nan)
-  return (
-    ConvolutionScratch(threads: perThread.base, threadStride: size.thread, shared: shared.base),
-    [perThread, shared]
-  )
+  return ConvolutionScratch(
+    threads: perThread.base, threadStride: size.thread, shared: shared.base)
 }
 
 /// Weights in the order of the kernels, from those of files.

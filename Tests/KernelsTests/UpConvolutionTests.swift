@@ -70,7 +70,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
   ) -> ConvolutionResults {
     let up = planned
     let team = ThreadTeam(count: threads)
-    let (scratch, memory) = makeScratch(up.scratchSize, threads: threads)
+    let scratch = makeScratch(up.scratchSize, threads: threads)
     let image = OwnedImage(input)
     let output = OwnedImage(2 * height, 2 * width, outputs)
     let outputGradient = OwnedImage(gradient)
@@ -87,7 +87,6 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
     up.weightGradient(
       image.view, outputGradient: outputGradient.view, into: weightGradient.base,
       scratch: scratch, on: team)
-    withExtendedLifetime((memory, biasBuffer, image)) {}
     return ConvolutionResults(
       output: output.values, inputGradient: inputGradient.values,
       weightGradient: fileOrder(weightGradient.values.map { $0 - 1 }, shape: shape, order))
