@@ -75,6 +75,15 @@ public enum OptimizerUpdates {
 
 /// Sums over flat buffers in a fixed order.
 public enum VectorSums {
+  /// Overwrites a buffer with zeros, the sum of nothing.
+  public static func clear(
+    _ values: UnsafeMutablePointer<Float>, count: Int, on team: ThreadTeam
+  ) {
+    forEachPiece(count, on: team) { piece in
+      (values + piece.lowerBound).update(repeating: 0, count: piece.count)
+    }
+  }
+
   /// Doubles of scratch memory that `squares` needs.
   public static func scratchCount(_ count: Int) -> Int { (count + pieceSize - 1) / pieceSize }
 

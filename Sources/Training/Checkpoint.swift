@@ -1,0 +1,211 @@
+// The state of a run in one file: weights, optimiser, position, and all that prediction needs.
+
+import Crypto
+import Datasets
+import Foundation
+import Network
+import Tensors
+
+/// What a checkpoint says beside its tensors; stored in the file's `__metadata__`.
+public struct Checkpoint: Sendable, Equatable {
+  /// The architecture.
+  public var network: UNetConfiguration
+  /// Which mask value is which class.
+  public var classes: ClassMapping
+  /// How intensities become inputs.
+  public var normalization: IntensityNormalization
+  /// The resolved options of the run, as the text of a file for `--config`.
+  public var configuration: String
+  /// Updates made.
+  public var step: Int
+  /// The epoch of the last update, from 0.
+  public var epoch: Int
+  /// The seed of every random number.
+  public var seed: UInt64
+  /// The side of the training tile.
+  public var tile: Int
+  /// The optimiser whose state the file holds.
+  public var optimizer: OptimizerKind
+  /// The kernels of the matrix product that made the weights; they decide the bits.
+  public var matrixKernels: String
+  /// The best validation score so far and the step that reached it.
+  public var best: BestScore?
+
+  /// A validation score and the step that reached it.
+  public struct BestScore: Codable, Equatable, Sendable {
+    /// Updates made.
+    public var step: Int
+    /// The mean IoU.
+    public var meanIntersectionOverUnion: Double
+  }
+
+  /// The version of this layout; a reader refuses what it does not know.
+  static let format = "unet-dist 1"
+}
+
+// MARK: - Writing
+
+extension Checkpoint {
+  /// Writes the checkpoint, replacing the file in one move after everything is on the disk.
+  ///
+  /// Weights stand under their parameters' names in PyTorch's order, optimiser state under
+  /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order.
+  public func write(
+    to path: String, layout: ParameterLayout, parameters: FloatBuffer, optimizer: Optimizer
+  ) throws {
+    // File order is a copy of memory order; all copies live until the file is written.
+    var copies: [(name: String, shape: [Int], values: [Float])] = []
+    for parameter in layout.parameters {
+      copies.append(
+        (parameter.name, parameter.shape, parameter.fileValues(from: parameters.base)))
+    }
+    for (state, buffer) in optimizer.state {
+      for parameter in layout.parameters {
+        copies.append(
+          (
+            "optimizer.\(state).\(parameter.name)", parameter.shape,
+            parameter.fileValues(from: buffer.base)
+          ))
+      }
+    }
+    try write(copies[...], entries: [], to: path)
+  }
+
+  /// Nests one `withUnsafeBufferPointer` for each tensor, then writes.
+  private func write(
+    _ copies: ArraySlice<(name: String, shape: [Int], values: [Float])>,
+    entries: [SafetensorsFile.Entry], to path: String
+  ) throws {
+    guard let first = copies.first else {
+      try SafetensorsFile.write(entries, metadata: metadata(), to: path)
+      return
+    }
+    try first.values.withUnsafeBufferPointer { values in
+      try write(
+        copies.dropFirst(),
+        entries: entries + [.init(name: first.name, shape: first.shape, values: values)],
+        to: path)
+    }
+  }
+
+  /// The text entries of the file.
+  func metadata() throws -> [String: String] {
+    var metadata = [
+      "format": Self.format,
+      "configuration.network": try Self.json(network),
+      "classes": try Self.json(classes),
+      "normalization": try Self.json(normalization),
+      "configuration": configuration,
+      "step": "\(step)",
+      "epoch": "\(epoch)",
+      "seed": "\(seed)",
+      "tile": "\(tile)",
+      "optimizer": optimizer.rawValue,
+      "blas_kernels": matrixKernels,
+    ]
+    if let best { metadata["best"] = try Self.json(best) }
+    return metadata
+  }
+
+  private static func json(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+}
+
+// MARK: - Reading
+
+extension Checkpoint {
+  /// What the metadata of a file says.
+  ///
+  /// - Throws: `CheckpointError` for a file that this program has not written, or a newer one has.
+  public init(metadata: [String: String], path: String) throws(CheckpointError) {
+    func text(_ key: String) throws(CheckpointError) -> String {
+      guard let value = metadata[key] else {
+        throw CheckpointError(
+          path: path, expected: "a checkpoint with \(key) in its metadata", found: "none",
+          hint: "give a file that unet-dist train has written")
+      }
+      return value
+    }
+    func invalid(_ key: String, _ value: String) -> CheckpointError {
+      CheckpointError(
+        path: path, expected: "a \(key) that this version understands",
+        found: String(value.prefix(80)), hint: "read it with the version that wrote it")
+    }
+    func integer<Value: FixedWidthInteger>(_ key: String) throws(CheckpointError) -> Value {
+      let value = try text(key)
+      guard let number = Value(value), number >= 0 else { throw invalid(key, value) }
+      return number
+    }
+    func decoded<Value: Decodable>(_ key: String) throws(CheckpointError) -> Value {
+      let value = try text(key)
+      do {
+        return try JSONDecoder().decode(Value.self, from: Data(value.utf8))
+      } catch {
+        throw invalid(key, value)
+      }
+    }
+    let format = try text("format")
+    guard format == Self.format else { throw invalid("format", format) }
+    network = try decoded("configuration.network")
+    guard network.isPlausible else { throw invalid("architecture", "\(network)") }
+    classes = try decoded("classes")
+    normalization = try decoded("normalization")
+    configuration = try text("configuration")
+    step = try integer("step")
+    epoch = try integer("epoch")
+    seed = try integer("seed")
+    tile = try integer("tile")
+    guard network.outputSide(tile: tile) != nil else { throw invalid("tile", "\(tile)") }
+    let kind = try text("optimizer")
+    guard let optimizer = OptimizerKind(rawValue: kind) else { throw invalid("optimizer", kind) }
+    self.optimizer = optimizer
+    matrixKernels = try text("blas_kernels")
+    best = metadata["best"] == nil ? nil : try decoded("best")
+  }
+
+  /// Reads and verifies a file: its structure, its checksum, and what it says.
+  ///
+  /// - Throws: `SafetensorsError` or `CheckpointError`.
+  public static func read(_ path: String) throws -> (checkpoint: Checkpoint, file: SafetensorsFile) {
+    let file = try SafetensorsFile.read(path, requireChecksum: true)
+    return (try Checkpoint(metadata: file.metadata, path: path), file)
+  }
+
+  /// Overwrites a flat buffer with the tensors `prefix` + NAME of all parameters.
+  ///
+  /// - Throws: `CheckpointError` when a tensor is missing, has another shape, or holds values that
+  ///   are not finite; the buffer may be overwritten in part.
+  public static func load(
+    _ file: SafetensorsFile, layout: ParameterLayout, prefix: String = "",
+    into buffer: FloatBuffer
+  ) throws {
+    for parameter in layout.parameters {
+      let name = prefix + parameter.name
+      guard let shape = file.shape(of: name), shape == parameter.shape else {
+        throw CheckpointError(
+          path: file.path, expected: "a tensor \(name) of shape \(parameter.shape)",
+          found: file.shape(of: name).map { "shape \($0)" } ?? "none",
+          hint: "the checkpoint is of another architecture; give the same model options")
+      }
+      let values = try file.floats(of: name)
+      guard !values.contains(where: { !$0.isFinite }) else {
+        throw CheckpointError(
+          path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
+          hint: "take an earlier checkpoint")
+      }
+      parameter.store(fileValues: values, to: buffer.base)
+    }
+  }
+}
+
+extension UNetConfiguration {
+  /// Whether a network of these sizes can be meant; a file may say anything.
+  fileprivate var isPlausible: Bool {
+    (1...64).contains(inputChannels) && (1...256).contains(classes)
+      && (1...4096).contains(baseChannels) && (1...8).contains(depth) && dropout >= 0
+      && dropout < 1
+  }
+}
