@@ -95,9 +95,10 @@ let package = Package(
 
     // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Communication", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
-    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Tensors"]),
+    .testTarget(
+      name: "TestSupportTests", dependencies: ["Communication", "TestSupport", "Tensors"]),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
     .testTarget(
       name: "KernelsTests",
