@@ -121,6 +121,12 @@ let package = Package(
       path: "Tests/CommunicationCheck"),
     .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging"]),
+    .testTarget(
+      name: "EvaluationTests",
+      dependencies: [
+        "Communication", "Datasets", "Evaluation", "Imaging", "Network", "Randomness", "Tensors",
+        "TestSupport", "Threading",
+      ]),
     // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
     .testTarget(name: "ImagingTests", dependencies: ["Imaging"], exclude: ["Fixtures"]),
   ]
