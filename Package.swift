@@ -95,9 +95,10 @@ let package = Package(
 
     // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Communication", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
-    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Tensors"]),
+    .testTarget(
+      name: "TestSupportTests", dependencies: ["Communication", "TestSupport", "Tensors"]),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
     .testTarget(
       name: "KernelsTests",
@@ -120,6 +121,12 @@ let package = Package(
       path: "Tests/CommunicationCheck"),
     .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging"]),
+    .testTarget(
+      name: "EvaluationTests",
+      dependencies: [
+        "Communication", "Datasets", "Evaluation", "Imaging", "Network", "Randomness", "Tensors",
+        "TestSupport", "Threading",
+      ]),
     // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
     .testTarget(name: "ImagingTests", dependencies: ["Imaging"], exclude: ["Fixtures"]),
   ]

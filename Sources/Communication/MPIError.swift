@@ -13,6 +13,13 @@ public struct MPIError: Error, CustomStringConvertible {
   /// The corresponding MPI function is `MPI_Error_string`.
   public let text: String
 
+  /// An error from its parts.
+  package init(code: Int32, function: StaticString, text: String) {
+    self.code = code
+    self.function = function
+    self.text = text
+  }
+
   /// One sentence for the user.
   public var description: String {
     "\(function) failed: \(text) (code \(code))"

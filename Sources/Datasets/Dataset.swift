@@ -141,6 +141,23 @@ public struct Dataset: Sendable {
     storage = .memory(images)
   }
 
+  /// The size of the image with this id, known without decoding it.
+  ///
+  /// - Precondition: `id` is in 0..<count.
+  public func size(_ id: Int) -> SampleIndex.Size {
+    precondition(names.indices.contains(id), "sample \(id) of \(count)")
+    switch storage {
+    case .memory(let images):
+      let image = images[id]
+      return SampleIndex.Size(width: image.width, height: image.height, channels: image.channels)
+    case .files(let index):
+      guard let size = index.entries[id].size else {
+        preconditionFailure("the set was made from an index without sizes")
+      }
+      return size
+    }
+  }
+
   /// The image with this id.
   ///
   /// - Precondition: `id` is in 0..<count.

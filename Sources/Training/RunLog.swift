@@ -1,5 +1,6 @@
 // The log of a run: one JSON object a line.
 
+import Evaluation
 import Foundation
 
 /// What is recorded of one training step.

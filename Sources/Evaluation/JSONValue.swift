@@ -2,7 +2,7 @@
 
 /// A JSON value whose objects keep the order in which they were written.
 ///
-/// Foundation's encoder sorts or shuffles keys; a log that people read should do neither.
+/// Foundation's encoder sorts or shuffles keys; logs and scores that people read should do neither.
 public enum JSONValue: Equatable, Sendable {
   /// No value.
   case null

@@ -1,0 +1,124 @@
+// The scores of a network on a data set, with the work shared out among the ranks.
+
+import Communication
+import Datasets
+
+/// Scores whole images, each of their pixels once over all ranks.
+public enum Evaluator {
+  /// The scores of the predictor's network on the images with these ids; collective.
+  ///
+  /// Every rank passes the same ids and a predictor of the same shape and parameters. The windows of
+  /// all images, in the order of `ids`, are dealt out to the ranks in turn, and a rank decodes only
+  /// the images of which it has a window, one at a time. The counts are integers, and the losses of
+  /// the windows are added in window order on every rank, so that the scores are the same bits for
+  /// every number of ranks and threads.
+  ///
+  /// The loss is the mean over all pixels of -log p(label), without class weights.
+  ///
+  /// - Precondition: `ids` is not empty, and each is in 0..<dataset.count.
+  /// - Throws: `RankFailure`, on all ranks, when an image cannot be read on one of them or the set
+  ///   does not fit the network; `MPIError`.
+  public static func evaluate(
+    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator
+  ) throws -> SegmentationScores {
+    precondition(!ids.isEmpty, "an evaluation of no images")
+    let share = try communicator.together {
+      try Share(
+        of: communicator.rank, among: communicator.size, dataset: dataset, ids: ids,
+        predictor: predictor)
+    }
+    let counts = ConfusionCounts(
+      classes: share.counts.classes, flat: try communicator.allReduceSum(share.counts.flat))
+    let losses = try communicator.allGatherVariable(share.losses.withUnsafeBytes { Array($0) })
+    return SegmentationScores(
+      counts: counts, loss: totalLoss(losses) / Double(counts.pixelCount))
+  }
+
+  /// The sum of the windows' losses in window order; window i is number i / size of rank i % size.
+  private static func totalLoss(_ bytesOfRanks: [[UInt8]]) -> Double {
+    let stride = MemoryLayout<Double>.stride
+    let windowCount = bytesOfRanks.reduce(0) { $0 + $1.count } / stride
+    var sum = 0.0
+    for window in 0..<windowCount {
+      sum += bytesOfRanks[window % bytesOfRanks.count].withUnsafeBytes { bytes in
+        bytes.loadUnaligned(
+          fromByteOffset: window / bytesOfRanks.count * stride, as: Double.self)
+      }
+    }
+    return sum
+  }
+}
+
+// MARK: - One rank's part
+
+/// What one rank finds out by itself.
+private struct Share {
+  /// The pixels of this rank's windows.
+  var counts: ConfusionCounts
+  /// The summed loss of each of this rank's windows, in order.
+  var losses: [Double] = []
+
+  /// Scores every window whose number leaves the remainder `rank` when divided by `size`.
+  init(
+    of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor
+  ) throws {
+    let configuration = predictor.network.configuration
+    guard dataset.channels == configuration.inputChannels else {
+      throw EvaluationError(
+        expected: "images of \(configuration.inputChannels) channels",
+        found: "\(dataset.channels)", hint: "score images of the kind the network was trained with")
+    }
+    guard dataset.mapping.count <= configuration.classes else {
+      throw EvaluationError(
+        expected: "at most \(configuration.classes) classes", found: "\(dataset.mapping.count)",
+        hint: "read the masks with the classes that the network was trained with")
+    }
+    counts = ConfusionCounts(classes: configuration.classes)
+    let softmax = PixelSoftmax(classes: configuration.classes, threads: predictor.team.count)
+    var first = 0
+    for id in ids {
+      let extents = dataset.size(id)
+      let tiling = predictor.tiling(height: extents.height, width: extents.width)
+      let own = tiling.windows.indices.filter { (first + $0) % size == rank }
+      first += tiling.windows.count
+      guard !own.isEmpty else { continue }
+      let image = try dataset.image(id)
+      guard image.height == extents.height && image.width == extents.width else {
+        throw DatasetError(
+          .sizesDiffer, path: image.name, expected: "\(extents.width)x\(extents.height)",
+          found: "\(image.width)x\(image.height)", hint: "leave the files alone during a run")
+      }
+      for window in own {
+        add(tiling.windows[window], of: tiling, image: image, predictor: predictor, softmax)
+      }
+    }
+  }
+
+  private mutating func add(
+    _ window: MirroredTiling.Window, of tiling: MirroredTiling, image: DatasetImage,
+    predictor: TiledPredictor, _ softmax: borrowing PixelSoftmax
+  ) {
+    let (rows, columns) = (window.ownRows, window.ownColumns)
+    let classes = counts.classes
+    let truth = rows.flatMap { y in
+      image.labels[y * image.width + columns.lowerBound..<y * image.width + columns.upperBound]
+    }
+    var prediction = [UInt8](repeating: 0, count: truth.count)
+    var rowLosses = [Double](repeating: 0, count: rows.count)
+    let logits = predictor.logits(window, of: tiling, pixels: image.pixels)
+    prediction.withUnsafeMutableBufferPointer { prediction in
+      rowLosses.withUnsafeMutableBufferPointer { rowLosses in
+        predictor.forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in
+          let row = y - rows.lowerBound
+          let place = row * columns.count + x - columns.lowerBound
+          let (probabilities, logSum) = softmax(scores, thread: thread)
+          // The labels are those that a prediction writes, down to its rounding to Float.
+          prediction[place] = firstLargest(classes) { Float(probabilities[$0]) }
+          rowLosses[row] += logSum - Double(scores[Int(truth[place])])
+        }
+      }
+    }
+    counts.add(truth: truth, prediction: prediction)
+    losses.append(rowLosses.reduce(0, +))
+  }
+}

@@ -1,0 +1,129 @@
+// Scores of whole data sets: against the definition, and the same for any number of ranks.
+
+import Communication
+import Datasets
+import Evaluation
+import Foundation
+import Imaging
+import TestSupport
+import Testing
+
+@Suite struct EvaluatorTests {
+  /// Three images of different sizes, one of them smaller than a window.
+  private func dataset() throws -> Dataset {
+    let samples = [(29, 17), (7, 5), (24, 40)].enumerated().map { index, size in
+      let (height, width) = size
+      func grey(_ bytes: [UInt8]) -> Image {
+        Image(width: width, height: height, channels: 1, bitsPerSample: 8, samples: .uint8(bytes))
+      }
+      let values = noise(height: height, width: width, seed: UInt64(index))
+      return (
+        name: "image-\(index)", image: grey(values.map { UInt8(($0 + 1) * 127) }),
+        mask: grey(values.map { $0 > 0.2 ? 255 : 0 })
+      )
+    }
+    return try Dataset(
+      samples, mapping: ClassMapping(scanning: samples.map { (name: $0.name, mask: $0.mask) }))
+  }
+
+  @Test func scoresAreThoseOfThePredictedProbabilities() throws {
+    let dataset = try dataset()
+    let predictor = SmallNetwork().predictor(tile: 52)
+    let scores = try Evaluator.evaluate(
+      dataset: dataset, ids: [2, 0, 1], predictor: predictor, communicator: SoloCommunicator())
+    var counts = ConfusionCounts(classes: 2)
+    var loss = 0.0
+    for id in 0..<3 {
+      let image = try dataset.image(id)
+      let map = predictor.probabilities(of: image)
+      counts.add(truth: image.labels, prediction: map.labels)
+      for (pixel, label) in image.labels.enumerated() {
+        loss -= log(Double(map.values[pixel * 2 + Int(label)]))
+      }
+    }
+    #expect(scores.counts == counts)
+    #expect(scores.counts.pixelCount == 29 * 17 + 7 * 5 + 24 * 40)
+    // The probabilities here are rounded to Float, the loss there comes from the logits.
+    #expect(abs(scores.loss - loss / Double(counts.pixelCount)) < 1e-6)
+  }
+
+  @Test func ranksAndThreadsDoNotChangeABit() throws {
+    let dataset = try dataset()
+    for ids in [[0, 1, 2], [1], [2, 0]] {
+      let alone = try Evaluator.evaluate(
+        dataset: dataset, ids: ids, predictor: SmallNetwork().predictor(tile: 52),
+        communicator: SoloCommunicator())
+      for ranks in 1...3 {
+        let results = ThreadedCommunicator.run(ranks: ranks) { communicator in
+          try Evaluator.evaluate(
+            dataset: dataset, ids: ids,
+            predictor: SmallNetwork().predictor(tile: 52, threads: ranks),
+            communicator: communicator)
+        }
+        #expect(results.count == ranks)
+        for result in results {
+          let scores = try result.get()
+          #expect(scores == alone)
+          #expect(scores.loss.bitPattern == alone.loss.bitPattern)
+        }
+      }
+    }
+  }
+
+  @Test func classesBeyondThoseOfTheSetAreAbsentOrWrong() throws {
+    let scores = try Evaluator.evaluate(
+      dataset: dataset(), ids: [0], predictor: SmallNetwork(classes: 4).predictor(tile: 52),
+      communicator: SoloCommunicator())
+    #expect(scores.classes.count == 4)
+    #expect(scores.classes[2].recall == nil && scores.classes[3].recall == nil)
+    #expect(scores.meanIntersectionOverUnion.isFinite && scores.meanDice.isFinite)
+  }
+
+  @Test func anImageThatCannotBeReadFailsOnEveryRank() throws {
+    try withTemporaryFolder { folder in
+      try SyntheticCells.write(to: folder, count: 2, side: 32, seed: 1)
+      let index = try SampleIndex.folder(folder)
+      let dataset = try Dataset(
+        index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+      #expect(!dataset.isCached && dataset.size(1).width == 32)
+      try Data("no picture".utf8).write(to: URL(fileURLWithPath: index.entries[1].imagePath))
+
+      // One window an image: the image of rank 1 is damaged, and no other rank may decode it.
+      let results = ThreadedCommunicator.run(ranks: 3) { communicator in
+        try Evaluator.evaluate(
+          dataset: dataset, ids: [0, 1], predictor: SmallNetwork().predictor(tile: 72),
+          communicator: communicator)
+      }
+      for result in results {
+        let failure = #expect(throws: RankFailure.self) { try result.get() }
+        #expect(failure?.rank == 1 && failure?.otherRanks.isEmpty == true)
+        #expect(failure?.message.contains("cells-0002") == true)
+      }
+    }
+  }
+
+  @Test func aFileThatChangedItsSizeIsNotScored() throws {
+    try withTemporaryFolder { folder in
+      try SyntheticCells.write(to: folder, count: 1, side: 32, seed: 1)
+      let index = try SampleIndex.folder(folder)
+      let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+      try SyntheticCells.write(to: folder, count: 1, side: 48, seed: 1)
+      let failure = #expect(throws: RankFailure.self) {
+        try Evaluator.evaluate(
+          dataset: dataset, ids: [0], predictor: SmallNetwork().predictor(tile: 52),
+          communicator: SoloCommunicator())
+      }
+      #expect((failure?.cause as? DatasetError)?.kind == .sizesDiffer)
+    }
+  }
+
+  @Test func aSetThatDoesNotFitTheNetworkIsNotScored() throws {
+    let dataset = try dataset()
+    let failure = #expect(throws: RankFailure.self) {
+      try Evaluator.evaluate(
+        dataset: dataset, ids: [0], predictor: SmallNetwork(channels: 3).predictor(tile: 52),
+        communicator: SoloCommunicator())
+    }
+    #expect((failure?.cause as? EvaluationError)?.expected == "images of 3 channels")
+  }
+}
