@@ -1,0 +1,382 @@
+// A run of training on all ranks, from the first step to the last.
+
+import Communication
+import Crypto
+import Datasets
+import Evaluation
+import Foundation
+import Kernels
+import Logging
+import Network
+import Tensors
+import Threading
+
+/// Trains a network as a configuration says; every rank runs one.
+///
+/// Every rank holds a replica and its share of each batch. Rank 0 alone writes: the run's folder,
+/// its log, its checkpoints, and the terminal.
+public final class Trainer {
+  private let configuration: TrainingConfiguration
+  private let communicator: any Communicator
+  private let data: TrainingData
+  private let step: TrainingStep
+  private let predictor: TiledPredictor
+  private let sampler: ShardedSampler
+  private let schedule: LearningRateSchedule
+  private let totalSteps: Int
+  private let output: RunOutput?
+  private let logger: Logger
+  private var updates: Int
+  private var best: Checkpoint.BestScore?
+
+  /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
+  ///
+  /// Collective. Whatever fails on one rank fails on all of them.
+  public init(_ asked: TrainingConfiguration, communicator: any Communicator) throws {
+    self.communicator = communicator
+    let isFirst = communicator.rank == 0
+    let display = RunDisplay()
+    var logger = Logger(label: "unet-dist") { _ in
+      RunDisplayLogHandler(display: display, logLevel: isFirst ? asked.logLevel : .critical)
+    }
+    let budget = try ThreadBudget.measure(for: communicator)
+    if let warning = budget.warning, communicator.hostRank == 0, asked.threads == nil {
+      display.write("warning: \(warning)")
+    }
+    logger.logLevel = asked.logLevel
+    self.logger = logger
+
+    let data = try communicator.together { try TrainingData(asked) }
+    self.data = data
+    let configuration = try communicator.together {
+      try Self.resolve(asked, data: data, ranks: communicator.size, threads: budget.threads)
+    }
+    self.configuration = configuration
+    let network = UNet(
+      configuration.network(
+        inputChannels: data.dataset.channels, classes: data.dataset.mapping.count))
+    try communicator.verifyEqualOnAllRanks([
+      NamedDigest(name: "configuration", digest: Array(configuration.digest(for: .ranks).utf8)),
+      NamedDigest(name: "data set listing", digest: data.digest),
+      NamedDigest(name: "parameter layout", digest: Self.digest(network.layout)),
+      NamedDigest(name: "choice of matrix kernels", digest: Array(MatrixProduct.kernels.utf8)),
+    ])
+
+    let globalBatch = configuration.globalBatch ?? communicator.size
+    let tile = TileShape(
+      inputSide: configuration.tile,
+      outputSide: network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile)
+    sampler = try communicator.together {
+      try ShardedSampler(
+        samples: data.trainingIDs, globalBatch: globalBatch,
+        tilesPerImage: Self.tilesPerImage(data, tile: tile), seed: configuration.seed)
+    }
+    totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
+    schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
+
+    let team = ThreadTeam(count: configuration.threads ?? budget.threads)
+    step = TrainingStep(
+      network: network,
+      optimizer: Optimizer(
+        kind: configuration.optimizer, momentum: configuration.momentum,
+        weightDecay: configuration.weightDecay, layout: network.layout),
+      tile: configuration.tile, globalBatch: globalBatch,
+      classWeights: Self.classWeights(configuration, data.dataset.mapping),
+      clipNorm: configuration.clipNorm, seed: configuration.seed, communicator: communicator,
+      team: team)
+    predictor = TiledPredictor(
+      network: network, parameters: step.parameters, tile: configuration.tile, threads: team)
+
+    let output = try communicator.together {
+      try isFirst ? RunOutput(configuration, display: display) : nil
+    }
+    self.output = output
+    let start = try Self.loadStart(
+      configuration, output: output, data: data, step: step, communicator: communicator)
+    updates = start?.step ?? 0
+    best = start?.best
+    if start == nil && configuration.load == nil && isFirst {
+      network.initialize(step.parameters.base, seed: configuration.seed)
+    }
+    try Self.shareReplica(step, communicator)
+    let firstStep = updates
+    try communicator.together { try output?.open(configuration, resumedFrom: start.map { _ in firstStep }) }
+    if isFirst { announce(budget: budget, tile: tile, resumed: start) }
+  }
+
+  // MARK: The run
+
+  /// Trains to the end; collective.
+  ///
+  /// - Throws: what ended the run early. The checkpoints written until then stay.
+  public func run() throws {
+    let loader = BatchLoader(
+      dataset: data.dataset, sampler: sampler,
+      augmentation: Augmentation(
+        configuration.augment.compactMap { Augmentation.Step(rawValue: $0.rawValue) }),
+      tile: TileShape(inputSide: configuration.tile, outputSide: outputSide),
+      seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
+      startStep: updates)
+    defer { loader.close() }
+    defer { output?.finish() }
+    var saved = updates
+    while updates < totalSteps {
+      let began = ContinuousClock().now
+      let batch = try communicator.together { try loader.next() }
+      let rate = schedule.rate(at: updates)
+      var result = try step.run(batch, rate: rate)
+      result.seconds.load = loader.secondsWaited
+      try stopUnlessFinite(result, batch.batch)
+      updates += 1
+      try report(
+        result, batch.batch, rate: rate, seconds: (ContinuousClock().now - began) / .seconds(1))
+
+      if isDue(configuration.checkReplicas), communicator.size > 1 { try checkReplicas() }
+      let isLast = updates == totalSteps
+      var isBest = false
+      if !data.validationIDs.isEmpty, isLast || isDue(configuration.evaluateEvery) {
+        isBest = try evaluate()
+      }
+      if isLast || isBest || isDue(configuration.checkpointEvery) {
+        try save(epoch: batch.batch.epoch, isBest: isBest)
+        saved = updates
+      }
+    }
+    if saved < updates { try save(epoch: 0, isBest: false) }
+    if communicator.rank == 0 { output?.announceEnd(updates: updates, best: best) }
+  }
+
+  private var outputSide: Int {
+    step.network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile
+  }
+
+  private func isDue(_ interval: Int) -> Bool { interval > 0 && updates.isMultiple(of: interval) }
+
+  /// Ends the run on all ranks when the loss or the gradient is not finite.
+  private func stopUnlessFinite(_ result: TrainingStep.Result, _ batch: ShardedSampler.Batch) throws {
+    guard !result.loss.isFinite || !result.gradientNorm.isFinite else { return }
+    let places = result.brokenPlaces.isEmpty ? Array(batch.samples.indices) : result.brokenPlaces
+    let names = places.prefix(8).map { data.dataset.names[batch.samples[$0]] }
+    let what = result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
+    let kept = output?.newestCheckpoint.map { "the last good checkpoint is \($0)" }
+    // The numbers are the same on all ranks, so all of them fail here with the same message.
+    try communicator.together {
+      throw NonFiniteLossError(
+        step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
+        checkpoint: kept ?? "no checkpoint was written yet")
+    }
+  }
+
+  private func report(
+    _ result: TrainingStep.Result, _ batch: ShardedSampler.Batch, rate: Double, seconds: Double
+  ) throws {
+    let record = StepRecord(
+      step: updates, epoch: batch.epoch, loss: result.loss, learningRate: rate,
+      gradientNorm: result.gradientNorm, imagesPerSecond: Double(batch.samples.count) / seconds,
+      seconds: result.seconds)
+    try output?.record(record, totalSteps: totalSteps)
+  }
+
+  /// Scores the validation images; true when the scores are the best so far.
+  private func evaluate() throws -> Bool {
+    let scores = try Evaluator.evaluate(
+      dataset: data.validation, ids: data.validationIDs, predictor: predictor,
+      communicator: communicator)
+    let score = scores.meanIntersectionOverUnion
+    let isBest = score > best?.meanIntersectionOverUnion ?? -1
+    if isBest { best = Checkpoint.BestScore(step: updates, meanIntersectionOverUnion: score) }
+    try output?.record(
+      scores, step: updates, isBest: isBest, names: data.dataset.mapping.names)
+    return isBest
+  }
+
+  /// Fails on all ranks when a replica's weights differ from rank 0's.
+  private func checkReplicas() throws {
+    let floats = UnsafeRawBufferPointer(step.parameters.floats)
+    var hash = SHA256()
+    hash.update(bufferPointer: floats)
+    try communicator.verifyEqualOnAllRanks([
+      NamedDigest(name: "replica after step \(updates)", digest: Array(hash.finalize()))
+    ])
+  }
+
+  private func save(epoch: Int, isBest: Bool) throws {
+    let checkpoint = Checkpoint(
+      network: step.network.configuration, classes: data.dataset.mapping,
+      normalization: data.dataset.normalization, configuration: configuration.yaml(),
+      step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
+      optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels, best: best)
+    try communicator.together {
+      try output?.save(checkpoint, step: step, isBest: isBest)
+    }
+  }
+}
+
+/// A loss or a gradient that is infinite or not a number.
+struct NonFiniteLossError: Error, CustomStringConvertible {
+  let step: Int
+  let what: String
+  let samples: [String]
+  let more: Int
+  let checkpoint: String
+
+  var description: String {
+    let rest = more > 0 ? " and \(more) more" : ""
+    return "step \(step): the \(what), on samples \(samples.joined(separator: ", "))\(rest); "
+      + "the weights were not updated and \(checkpoint); lower --learning-rate or set --clip-norm"
+  }
+}
+
+// MARK: - Preparing
+
+extension Trainer {
+  /// Tiles drawn of each image in an epoch: about as many as cover the mean image.
+  private static func tilesPerImage(_ data: TrainingData, tile: TileShape) -> Int {
+    let side = Double(tile.outputSide)
+    let pixels = Double(data.dataset.mapping.classes.reduce(0) { $0 + $1.pixelCount })
+    let mean = pixels / Double(max(1, data.dataset.count))
+    return max(1, Int((mean / (side * side)).rounded()))
+  }
+
+  /// The configuration with nothing left open, checked against the data.
+  private static func resolve(
+    _ asked: TrainingConfiguration, data: TrainingData, ranks: Int, threads: Int
+  ) throws -> TrainingConfiguration {
+    let classes = data.dataset.mapping.count
+    if let wanted = asked.classes, wanted < classes {
+      throw ConfigurationError(
+        option: "classes", expected: "at least the \(classes) classes of the masks",
+        found: "\(wanted)", hint: "leave it out to follow the masks")
+    }
+    if let wanted = asked.inputChannels, wanted != data.dataset.channels {
+      throw ConfigurationError(
+        option: "input-channels", expected: "\(data.dataset.channels), as the images have",
+        found: "\(wanted)", hint: "leave it out to follow the images")
+    }
+    return try asked.resolved(
+      inputChannels: data.dataset.channels, classes: max(2, classes), ranks: ranks,
+      threads: threads)
+  }
+
+  private static func digest(_ layout: ParameterLayout) -> [UInt8] {
+    let text = layout.parameters.map { "\($0.name) \($0.shape) \($0.slot.offset)" }
+    return Array(SHA256.hash(data: Data(text.joined(separator: "\n").utf8)))
+  }
+
+  /// The factor of each class in the loss, or nil where all are 1.
+  private static func classWeights(
+    _ configuration: TrainingConfiguration, _ mapping: ClassMapping
+  ) -> [Float]? {
+    switch configuration.classWeights {
+    case .none: return nil
+    case .values(let values): return values.map { Float($0) }
+    case .balanced:
+      let inverse = mapping.shares.map { $0 > 0 ? 1 / $0 : 0 }
+      let mean = inverse.reduce(0, +) / Double(inverse.count)
+      let weights = inverse.map { Float($0 / mean) }
+      let missing = (configuration.classes ?? weights.count) - weights.count
+      return weights + [Float](repeating: 1, count: max(0, missing))
+    }
+  }
+
+  /// Reads the checkpoint that the run starts from, on rank 0, and tells the others what it says.
+  ///
+  /// - Returns: the checkpoint of a resumed run; nil for a new one.
+  private static func loadStart(
+    _ configuration: TrainingConfiguration, output: RunOutput?, data: TrainingData,
+    step: TrainingStep, communicator: any Communicator
+  ) throws -> Checkpoint? {
+    guard configuration.resume != nil || configuration.load != nil else { return nil }
+    let start = try communicator.together { () throws -> (Checkpoint, String)? in
+      guard let output else { return nil }
+      if let path = configuration.load {
+        let (_, file) = try Checkpoint.read(path)
+        try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
+        return nil
+      }
+      let path: String
+      if case .checkpoint(let given) = configuration.resume {
+        path = given
+      } else {
+        path = try output.folder.newestCheckpoint()
+      }
+      let (checkpoint, file) = try Checkpoint.read(path)
+      try checkpoint.check(resumedBy: configuration, data: data, path: path)
+      try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
+      for (name, buffer) in step.optimizer.state {
+        try Checkpoint.load(
+          file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
+      }
+      return (checkpoint, path)
+    }
+    // The position goes to all ranks by way of the metadata, which is text.
+    let told = try start.map { Array(try JSONEncoder().encode($0.0.metadata())) } ?? []
+    let heard = try communicator.allGatherVariable(told)[0]
+    guard !heard.isEmpty else { return nil }
+    let metadata = try JSONDecoder().decode([String: String].self, from: Data(heard))
+    return try Checkpoint(metadata: metadata, path: start?.1 ?? "the checkpoint")
+  }
+
+  /// Gives every rank the parameters and the optimiser's state of rank 0.
+  private static func shareReplica(_ step: TrainingStep, _ communicator: any Communicator) throws {
+    try communicator.broadcast(step.parameters.floats, from: 0)
+    for (_, buffer) in step.optimizer.state {
+      try communicator.broadcast(buffer.floats, from: 0)
+    }
+  }
+
+  private func announce(budget: ThreadBudget, tile: TileShape, resumed: Checkpoint?) {
+    let mapping = data.dataset.mapping
+    logger.info("\(mapping.table)")
+    if let warning = mapping.warning { logger.warning("\(warning)") }
+    let synthetic =
+      configuration.data == nil && configuration.images == nil ? " (built-in synthetic cells)" : ""
+    logger.info(
+      """
+      \(data.trainingIDs.count) images to train on, \(data.validationIDs.count) to validate \
+      on\(synthetic); an epoch is \(sampler.drawsPerEpoch) tiles in \(sampler.stepsPerEpoch) steps
+      """)
+    logger.info(
+      """
+      \(step.network.layout.count) parameters; tiles of \(tile.inputSide), output \
+      \(tile.outputSide); activations take \(step.activationByteCount >> 20) MiB a rank
+      """)
+    let ranks = communicator.size == 1 ? "1 rank" : "\(communicator.size) ranks"
+    logger.info(
+      """
+      \(ranks), \(configuration.threads ?? 1) of \(budget.hostCores) cores each, matrix kernels \
+      \(MatrixProduct.kernels)
+      """)
+    if let resumed {
+      logger.info("continuing after step \(resumed.step)")
+      if resumed.matrixKernels != MatrixProduct.kernels {
+        logger.warning(
+          """
+          the checkpoint was made with matrix kernels \(resumed.matrixKernels), so the bits will \
+          differ from those of an uninterrupted run; set UNET_DIST_BLAS_KERNELS to get the same
+          """)
+      }
+    }
+  }
+}
+
+extension Checkpoint {
+  /// Checks that a run of this configuration and data can go on from here with the same numbers.
+  fileprivate func check(
+    resumedBy configuration: TrainingConfiguration, data: TrainingData, path: String
+  ) throws {
+    let before = try TrainingConfiguration(yaml: self.configuration, file: path)
+    let differences = configuration.differences(from: before, for: .resume)
+    guard differences.isEmpty else {
+      throw CheckpointError(
+        path: path, expected: "a run with the same options",
+        found: "other values of " + differences.map { "--\($0)" }.joined(separator: ", "),
+        hint: "resume with the options of the run, or start a new one with --load")
+    }
+    guard classes.values == data.dataset.mapping.values else {
+      throw CheckpointError(
+        path: path, expected: "masks with the values \(classes.values)",
+        found: "\(data.dataset.mapping.values)", hint: "resume with the images of the run")
+    }
+  }
+}

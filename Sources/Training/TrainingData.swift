@@ -1,0 +1,67 @@
+// The images that a run trains and validates on.
+
+import Crypto
+import Datasets
+import Foundation
+
+/// The training and validation images of a run, with their classes.
+public struct TrainingData: Sendable {
+  /// The set that is trained on, and validated on unless there is a set for that.
+  public let dataset: Dataset
+  /// The ids that are trained on.
+  public let trainingIDs: [Int]
+  /// The set that is validated on.
+  public let validation: Dataset
+  /// The ids that are validated on; none without validation.
+  public let validationIDs: [Int]
+  /// SHA-256 of the listings, equal on ranks that see the same files.
+  public let digest: [UInt8]
+
+  /// Images of the built-in set when no data is given, and their side.
+  private static let syntheticCount = 24
+  private static let syntheticSide = 256
+
+  /// Finds, checks and reads the images that the configuration asks for.
+  ///
+  /// - Throws: `DatasetError` or `ImagingError`.
+  public init(_ configuration: TrainingConfiguration) throws {
+    var listing: [String]
+    let seed = configuration.seed
+    if let index = try Self.index(
+      data: configuration.data, images: configuration.images, masks: configuration.masks)
+    {
+      dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+      listing = index.listing
+    } else {
+      dataset = try SyntheticCells.dataset(
+        count: Self.syntheticCount, side: Self.syntheticSide, seed: seed)
+      listing = ["synthetic \(Self.syntheticCount) \(Self.syntheticSide) \(seed)"]
+    }
+    if let path = configuration.validationData {
+      let index = try SampleIndex.folder(path)
+      if index.channels != dataset.channels {
+        throw DatasetError(
+          .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
+          found: "\(index.channels ?? 0)", hint: "validate on images like those of the training")
+      }
+      validation = try Dataset(index, mapping: dataset.mapping)
+      trainingIDs = Array(0..<dataset.count)
+      validationIDs = Array(0..<validation.count)
+      listing += ["validation"] + index.listing
+    } else {
+      let split = try dataset.split(
+        validationFraction: Float(configuration.validationFraction), seed: seed)
+      validation = dataset
+      trainingIDs = split.training
+      validationIDs = split.validation
+    }
+    digest = Array(SHA256.hash(data: Data(listing.joined(separator: "\n").utf8)))
+  }
+
+  /// The samples of a folder, or of images and masks given apart; nil when neither is given.
+  public static func index(data: String?, images: String?, masks: String?) throws -> SampleIndex? {
+    if let data { return try SampleIndex.folder(data) }
+    if let images, let masks { return try SampleIndex.pair(images: images, masks: masks) }
+    return nil
+  }
+}
