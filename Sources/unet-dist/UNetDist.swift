@@ -6,5 +6,5 @@ import ArgumentParser
 struct UNetDist: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unet-dist", abstract: "Trains a U-Net on one process or many.",
-    subcommands: [TrainCommand.self])
+    subcommands: [TrainCommand.self, EvaluateCommand.self, PredictCommand.self])
 }
