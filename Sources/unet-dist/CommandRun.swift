@@ -1,0 +1,23 @@
+// How a command joins the other ranks and ends the process.
+
+import ArgumentParser
+import Communication
+import Foundation
+
+/// Runs a command's body on every rank, and ends with its status.
+func runCommand(_ body: (any Communicator) throws -> Void) throws {
+  let status = Job.run(body)
+  if status != 0 { throw ExitCode(status) }
+}
+
+/// Runs the body of a command for one process; of several ranks the first one does it.
+func runCommandOnce(_ body: () throws -> Void) throws {
+  try runCommand { communicator in
+    try communicator.together { if communicator.rank == 0 { try body() } }
+  }
+}
+
+/// Writes text to standard output in one piece.
+func printText(_ text: String) {
+  FileHandle.standardOutput.write(Data(text.utf8))
+}
