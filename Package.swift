@@ -114,7 +114,9 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Network", "Training", .product(name: "Logging", package: "swift-log")]),
-    .testTarget(name: "CommandLineTests", dependencies: ["Training", "unet-dist"]),
+    .testTarget(
+      name: "CommandLineTests",
+      dependencies: ["Network", "Tensors", "TestSupport", "Training", "unet-dist"]),
     // Not a product: the program that CommunicationTests start by mpirun.
     .executableTarget(
       name: "communication-check", dependencies: ["Communication"],

@@ -5,7 +5,7 @@ import Glibc
 
 /// Products of float matrices by OpenBLAS's sgemm on the calling thread.
 public enum MatrixProduct {
-  /// The name OpenBLAS gives the kernels in use, e.g. `Cooperlake`.
+  /// The name OpenBLAS gives the kernels in use, such as `Cooperlake`.
   ///
   /// The kernels decide the bits of a product, so a checkpoint records their name.
   public static let kernels: String = selectKernels()

@@ -206,7 +206,8 @@ struct PatchConvolution: Sendable {
   /// `bias` may be nil; with `rectifying`, negative results become 0.
   func forward(
     _ input: ConvolutionInput, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-    rectifying: Bool, into output: ConvolutionOutput, scratch: ConvolutionScratch, on team: ThreadTeam
+    rectifying: Bool, into output: ConvolutionOutput, scratch: ConvolutionScratch,
+    on team: ThreadTeam
   ) {
     precondition(
       input.channels == inputChannels && output.channels == outputChannels
@@ -255,7 +256,8 @@ struct PatchConvolution: Sendable {
   /// weightGradient(i, j, c, o) += sum over y, x of input(s y + i, s x + j, c) * gradient(y, x, o).
   func weightGradient(
     _ input: ConvolutionInput, outputGradient: TensorView,
-    into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam
+    into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch,
+    on team: ThreadTeam
   ) {
     precondition(
       input.channels == inputChannels && outputGradient.shape.channels == outputChannels
@@ -271,7 +273,8 @@ struct PatchConvolution: Sendable {
         let firstChannel = task % gradientSplits * gradientChannels
         addWeightGradient(
           input, outputGradient, blocks: 0..<blocksDown * blocksAcross, bands: band..<band + 1,
-          firstChannel: firstChannel, channels: min(gradientChannels, outputChannels - firstChannel),
+          firstChannel: firstChannel,
+          channels: min(gradientChannels, outputChannels - firstChannel),
           into: weightGradient, scratch: scratch.thread(thread))
       }
       return
@@ -299,7 +302,8 @@ struct PatchConvolution: Sendable {
   /// Adds the part of some blocks, kernel bands and output channels to a weight gradient.
   private func addWeightGradient(
     _ input: ConvolutionInput, _ outputGradient: TensorView, blocks: Range<Int>,
-    bands: Range<Int>, firstChannel: Int, channels: Int, into weightGradient: UnsafeMutablePointer<Float>,
+    bands: Range<Int>, firstChannel: Int, channels: Int,
+    into weightGradient: UnsafeMutablePointer<Float>,
     scratch patches: UnsafeMutablePointer<Float>
   ) {
     let rowLength = kernelWidth * inputChannels

@@ -15,7 +15,6 @@ public struct ArenaPlan {
     var count: Int
     var first: Int
     var last: Int
-    var offset = 0
   }
 
   /// Parts begin at multiples of this many floats: a cache line.
@@ -39,9 +38,19 @@ public struct ArenaPlan {
     reservations[part.index].last = max(reservations[part.index].last, last)
   }
 
-  /// Assigns offsets, largest parts first, each at the lowest place free during its life, and
-  /// allocates the memory.
+  /// Floats that the memory of the plan will have, without allocating it.
+  public var floatCount: Int { placement().count }
+
+  /// Assigns offsets and allocates the memory.
   public consuming func allocate() -> Arena {
+    let (offsets, count) = placement()
+    return Arena(offsets: offsets, count: count)
+  }
+
+  /// The offset of every part, and the floats in all: largest parts first, each at the lowest
+  /// place free during its life.
+  private func placement() -> (offsets: [Int], count: Int) {
+    var offsets = [Int](repeating: 0, count: reservations.count)
     var placed: [Int] = []
     var total = 0
     for index in reservations.indices.sorted(by: {
@@ -50,19 +59,18 @@ public struct ArenaPlan {
       let part = reservations[index]
       let rivals =
         placed
-        .map { reservations[$0] }
-        .filter { $0.first <= part.last && part.first <= $0.last }
-        .sorted { $0.offset < $1.offset }
+        .filter { reservations[$0].first <= part.last && part.first <= reservations[$0].last }
+        .sorted { offsets[$0] < offsets[$1] }
       var offset = 0
       for rival in rivals {
-        if offset + part.count <= rival.offset { break }
-        offset = max(offset, rival.offset + rival.count)
+        if offset + part.count <= offsets[rival] { break }
+        offset = max(offset, offsets[rival] + reservations[rival].count)
       }
-      reservations[index].offset = offset
+      offsets[index] = offset
       total = max(total, offset + part.count)
       placed.append(index)
     }
-    return Arena(offsets: reservations.map(\.offset), count: total)
+    return (offsets, total)
   }
 }
 

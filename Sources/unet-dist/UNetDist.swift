@@ -6,5 +6,9 @@ import ArgumentParser
 struct UNetDist: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unet-dist", abstract: "Trains a U-Net on one process or many.",
-    subcommands: [TrainCommand.self, EvaluateCommand.self, PredictCommand.self])
+    version: "0.1.0",
+    subcommands: [
+      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
+      SynthCommand.self, BenchCommand.self,
+    ])
 }

@@ -228,7 +228,8 @@ func run(
     for y in 0..<12 {
       for x in 0..<11 {
         for c in 0..<21 {
-          let value = c < 5 ? skipGradient.view.pixel(y, x)[c] : raisedGradient.view.pixel(y, x)[c - 5]
+          let value =
+            c < 5 ? skipGradient.view.pixel(y, x)[c] : raisedGradient.view.pixel(y, x)[c - 5]
           #expect(value == expected.inputGradient[joined.index(y, x, c)])
         }
       }

@@ -1,0 +1,238 @@
+// The plan of a pass through the network: its convolutions, and when each buffer is in use.
+
+import Kernels
+import Tensors
+
+/// The shapes, kernels and buffers of a pass through a U-Net, before any memory is allocated.
+///
+/// A buffer is planned with the events that write it first and read it last. Events number the
+/// forward pass in order; backward runs through them in reverse.
+struct UNetActivationPlan {
+  let input: ImageShape
+  /// The contracting path by level; the last is the bridge.
+  private(set) var down: [PlannedDownStage]
+  /// The expansive path by the level of its skip.
+  let up: [PlannedUpStage]
+  let head: Convolution
+  let logits: PlannedBuffer
+  let scratchSize: ScratchSize
+  let threadScratch: ArenaPlan.Part
+  let sharedScratch: ArenaPlan.Part
+  let biasScratch: ArenaPlan.Part
+  /// One Double for each row of the output.
+  let rowSums: ArenaPlan.Part
+  let arena: ArenaPlan
+
+  /// Plans the memory for tiles of `height` x `width`.
+  ///
+  /// - Precondition: both are legal tile sizes of the configuration.
+  init(_ network: UNet, height: Int, width: Int, training: Bool, threads: Int) {
+    let configuration = network.configuration
+    precondition(
+      configuration.outputSide(tile: height) != nil && configuration.outputSide(tile: width) != nil,
+      "a tile of \(height) x \(width), which is not legal")
+    let depth = configuration.depth
+    let shape = ImageShape(height: height, width: width, channels: configuration.inputChannels)
+    input = shape
+
+    // Events of the forward pass in order; backward runs through them in reverse.
+    let pooled = { (level: Int) in 3 * level + 2 }
+    let raised = { (level: Int) in 3 * depth + 2 + 3 * (depth - 1 - level) }
+    let headEvent = 6 * depth + 2
+    let lossEvent = headEvent + 1
+    let back = { (event: Int) in 2 * lossEvent + 1 - event }
+
+    var planner = ActivationPlanner(training: training, back: back)
+    var scratchSize = ScratchSize()
+    var biasScratchCount = 0
+
+    let padding: ConvolutionPadding =
+      switch configuration.padding {
+      case .valid: .none
+      case .zero: .same(.zeros)
+      case .mirror: .same(.mirror)
+      }
+    func plan(
+      _ layer: ConvolutionLayer, of input: ImageShape, inputGradient: Bool = true
+    ) -> Convolution {
+      let convolution = Convolution(
+        input: input, outputChannels: layer.outputChannels, kernel: layer.kernel,
+        padding: padding, inputGradient: training && inputGradient)
+      scratchSize = scratchSize.union(convolution.scratchSize)
+      biasScratchCount = max(
+        biasScratchCount, BiasGradient.scratchCount(convolution.output))
+      return convolution
+    }
+
+    // The contracting path.
+    down = []
+    var features = shape
+    for (level, block) in network.down.enumerated() {
+      let event = 3 * level
+      let first = plan(block.first, of: features, inputGradient: level > 0)
+      let second = plan(block.second, of: first.output)
+      features = second.output
+      // The features of a level are read below it (or above the bridge) and across by its up stage.
+      let isBridge = level == depth
+      let secondLayer = planner.layer(
+        second, written: event + 1,
+        readForward: isBridge ? raised(depth - 1) : raised(level) + 1,
+        gradientWritten: isBridge ? back(raised(depth - 1)) : back(pooled(level)))
+      let firstLayer = planner.layer(
+        first, written: event, readForward: event + 1, gradientWritten: back(event + 1))
+      var pooling: PlannedPooling?
+      if !isBridge {
+        let half = ImageShape(
+          height: features.height / 2, width: features.width / 2, channels: features.channels)
+        pooling = planner.pooling(
+          half, written: pooled(level), readForward: pooled(level) + 1)
+        features = half
+      }
+      down.append(PlannedDownStage(first: firstLayer, second: secondLayer, pooling: pooling))
+    }
+
+    // The expansive path, from the deepest level up.
+    var stages: [PlannedUpStage] = []
+    for level in (0..<depth).reversed() {
+      let stage = network.up[level]
+      let event = raised(level)
+      let kind: UpConvolution.Kind =
+        switch configuration.upsampling {
+        case .nearest: .nearest(configuration.padding == .mirror ? .mirror : .zeros)
+        case .transposed: .transposed
+        }
+      let upConvolution = UpConvolution(
+        input: features, outputChannels: stage.upConvolution.outputChannels, kind: kind)
+      scratchSize = scratchSize.union(upConvolution.scratchSize)
+      biasScratchCount = max(biasScratchCount, BiasGradient.scratchCount(upConvolution.output))
+      var joined = upConvolution.output
+      joined.channels *= 2
+      let first = plan(stage.block.first, of: joined)
+      let second = plan(stage.block.second, of: first.output)
+      features = second.output
+      let raisedBuffer = planner.buffer(
+        upConvolution.output, written: event, readForward: event + 1, readBack: back(event + 1),
+        gradientWritten: back(event + 1), gradientRead: back(event))
+      down[level].pooling?.skipGradient = planner.gradient(
+        upConvolution.output, written: back(event + 1), read: back(pooled(level)))
+      let next = level == 0 ? headEvent : raised(level - 1)
+      stages.append(
+        PlannedUpStage(
+          upConvolution: upConvolution, buffer: raisedBuffer,
+          first: planner.layer(
+            first, written: event + 1, readForward: event + 2, gradientWritten: back(event + 2)),
+          second: planner.layer(
+            second, written: event + 2, readForward: next, gradientWritten: back(next))))
+    }
+    up = stages.reversed()
+
+    head = plan(network.head, of: features)
+    logits = planner.buffer(
+      head.output, written: headEvent, readForward: lossEvent, readBack: back(lossEvent),
+      gradientWritten: lossEvent, gradientRead: back(headEvent))
+
+    let last = back(0)
+    threadScratch = planner.plan.reserve(scratchSize.thread * threads, from: 0, through: last)
+    sharedScratch = planner.plan.reserve(scratchSize.shared, from: 0, through: last)
+    biasScratch = planner.plan.reserve(biasScratchCount, from: 0, through: last)
+    rowSums = planner.plan.reserve(2 * head.output.height, from: 0, through: last)
+    self.scratchSize = scratchSize
+    arena = planner.plan
+  }
+}
+
+// MARK: - Planned parts
+
+/// A buffer of activations and, for training, that of its gradient.
+struct PlannedBuffer {
+  var shape: ImageShape
+  var part: ArenaPlan.Part
+  var gradient: ArenaPlan.Part?
+}
+
+/// A convolution and the buffer of its output.
+struct PlannedLayer {
+  var convolution: Convolution
+  var buffer: PlannedBuffer
+}
+
+/// The pooled features below a level.
+struct PlannedPooling {
+  var buffer: PlannedBuffer
+  var indices: ArenaPlan.Part
+  /// The gradient that comes across, of the cropped features.
+  var skipGradient: PlannedGradient?
+}
+
+/// A buffer of gradients alone.
+struct PlannedGradient {
+  var shape: ImageShape
+  var part: ArenaPlan.Part
+}
+
+/// A level of the contracting path; the bridge has no pooling.
+struct PlannedDownStage {
+  var first: PlannedLayer
+  var second: PlannedLayer
+  var pooling: PlannedPooling?
+}
+
+/// A level of the expansive path.
+struct PlannedUpStage {
+  var upConvolution: UpConvolution
+  var buffer: PlannedBuffer
+  var first: PlannedLayer
+  var second: PlannedLayer
+}
+
+/// Reserves buffers by the events that write and read them; without training, nothing is kept for
+/// a backward pass.
+private struct ActivationPlanner {
+  var plan = ArenaPlan()
+  let training: Bool
+  let back: (Int) -> Int
+
+  init(training: Bool, back: @escaping (Int) -> Int) {
+    self.training = training
+    self.back = back
+  }
+
+  mutating func buffer(
+    _ shape: ImageShape, written: Int, readForward: Int, readBack: Int, gradientWritten: Int,
+    gradientRead: Int
+  ) -> PlannedBuffer {
+    PlannedBuffer(
+      shape: shape,
+      part: plan.reserve(
+        shape.count, from: written, through: training ? readBack : readForward),
+      gradient: training
+        ? plan.reserve(shape.count, from: gradientWritten, through: gradientRead) : nil)
+  }
+
+  /// The output of a rectified convolution is read last where its own gradient is taken back.
+  mutating func layer(
+    _ convolution: Convolution, written: Int, readForward: Int, gradientWritten: Int
+  ) -> PlannedLayer {
+    PlannedLayer(
+      convolution: convolution,
+      buffer: buffer(
+        convolution.output, written: written, readForward: readForward, readBack: back(written),
+        gradientWritten: gradientWritten, gradientRead: back(written)))
+  }
+
+  /// Pooled features are read last for the weight gradient of the convolution that follows.
+  mutating func pooling(_ shape: ImageShape, written: Int, readForward: Int) -> PlannedPooling {
+    PlannedPooling(
+      buffer: buffer(
+        shape, written: written, readForward: readForward, readBack: back(readForward),
+        gradientWritten: back(readForward), gradientRead: back(written)),
+      indices: plan.reserve(
+        (shape.count + 3) / 4, from: written, through: training ? back(written) : written))
+  }
+
+  mutating func gradient(_ shape: ImageShape, written: Int, read: Int) -> PlannedGradient? {
+    guard training else { return nil }
+    return PlannedGradient(
+      shape: shape, part: plan.reserve(shape.count, from: written, through: read))
+  }
+}

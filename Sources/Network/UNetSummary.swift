@@ -1,0 +1,159 @@
+// What a U-Net costs: its layers with their shapes, parameters, multiply-adds and memory.
+
+import Kernels
+import Tensors
+
+/// The layers of a U-Net for one tile size, and what they cost; no memory is allocated for it.
+public struct UNetSummary: Sendable {
+  /// One layer in forward order.
+  public struct Layer: Sendable {
+    /// The name its parameters begin with; `down.LEVEL.pool` for a pooling.
+    public let name: String
+    /// The extents of its output.
+    public let output: ImageShape
+    /// Weights and biases.
+    public let parameterCount: Int
+    /// Multiply-adds of its forward pass by the direct algorithm.
+    public let multiplyAdds: Int
+    /// Bytes of its output, and of the places of the largest for a pooling.
+    public let activationByteCount: Int
+    /// The kernel that computes it; its parameters follow the layer's name in the layout.
+    package let kernel: Kernel
+  }
+
+  /// A kernel as the network calls it.
+  package enum Kernel: Sendable {
+    /// A convolution of one image, or of two side by side in channels.
+    case convolution(Convolution, sources: Int, rectifying: Bool)
+    /// A doubling of rows and columns.
+    case upConvolution(UpConvolution)
+    /// 2x2 max pooling.
+    case pooling
+  }
+
+  /// The bytes of a training run on one rank.
+  public struct TrainingMemory: Sendable, Equatable {
+    /// The parameters.
+    public let parameters: Int
+    /// Their gradients.
+    public let gradients: Int
+    /// The momentum of SGD, one value a parameter.
+    public let momentum: Int
+    /// Activations, their gradients and scratch memory, where buffers share what they can.
+    public let arena: Int
+
+    /// All of it.
+    public var total: Int { parameters + gradients + momentum + arena }
+  }
+
+  /// A legal tile and the output it gives.
+  public struct TileSize: Sendable, Equatable {
+    /// The side of the tile.
+    public let input: Int
+    /// The side of its output.
+    public let output: Int
+  }
+
+  /// The architecture.
+  public let configuration: UNetConfiguration
+  /// The extents of the tile.
+  public let input: ImageShape
+  /// The layers in forward order.
+  public let layers: [Layer]
+  /// Scratch memory that serves the kernel of every layer, forward and backward.
+  package let scratchSize: ScratchSize
+
+  /// The layers of `network` for tiles of `height` x `width`.
+  ///
+  /// - Precondition: both are legal tile sizes of the configuration.
+  public init(_ network: UNet, height: Int, width: Int) {
+    let plan = UNetActivationPlan(
+      network, height: height, width: width, training: true, threads: 1)
+    configuration = network.configuration
+    input = plan.input
+    scratchSize = plan.scratchSize
+    var layers: [Layer] = []
+
+    func add(
+      _ name: String, _ layer: ConvolutionLayer, _ convolution: Convolution, sources: Int = 1,
+      rectifying: Bool = true
+    ) {
+      layers.append(
+        Layer(
+          name: name, output: convolution.output,
+          parameterCount: layer.weight.count + layer.bias.count,
+          multiplyAdds: convolution.multiplyAdds,
+          activationByteCount: convolution.output.count * MemoryLayout<Float>.stride,
+          kernel: .convolution(convolution, sources: sources, rectifying: rectifying)))
+    }
+
+    for (level, stage) in plan.down.enumerated() {
+      add("down.\(level).conv1", network.down[level].first, stage.first.convolution)
+      add("down.\(level).conv2", network.down[level].second, stage.second.convolution)
+      if let pooling = stage.pooling {
+        let shape = pooling.buffer.shape
+        layers.append(
+          Layer(
+            name: "down.\(level).pool", output: shape, parameterCount: 0, multiplyAdds: 0,
+            activationByteCount: shape.count * (MemoryLayout<Float>.stride + 1), kernel: .pooling))
+      }
+    }
+    for (level, stage) in plan.up.enumerated().reversed() {
+      let raising = network.up[level].upConvolution
+      layers.append(
+        Layer(
+          name: "up.\(level).upconv", output: stage.upConvolution.output,
+          parameterCount: raising.weight.count + raising.bias.count,
+          multiplyAdds: stage.upConvolution.multiplyAdds,
+          activationByteCount: stage.upConvolution.output.count * MemoryLayout<Float>.stride,
+          kernel: .upConvolution(stage.upConvolution)))
+      let block = network.up[level].block
+      add("up.\(level).conv1", block.first, stage.first.convolution, sources: 2)
+      add("up.\(level).conv2", block.second, stage.second.convolution)
+    }
+    add("head", network.head, plan.head, rectifying: false)
+    self.layers = layers
+  }
+}
+
+// MARK: - Totals
+
+extension UNetSummary {
+  /// Parameters in all.
+  public var parameterCount: Int { layers.reduce(0) { $0 + $1.parameterCount } }
+
+  /// Multiply-adds of a forward pass by the direct algorithm.
+  public var multiplyAdds: Int { layers.reduce(0) { $0 + $1.multiplyAdds } }
+
+  /// Bytes of all activations, were none to share memory with another.
+  public var activationByteCount: Int { layers.reduce(0) { $0 + $1.activationByteCount } }
+
+  /// What a rank needs to train with `threads` threads, apart from its data.
+  public func trainingMemory(threads: Int) -> TrainingMemory {
+    let parameters = parameterCount * MemoryLayout<Float>.stride
+    return TrainingMemory(
+      parameters: parameters, gradients: parameters, momentum: parameters,
+      arena: arenaByteCount(training: true, threads: threads))
+  }
+
+  /// Bytes of the parameters, the activations and the scratch memory of inference.
+  public func inferenceByteCount(threads: Int) -> Int {
+    parameterCount * MemoryLayout<Float>.stride + arenaByteCount(training: false, threads: threads)
+  }
+
+  private func arenaByteCount(training: Bool, threads: Int) -> Int {
+    let plan = UNetActivationPlan(
+      UNet(configuration), height: input.height, width: input.width, training: training,
+      threads: threads)
+    return plan.arena.floatCount * MemoryLayout<Float>.stride
+  }
+
+  /// The legal tile sizes of an architecture, the smallest first, through `limit`.
+  public static func legalTiles(
+    _ configuration: UNetConfiguration, through limit: Int
+  ) -> [TileSize] {
+    (1...max(1, limit)).compactMap { side in
+      configuration.outputSide(tile: side).map { TileSize(input: side, output: $0) }
+    }
+  }
+}

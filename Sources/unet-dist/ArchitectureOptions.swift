@@ -1,0 +1,72 @@
+// The options that describe a network and its tile, for commands that need no data.
+
+import ArgumentParser
+import Network
+import Training
+
+/// The model options of `train`, under the same names and with the same defaults and ranges.
+struct ArchitectureOptions: ParsableArguments {
+  @Option(help: help("base-channels")) var baseChannels: String?
+  @Option(help: help("depth")) var depth: String?
+  @Option(help: help("input-channels", "channels of the images (default: 1)"))
+  var inputChannels: String?
+  @Option(help: help("classes", "classes of the output (default: 2)")) var classes: String?
+  @Option(help: help("padding")) var padding: String?
+  @Option(help: help("upsampling")) var upsampling: String?
+  @Option(help: help("tile", "side of a tile (default: 572, or 512 with padding)"))
+  var tile: String?
+
+  /// The options that were given, by the name that `train` has for them, but for the tile.
+  private var architectureFlags: [String: String] {
+    let given = [
+      "base-channels": baseChannels, "depth": depth, "input-channels": inputChannels,
+      "classes": classes, "padding": padding, "upsampling": upsampling,
+    ]
+    return given.compactMapValues { $0 }
+  }
+
+  /// An option other than the tile that was given, or nil.
+  var firstArchitectureFlag: String? { architectureFlags.keys.min() }
+
+  /// The network and the tile that these options ask for.
+  ///
+  /// - Throws: `ConfigurationError` for a value out of range or a tile that is not legal.
+  func network() throws -> (configuration: UNetConfiguration, tile: Int) {
+    var flags = architectureFlags
+    flags["tile"] = tile
+    let training = try TrainingConfiguration(file: nil, flags: flags)
+    return (training.network(inputChannels: 1, classes: 2), training.tile)
+  }
+
+  /// A tile for a network that is known otherwise: the one asked for, or `preferred`.
+  ///
+  /// - Throws: `ConfigurationError` where the network cannot have these sizes, or the tile is not
+  ///   legal.
+  func tile(for network: UNetConfiguration, preferred: Int?) throws -> Int {
+    var flags = [
+      "base-channels": "\(network.baseChannels)", "depth": "\(network.depth)",
+      "input-channels": "\(network.inputChannels)", "classes": "\(network.classes)",
+      "padding": network.padding.rawValue, "upsampling": network.upsampling.rawValue,
+    ]
+    flags["tile"] = tile ?? preferred.map { "\($0)" }
+    return try TrainingConfiguration(file: nil, flags: flags).tile
+  }
+
+  private static func help(_ name: String, _ text: String? = nil) -> ArgumentHelp? {
+    guard let option = TrainingOption.named(name) else { return nil }
+    let byDefault = option.defaultText.map { " (default: \($0))" } ?? ""
+    return ArgumentHelp(text ?? option.help + byDefault, valueName: option.valueName)
+  }
+}
+
+extension UNetConfiguration {
+  /// The architecture as JSON, in the names of the run log.
+  var json: JSONValue {
+    [
+      "base_channels": .integer(baseChannels), "depth": .integer(depth),
+      "input_channels": .integer(inputChannels), "classes": .integer(classes),
+      "padding": .text(padding.rawValue), "upsampling": .text(upsampling.rawValue),
+      "dropout": .number(Double("\(dropout)") ?? Double(dropout)),
+    ]
+  }
+}

@@ -1,0 +1,25 @@
+// Made-up numbers for benchmarks: speed does not depend on them.
+
+import Randomness
+import Tensors
+
+/// Buffers of repeatable values.
+enum BenchmarkData {
+  /// `count` normal values of mean 0 and deviation 1.
+  ///
+  /// They repeat after a while, because drawing takes longer than the kernels that are measured.
+  static func normal(count: Int, scale: Float = 1) -> FloatBuffer {
+    let buffer = FloatBuffer(count: count)
+    var stream = RandomStream(seed: 0, purpose: .synthesis)
+    let period = min(count, 1 << 16)
+    for index in 0..<period { buffer.base[index] = stream.normalPair().0 * scale }
+    for index in period..<max(period, count) { buffer.base[index] = buffer.base[index - period] }
+    return buffer
+  }
+
+  /// `count` labels below `classes`.
+  static func labels(count: Int, classes: Int) -> [UInt8] {
+    var stream = RandomStream(seed: 1, purpose: .synthesis)
+    return (0..<count).map { _ in UInt8(stream.integer(below: classes)) }
+  }
+}

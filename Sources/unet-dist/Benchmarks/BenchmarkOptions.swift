@@ -1,0 +1,57 @@
+// The options that all benchmarks share.
+
+import ArgumentParser
+import Communication
+import Foundation
+import Network
+import Training
+
+/// What is measured, how often, and how it is printed.
+struct BenchmarkOptions: ParsableArguments {
+  @OptionGroup var architecture: ArchitectureOptions
+
+  @Option(help: "Tiles that each rank takes through the network in one repetition.")
+  var batch = 1
+
+  @Option(help: "Threads a rank (default: the cores it may use).") var threads: Int?
+
+  @Option(help: "Repetitions that are measured.") var repetitions = 5
+
+  @Option(help: "Repetitions before those, which are not.") var warmup = 1
+
+  @Flag(help: "Print one JSON object.") var json = false
+
+  /// The setting on this rank.
+  ///
+  /// Collective: all ranks call it together.
+  func setting(for communicator: any Communicator) throws -> BenchmarkSetting {
+    let (network, tile) = try communicator.together {
+      for (name, value, least) in [
+        ("batch", batch, 1), ("threads", threads ?? 1, 1), ("repetitions", repetitions, 1),
+        ("warmup", warmup, 0),
+      ] {
+        guard value < least || value > 4096 else { continue }
+        throw ConfigurationError(
+          option: name, expected: "a whole number from \(least) to 4096", found: "\(value)")
+      }
+      return try architecture.network()
+    }
+    let budget = try ThreadBudget.measure(for: communicator)
+    if communicator.rank == communicator.hostLeader, threads == nil, let warning = budget.warning {
+      FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
+    }
+    return BenchmarkSetting(
+      network: UNet(network), tile: tile, batch: batch, threads: threads ?? budget.threads,
+      repetitions: repetitions, warmup: warmup)
+  }
+}
+
+/// What a benchmark runs: options with nothing left open.
+struct BenchmarkSetting {
+  let network: UNet
+  let tile: Int
+  let batch: Int
+  let threads: Int
+  let repetitions: Int
+  let warmup: Int
+}

@@ -1,0 +1,88 @@
+// The result of a benchmark, the same for all of them, as JSON and as text.
+
+import Communication
+import Kernels
+import Training
+
+/// The seconds of a benchmark's repetitions, with what they were spent on.
+struct BenchmarkReport {
+  /// The name of the benchmark.
+  let name: String
+  let setting: BenchmarkSetting
+  let ranks: Int
+  /// Seconds of each repetition, on the slowest rank.
+  let seconds: [Double]
+  /// Multiply-adds of a repetition by the direct algorithm, over all ranks.
+  let multiplyAdds: Int
+  /// The largest resident set of any rank so far.
+  let peakByteCount: Int
+  /// What this benchmark tells beside that.
+  var details: [(name: String, value: JSONValue)] = []
+  /// The same for people, or what it means.
+  var detailText = ""
+
+  /// The report as JSON.
+  var json: JSONValue {
+    let work = gflop(multiplyAdds)
+    guard case .object(let network) = setting.network.configuration.json else { return .null }
+    let configuration =
+      network + [
+        ("tile", .integer(setting.tile)), ("batch", .integer(setting.batch)),
+      ]
+    return .object(
+      [
+        ("benchmark", .text(name)),
+        ("median_seconds", .number(median(seconds))),
+        ("seconds", .list(seconds.map { .number($0) })),
+        ("peak_rss_bytes", .integer(peakByteCount)),
+        ("gflop_direct", .number(work)),
+        ("gflops_effective", .number(work / median(seconds))),
+        ("threads", .integer(setting.threads)),
+        ("ranks", .integer(ranks)),
+        ("blas_kernels", .text(MatrixProduct.kernels)),
+        ("repetitions", .integer(setting.repetitions)),
+        ("warmup", .integer(setting.warmup)),
+        ("configuration", .object(configuration)),
+      ] + details)
+  }
+
+  /// The report for people.
+  var text: String {
+    let network = setting.network.configuration
+    var table = TextTable([name, ""])
+    let times = seconds.map { $0.decimals(4) }.joined(separator: " ")
+    var rows = [
+      ("median", "\(median(seconds).decimals(4)) s"), ("repetitions", "\(times) s"),
+      ("peak memory of a rank", peakByteCount.megabytes),
+    ]
+    if multiplyAdds > 0 {
+      rows += [
+        ("direct algorithm", "\(gflop(multiplyAdds).decimals(1)) GFLOP"),
+        (
+          "effective speed",
+          "\((gflop(multiplyAdds) / median(seconds)).decimals(1)) GFLOP/s"
+        ),
+      ]
+    }
+    rows += [
+      ("ranks", "\(ranks)"), ("threads a rank", "\(setting.threads)"),
+      ("tiles a rank", "\(setting.batch)"), ("tile", "\(setting.tile)"),
+      (
+        "network",
+        "base channels \(network.baseChannels), depth \(network.depth), "
+          + "\(network.padding.rawValue), \(network.upsampling.rawValue)"
+      ),
+      ("BLAS kernels", MatrixProduct.kernels),
+    ]
+    for (name, value) in rows { table.add([name, value]) }
+    return table.text + (detailText.isEmpty ? "" : "\n" + detailText)
+  }
+}
+
+/// The middle of the values, or the mean of the two in the middle.
+func median(_ values: [Double]) -> Double {
+  let sorted = values.sorted()
+  guard !sorted.isEmpty else { return .nan }
+  let middle = sorted.count / 2
+  return sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
+}

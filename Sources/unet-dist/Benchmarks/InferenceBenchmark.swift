@@ -1,0 +1,48 @@
+// The benchmark of inference: tiles through the network, without dropout and without gradients.
+
+import Communication
+import Network
+import Tensors
+import Threading
+import Training
+
+/// The forward pass of tiles, from the image to the scores of the classes.
+enum InferenceBenchmark {
+  /// Measures passes; every rank has its own tiles.
+  ///
+  /// The report counts on rank 0 only.
+  static func run(
+    _ setting: BenchmarkSetting, _ communicator: any Communicator
+  ) throws -> BenchmarkReport {
+    let measurement = BenchmarkMeasurement(communicator)
+    let network = setting.network
+    let activations = UNetActivations(
+      network, height: setting.tile, width: setting.tile, training: false,
+      threads: setting.threads)
+    let team = ThreadTeam(count: setting.threads)
+    let parameters = FloatBuffer(count: network.layout.count)
+    network.initialize(parameters.base, seed: 0)
+    let image = BenchmarkData.normal(count: activations.input.count)
+    let input = TensorView(base: image.base, shape: activations.input)
+    let own = try measurement.repetitions(setting) {
+      [
+        measurement.seconds {
+          for _ in 0..<setting.batch {
+            network.forward(
+              input, parameters: parameters.base, activations: activations, on: team)
+          }
+        }
+      ]
+    }
+    let seconds = try measurement.largest(own).map { $0[0] }
+    let tiles = setting.batch * communicator.size
+    var report = BenchmarkReport(
+      name: "inference", setting: setting, ranks: communicator.size, seconds: seconds,
+      multiplyAdds: activations.multiplyAdds * tiles,
+      peakByteCount: try measurement.peakByteCount())
+    let rate = Double(tiles) / median(seconds)
+    report.details = [("tiles_per_second", .number(rate))]
+    report.detailText = "\(rate.decimals(2)) tiles a second over all ranks\n"
+    return report
+  }
+}

@@ -1,0 +1,219 @@
+// The benchmark of each layer's kernels: where the time of a step goes.
+
+import Communication
+import Kernels
+import Network
+import Tensors
+import Threading
+import Training
+
+/// The kernels of every layer by themselves, at the sizes they have in the network.
+///
+/// A repetition runs all of them once. `--batch` does not apply: kernels take one tile.
+enum KernelBenchmark {
+  /// Measures kernels; on several ranks all do the same.
+  ///
+  /// The report counts on rank 0 only.
+  static func run(
+    _ setting: BenchmarkSetting, _ communicator: any Communicator
+  ) throws -> BenchmarkReport {
+    let measurement = BenchmarkMeasurement(communicator)
+    let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
+    let team = ThreadTeam(count: setting.threads)
+    let size = summary.scratchSize
+    let threadScratch = FloatBuffer(count: size.thread * setting.threads)
+    let sharedScratch = FloatBuffer(count: size.shared)
+    let scratch = ConvolutionScratch(
+      threads: threadScratch.base, threadStride: size.thread, shared: sharedScratch.base)
+
+    var times: [LayerTimes] = []
+    var input = summary.input
+    for layer in summary.layers {
+      let calls = KernelCalls(
+        layer, input: input, isFirst: times.isEmpty, scratch: scratch, team: team)
+      let own = try measurement.repetitions(setting) {
+        calls.all.map { call in call.map { measurement.seconds(of: $0) } ?? 0 }
+      }
+      times.append(
+        LayerTimes(
+          layer: layer, hasCall: calls.all.map { $0 != nil },
+          seconds: try measurement.largest(own)))
+      input = layer.output
+    }
+
+    let seconds = (0..<setting.repetitions).map { repetition in
+      times.reduce(0) { $0 + $1.seconds[repetition].reduce(0, +) }
+    }
+    var report = BenchmarkReport(
+      name: "kernels", setting: setting, ranks: communicator.size, seconds: seconds,
+      multiplyAdds: communicator.size
+        * times.reduce(0) { $0 + $1.layer.multiplyAdds * $1.hasCall.count { $0 } },
+      peakByteCount: try measurement.peakByteCount())
+    let total = times.reduce(0) { $0 + $1.total }
+    report.details = [("layers", .list(times.map { $0.json(shareOf: total) }))]
+    report.detailText = text(times, total: total)
+    return report
+  }
+
+  private static func text(_ times: [LayerTimes], total: Double) -> String {
+    var table = TextTable([
+      "layer", "GFLOP", "forward s", "GFLOP/s", "input gradient s", "GFLOP/s", "weight gradient s",
+      "GFLOP/s", "share",
+    ])
+    for entry in times {
+      let columns = (0..<3).flatMap { part in
+        [
+          entry.median(part).map { $0.decimals(5) } ?? "-",
+          entry.speed(part).map { $0.decimals(0) } ?? "-",
+        ]
+      }
+      table.add(
+        [entry.layer.name, gflop(entry.layer.multiplyAdds).decimals(2)] + columns
+          + ["\((100 * entry.total / total).decimals(1)) %"])
+    }
+    return table.text
+  }
+}
+
+/// The seconds of one layer's kernels.
+private struct LayerTimes {
+  let layer: UNetSummary.Layer
+  /// Whether the layer has a forward pass, an input gradient and a weight gradient.
+  let hasCall: [Bool]
+  /// For each repetition the three.
+  let seconds: [[Double]]
+
+  func median(_ part: Int) -> Double? {
+    hasCall[part] ? unet_dist.median(seconds.map { $0[part] }) : nil
+  }
+
+  /// Effective GFLOP/s; nil for a kernel that multiplies nothing.
+  func speed(_ part: Int) -> Double? {
+    guard layer.multiplyAdds > 0 else { return nil }
+    return median(part).map { gflop(layer.multiplyAdds) / $0 }
+  }
+
+  var total: Double { (0..<3).reduce(0) { $0 + (median($1) ?? 0) } }
+
+  func json(shareOf total: Double) -> JSONValue {
+    var fields: [(name: String, value: JSONValue)] = [
+      ("name", .text(layer.name)), ("gflop_direct", .number(gflop(layer.multiplyAdds))),
+    ]
+    for (part, name) in ["forward", "input_gradient", "weight_gradient"].enumerated() {
+      fields.append(("\(name)_seconds", median(part).map { .number($0) } ?? .null))
+      fields.append(("\(name)_gflops", speed(part).map { .number($0) } ?? .null))
+    }
+    fields.append(("share", .number(self.total / total)))
+    return .object(fields)
+  }
+}
+
+/// The calls of a layer's kernels on buffers of their own.
+private struct KernelCalls {
+  /// Forward pass, input gradient, weight gradient; nil where the layer has none.
+  private(set) var all: [(() -> Void)?] = [nil, nil, nil]
+
+  init(
+    _ layer: UNetSummary.Layer, input: ImageShape, isFirst: Bool, scratch: ConvolutionScratch,
+    team: ThreadTeam
+  ) {
+    let output = OwnedTensor(layer.output)
+    let outputGradient = OwnedTensor(layer.output)
+    let weights = BenchmarkData.normal(count: max(1, layer.parameterCount), scale: 0.02)
+    let gradients = FloatBuffer(count: max(1, layer.parameterCount))
+    let bias = FloatBuffer(count: layer.output.channels)
+    switch layer.kernel {
+    case .convolution(let convolution, let sources, let rectifying):
+      let images = Self.sources(convolution.input, count: sources)
+      let imageGradients = Self.sources(convolution.input, count: sources)
+      all[0] = {
+        convolution.forward(
+          Self.input(images), weights: weights.base, bias: bias.base, rectifying: rectifying,
+          into: output.view, scratch: scratch, on: team)
+      }
+      if !isFirst {
+        all[1] = {
+          convolution.inputGradient(
+            outputGradient.view, weights: weights.base, into: Self.output(imageGradients),
+            scratch: scratch, on: team)
+        }
+      }
+      all[2] = {
+        convolution.weightGradient(
+          Self.input(images), outputGradient: outputGradient.view, into: gradients.base,
+          scratch: scratch, on: team)
+      }
+    case .upConvolution(let upConvolution):
+      let image = OwnedTensor(upConvolution.input)
+      let imageGradient = OwnedTensor(upConvolution.input)
+      all[0] = {
+        upConvolution.forward(
+          image.view, weights: weights.base, bias: bias.base, into: output.view, scratch: scratch,
+          on: team)
+      }
+      all[1] = {
+        upConvolution.inputGradient(
+          outputGradient.view, weights: weights.base, into: imageGradient.view, scratch: scratch,
+          on: team)
+      }
+      all[2] = {
+        upConvolution.weightGradient(
+          image.view, outputGradient: outputGradient.view, into: gradients.base, scratch: scratch,
+          on: team)
+      }
+    case .pooling:
+      let image = OwnedTensor(input)
+      let imageGradient = OwnedTensor(input)
+      let places = OwnedBytes(count: layer.output.count)
+      all[0] = {
+        MaxPooling.forward(image.view, into: output.view, indices: places.base, on: team)
+      }
+      all[1] = {
+        MaxPooling.backward(
+          outputGradient.view, indices: places.base, skipGradient: nil, into: imageGradient.view,
+          on: team)
+      }
+    }
+  }
+
+  /// Buffers for an input, its channels divided evenly.
+  private static func sources(_ shape: ImageShape, count: Int) -> [OwnedTensor] {
+    (0..<count).map { _ in
+      OwnedTensor(
+        ImageShape(height: shape.height, width: shape.width, channels: shape.channels / count))
+    }
+  }
+
+  private static func input(_ tensors: [OwnedTensor]) -> ConvolutionInput {
+    tensors.count == 1
+      ? ConvolutionInput(tensors[0].view) : ConvolutionInput(tensors[0].view, tensors[1].view)
+  }
+
+  private static func output(_ tensors: [OwnedTensor]) -> ConvolutionOutput {
+    tensors.count == 1
+      ? ConvolutionOutput(tensors[0].view) : ConvolutionOutput(tensors[0].view, tensors[1].view)
+  }
+}
+
+/// An image of made-up values that owns its memory.
+private final class OwnedTensor {
+  private let buffer: FloatBuffer
+  let view: TensorView
+
+  init(_ shape: ImageShape) {
+    buffer = BenchmarkData.normal(count: shape.count)
+    view = TensorView(base: buffer.base, shape: shape)
+  }
+}
+
+/// Bytes that are freed with their owner.
+private final class OwnedBytes {
+  let base: UnsafeMutablePointer<UInt8>
+
+  init(count: Int) {
+    base = .allocate(capacity: count)
+    base.initialize(repeating: 0, count: count)
+  }
+
+  deinit { base.deallocate() }
+}

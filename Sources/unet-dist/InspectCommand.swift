@@ -1,0 +1,68 @@
+// `unet-dist inspect`: what a network costs, and what a checkpoint holds.
+
+import ArgumentParser
+import Communication
+import Foundation
+import Network
+import Tensors
+import Training
+
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect", abstract: "Shows a network's layers, memory and legal tile sizes.",
+    discussion: """
+      Multiply-adds are those of the direct algorithm; one counts as two floating-point \
+      operations. With a checkpoint it shows the file's metadata and tensors, and the network that \
+      the checkpoint names instead of the one described by options.
+      """)
+
+  @Argument(help: "A checkpoint, whose network is shown.", completion: .file())
+  var checkpoint: String?
+
+  @OptionGroup var architecture: ArchitectureOptions
+
+  @Option(help: "Threads that the memory is counted for (default: the cores it may use).")
+  var threads: Int?
+
+  @Flag(help: "Print one JSON object.") var json = false
+
+  func run() throws {
+    try runCommand { communicator in
+      let budget = try ThreadBudget.measure(for: communicator)
+      try communicator.together {
+        if communicator.rank == 0 { try show(threads: checkedThreads ?? budget.threads) }
+      }
+    }
+  }
+
+  private var checkedThreads: Int? {
+    get throws {
+      guard let threads, !(1...4096).contains(threads) else { return threads }
+      throw ConfigurationError(
+        option: "threads", expected: "a whole number from 1 to 4096", found: "\(threads)")
+    }
+  }
+
+  private func show(threads: Int) throws {
+    var contents: CheckpointContents?
+    var summary: UNetSummary?
+    if let checkpoint {
+      if let flag = architecture.firstArchitectureFlag {
+        throw ConfigurationError(
+          option: flag, expected: "no architecture beside a checkpoint, which names its own",
+          found: "both", hint: "leave one of them out")
+      }
+      let file = CheckpointContents(try SafetensorsFile.read(checkpoint))
+      contents = file
+      if let network = try file.network() {
+        let tile = try architecture.tile(for: network, preferred: file.tile)
+        summary = UNetSummary(UNet(network), height: tile, width: tile)
+      }
+    } else {
+      let (network, tile) = try architecture.network()
+      summary = UNetSummary(UNet(network), height: tile, width: tile)
+    }
+    let report = InspectionReport(summary: summary, contents: contents, threads: threads)
+    printText(json ? report.json.json + "\n" : report.text)
+  }
+}

@@ -1,0 +1,61 @@
+// `unet-dist bench` as a user or another program starts it.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct BenchCommandTests {
+  static let tiny = [
+    "--base-channels", "4", "--depth", "2", "--tile", "60", "--repetitions", "2", "--threads", "1",
+    "--json",
+  ]
+  /// Multiply-adds of the tiny network's forward pass, in 10^9 operations, two each.
+  static let forwardWork = 0.004151072
+
+  @Test(arguments: ["step", "inference", "kernels", "allreduce"])
+  func printsOneObject(_ benchmark: String) throws {
+    let run = try ProgramRun(
+      ProgramRun.builtProgram(named: "unet-dist"), arguments: ["bench", benchmark] + Self.tiny)
+    let object = try run.jsonObject()
+    #expect(object["benchmark"] as? String == benchmark)
+    #expect((object["seconds"] as? [Double])?.count == 2, "\(run)")
+    #expect(object["ranks"] as? Int == 1)
+    #expect(object["threads"] as? Int == 1)
+    #expect((object["peak_rss_bytes"] as? Int ?? 0) > 1_000_000, "\(run)")
+    // One rank sums nothing, which may take less than the clock can tell.
+    let least = benchmark == "allreduce" ? 0 : 1e-9
+    #expect((object["median_seconds"] as? Double ?? -1) >= least, "\(run)")
+    #expect(object["gflops_effective"] is Double, "\(run)")
+    #expect((object["blas_kernels"] as? String)?.isEmpty == false, "\(run)")
+  }
+
+  @Test func aStepIsThreeForwardPasses() throws {
+    let run = try ProgramRun(
+      ProgramRun.builtProgram(named: "unet-dist"), arguments: ["bench", "step"] + Self.tiny)
+    let work = try #require(try run.jsonObject()["gflop_direct"] as? Double)
+    #expect(abs(work - 3 * Self.forwardWork) < 1e-9, "\(run)")
+  }
+
+  @Test func twoRanksStepTogether() throws {
+    let run = try ProgramRun.mpirun(
+      ranks: 2, program: ProgramRun.builtProgram(named: "unet-dist"),
+      arguments: ["bench", "step", "--batch", "2"] + Self.tiny)
+    let object = try run.jsonObject()
+    #expect(object["ranks"] as? Int == 2)
+    #expect(object["global_batch"] as? Int == 4)
+    let work = try #require(object["gflop_direct"] as? Double)
+    #expect(abs(work - 12 * Self.forwardWork) < 1e-9, "\(run)")
+    let parts = try #require(object["median_part_seconds"] as? [String: Double])
+    #expect(parts.keys.sorted() == ["backward", "forward", "reduce", "update"])
+    #expect(parts.values.allSatisfy { $0 >= 0 && $0 < 60 }, "\(run)")
+  }
+
+  @Test func ranksAgreeOnAWrongOption() throws {
+    let run = try ProgramRun.mpirun(
+      ranks: 2, program: ProgramRun.builtProgram(named: "unet-dist"),
+      arguments: ["bench", "step", "--tile", "61"])
+    #expect(!run.succeeded)
+    #expect(!run.timedOut, "\(run)")
+    #expect(run.standardError.components(separatedBy: "Error: --tile").count == 2, "\(run)")
+  }
+}

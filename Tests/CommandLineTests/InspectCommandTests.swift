@@ -1,0 +1,77 @@
+// `unet-dist inspect` as a user starts it.
+
+import Foundation
+import Network
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct InspectCommandTests {
+  @Test func thePaperNetwork() throws {
+    let table = try ProgramRun.unetDist("inspect")
+    #expect(table.succeeded, "\(table)")
+    for text in ["31,030,658", "167,322,556,672", "down.4.conv2", "head", "572", "388"] {
+      #expect(table.standardOutput.contains(text), "\(text) in \(table)")
+    }
+    let object = try ProgramRun.unetDist("inspect", "--json").jsonObject()
+    #expect(object["parameters"] as? Int == 31_030_658)
+    #expect(object["multiply_adds"] as? Int == 167_322_556_672)
+    #expect(object["output"] as? Int == 388)
+    #expect((object["layers"] as? [Any])?.count == 27)
+  }
+
+  @Test func anIllegalTileNamesLegalOnes() throws {
+    let run = try ProgramRun.unetDist("inspect", "--tile", "570")
+    #expect(run.exitStatus == 1, "\(run)")
+    #expect(run.standardOutput.isEmpty)
+    #expect(run.standardError.contains("--tile"), "\(run)")
+    #expect(run.standardError.contains("556 and 572"), "\(run)")
+  }
+
+  @Test func aCheckpointNamesItsNetwork() throws {
+    try withTemporaryFolder { folder in
+      let configuration = UNetConfiguration(baseChannels: 4, depth: 1, padding: .zero)
+      let network = UNet(configuration)
+      let path = folder + "/some.safetensors"
+      let json = String(
+        decoding: try JSONEncoder().encode(configuration), as: UTF8.self)
+      let values = FloatBuffer(count: network.layout.count)
+      let entries = network.layout.parameters.dropLast().map { parameter in
+        SafetensorsFile.Entry(
+          name: parameter.name, shape: parameter.shape,
+          values: UnsafeBufferPointer(rebasing: values.floats.prefix(parameter.slot.count)))
+      }
+      try SafetensorsFile.write(
+        entries, metadata: ["configuration.network": json, "tile": "32", "step": "7"], to: path)
+
+      let object = try ProgramRun.unetDist("inspect", path, "--json").jsonObject()
+      #expect(object["parameters"] as? Int == network.layout.count)
+      #expect(object["tile"] as? Int == 32)
+      #expect(object["missing_parameters"] as? [String] == ["head.bias"])
+      let checkpoint = try #require(object["checkpoint"] as? [String: Any])
+      #expect((checkpoint["metadata"] as? [String: String])?["step"] == "7")
+      #expect((checkpoint["tensors"] as? [Any])?.count == entries.count)
+
+      let text = try ProgramRun.unetDist("inspect", path, "--tile", "64")
+      #expect(text.standardOutput.contains("tile 64 x 64 x 1"), "\(text)")
+      #expect(text.standardOutput.contains("head.bias"), "\(text)")
+      let both = try ProgramRun.unetDist("inspect", path, "--depth", "2")
+      #expect(both.exitStatus == 1, "\(both)")
+      #expect(both.standardError.contains("--depth"), "\(both)")
+
+      // What a stranger wrote must not trap.
+      let absurd = folder + "/absurd.safetensors"
+      let broken = json.replacingOccurrences(of: "\"depth\":1", with: "\"depth\":-1")
+      #expect(broken != json)
+      try SafetensorsFile.write(
+        entries, metadata: ["configuration.network": broken], to: absurd)
+      let run = try ProgramRun.unetDist("inspect", absurd)
+      #expect(run.exitStatus == 1, "\(run)")
+      #expect(run.standardError.contains("depth"), "\(run)")
+    }
+  }
+
+  @Test func theVersion() throws {
+    #expect(try ProgramRun.unetDist("--version").standardOutput == "0.1.0\n")
+  }
+}
