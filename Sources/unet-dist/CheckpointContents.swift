@@ -1,5 +1,6 @@
 // What `inspect` reads from a checkpoint.
 
+import Evaluation
 import Foundation
 import Network
 import Tensors

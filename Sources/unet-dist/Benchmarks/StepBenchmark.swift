@@ -1,6 +1,7 @@
 // The benchmark of a training step.
 
 import Communication
+import Evaluation
 import Kernels
 import Network
 import Randomness
