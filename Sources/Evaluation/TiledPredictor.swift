@@ -138,10 +138,12 @@ extension TiledPredictor {
     of window: MirroredTiling.Window, in logits: TensorView,
     _ body: (_ y: Int, _ x: Int, _ scores: UnsafePointer<Float>, _ thread: Int) -> Void
   ) {
-    team.forEach(window.ownRows.count) { row, thread in
-      let y = window.ownRows.lowerBound + row
-      for x in window.ownColumns {
-        body(y, x, UnsafePointer(logits.pixel(y - window.row, x - window.column)), thread)
+    withoutActuallyEscaping(body) { body in
+      team.forEach(window.ownRows.count, body) { body, row, thread in
+        let y = window.ownRows.lowerBound + row
+        for x in window.ownColumns {
+          body(y, x, UnsafePointer(logits.pixel(y - window.row, x - window.column)), thread)
+        }
       }
     }
   }

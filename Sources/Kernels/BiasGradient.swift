@@ -29,9 +29,12 @@ public enum BiasGradient {
     precondition(
       output.shape == gradient.shape && output.isDense && gradient.isDense,
       "a rectifier's gradient of \(gradient.shape) for \(output.shape)")
-    let channels = gradient.shape.channels
-    sumSlices(gradient.shape, biasGradient: biasGradient, scratch: scratch, on: team) {
-      y, sums in
+    let context = (output, gradient, scale)
+    sumSlices(
+      gradient.shape, context, biasGradient: biasGradient, scratch: scratch, on: team
+    ) { context, y, sums in
+      let (output, gradient, scale) = context
+      let channels = gradient.shape.channels
       for x in 0..<gradient.shape.width {
         let values = output.pixel(y, x)
         let gradients = gradient.pixel(y, x)
@@ -58,9 +61,10 @@ public enum BiasGradient {
     gradient: TensorView, biasGradient: UnsafeMutablePointer<Float>,
     scratch: UnsafeMutablePointer<Float>, on team: ThreadTeam
   ) {
-    let channels = gradient.shape.channels
-    sumSlices(gradient.shape, biasGradient: biasGradient, scratch: scratch, on: team) {
-      y, sums in
+    sumSlices(
+      gradient.shape, gradient, biasGradient: biasGradient, scratch: scratch, on: team
+    ) { gradient, y, sums in
+      let channels = gradient.shape.channels
       for x in 0..<gradient.shape.width {
         let gradients = gradient.pixel(y, x)
         for c in 0..<channels { sums[c] += gradients[c] }
@@ -69,17 +73,19 @@ public enum BiasGradient {
   }
 
   /// Runs `body` for every row with the sums of its slice, then adds the slices in Double.
-  private static func sumSlices(
-    _ shape: ImageShape, biasGradient: UnsafeMutablePointer<Float>,
+  private static func sumSlices<Context>(
+    _ shape: ImageShape, _ context: Context, biasGradient: UnsafeMutablePointer<Float>,
     scratch: UnsafeMutablePointer<Float>, on team: ThreadTeam,
-    _ body: (_ y: Int, _ sums: UnsafeMutablePointer<Float>) -> Void
+    _ body: @escaping (_ context: Context, _ y: Int, _ sums: UnsafeMutablePointer<Float>) -> Void
   ) {
     let slices = (shape.height + rowsInSlice - 1) / rowsInSlice
-    team.forEach(slices) { slice, _ in
-      let sums = scratch + slice * shape.channels
-      sums.update(repeating: 0, count: shape.channels)
-      for y in slice * rowsInSlice..<min((slice + 1) * rowsInSlice, shape.height) {
-        body(y, sums)
+    let slicing = Slicing(shape: shape, scratch: scratch, context: context, body: body)
+    team.forEach(slices, slicing) { slicing, slice, _ in
+      let channels = slicing.shape.channels
+      let sums = slicing.scratch + slice * channels
+      sums.update(repeating: 0, count: channels)
+      for y in slice * rowsInSlice..<min((slice + 1) * rowsInSlice, slicing.shape.height) {
+        slicing.body(slicing.context, y, sums)
       }
     }
     for c in 0..<shape.channels {
@@ -87,5 +93,13 @@ public enum BiasGradient {
       for slice in 0..<slices { sum += Double(scratch[slice * shape.channels + c]) }
       biasGradient[c] += Float(sum)
     }
+  }
+
+  /// A loop over slices of rows.
+  private struct Slicing<Context> {
+    let shape: ImageShape
+    let scratch: UnsafeMutablePointer<Float>
+    let context: Context
+    let body: (Context, Int, UnsafeMutablePointer<Float>) -> Void
   }
 }

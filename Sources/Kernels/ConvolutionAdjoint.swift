@@ -150,18 +150,22 @@ struct ConvolutionAdjoint: Sendable {
   }
 }
 
+/// Rows of a matrix that one task transposes: their columns fill a cache line of the result.
+let transposeStrip = 16
+
 /// target(t, column, row) := source(taps(t), row, column).
 func transposeTaps(
   _ source: UnsafePointer<Float>, taps: [Int], rows: Int, columns: Int,
   into target: UnsafeMutablePointer<Float>, on team: ThreadTeam
 ) {
-  let strip = 16
-  let strips = (rows + strip - 1) / strip
-  team.forEach(taps.count * strips) { task, _ in
+  let strips = (rows + transposeStrip - 1) / transposeStrip
+  let context = (source, taps, rows, columns, target, strips)
+  team.forEach(taps.count * strips, context) { context, task, _ in
+    let (source, taps, rows, columns, target, strips) = context
     let matrix = source + taps[task / strips] * rows * columns
     let transposed = target + task / strips * rows * columns
-    let first = task % strips * strip
-    let end = min(first + strip, rows)
+    let first = task % strips * transposeStrip
+    let end = min(first + transposeStrip, rows)
     for column in 0..<columns {
       for row in first..<end {
         transposed[column * rows + row] = matrix[row * columns + column]
@@ -187,8 +191,10 @@ private func fold(
   _ virtualGradient: TensorView, firstChannel: Int, _ rows: AxisFold, _ columns: AxisFold,
   into gradient: TensorView, _ team: ThreadTeam
 ) {
-  let channels = gradient.shape.channels
-  team.forEach(gradient.shape.height) { y, _ in
+  let context = (virtualGradient, firstChannel, rows, columns, gradient)
+  team.forEach(gradient.shape.height, context) { context, y, _ in
+    let (virtualGradient, firstChannel, rows, columns, gradient) = context
+    let channels = gradient.shape.channels
     for x in 0..<gradient.shape.width {
       let target = gradient.pixel(y, x)
       target.update(repeating: 0, count: channels)

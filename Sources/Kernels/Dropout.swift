@@ -26,13 +26,14 @@ public enum Dropout {
     let blocks = (count + 3) / 4
     let threshold = UInt32(Double(probability) * 0x1p32)
     let scale = 1 / (1 - probability)
-    forEachPiece(count, on: team) { piece in
+    let context = (image.base, stream, firstBlock, threshold, scale)
+    forEachPiece(count, context, on: team) { context, piece in
+      let (values, stream, firstBlock, threshold, scale) = context
       var index = piece.lowerBound
       while index < piece.upperBound {
         let words = stream.block(firstBlock + index / 4)
         for lane in 0..<min(4, piece.upperBound - index) {
-          image.base[index + lane] =
-            words[lane] >= threshold ? image.base[index + lane] * scale : 0
+          values[index + lane] = words[lane] >= threshold ? values[index + lane] * scale : 0
         }
         index += 4
       }

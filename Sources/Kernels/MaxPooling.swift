@@ -15,8 +15,10 @@ public enum MaxPooling {
   ) {
     let shape = output.shape
     checkShapes(input, output)
-    let channels = shape.channels
-    team.forEach(shape.height) { y, _ in
+    team.forEach(shape.height, (input, output, indices)) { context, y, _ in
+      let (input, output, indices) = context
+      let shape = output.shape
+      let channels = shape.channels
       for x in 0..<shape.width {
         let upper = input.pixel(2 * y, 2 * x)
         let lower = input.pixel(2 * y + 1, 2 * x)
@@ -69,8 +71,10 @@ public enum MaxPooling {
   ) {
     let shape = outputGradient.shape
     checkShapes(inputGradient, outputGradient)
-    let channels = shape.channels
-    team.forEach(shape.height) { y, _ in
+    team.forEach(shape.height, (outputGradient, indices, inputGradient)) { context, y, _ in
+      let (outputGradient, indices, inputGradient) = context
+      let shape = outputGradient.shape
+      let channels = shape.channels
       for x in 0..<shape.width {
         let source = outputGradient.pixel(y, x)
         let index = indices + (y * shape.width + x) * channels
@@ -96,8 +100,9 @@ public enum MaxPooling {
     guard let skipGradient else { return }
     let target = inputGradient.centred(
       height: skipGradient.shape.height, width: skipGradient.shape.width)
-    team.forEach(skipGradient.shape.height) { y, _ in
-      let count = skipGradient.shape.width * channels
+    team.forEach(skipGradient.shape.height, (skipGradient, target)) { context, y, _ in
+      let (skipGradient, target) = context
+      let count = skipGradient.shape.width * skipGradient.shape.channels
       let from = skipGradient.pixel(y, 0)
       let to = target.pixel(y, 0)
       for index in 0..<count { to[index] += from[index] }

@@ -16,7 +16,9 @@ public enum OptimizerUpdates {
     velocities: UnsafeMutablePointer<Float>, count: Int, rate: Float, momentum: Float,
     weightDecay: Float, gradientScale: Float, on team: ThreadTeam
   ) {
-    forEachPiece(count, on: team) { piece in
+    let context = (weights, gradients, velocities, rate, momentum, weightDecay, gradientScale)
+    forEachPiece(count, context, on: team) { context, piece in
+      let (weights, gradients, velocities, rate, momentum, weightDecay, gradientScale) = context
       for index in piece {
         let gradient = gradients[index] * gradientScale + weights[index] * weightDecay
         let velocity = velocities[index] * momentum + gradient
@@ -48,7 +50,14 @@ public enum OptimizerUpdates {
     let coupled = decoupled ? 0 : weightDecay
     let (b1, b2) = (Float(firstDecay), Float(secondDecay))
     let (c1, c2) = (Float(1 - firstDecay), Float(1 - secondDecay))
-    forEachPiece(count, on: team) { piece in
+    let context = (
+      buffers: (weights, gradients, momenta, variances), decays: (b1, b2, c1, c2),
+      scales: (gradientScale, coupled, keep, stepRate, varianceScale, epsilon)
+    )
+    forEachPiece(count, context, on: team) { context, piece in
+      let (weights, gradients, momenta, variances) = context.buffers
+      let (b1, b2, c1, c2) = context.decays
+      let (gradientScale, coupled, keep, stepRate, varianceScale, epsilon) = context.scales
       for index in piece {
         let gradient = gradients[index] * gradientScale + weights[index] * coupled
         let m = momenta[index] * b1 + gradient * c1
@@ -79,7 +88,7 @@ public enum VectorSums {
   public static func clear(
     _ values: UnsafeMutablePointer<Float>, count: Int, on team: ThreadTeam
   ) {
-    forEachPiece(count, on: team) { piece in
+    forEachPiece(count, values, on: team) { values, piece in
       (values + piece.lowerBound).update(repeating: 0, count: piece.count)
     }
   }
@@ -92,7 +101,8 @@ public enum VectorSums {
     _ values: UnsafePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Double>,
     on team: ThreadTeam
   ) -> Double {
-    forEachPiece(count, on: team) { piece in
+    forEachPiece(count, (values, scratch), on: team) { context, piece in
+      let (values, scratch) = context
       var sums = SIMD8<Double>(repeating: 0)
       var index = piece.lowerBound
       while index + 8 <= piece.upperBound {

@@ -214,41 +214,72 @@ struct PatchConvolution: Sendable {
         && output.first.shape.height == outputHeight && output.first.shape.width == outputWidth,
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
-    let rowLength = kernelWidth * inputChannels
-    team.forEach(blocksDown * blocksAcross * forwardSplits) { task, thread in
-      let split = task % forwardSplits
-      let block = task / forwardSplits
-      let firstChannel = split * forwardChannels
-      let channels = min(forwardChannels, outputChannels - firstChannel)
-      let firstRow = block / blocksAcross * blockRows
-      let blockHeight = min(blockRows, outputHeight - firstRow)
-      let firstColumn = block % blocksAcross * blockColumns
-      let blockWidth = min(blockColumns, outputWidth - firstColumn)
-      let pixels = blockHeight * blockWidth
-      let lines = patchLines(forRows: blockHeight)
-      let patches = scratch.thread(thread)
-      let products = patches + lines * blockWidth * patchSize
-      gather(
-        input, firstLine: firstRow, lines: lines, firstColumn: firstColumn, columns: blockWidth,
-        into: patches)
-      for band in 0..<kernelHeight / patchBands {
-        MatrixProduct.multiply(
-          rows: pixels, columns: channels, depth: patchSize,
-          .init(base: patches + band * blockWidth * patchSize, rowStride: patchSize),
-          .init(
-            base: weights + band * rowLength * outputChannels + firstChannel,
-            rowStride: outputChannels),
-          into: products, rowStride: channels, accumulating: band > 0)
-      }
-      for y in 0..<blockHeight {
-        for x in 0..<blockWidth {
-          output.store(
-            products + (y * blockWidth + x) * channels, channels: channels,
-            firstChannel: firstChannel, y: firstRow + y, x: firstColumn + x, bias: bias,
-            rectifying: rectifying)
-        }
+    let operands = ForwardOperands(
+      plan: self, input: input, weights: weights, bias: bias, rectifying: rectifying,
+      output: output, scratch: scratch)
+    team.forEach(blocksDown * blocksAcross * forwardSplits, operands) { operands, task, thread in
+      operands.plan.forwardTask(operands, task: task, thread: thread)
+    }
+  }
+
+  /// What the tasks of a forward pass work on.
+  private struct ForwardOperands {
+    let plan: PatchConvolution
+    let input: ConvolutionInput
+    let weights: UnsafePointer<Float>
+    let bias: UnsafePointer<Float>?
+    let rectifying: Bool
+    let output: ConvolutionOutput
+    let scratch: ConvolutionScratch
+  }
+
+  /// One block of output pixels and one part of the output channels.
+  private func forwardTask(_ operands: ForwardOperands, task: Int, thread: Int) {
+    let firstChannel = task % forwardSplits * forwardChannels
+    let channels = min(forwardChannels, outputChannels - firstChannel)
+    let block = self.block(task / forwardSplits)
+    let lines = patchLines(forRows: block.height)
+    let patches = operands.scratch.thread(thread)
+    let products = patches + lines * block.width * patchSize
+    gather(
+      operands.input, firstLine: block.firstRow, lines: lines, firstColumn: block.firstColumn,
+      columns: block.width, into: patches)
+    for band in 0..<kernelHeight / patchBands {
+      MatrixProduct.multiply(
+        rows: block.pixels, columns: channels, depth: patchSize,
+        .init(base: patches + band * block.width * patchSize, rowStride: patchSize),
+        .init(
+          base: operands.weights + band * kernelWidth * inputChannels * outputChannels
+            + firstChannel, rowStride: outputChannels),
+        into: products, rowStride: channels, accumulating: band > 0)
+    }
+    for y in 0..<block.height {
+      for x in 0..<block.width {
+        operands.output.store(
+          products + (y * block.width + x) * channels, channels: channels,
+          firstChannel: firstChannel, y: block.firstRow + y, x: block.firstColumn + x,
+          bias: operands.bias, rectifying: operands.rectifying)
       }
     }
+  }
+
+  /// A block of output pixels.
+  private struct Block {
+    let firstRow: Int
+    let height: Int
+    let firstColumn: Int
+    let width: Int
+
+    var pixels: Int { height * width }
+  }
+
+  /// The block of a number, in rows from the top left.
+  private func block(_ index: Int) -> Block {
+    let firstRow = index / blocksAcross * blockRows
+    let firstColumn = index % blocksAcross * blockColumns
+    return Block(
+      firstRow: firstRow, height: min(blockRows, outputHeight - firstRow),
+      firstColumn: firstColumn, width: min(blockColumns, outputWidth - firstColumn))
   }
 
   // MARK: Weight gradient
@@ -265,38 +296,63 @@ struct PatchConvolution: Sendable {
         && outputGradient.shape.width == outputWidth,
       "a weight gradient of \(inputChannels) to \(outputChannels) channels at \(outputHeight) x "
         + "\(outputWidth), given \(input.channels) and \(outputGradient.shape)")
-    let weightCount = kernelHeight * kernelWidth * inputChannels * outputChannels
-    let bands = kernelHeight / patchBands
+    let operands = GradientOperands(
+      plan: self, input: input, outputGradient: outputGradient, weightGradient: weightGradient,
+      scratch: scratch)
     if gradientSlices == 1 {
-      team.forEach(bands * gradientSplits) { task, thread in
-        let band = task / gradientSplits
-        let firstChannel = task % gradientSplits * gradientChannels
-        addWeightGradient(
-          input, outputGradient, blocks: 0..<blocksDown * blocksAcross, bands: band..<band + 1,
-          firstChannel: firstChannel,
-          channels: min(gradientChannels, outputChannels - firstChannel),
-          into: weightGradient, scratch: scratch.thread(thread))
+      let bands = kernelHeight / patchBands
+      team.forEach(bands * gradientSplits, operands) { operands, task, thread in
+        operands.plan.addChannels(operands, task: task, thread: thread)
       }
       return
     }
-    let blocks = blocksDown * blocksAcross
-    let partials = scratch.shared
-    team.forEach(gradientSlices) { slice, thread in
-      let partial = partials + slice * weightCount
-      partial.update(repeating: 0, count: weightCount)
-      addWeightGradient(
-        input, outputGradient,
-        blocks: slice * blocks / gradientSlices..<(slice + 1) * blocks / gradientSlices,
-        bands: 0..<bands, firstChannel: 0, channels: outputChannels, into: partial,
-        scratch: scratch.thread(thread))
+    team.forEach(gradientSlices, operands) { operands, slice, thread in
+      operands.plan.sumSlice(operands, slice: slice, thread: thread)
     }
-    forEachPiece(weightCount, on: team) { piece in
+    forEachPiece(weightCount, operands, on: team) { operands, piece in
+      let partials = operands.scratch.shared
       for index in piece {
         var sum = partials[index]
-        for slice in 1..<gradientSlices { sum += partials[slice * weightCount + index] }
-        weightGradient[index] += sum
+        for slice in 1..<operands.plan.gradientSlices {
+          sum += partials[slice * operands.plan.weightCount + index]
+        }
+        operands.weightGradient[index] += sum
       }
     }
+  }
+
+  /// What the tasks of a weight gradient work on.
+  private struct GradientOperands {
+    let plan: PatchConvolution
+    let input: ConvolutionInput
+    let outputGradient: TensorView
+    let weightGradient: UnsafeMutablePointer<Float>
+    let scratch: ConvolutionScratch
+  }
+
+  private var weightCount: Int { kernelHeight * kernelWidth * inputChannels * outputChannels }
+
+  /// Adds all pixels' part of one kernel band and some output channels.
+  private func addChannels(_ operands: GradientOperands, task: Int, thread: Int) {
+    let band = task / gradientSplits
+    let firstChannel = task % gradientSplits * gradientChannels
+    addWeightGradient(
+      operands.input, operands.outputGradient, blocks: 0..<blocksDown * blocksAcross,
+      bands: band..<band + 1, firstChannel: firstChannel,
+      channels: min(gradientChannels, outputChannels - firstChannel),
+      into: operands.weightGradient, scratch: operands.scratch.thread(thread))
+  }
+
+  /// Overwrites one slice's partial result with the part of its blocks.
+  private func sumSlice(_ operands: GradientOperands, slice: Int, thread: Int) {
+    let blocks = blocksDown * blocksAcross
+    let partial = operands.scratch.shared + slice * weightCount
+    partial.update(repeating: 0, count: weightCount)
+    addWeightGradient(
+      operands.input, operands.outputGradient,
+      blocks: slice * blocks / gradientSlices..<(slice + 1) * blocks / gradientSlices,
+      bands: 0..<kernelHeight / patchBands, firstChannel: 0, channels: outputChannels,
+      into: partial, scratch: operands.scratch.thread(thread))
   }
 
   /// Adds the part of some blocks, kernel bands and output channels to a weight gradient.
@@ -307,29 +363,25 @@ struct PatchConvolution: Sendable {
     scratch patches: UnsafeMutablePointer<Float>
   ) {
     let rowLength = kernelWidth * inputChannels
-    for block in blocks {
-      let firstRow = block / blocksAcross * blockRows
-      let blockHeight = min(blockRows, outputHeight - firstRow)
-      let firstColumn = block % blocksAcross * blockColumns
-      let blockWidth = min(blockColumns, outputWidth - firstColumn)
-      let pixels = blockHeight * blockWidth
-      let lines = blockHeight + (patchBands == kernelHeight ? 0 : bands.count - 1)
-      let gradients = patches + lines * blockWidth * patchSize
+    for index in blocks {
+      let block = self.block(index)
+      let lines = block.height + (patchBands == kernelHeight ? 0 : bands.count - 1)
+      let gradients = patches + lines * block.width * patchSize
       gather(
-        input, firstLine: firstRow + (patchBands == kernelHeight ? 0 : bands.lowerBound),
-        lines: lines, firstColumn: firstColumn, columns: blockWidth, into: patches)
-      for y in 0..<blockHeight {
-        for x in 0..<blockWidth {
+        input, firstLine: block.firstRow + (patchBands == kernelHeight ? 0 : bands.lowerBound),
+        lines: lines, firstColumn: block.firstColumn, columns: block.width, into: patches)
+      for y in 0..<block.height {
+        for x in 0..<block.width {
           copyFloats(
-            outputGradient.pixel(firstRow + y, firstColumn + x) + firstChannel,
-            to: gradients + (y * blockWidth + x) * channels, count: channels)
+            outputGradient.pixel(block.firstRow + y, block.firstColumn + x) + firstChannel,
+            to: gradients + (y * block.width + x) * channels, count: channels)
         }
       }
       for band in bands {
         MatrixProduct.multiply(
-          rows: patchSize, columns: channels, depth: pixels,
+          rows: patchSize, columns: channels, depth: block.pixels,
           .init(
-            base: patches + (band - bands.lowerBound) * blockWidth * patchSize,
+            base: patches + (band - bands.lowerBound) * block.width * patchSize,
             rowStride: patchSize, transposed: true),
           .init(base: gradients, rowStride: channels),
           into: weightGradient + band * rowLength * outputChannels + firstChannel,

@@ -25,8 +25,10 @@ public enum SoftmaxCrossEntropy {
     scale: Float, gradient: TensorView, rowSums: UnsafeMutablePointer<Double>, on team: ThreadTeam
   ) -> Double {
     precondition(logits.shape == gradient.shape && logits.isDense && gradient.isDense)
-    let (width, classes) = (logits.shape.width, logits.shape.channels)
-    team.forEach(logits.shape.height) { y, _ in
+    let context = (logits, labels, classWeights, scale, gradient, rowSums)
+    team.forEach(logits.shape.height, context) { context, y, _ in
+      let (logits, labels, classWeights, scale, gradient, rowSums) = context
+      let (width, classes) = (logits.shape.width, logits.shape.channels)
       var sum = 0.0
       for x in 0..<width {
         let scores = logits.pixel(y, x)
@@ -50,8 +52,10 @@ public enum SoftmaxCrossEntropy {
     logits: TensorView, labels: UnsafePointer<UInt8>, classWeights: UnsafePointer<Float>?,
     rowSums: UnsafeMutablePointer<Double>, on team: ThreadTeam
   ) -> Double {
-    let (width, classes) = (logits.shape.width, logits.shape.channels)
-    team.forEach(logits.shape.height) { y, _ in
+    let context = (logits, labels, classWeights, rowSums)
+    team.forEach(logits.shape.height, context) { context, y, _ in
+      let (logits, labels, classWeights, rowSums) = context
+      let (width, classes) = (logits.shape.width, logits.shape.channels)
       var sum = 0.0
       for x in 0..<width {
         let scores = logits.pixel(y, x)
@@ -70,8 +74,9 @@ public enum SoftmaxCrossEntropy {
     logits: TensorView, into probabilities: TensorView, on team: ThreadTeam
   ) {
     precondition(logits.shape == probabilities.shape)
-    let classes = logits.shape.channels
-    team.forEach(logits.shape.height) { y, _ in
+    team.forEach(logits.shape.height, (logits, probabilities)) { context, y, _ in
+      let (logits, probabilities) = context
+      let classes = logits.shape.channels
       for x in 0..<logits.shape.width {
         let scores = logits.pixel(y, x)
         let target = probabilities.pixel(y, x)

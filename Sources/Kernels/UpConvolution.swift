@@ -206,7 +206,8 @@ public struct UpConvolution: Sendable {
     on team: ThreadTeam
   ) {
     let count = tapCount
-    forEachPiece(count, on: team) { piece in
+    forEachPiece(count, (weights, taps, target, count), on: team) { context, piece in
+      let (weights, taps, target, count) = context
       for index in piece {
         var sum = weights[taps[0] * count + index]
         for tap in taps.dropFirst() { sum += weights[tap * count + index] }
@@ -221,12 +222,14 @@ public struct UpConvolution: Sendable {
     on team: ThreadTeam
   ) {
     let (inputs, outputs) = (input.channels, output.channels)
-    let strip = 16
-    team.forEach((inputs + strip - 1) / strip) { task, _ in
+    let context = (weights, taps, target, inputs, outputs)
+    team.forEach((inputs + transposeStrip - 1) / transposeStrip, context) { context, task, _ in
+      let (weights, taps, target, inputs, outputs) = context
       for o in 0..<outputs {
-        for c in task * strip..<min((task + 1) * strip, inputs) {
-          var sum = weights[taps[0] * tapCount + c * outputs + o]
-          for tap in taps.dropFirst() { sum += weights[tap * tapCount + c * outputs + o] }
+        for c in task * transposeStrip..<min((task + 1) * transposeStrip, inputs) {
+          let place = c * outputs + o
+          var sum = weights[taps[0] * inputs * outputs + place]
+          for tap in taps.dropFirst() { sum += weights[tap * inputs * outputs + place] }
           target[o * inputs + c] = sum
         }
       }

@@ -78,12 +78,23 @@ func storeFloats(
 /// the number of threads.
 let pieceSize = 4096
 
-/// Calls `body` with the consecutive pieces of 0..<count.
-@inline(__always)
-func forEachPiece(_ count: Int, on team: ThreadTeam, _ body: (Range<Int>) -> Void) {
-  team.forEach((count + pieceSize - 1) / pieceSize) { piece, _ in
-    body(piece * pieceSize..<min((piece + 1) * pieceSize, count))
+/// Calls `body` with `context` and each of the consecutive pieces of 0..<count.
+func forEachPiece<Context>(
+  _ count: Int, _ context: Context, on team: ThreadTeam,
+  _ body: @escaping (_ context: Context, _ piece: Range<Int>) -> Void
+) {
+  let pieces = Pieces(count: count, context: context, body: body)
+  team.forEach((count + pieceSize - 1) / pieceSize, pieces) { pieces, piece, _ in
+    pieces.body(
+      pieces.context, piece * pieceSize..<min((piece + 1) * pieceSize, pieces.count))
   }
+}
+
+/// A loop over pieces.
+private struct Pieces<Context> {
+  let count: Int
+  let context: Context
+  let body: (Context, Range<Int>) -> Void
 }
 
 /// target += source.
@@ -91,7 +102,8 @@ func addPieces(
   _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int,
   on team: ThreadTeam
 ) {
-  forEachPiece(count, on: team) { piece in
+  forEachPiece(count, (source, target), on: team) { context, piece in
+    let (source, target) = context
     for index in piece { target[index] += source[index] }
   }
 }

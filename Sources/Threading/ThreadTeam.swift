@@ -9,13 +9,13 @@ import Synchronization
 /// an item whatever thread runs it, and no two items may write to the same place. Then the results
 /// are the same bits for every number of threads.
 public final class ThreadTeam: @unchecked Sendable {
-  // Unchecked because `body` is shared without a lock: it is written before `generation` is
+  // Unchecked because `loop` is shared without a lock: it is written before `generation` is
   // released and read after it is acquired, and not written again before `busy` has returned to 0.
 
   /// Threads in the team, the calling one included.
   public let count: Int
 
-  private var body: ((Int, Int) -> Void)?
+  private var loop: (any Loop)?
   private let items = Atomic<Int>(0)
   private let next = Atomic<Int>(0)
   private let busy = Atomic<Int>(0)
@@ -65,16 +65,21 @@ public final class ThreadTeam: @unchecked Sendable {
     condition.deallocate()
   }
 
-  /// Runs `body(item, thread)` for every item in 0..<count, and returns when all have run.
+  /// Runs `body(context, item, thread)` for every item in 0..<count, and returns when all have run.
   ///
-  /// `thread` is in 0..<team.count and names the scratch memory that the item may use.
-  public func forEach(_ count: Int, _ body: (_ item: Int, _ thread: Int) -> Void) {
+  /// `thread` is in 0..<team.count and names the scratch memory that the item may use. A body that
+  /// captures nothing and takes all it needs from `context` costs no allocation; a closure with
+  /// captures would be copied to the heap on its way to the other threads.
+  public func forEach<Context>(
+    _ count: Int, _ context: Context,
+    _ body: @escaping (_ context: Context, _ item: Int, _ thread: Int) -> Void
+  ) {
     if self.count == 1 || count <= 1 {
-      for item in 0..<count { body(item, 0) }
+      for item in 0..<count { body(context, item, 0) }
       return
     }
-    withoutActuallyEscaping(body) { body in
-      self.body = body
+    withUnsafePointer(to: context) { context in
+      loop = BorrowedLoop(context: context, body: body)
       items.store(count, ordering: .relaxed)
       next.store(0, ordering: .relaxed)
       busy.store(self.count - 1, ordering: .relaxed)
@@ -88,17 +93,17 @@ public final class ThreadTeam: @unchecked Sendable {
         looks += 1
         if looks > Self.spins { sched_yield() }
       }
-      self.body = nil
+      loop = nil
     }
   }
 
   private func work(thread: Int) {
-    guard let body else { return }
+    guard let loop else { return }
     let count = items.load(ordering: .relaxed)
     while true {
       let item = next.add(1, ordering: .relaxed).oldValue
       guard item < count else { return }
-      body(item, thread)
+      loop.run(item: item, thread: thread)
     }
   }
 
@@ -120,6 +125,20 @@ public final class ThreadTeam: @unchecked Sendable {
       busy.subtract(1, ordering: .releasing)
     }
   }
+}
+
+/// The loop that a team runs, whatever its context's type.
+private protocol Loop {
+  func run(item: Int, thread: Int)
+}
+
+/// A loop whose context stays where the caller has it; three words, so that `any Loop` holds it in
+/// place.
+private struct BorrowedLoop<Context>: Loop {
+  let context: UnsafePointer<Context>
+  let body: (Context, Int, Int) -> Void
+
+  func run(item: Int, thread: Int) { body(context.pointee, item, thread) }
 }
 
 /// What a new thread is told: its team and its number in it.
