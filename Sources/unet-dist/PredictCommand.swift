@@ -66,7 +66,7 @@ struct PredictCommand: ParsableCommand {
 
   /// The files that an image's results go to.
   private func results(of name: String) -> [String] {
-    [".png"] .map { "\(output)/\(name)\($0)" }
+    [".png"].map { "\(output)/\(name)\($0)" }
       + (overlay ? ["\(output)/\(name)-overlay.png"] : [])
       + (probabilities ? ["\(output)/\(name).npy"] : [])
       + (mcSamples > 0 ? ["\(output)/\(name)-entropy.png", "\(output)/\(name)-entropy.npy"] : [])

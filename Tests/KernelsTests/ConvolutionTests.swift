@@ -75,6 +75,15 @@ func run(
     weightGradient: weightGradient.values.map { $0 - 1 })
 }
 
+/// How far a Float sum of so many products of values in -1..<1 may be from its exact value.
+///
+/// Its partial sums grow like a random walk to sqrt(products) / 3, and each addition rounds off up to
+/// 2^-24 of them, again at random: 6e-8 * products / 3 is one standard deviation and less; four are
+/// allowed, and one more rounding. A mirrored border folds up to four sums into one.
+func tolerance(products: Int) -> Tolerance {
+  Tolerance(absolute: 8e-8 * Double(products) + 1e-6, relative: 1e-6)
+}
+
 @Suite struct ConvolutionTests {
   static let cases: [ConvolutionCase] = {
     var cases: [ConvolutionCase] = []
@@ -128,15 +137,17 @@ func run(
     let results = run(
       convolution, input: input, weights: kernelOrder(weights, shape: shape, .convolution),
       bias: bias, outputGradient: gradient, threads: 2)
-    expectClose(results.output, expected.values, .direct, "output")
+    let taps = example.kernel * example.kernel
+    expectClose(
+      results.output, expected.values, tolerance(products: taps * example.inputs), "output")
     expectClose(
       results.inputGradient,
       reference.inputGradient(input: input, weights: weights, outputGradient: gradient).values,
-      .direct, "input gradient")
+      tolerance(products: 4 * taps * example.outputs), "input gradient")
     expectClose(
       fileOrder(results.weightGradient, shape: shape, .convolution),
-      reference.weightsGradient(input: input, outputGradient: gradient), absolute: 1e-4,
-      relative: 1e-4, "weight gradient")
+      reference.weightsGradient(input: input, outputGradient: gradient),
+      tolerance(products: expected.height * expected.width), "weight gradient")
   }
 
   @Test(arguments: cases) func sameBitsForAnyNumberOfThreads(_ example: ConvolutionCase) {

@@ -3,7 +3,6 @@
 import Foundation
 import Logging
 import Testing
-
 import Training
 
 private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {

@@ -3,7 +3,6 @@
 import Foundation
 import Network
 import Testing
-
 import Training
 
 @Suite struct TrainingConfigurationTests {
