@@ -1,6 +1,7 @@
 // The options that describe a network and its tile, for commands that need no data.
 
 import ArgumentParser
+import Evaluation
 import Network
 import Training
 

@@ -1,5 +1,6 @@
 // What `inspect` prints, as text and as JSON.
 
+import Evaluation
 import Network
 import Tensors
 import Training

@@ -1,6 +1,7 @@
 // The benchmark of the sum over ranks.
 
 import Communication
+import Evaluation
 import Tensors
 import Training
 

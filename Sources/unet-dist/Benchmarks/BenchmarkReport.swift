@@ -1,6 +1,7 @@
 // The result of a benchmark, the same for all of them, as JSON and as text.
 
 import Communication
+import Evaluation
 import Kernels
 import Training
 

@@ -1,6 +1,7 @@
 // The benchmark of each layer's kernels: where the time of a step goes.
 
 import Communication
+import Evaluation
 import Kernels
 import Network
 import Tensors
