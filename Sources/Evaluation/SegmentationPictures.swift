@@ -1,0 +1,64 @@
+// Predictions as images: class indices for programs, and an overlay for people.
+
+import Imaging
+
+/// Pictures of a segmentation.
+public enum SegmentationPictures {
+  /// The class index of each pixel as an 8-bit grey image.
+  public static func labels(_ labels: [UInt8], width: Int, height: Int) -> Image {
+    Image(width: width, height: height, channels: 1, bitsPerSample: 8, samples: .uint8(labels))
+  }
+
+  /// The image with its classes in colour, and their borders drawn in full colour.
+  ///
+  /// `intensities` are those of the image, 0...1; class 0 keeps the image's own grey. Intensities
+  /// are stretched between the image's darkest and brightest value, because microscopes seldom fill
+  /// the range of their files.
+  public static func overlay(
+    intensities: [Float], channels: Int, labels: [UInt8], width: Int, height: Int
+  ) -> Image {
+    let darkest = intensities.min() ?? 0
+    let range = max((intensities.max() ?? 1) - darkest, .leastNormalMagnitude)
+    var samples = [UInt8](repeating: 0, count: width * height * 3)
+    for y in 0..<height {
+      for x in 0..<width {
+        let pixel = y * width + x
+        let label = labels[pixel]
+        let isBorder =
+          (x + 1 < width && labels[pixel + 1] != label)
+          || (y + 1 < height && labels[pixel + width] != label)
+        let share: Float = isBorder ? 1 : label == 0 ? 0 : 0.35
+        let borderLabel =
+          label != 0
+          ? label
+          : max(
+            x + 1 < width ? labels[pixel + 1] : 0, y + 1 < height ? labels[pixel + width] : 0)
+        let tint = colour(borderLabel)
+        for channel in 0..<3 {
+          let value = (intensities[pixel * channels + min(channel, channels - 1)] - darkest) / range
+          let mixed = value * (1 - share) + tint[channel] * share
+          samples[pixel * 3 + channel] = UInt8(max(0, min(255, (mixed * 255).rounded())))
+        }
+      }
+    }
+    return Image(
+      width: width, height: height, channels: 3, bitsPerSample: 8, samples: .uint8(samples))
+  }
+
+  /// A grey image of values in 0...limit.
+  public static func grey(_ values: [Float], limit: Float, width: Int, height: Int) -> Image {
+    Image(
+      width: width, height: height, channels: 1, bitsPerSample: 8,
+      samples: .uint8(values.map { UInt8(max(0, min(255, ($0 / limit * 255).rounded()))) }))
+  }
+
+  /// The colour of a class: the palette of Okabe and Ito (2008), told apart by colour-blind readers.
+  private static func colour(_ label: UInt8) -> SIMD3<Float> {
+    let palette: [SIMD3<Float>] = [
+      SIMD3(0.90, 0.62, 0.00), SIMD3(0.34, 0.71, 0.91), SIMD3(0.00, 0.62, 0.45),
+      SIMD3(0.94, 0.89, 0.26), SIMD3(0.00, 0.45, 0.70), SIMD3(0.84, 0.37, 0.00),
+      SIMD3(0.80, 0.47, 0.65),
+    ]
+    return palette[(Int(label) + palette.count - 1) % palette.count]
+  }
+}

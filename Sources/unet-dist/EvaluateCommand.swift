@@ -1,0 +1,55 @@
+// `unet-dist evaluate`.
+
+import ArgumentParser
+import Communication
+import Datasets
+import Evaluation
+import Training
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate", abstract: "Scores a trained network on images with masks.")
+
+  @OptionGroup var network: TrainedNetworkOptions
+
+  @Option(help: "Folder with images/ (or imgs/) and masks/.", completion: .directory)
+  var data: String?
+  @Option(help: "Images, where they do not lie in one folder with the masks.")
+  var images: String?
+  @Option(help: "Masks that belong to --images.")
+  var masks: String?
+  @Flag(help: "Print one JSON object instead of a table.")
+  var json = false
+
+  func validate() throws {
+    guard (data != nil) != (images != nil && masks != nil), (images == nil) == (masks == nil) else {
+      throw ValidationError("Give --data DIR, or --images PATH with --masks PATH.")
+    }
+  }
+
+  func run() throws {
+    try runCommand { communicator in
+      let trained = try TrainedNetwork(network, communicator: communicator)
+      let dataset = try communicator.together { () throws -> Dataset? in
+        guard let index = try TrainingData.index(data: data, images: images, masks: masks) else {
+          return nil
+        }
+        return try Dataset(
+          index, mapping: trained.checkpoint.classes,
+          normalization: trained.checkpoint.normalization)
+      }
+      guard let dataset else { return }
+      let scores = try Evaluator.evaluate(
+        dataset: dataset, ids: Array(0..<dataset.count), predictor: trained.predictor,
+        communicator: communicator)
+      guard communicator.rank == 0 else { return }
+      if json {
+        printText(scores.json.json + "\n")
+      } else {
+        printText(
+          "\(dataset.count) images, checkpoint of step \(trained.checkpoint.step)\n"
+            + scores.table(names: trained.checkpoint.classes.names) + "\n")
+      }
+    }
+  }
+}

@@ -1,0 +1,141 @@
+// `unet-dist predict`.
+
+import ArgumentParser
+import Communication
+import Datasets
+import Evaluation
+import Foundation
+import Imaging
+import Training
+
+struct PredictCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "predict", abstract: "Segments images of any size with a trained network.",
+    discussion: """
+      Writes NAME.png, the class index of each pixel, for each image. Under mpirun the images are \
+      dealt out to the ranks.
+      """)
+
+  @OptionGroup var network: TrainedNetworkOptions
+
+  @Argument(help: "Images, folders of images, TIFF stacks.", completion: .file())
+  var inputs: [String]
+  @Option(help: "Folder for the results.", completion: .directory)
+  var output: String
+  @Flag(help: "Also write NAME-overlay.png, the image with its classes in colour.")
+  var overlay = false
+  @Flag(help: "Also write NAME.npy, the probabilities: float32, height x width x classes.")
+  var probabilities = false
+  @Option(
+    help: """
+      Average this many passes with dropout on, and write NAME-entropy.png and NAME-entropy.npy, \
+      the predictive entropy; 0 is one pass without dropout.
+      """)
+  var mcSamples = 0
+  @Option(help: "Seed of the passes with dropout.")
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    if !(0...10_000).contains(mcSamples) {
+      throw ValidationError("--mc-samples: expected 0...10000, found \(mcSamples)")
+    }
+  }
+
+  func run() throws {
+    try runCommand { communicator in
+      let trained = try TrainedNetwork(network, communicator: communicator)
+      let index = try communicator.together {
+        let index = try SampleIndex.images(inputs)
+        try checkOutputs(index)
+        if communicator.rank == 0 {
+          try FileManager.default.createDirectory(
+            atPath: output, withIntermediateDirectories: true)
+        }
+        return index
+      }
+      try communicator.together {
+        let mine = index.entries.filter { $0.id % communicator.size == communicator.rank }
+        for entry in mine { try predict(entry, trained) }
+      }
+      if communicator.rank == 0 {
+        let count = index.entries.count
+        printText("\(count) \(count == 1 ? "image" : "images") segmented into \(output)\n")
+      }
+    }
+  }
+
+  /// The files that an image's results go to.
+  private func results(of name: String) -> [String] {
+    [".png"] .map { "\(output)/\(name)\($0)" }
+      + (overlay ? ["\(output)/\(name)-overlay.png"] : [])
+      + (probabilities ? ["\(output)/\(name).npy"] : [])
+      + (mcSamples > 0 ? ["\(output)/\(name)-entropy.png", "\(output)/\(name)-entropy.npy"] : [])
+  }
+
+  /// Refuses to write over an image that is read, or twice to one file.
+  private func checkOutputs(_ index: SampleIndex) throws {
+    let read = Set(index.entries.map { canonical($0.imagePath) })
+    var written: Set<String> = []
+    for entry in index.entries {
+      for path in results(of: entry.name) {
+        if read.contains(canonical(path)) {
+          throw ConfigurationError(
+            option: "output", expected: "a folder whose files are not those to segment",
+            found: "\(path), which is an input", hint: "choose another folder")
+        }
+        if !written.insert(path).inserted {
+          throw ConfigurationError(
+            option: "output", expected: "one result for each file",
+            found: "two results for \(path)", hint: "rename one of the images")
+        }
+      }
+    }
+  }
+
+  private func canonical(_ path: String) -> String {
+    URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
+  }
+
+  private func predict(_ entry: SampleIndex.Entry, _ trained: TrainedNetwork) throws {
+    let image = try ImageFile.read(entry.imagePath, page: entry.imagePage)
+    let channels = trained.checkpoint.network.inputChannels
+    guard image.channels == channels else {
+      throw ConfigurationError(
+        option: nil, expected: "\(channels) channels, as the network was trained on",
+        found: "\(image.channels)", hint: "convert the image",
+        origin: .init(file: entry.imagePath))
+    }
+    let pixels = try trained.checkpoint.normalization.normalized(image, path: entry.imagePath)
+    var map: ProbabilityMap
+    let base = "\(output)/\(entry.name)"
+    if mcSamples > 0 {
+      let prediction = trained.predictor.monteCarlo(
+        height: image.height, width: image.width, channels: channels, pixels: pixels,
+        image: entry.id & 0xFFFF, samples: mcSamples, seed: seed)
+      map = prediction.mean
+      try PNGFile.write(
+        SegmentationPictures.grey(
+          prediction.entropy, limit: log(Float(map.classes)), width: image.width,
+          height: image.height), to: base + "-entropy.png")
+      try NumPyFile.write(
+        prediction.entropy, shape: [image.height, image.width], to: base + "-entropy.npy")
+    } else {
+      map = trained.predictor.probabilities(
+        height: image.height, width: image.width, channels: channels, pixels: pixels)
+    }
+    let labels = map.labels
+    try PNGFile.write(
+      SegmentationPictures.labels(labels, width: image.width, height: image.height),
+      to: base + ".png")
+    if overlay {
+      try PNGFile.write(
+        SegmentationPictures.overlay(
+          intensities: image.intensities(), channels: image.channels, labels: labels,
+          width: image.width, height: image.height), to: base + "-overlay.png")
+    }
+    if probabilities {
+      try NumPyFile.write(
+        map.values, shape: [image.height, image.width, map.classes], to: base + ".npy")
+    }
+  }
+}
