@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Communication
+import Evaluation
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

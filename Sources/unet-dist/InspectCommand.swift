@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Communication
+import Evaluation
 import Foundation
 import Network
 import Tensors

@@ -1,6 +1,7 @@
 // Measuring on all ranks at once.
 
 import Communication
+import Evaluation
 import Foundation
 import Training
 
