@@ -10,6 +10,13 @@ public struct LoadedBatch: Sendable {
   public let places: Range<Int>
   /// The tiles in the order of their places; valid until the following `next()`.
   public let samples: [SampleBuffer]
+
+  /// A batch whose tiles were filled otherwise.
+  package init(batch: ShardedSampler.Batch, places: Range<Int>, samples: [SampleBuffer]) {
+    self.batch = batch
+    self.places = places
+    self.samples = samples
+  }
 }
 
 /// Hands out this rank's share of one step after the other, prepared ahead on its own thread.

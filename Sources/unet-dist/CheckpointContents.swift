@@ -56,7 +56,13 @@ struct CheckpointContents {
     var lines = "\(file.path)\n\n"
     let width = sortedMetadata.map(\.key.count).max() ?? 0
     for (key, value) in sortedMetadata {
-      lines += key + String(repeating: " ", count: width - key.count) + "  \(printable(value))\n"
+      // Of a value of several lines, such as the options of the run, each stands below the first.
+      var column = key + String(repeating: " ", count: width - key.count)
+      for line in value.split(separator: "\n", omittingEmptySubsequences: false) {
+        if line.isEmpty && column.allSatisfy({ $0 == " " }) { continue }
+        lines += "\(column)  \(printable(String(line)))\n"
+        column = String(repeating: " ", count: width)
+      }
     }
     var tensors = TextTable(["tensor", "shape", "values"])
     for name in file.names {

@@ -1,16 +1,15 @@
 // The benchmark of a training step.
 
 import Communication
+import Datasets
 import Evaluation
-import Kernels
 import Network
-import Randomness
-import Tensors
 import Threading
 import Training
 
-/// A training step on made-up samples: forward, loss, backward, reduction, and SGD with momentum.
+/// The trainer's own step on made-up samples, with SGD and momentum.
 ///
+/// Forward, loss, backward, reduction over the ranks, norm of the gradient and update; no loading.
 /// The work counted is three times that of the forward pass. The first layer's input needs no
 /// gradient, which is not taken off.
 enum StepBenchmark {
@@ -22,13 +21,26 @@ enum StepBenchmark {
     _ setting: BenchmarkSetting, _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
-    let step = BenchmarkStep(setting, communicator)
-    let own = try measurement.repetitions(setting) { try step.run(measurement) }
+    let step = TrainingStep(
+      network: setting.network,
+      optimizer: Optimizer(
+        kind: .sgd, momentum: 0.99, weightDecay: 0, layout: setting.network.layout),
+      tile: setting.tile, globalBatch: setting.batch * communicator.size, classWeights: nil,
+      clipNorm: 0, seed: 0, communicator: communicator, team: ThreadTeam(count: setting.threads))
+    setting.network.initialize(step.parameters.base, seed: 0)
+    let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
+    let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
+    let own = try measurement.repetitions(setting) {
+      var parts = StepRecord.Seconds()
+      // A rate so small that noise for data does not make the weights overflow.
+      let whole = try measurement.seconds { parts = try step.run(batch, rate: 1e-5).seconds }
+      return [whole, parts.forward, parts.backward, parts.reduce, parts.update]
+    }
     // Each repetition: the whole step, then its parts.
     let slowest = try measurement.largest(own)
     var report = BenchmarkReport(
       name: "step", setting: setting, ranks: communicator.size, seconds: slowest.map { $0[0] },
-      multiplyAdds: 3 * step.forwardMultiplyAdds * setting.batch * communicator.size,
+      multiplyAdds: 3 * summary.multiplyAdds * setting.batch * communicator.size,
       peakByteCount: try measurement.peakByteCount())
     var table = TextTable(["part of a step, slowest rank", "median", "share"])
     var fields: [(name: String, value: JSONValue)] = []
@@ -49,90 +61,24 @@ enum StepBenchmark {
   }
 }
 
-/// The buffers of a training step and the step itself.
-private final class BenchmarkStep {
-  private let setting: BenchmarkSetting
-  private let communicator: any Communicator
-  private let activations: UNetActivations
-  private let team: ThreadTeam
-  private let parameters: FloatBuffer
-  private let gradients: FloatBuffer
-  private let velocities: FloatBuffer
-  private let image: FloatBuffer
-  private let labels: [UInt8]
-  private let reducer: GradientReducer
-  private var stepsDone = 0
-
-  init(_ setting: BenchmarkSetting, _ communicator: any Communicator) {
-    self.setting = setting
-    self.communicator = communicator
-    let network = setting.network
-    activations = UNetActivations(
-      network, height: setting.tile, width: setting.tile, training: true, threads: setting.threads)
-    team = ThreadTeam(count: setting.threads)
-    parameters = FloatBuffer(count: network.layout.count)
-    gradients = FloatBuffer(count: network.layout.count)
-    velocities = FloatBuffer(count: network.layout.count)
-    network.initialize(parameters.base, seed: 0)
-    image = BenchmarkData.normal(count: activations.input.count)
-    labels = BenchmarkData.labels(
-      count: activations.logits.shape.pixels, classes: network.configuration.classes)
-    reducer = GradientReducer(
-      communicator: communicator,
-      buckets: GradientBuckets(elementCount: network.layout.count))
-  }
-
-  var forwardMultiplyAdds: Int { activations.multiplyAdds }
-
-  /// One step; the seconds of the whole and of its parts.
-  func run(_ measurement: BenchmarkMeasurement) throws -> [Double] {
-    guard let logitsGradient = activations.logitsGradient else { return [] }
-    let (network, batch) = (setting.network, setting.batch)
-    let input = TensorView(base: image.base, shape: activations.input)
-    let scale = 1 / Float(batch * communicator.size * labels.count)
-    var forward = 0.0
-    var backward = 0.0
-    var reduce = 0.0
-    var update = 0.0
-    let whole = try measurement.seconds {
-      update += measurement.seconds { gradients.floats.update(repeating: 0) }
-      reducer.begin(gradients.floats)
-      for sample in 0..<batch {
-        let place = communicator.rank * batch + sample
-        let dropout = DropoutKey(
-          RandomStream(seed: 0, purpose: .dropout, moment: stepsDone, sample: place))
-        forward += measurement.seconds {
-          network.forward(
-            input, parameters: parameters.base, activations: activations, dropout: dropout,
-            on: team)
-          _ = SoftmaxCrossEntropy.lossAndGradient(
-            logits: activations.logits, labels: labels, classWeights: nil, scale: scale,
-            gradient: logitsGradient, rowSums: activations.rowSums, on: team)
-        }
-        // Gradients are final only when the last sample's are added.
-        let isLast = sample == batch - 1
-        backward += measurement.seconds {
-          network.backward(
-            input, parameters: parameters.base, activations: activations,
-            gradients: gradients.base, dropped: true, on: team
-          ) { offset in
-            if isLast { reducer.reduce(from: offset) }
-          }
-        }
-      }
-      // The pass stands still while a bucket is summed.
-      backward -= reducer.seconds
-      try reducer.finish()
-      reduce = reducer.seconds
-      update += measurement.seconds {
-        // A rate so small that noise for data does not make the weights overflow.
-        OptimizerUpdates.momentum(
-          weights: parameters.base, gradients: gradients.base, velocities: velocities.base,
-          count: parameters.count, rate: 1e-5, momentum: 0.99, weightDecay: 0, gradientScale: 1,
-          on: team)
-      }
+extension BenchmarkSetting {
+  /// This rank's share of a global batch of made-up tiles.
+  fileprivate func madeUpBatch(rank: Int, ranks: Int) throws -> LoadedBatch {
+    let configuration = network.configuration
+    let side = configuration.outputSide(tile: tile) ?? tile
+    let sampler = try ShardedSampler(
+      samples: Array(0..<batch * ranks), globalBatch: batch * ranks, seed: 0)
+    let global = sampler.batch(step: 0)
+    let places = global.places(rank: rank, ranks: ranks)
+    let samples = places.map { _ in
+      let buffer = SampleBuffer(
+        tile: TileShape(inputSide: tile, outputSide: side), channels: configuration.inputChannels)
+      let image = BenchmarkData.normal(count: buffer.imageCount)
+      buffer.image.initialize(from: image.base, count: buffer.imageCount)
+      let labels = BenchmarkData.labels(count: buffer.labelCount, classes: configuration.classes)
+      buffer.labels.initialize(from: labels, count: buffer.labelCount)
+      return buffer
     }
-    stepsDone += 1
-    return [whole, forward, backward, reduce, update]
+    return LoadedBatch(batch: global, places: places, samples: samples)
   }
 }
