@@ -28,17 +28,34 @@ public final class TiledPredictor {
   /// A predictor with memory for tiles of side `tile`.
   ///
   /// - Precondition: `parameters` are those of the network, and the tile is legal for it.
-  public init(network: UNet, parameters: FloatBuffer, tile: Int, threads team: ThreadTeam) {
+  public convenience init(
+    network: UNet, parameters: FloatBuffer, tile: Int, threads team: ThreadTeam
+  ) {
+    self.init(
+      network: network, parameters: parameters,
+      activations: UNetActivations(
+        network, height: tile, width: tile, training: false, threads: team.count),
+      threads: team)
+  }
+
+  /// A predictor that works in memory which others use between its calls, as training does.
+  ///
+  /// - Precondition: `parameters` are those of the network, and `activations` are the network's, for
+  ///   square tiles and at least as many threads.
+  public init(
+    network: UNet, parameters: FloatBuffer, activations: UNetActivations, threads team: ThreadTeam
+  ) {
     precondition(
       parameters.count == network.layout.count,
       "\(parameters.count) parameters for a network of \(network.layout.count)")
+    precondition(
+      activations.input.height == activations.input.width, "tiles of \(activations.input)")
     self.network = network
     self.parameters = parameters
+    self.activations = activations
     self.team = team
-    shape = Self.shape(network.configuration, tile: tile)
-    activations = UNetActivations(
-      network, height: tile, width: tile, training: false, threads: team.count)
-    self.tile = FloatBuffer(count: activations.input.count)
+    shape = Self.shape(network.configuration, tile: activations.input.height)
+    tile = FloatBuffer(count: activations.input.count)
   }
 
   /// The sides for tiles of `tile` pixels.

@@ -61,9 +61,6 @@ final class RunOutput {
     try folder.prune(keep: keep)
   }
 
-  /// The path of the newest checkpoint, or nil.
-  var newestCheckpoint: String? { try? folder.newestCheckpoint() }
-
   /// Takes the progress bar away.
   func finish() { display.finish() }
 

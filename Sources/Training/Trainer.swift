@@ -27,6 +27,8 @@ public final class Trainer {
   private let output: RunOutput?
   private let logger: Logger
   private var updates: Int
+  /// The last step whose checkpoint was written by this run or that it was resumed from.
+  private var savedStep: Int?
   private var best: Checkpoint.BestScore?
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
@@ -85,7 +87,7 @@ public final class Trainer {
       clipNorm: configuration.clipNorm, seed: configuration.seed, communicator: communicator,
       team: team)
     predictor = TiledPredictor(
-      network: network, parameters: step.parameters, tile: configuration.tile, threads: team)
+      network: network, parameters: step.parameters, activations: step.activations, threads: team)
 
     let output = try communicator.together {
       try isFirst ? RunOutput(configuration, display: display) : nil
@@ -94,6 +96,7 @@ public final class Trainer {
     let start = try Self.loadStart(
       configuration, output: output, data: data, step: step, communicator: communicator)
     updates = start?.step ?? 0
+    savedStep = start?.step
     best = start?.best
     if start == nil && configuration.load == nil && isFirst {
       network.initialize(step.parameters.base, seed: configuration.seed)
@@ -121,7 +124,6 @@ public final class Trainer {
       startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }
-    var saved = updates
     while updates < totalSteps {
       let began = ContinuousClock().now
       let batch = try communicator.together { try loader.next() }
@@ -141,10 +143,8 @@ public final class Trainer {
       }
       if isLast || isBest || isDue(configuration.checkpointEvery) {
         try save(epoch: batch.batch.epoch, isBest: isBest)
-        saved = updates
       }
     }
-    if saved < updates { try save(epoch: 0, isBest: false) }
     if communicator.rank == 0 { output?.announceEnd(updates: updates, best: best) }
   }
 
@@ -162,7 +162,7 @@ public final class Trainer {
     let names = places.prefix(8).map { data.dataset.names[batch.samples[$0]] }
     let what =
       result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
-    let kept = output?.newestCheckpoint.map { "the last good checkpoint is \($0)" }
+    let kept = savedStep.map { "the checkpoint of step \($0) in \(configuration.output) is kept" }
     // The numbers are the same on all ranks, so all of them fail here with the same message.
     try communicator.together {
       throw NonFiniteLossError(
@@ -213,6 +213,7 @@ public final class Trainer {
     try communicator.together {
       try output?.save(checkpoint, step: step, isBest: isBest)
     }
+    savedStep = updates
   }
 }
 

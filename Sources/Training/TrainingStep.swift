@@ -33,7 +33,8 @@ public final class TrainingStep {
   public let optimizer: Optimizer
 
   private let gradients: FloatBuffer
-  private let activations: UNetActivations
+  /// The memory of the passes; between steps it is free for evaluation.
+  let activations: UNetActivations
   private let classWeights: [Float]?
   private let clipNorm: Double
   private let seed: UInt64
