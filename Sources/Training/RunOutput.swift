@@ -19,13 +19,23 @@ final class RunOutput {
     self.display = display
   }
 
-  /// Writes the configuration and opens the log; `step` is the one resumed from.
-  func open(_ configuration: TrainingConfiguration, resumedFrom step: Int?) throws {
+  /// Writes the configuration and opens the log, which names the images kept for validation; `step`
+  /// is the one resumed from.
+  func open(
+    _ configuration: TrainingConfiguration, data: TrainingData, resumedFrom step: Int?
+  ) throws {
     try folder.writeConfiguration(configuration.yaml())
     log = try RunLog(path: folder.logPath, resumedFrom: step)
     try log?.append(
       event: step == nil ? "start" : "resume", step: step ?? 0,
-      [("configuration_digest", .text(configuration.digest(for: .resume)))])
+      [
+        ("configuration_digest", .text(configuration.digest(for: .resume))),
+        ("training_images", .integer(data.trainingIDs.count)),
+        (
+          "validation_images",
+          .list(data.validationIDs.map { .text(data.validation.names[$0]) })
+        ),
+      ])
   }
 
   /// Writes a step to the log and to the terminal.

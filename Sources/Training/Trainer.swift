@@ -102,9 +102,8 @@ public final class Trainer {
       network.initialize(step.parameters.base, seed: configuration.seed)
     }
     try Self.shareReplica(step, communicator)
-    let firstStep = updates
     try communicator.together {
-      try output?.open(configuration, resumedFrom: start.map { _ in firstStep })
+      try output?.open(configuration, data: data, resumedFrom: start?.step)
     }
     if isFirst { announce(budget: budget, tile: tile, resumed: start) }
   }
