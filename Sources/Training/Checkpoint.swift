@@ -169,7 +169,8 @@ extension Checkpoint {
   /// Reads and verifies a file: its structure, its checksum, and what it says.
   ///
   /// - Throws: `SafetensorsError` or `CheckpointError`.
-  public static func read(_ path: String) throws -> (checkpoint: Checkpoint, file: SafetensorsFile) {
+  public static func read(_ path: String) throws -> (checkpoint: Checkpoint, file: SafetensorsFile)
+  {
     let file = try SafetensorsFile.read(path, requireChecksum: true)
     return (try Checkpoint(metadata: file.metadata, path: path), file)
   }

@@ -100,7 +100,9 @@ public final class Trainer {
     }
     try Self.shareReplica(step, communicator)
     let firstStep = updates
-    try communicator.together { try output?.open(configuration, resumedFrom: start.map { _ in firstStep }) }
+    try communicator.together {
+      try output?.open(configuration, resumedFrom: start.map { _ in firstStep })
+    }
     if isFirst { announce(budget: budget, tile: tile, resumed: start) }
   }
 
@@ -153,18 +155,18 @@ public final class Trainer {
   private func isDue(_ interval: Int) -> Bool { interval > 0 && updates.isMultiple(of: interval) }
 
   /// Ends the run on all ranks when the loss or the gradient is not finite.
-  private func stopUnlessFinite(_ result: TrainingStep.Result, _ batch: ShardedSampler.Batch) throws {
+  private func stopUnlessFinite(_ result: TrainingStep.Result, _ batch: ShardedSampler.Batch) throws
+  {
     guard !result.loss.isFinite || !result.gradientNorm.isFinite else { return }
     let places = result.brokenPlaces.isEmpty ? Array(batch.samples.indices) : result.brokenPlaces
     let names = places.prefix(8).map { data.dataset.names[batch.samples[$0]] }
-    let what = result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
+    let what =
+      result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
     let kept = output?.newestCheckpoint.map { "the last good checkpoint is \($0)" }
-    // The numbers are the same on all ranks, so all of them fail here with the same message.
-    try communicator.together {
-      throw NonFiniteLossError(
-        step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
-        checkpoint: kept ?? "no checkpoint was written yet")
-    }
+    // The numbers are the same on all ranks, so all of them fail here.
+    throw NonFiniteLossError(
+      step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
+      checkpoint: kept ?? "no checkpoint was written yet")
   }
 
   private func report(
@@ -212,8 +214,10 @@ public final class Trainer {
   }
 }
 
-/// A loss or a gradient that is infinite or not a number.
-struct NonFiniteLossError: Error, CustomStringConvertible {
+/// A loss or a gradient that is infinite or not a number, on all ranks alike.
+struct NonFiniteLossError: AgreedFailure {
+  /// Rank 0, which alone knows of the checkpoints.
+  let reportingRank = 0
   let step: Int
   let what: String
   let samples: [String]
