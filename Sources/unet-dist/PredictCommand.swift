@@ -47,10 +47,7 @@ struct PredictCommand: ParsableCommand {
       let index = try communicator.together {
         let index = try SampleIndex.images(inputs)
         try checkOutputs(index)
-        if communicator.rank == 0 {
-          try FileManager.default.createDirectory(
-            atPath: output, withIntermediateDirectories: true)
-        }
+        if communicator.rank == 0 { try makeOutput() }
         return index
       }
       try communicator.together {
@@ -64,9 +61,21 @@ struct PredictCommand: ParsableCommand {
     }
   }
 
+  private func makeOutput() throws {
+    do {
+      try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    } catch {
+      let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? any Error
+      let reason = cause.map { ": " + String(cString: strerror(CInt(($0 as NSError).code))) }
+      throw ConfigurationError(
+        option: "output", expected: "a folder that can be created", found: output + (reason ?? ""),
+        hint: "choose another folder")
+    }
+  }
+
   /// The files that an image's results go to.
   private func results(of name: String) -> [String] {
-    [".png"] .map { "\(output)/\(name)\($0)" }
+    [".png"].map { "\(output)/\(name)\($0)" }
       + (overlay ? ["\(output)/\(name)-overlay.png"] : [])
       + (probabilities ? ["\(output)/\(name).npy"] : [])
       + (mcSamples > 0 ? ["\(output)/\(name)-entropy.png", "\(output)/\(name)-entropy.npy"] : [])
@@ -101,7 +110,8 @@ struct PredictCommand: ParsableCommand {
     let channels = trained.checkpoint.network.inputChannels
     guard image.channels == channels else {
       throw ConfigurationError(
-        option: nil, expected: "\(channels) channels, as the network was trained on",
+        option: nil,
+        expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
         found: "\(image.channels)", hint: "convert the image",
         origin: .init(file: entry.imagePath))
     }
