@@ -162,12 +162,10 @@ public final class Trainer {
     let what =
       result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
     let kept = savedStep.map { "the checkpoint of step \($0) in \(configuration.output) is kept" }
-    // The numbers are the same on all ranks, so all of them fail here with the same message.
-    try communicator.together {
-      throw NonFiniteLossError(
-        step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
-        checkpoint: kept ?? "no checkpoint was written yet")
-    }
+    // The numbers are the same on all ranks, so all of them fail here.
+    throw NonFiniteLossError(
+      step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
+      checkpoint: kept ?? "no checkpoint was written yet")
   }
 
   private func report(
@@ -216,8 +214,10 @@ public final class Trainer {
   }
 }
 
-/// A loss or a gradient that is infinite or not a number.
-struct NonFiniteLossError: Error, CustomStringConvertible {
+/// A loss or a gradient that is infinite or not a number, on all ranks alike.
+struct NonFiniteLossError: AgreedFailure {
+  /// Rank 0, which alone knows of the checkpoints.
+  let reportingRank = 0
   let step: Int
   let what: String
   let samples: [String]

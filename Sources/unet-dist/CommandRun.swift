@@ -6,7 +6,11 @@ import Foundation
 
 /// Runs a command's body on every rank, and ends with its status.
 func runCommand(_ body: (any Communicator) throws -> Void) throws {
-  let status = Job.run(body)
+  let status = Job.run { communicator in
+    // A rank whose arguments were wrong fails here, and all others with it.
+    try communicator.together {}
+    try body(communicator)
+  }
   if status != 0 { throw ExitCode(status) }
 }
 

@@ -47,10 +47,7 @@ struct PredictCommand: ParsableCommand {
       let index = try communicator.together {
         let index = try SampleIndex.images(inputs)
         try checkOutputs(index)
-        if communicator.rank == 0 {
-          try FileManager.default.createDirectory(
-            atPath: output, withIntermediateDirectories: true)
-        }
+        if communicator.rank == 0 { try makeOutput() }
         return index
       }
       try communicator.together {
@@ -61,6 +58,18 @@ struct PredictCommand: ParsableCommand {
         let count = index.entries.count
         printText("\(count) \(count == 1 ? "image" : "images") segmented into \(output)\n")
       }
+    }
+  }
+
+  private func makeOutput() throws {
+    do {
+      try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    } catch {
+      let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? any Error
+      let reason = cause.map { ": " + String(cString: strerror(CInt(($0 as NSError).code))) }
+      throw ConfigurationError(
+        option: "output", expected: "a folder that can be created", found: output + (reason ?? ""),
+        hint: "choose another folder")
     }
   }
 
@@ -101,7 +110,8 @@ struct PredictCommand: ParsableCommand {
     let channels = trained.checkpoint.network.inputChannels
     guard image.channels == channels else {
       throw ConfigurationError(
-        option: nil, expected: "\(channels) channels, as the network was trained on",
+        option: nil,
+        expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
         found: "\(image.channels)", hint: "convert the image",
         origin: .init(file: entry.imagePath))
     }

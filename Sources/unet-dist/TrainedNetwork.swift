@@ -21,6 +21,9 @@ struct TrainedNetworkOptions: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
+    if let tile, !(1...65536).contains(tile) {
+      throw ValidationError("--tile: expected 1...65536, found \(tile)")
+    }
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads: expected 1...1024, found \(threads)")
     }

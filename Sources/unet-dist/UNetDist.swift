@@ -1,6 +1,8 @@
 // The command line: arguments in, exit status out.
 
 import ArgumentParser
+import Communication
+import Foundation
 
 @main
 struct UNetDist: ParsableCommand {
@@ -11,4 +13,40 @@ struct UNetDist: ParsableCommand {
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
       SynthCommand.self, BenchCommand.self,
     ])
+
+  /// Reads the arguments, runs the command that they name, and ends the process.
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+      exit()
+    } catch let status as ExitCode {
+      // The command has said already what there was to say.
+      exit(withError: status)
+    } catch {
+      exitOnce(error)
+    }
+  }
+
+  /// Prints a help text, or what is wrong with the arguments, once for all ranks; ends the process.
+  private static func exitOnce(_ error: any Error) -> Never {
+    guard let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment) else {
+      exit(withError: error)
+    }
+    let status = exitCode(for: error)
+    if status.isSuccess { exit(withError: launcher.rank ?? 0 == 0 ? error : nil) }
+    let text = fullMessage(for: error)
+    let prefix = "Error: "
+    let message = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
+    // Ranks that were given other arguments hear of it where their own commands begin.
+    _ = Job.run { communicator in
+      try communicator.together { throw UsageFailure(description: message) }
+    }
+    exit(withError: status)
+  }
+}
+
+/// Arguments that cannot be understood, in the parser's words.
+private struct UsageFailure: Error, CustomStringConvertible {
+  let description: String
 }
