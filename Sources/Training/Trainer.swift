@@ -216,7 +216,7 @@ public final class Trainer {
 
 /// A loss or a gradient that is infinite or not a number, on all ranks alike.
 struct NonFiniteLossError: AgreedFailure {
-  /// Rank 0, which alone knows of the checkpoints.
+  /// Rank 0; the numbers are the same on all ranks, so all of them know.
   let reportingRank = 0
   let step: Int
   let what: String
