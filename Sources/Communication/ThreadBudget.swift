@@ -30,7 +30,9 @@ public struct ThreadBudget: Sendable, Equatable {
   public static func measure(for communicator: any Communicator) throws(MPIError) -> ThreadBudget {
     let reachable = CoreSet.reachable
     let own = CoreSet.allowed
-    guard communicator.hostSize > 1 else {
+    // By the size of the job, not of the host: hosts may have one rank beside others with several,
+    // and all ranks take part in the exchange.
+    guard communicator.size > 1 else {
       return ThreadBudget(
         own: own, hostRanks: [own], reachable: reachable, processorLimit: ProcessorLimit.cores())
     }

@@ -25,6 +25,7 @@ final class RunOutput {
     _ configuration: TrainingConfiguration, data: TrainingData, resumedFrom step: Int?
   ) throws {
     try folder.writeConfiguration(configuration.yaml())
+    if let step { try folder.abandon(after: step) }
     log = try RunLog(path: folder.logPath, resumedFrom: step)
     try log?.append(
       event: step == nil ? "start" : "resume", step: step ?? 0,

@@ -149,7 +149,6 @@ extension TrainingConfiguration {
     result.inputChannels = self.inputChannels ?? inputChannels
     result.classes = self.classes ?? classes
     result.globalBatch = globalBatch ?? ranks
-    result.threads = self.threads ?? threads
     try result.validate()
     return result
   }
