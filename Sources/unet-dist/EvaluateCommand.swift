@@ -34,6 +34,13 @@ struct EvaluateCommand: ParsableCommand {
         guard let index = try TrainingData.index(data: data, images: images, masks: masks) else {
           return nil
         }
+        let channels = trained.checkpoint.network.inputChannels
+        guard index.channels == channels else {
+          throw DatasetError(
+            .channelsDiffer, path: index.entries.first?.imagePath ?? "the data set",
+            expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
+            found: "\(index.channels ?? 0)", hint: "convert the images")
+        }
         return try Dataset(
           index, mapping: trained.checkpoint.classes,
           normalization: trained.checkpoint.normalization)
