@@ -116,7 +116,7 @@ let package = Package(
       dependencies: ["Network", "Training", .product(name: "Logging", package: "swift-log")]),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["Network", "Tensors", "TestSupport", "Training", "unet-dist"]),
+      dependencies: ["Imaging", "Network", "Tensors", "TestSupport", "Training", "unet-dist"]),
     // Not a product: the program that CommunicationTests start by mpirun.
     .executableTarget(
       name: "communication-check", dependencies: ["Communication"],

@@ -1,0 +1,103 @@
+// Tiny image files for tests to train on and to segment.
+
+import Foundation
+import Imaging
+
+/// Image files that a test makes, small enough that a network learns them in a second.
+enum TinyImages {
+  /// Writes a PNG of 8 bits; `value` gives the samples of a pixel.
+  static func png(
+    _ path: String, width: Int, height: Int, channels: Int = 1,
+    _ value: (_ x: Int, _ y: Int, _ channel: Int) -> Int
+  ) throws {
+    try FileManager.default.createDirectory(
+      at: URL(fileURLWithPath: path).deletingLastPathComponent(),
+      withIntermediateDirectories: true)
+    var samples: [UInt8] = []
+    for y in 0..<height {
+      for x in 0..<width {
+        for channel in 0..<channels { samples.append(UInt8(clamping: value(x, y, channel))) }
+      }
+    }
+    try PNGFile.write(
+      Image(
+        width: width, height: height, channels: channels, bitsPerSample: 8,
+        samples: .uint8(samples)), to: path)
+  }
+
+  /// Writes a data set of grey images: a bright square, of the mask's value 255, on dark noise.
+  static func squares(_ folder: String, count: Int = 4, side: Int = 24) throws {
+    for index in 0..<count {
+      try png("\(folder)/images/cell-\(index).png", width: side, height: side) { x, y, _ in
+        (isInSquare(x, y, index, side) ? 180 : 60) + noise(x, y, index)
+      }
+      try png("\(folder)/masks/cell-\(index).png", width: side, height: side) { x, y, _ in
+        isInSquare(x, y, index, side) ? 255 : 0
+      }
+    }
+  }
+
+  /// Writes a data set of RGB images of differing sizes: red and blue bars of the mask's values 1
+  /// and 2 on grey.
+  static func colouredBars(_ folder: String, sizes: [(width: Int, height: Int)]) throws {
+    for (index, size) in sizes.enumerated() {
+      let (width, height) = size
+      func label(_ x: Int) -> Int { (3 * x / width + index) % 3 }
+      try png("\(folder)/images/bar-\(index).png", width: width, height: height, channels: 3) {
+        x, y, channel in
+        let colours = [[110, 110, 110], [220, 40, 40], [40, 40, 220]]
+        return colours[label(x)][channel] + noise(x, y, index)
+      }
+      try png("\(folder)/masks/bar-\(index)_mask.png", width: width, height: height) { x, _, _ in
+        label(x)
+      }
+    }
+  }
+
+  /// Writes an uncompressed grey TIFF of 8 bits with `pageCount` pages.
+  static func tiff(
+    _ path: String, width: Int, height: Int, pageCount: Int,
+    _ value: (_ x: Int, _ y: Int, _ page: Int) -> Int
+  ) throws {
+    var bytes: [UInt8] = [0x49, 0x49, 42, 0]
+    func append(_ value: Int, byteCount: Int) {
+      for place in 0..<byteCount { bytes.append(UInt8(value >> (8 * place) & 0xFF)) }
+    }
+    let pixelCount = width * height
+    for page in 0..<pageCount {
+      // Where this page's directory is: behind its pixels, at an even offset.
+      append(bytes.count + 4 + pixelCount + pixelCount % 2, byteCount: 4)
+      let strip = bytes.count
+      for y in 0..<height {
+        for x in 0..<width { append(value(x, y, page), byteCount: 1) }
+      }
+      append(0, byteCount: pixelCount % 2)
+      let fields = [
+        (256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, strip), (277, 1),
+        (278, height), (279, pixelCount),
+      ]
+      append(fields.count, byteCount: 2)
+      for (tag, number) in fields {
+        append(tag, byteCount: 2)
+        // One value of the type LONG.
+        append(4, byteCount: 2)
+        append(1, byteCount: 4)
+        append(number, byteCount: 4)
+      }
+    }
+    append(0, byteCount: 4)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+  }
+
+  /// Whether a pixel lies in the square of an image of `squares`.
+  static func isInSquare(_ x: Int, _ y: Int, _ index: Int, _ side: Int) -> Bool {
+    let start = side / 8 + index % 3 * side / 8
+    let range = start..<start + side / 2
+    return range.contains(x) && range.contains(y)
+  }
+
+  /// The same small disturbance in every run.
+  private static func noise(_ x: Int, _ y: Int, _ index: Int) -> Int {
+    (x * 37 + y * 101 + index * 53 + x * y * 7) % 31
+  }
+}
