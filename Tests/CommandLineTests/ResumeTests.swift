@@ -1,0 +1,108 @@
+// Runs that stop and go on end as if they had never stopped.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct ResumeTests {
+  private static let options = [
+    "--optimizer", "adam", "--learning-rate", "0.01", "--global-batch", "2", "--evaluate-every",
+    "3", "--validation-fraction", "0.25",
+  ]
+
+  @Test(arguments: [1, 2])
+  func goesOnAsIfItHadNotStopped(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      // It stops where it is scored anyway, for the last step always is, and may be the best.
+      let whole = try TrainingRunTests.train(
+        folder, into: "whole", ranks: ranks, Self.options + ["--steps", "9"])
+      try TrainingRunTests.train(
+        folder, into: "parts", ranks: ranks, Self.options + ["--steps", "6"])
+      // Its other options are those that the run wrote down.
+      let run = try ProgramRun.unetDist(
+        ranks: ranks,
+        ["train", "--resume", "--output", folder + "/parts", "--steps", "9"])
+      #expect(run.succeeded, "\(run)")
+      #expect(run.standardError.contains("continuing after step 6"), "\(run)")
+
+      let parts = RunTrace(path: folder + "/parts")
+      #expect(try parts.tensors() == whole.tensors())
+      #expect(try parts.losses() == whole.losses())
+      #expect(try parts.steps().map { $0["step"] as? Int } == Array(1...9))
+      #expect(try parts.log().contains { $0["event"] as? String == "resume" })
+      for name in ["best.safetensors", "latest.safetensors"] {
+        #expect(
+          try FileManager.default.destinationOfSymbolicLink(atPath: "\(parts.path)/\(name)")
+            == FileManager.default.destinationOfSymbolicLink(atPath: "\(whole.path)/\(name)"))
+      }
+    }
+  }
+
+  @Test func goesBackToANamedCheckpoint() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = Self.options + ["--steps", "6", "--checkpoint-every", "2", "--keep", "9"]
+      let run = try TrainingRunTests.train(folder, options)
+      let (tensors, losses) = try (run.tensors(), run.losses())
+      try TrainingRunTests.train(
+        folder, options + ["--resume", run.path + "/checkpoints/step-00000002.safetensors"])
+      #expect(try run.tensors() == tensors)
+      #expect(try run.losses() == losses)
+    }
+  }
+
+  @Test func aFinishedRunHasNothingLeftToDo() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let run = try TrainingRunTests.train(folder, Self.options + ["--steps", "3"])
+      let tensors = try run.tensors()
+      try TrainingRunTests.train(folder, Self.options + ["--steps", "3", "--resume"])
+      #expect(try run.tensors() == tensors)
+      #expect(try run.steps().count == 3)
+    }
+  }
+
+  @Test(arguments: [1, 2])
+  func survivesBeingKilled(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = Self.options + ["--checkpoint-every", "5"]
+      try train(folder, options + ["--steps", "1000000"], ranks: ranks)
+
+      let killed = RunTrace(path: folder + "/killed")
+      let newest = try #require(try killed.checkpointNames().last { $0.hasSuffix(".safetensors") })
+      let reached = try #require(Int(newest.dropFirst("step-".count).prefix(8)))
+      let length = ["--steps", "\(reached + 7)"]
+      try TrainingRunTests.train(
+        folder, into: "killed", ranks: ranks, options + length + ["--resume"])
+      let whole = try TrainingRunTests.train(
+        folder, into: "whole", ranks: ranks, options + length)
+      #expect(try killed.tensors() == whole.tensors())
+      #expect(try killed.losses() == whole.losses())
+    }
+  }
+
+  /// Trains into `killed`, and kills the last rank when the first checkpoint is there.
+  private func train(_ folder: String, _ options: [String], ranks: Int) throws {
+    let program = try ProgramRun.builtProgram(named: "unet-dist").path
+    let script = URL(fileURLWithPath: folder + "/killing.sh")
+    let arguments = TinyTraining.arguments(
+      data: folder + "/data", output: folder + "/killed", options)
+    let command = ([program] + arguments).map { "'\($0)'" }.joined(separator: " ")
+    let text = """
+      #!/bin/sh
+      if [ "${OMPI_COMM_WORLD_RANK:-\(ranks - 1)}" != \(ranks - 1) ]; then exec \(command); fi
+      \(command) &
+      process=$!
+      until [ -e '\(folder)/killed/latest.safetensors' ]; do sleep 0.01; done
+      kill -KILL $process
+      wait $process
+      exit 7
+      """
+    try Data(text.utf8).write(to: script)
+    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: script.path)
+    let run = try ProgramRun.run(script, ranks: ranks, [], timeLimit: 30)
+    #expect(run.exitStatus == 7 && !run.timedOut, "\(run)")
+  }
+}

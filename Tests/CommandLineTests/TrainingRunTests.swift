@@ -1,0 +1,330 @@
+// Whole runs of `train`, by one process and by several ranks: what they learn and what they leave.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct TrainingRunTests {
+  /// Trains on `data` in the folder into `run` there, and expects success.
+  @discardableResult
+  static func train(
+    _ folder: String, into run: String = "run", ranks: Int = 1, _ options: [String],
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> RunTrace {
+    let arguments = TinyTraining.arguments(
+      data: folder + "/data", output: "\(folder)/\(run)", options)
+    let result = try ProgramRun.unetDist(ranks: ranks, arguments)
+    #expect(result.succeeded, "\(result)", sourceLocation: sourceLocation)
+    #expect(result.standardOutput.isEmpty, "\(result)", sourceLocation: sourceLocation)
+    return RunTrace(path: "\(folder)/\(run)")
+  }
+
+  // MARK: What is there afterwards
+
+  @Test(arguments: [1, 2, 3])
+  func learnsAndLeavesItsFiles(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let steps = 40
+      let trace = try Self.train(
+        folder, ranks: ranks,
+        [
+          "--steps", "\(steps)", "--global-batch", "3", "--optimizer", "adam", "--learning-rate",
+          "0.01", "--evaluate-every", "20", "--checkpoint-every", "30",
+        ])
+
+      let modes = [
+        "": 0o750, "config.yaml": 0o640, "log.jsonl": 0o640, "evaluation.json": 0o640,
+        "checkpoints": 0o750, "checkpoints/step-00000040.safetensors": 0o640,
+        "checkpoints/step-00000030.safetensors": 0o640,
+      ]
+      for (name, mode) in modes {
+        let path = trace.path + "/" + name
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        #expect(attributes[.posixPermissions] as? Int == mode, "\(name)")
+      }
+      #expect(
+        try FileManager.default.destinationOfSymbolicLink(
+          atPath: trace.path + "/latest.safetensors") == "checkpoints/step-00000040.safetensors")
+      let best = try FileManager.default.destinationOfSymbolicLink(
+        atPath: trace.path + "/best.safetensors")
+      #expect(best.hasPrefix("checkpoints/step-000000"), "\(best)")
+
+      let log = try trace.log()
+      #expect(log.first?["event"] as? String == "start")
+      let evaluations = log.filter { $0["event"] as? String == "evaluation" }
+      #expect(evaluations.map { $0["step"] as? Int } == [20, 40])
+      #expect(try trace.steps().map { $0["step"] as? Int } == Array(1...steps))
+      for line in try trace.steps() {
+        #expect(
+          line.keys.sorted() == [
+            "epoch", "gradient_norm", "images_per_second", "learning_rate", "loss", "seconds",
+            "step",
+          ])
+        let seconds = try #require(line["seconds"] as? [String: Double])
+        #expect(seconds.keys.sorted() == ["backward", "forward", "load", "reduce", "update"])
+        #expect(seconds.values.allSatisfy { $0 >= 0 && $0 < 60 })
+        #expect(line["learning_rate"] as? Double == 0.01)
+        #expect((line["images_per_second"] as? Double ?? 0) > 0)
+        #expect((line["gradient_norm"] as? Double ?? 0) > 0)
+      }
+
+      let losses = try trace.losses()
+      let (start, end) = (losses.prefix(5).reduce(0, +), losses.suffix(5).reduce(0, +))
+      #expect(end < 0.6 * start, "\(losses)")
+
+      let summary = try JSONSerialization.jsonObject(
+        with: Data(contentsOf: URL(fileURLWithPath: trace.path + "/evaluation.json")))
+      let scores = try #require((summary as? [String: Any])?["scores"] as? [String: Any])
+      #expect((scores["pixel_accuracy"] as? Double ?? 0) > 0.85, "\(scores)")
+      #expect((scores["classes"] as? [Any])?.count == 2)
+    }
+  }
+
+  @Test func keepsTheNewestCheckpointsAndTheBest() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = ["--steps", "9", "--checkpoint-every", "2", "--keep", "2"]
+      let plain = try Self.train(folder, into: "plain", options + ["--validation-fraction", "0"])
+      #expect(
+        try plain.checkpointNames() == ["step-00000008.safetensors", "step-00000009.safetensors"])
+      #expect(!FileManager.default.fileExists(atPath: plain.path + "/best.safetensors"))
+      #expect(!FileManager.default.fileExists(atPath: plain.path + "/evaluation.json"))
+
+      let scored = try Self.train(folder, into: "scored", options + ["--evaluate-every", "1"])
+      let best = try FileManager.default.destinationOfSymbolicLink(
+        atPath: scored.path + "/best.safetensors")
+      let newest = ["step-00000008.safetensors", "step-00000009.safetensors"]
+      let expected = Set(newest + [String(best.dropFirst("checkpoints/".count))])
+      #expect(Set(try scored.checkpointNames()).isSubset(of: expected))
+      #expect(try scored.checkpointNames().count == expected.count)
+    }
+  }
+
+  // MARK: Length, start and options
+
+  @Test func anEpochIsEveryTileOnce() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      // 24 x 24 pixels are two tiles of 16 x 16, so four images are batches of 3, 3 and 2.
+      let trace = try Self.train(
+        folder, ranks: 2,
+        ["--epochs", "2", "--global-batch", "3", "--validation-fraction", "0"])
+      #expect(try trace.steps().map { $0["epoch"] as? Int } == [0, 0, 0, 1, 1, 1])
+    }
+  }
+
+  @Test func fewerSamplesThanRanks() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data", count: 2)
+      let options = ["--steps", "3", "--global-batch", "1"]
+      let several = try Self.train(folder, into: "several", ranks: 3, options)
+      let alone = try Self.train(folder, into: "alone", options)
+      // One sample a step leaves nothing to sum.
+      #expect(try several.tensors() == alone.tensors())
+      #expect(try several.losses() == alone.losses())
+    }
+  }
+
+  @Test func ranksDoNotChangeWhatIsLearnt() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = ["--steps", "5", "--global-batch", "4"]
+      let alone = try Self.train(folder, into: "alone", options).losses()
+      for ranks in [2, 3] {
+        let losses = try Self.train(folder, into: "\(ranks)", ranks: ranks, options).losses()
+        // The order of sums may differ in the last bits of single precision.
+        for (loss, expected) in zip(losses, alone) {
+          #expect(abs(loss - expected) < 1e-5 * expected, "\(ranks): \(losses), \(alone)")
+        }
+        #expect(losses.count == alone.count)
+      }
+    }
+  }
+
+  @Test func threadsDoNotChangeOneBit() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data", side: 40)
+      let runs = try [1, 2, 3].map { threads in
+        try Self.train(
+          folder, into: "threads-\(threads)",
+          [
+            "--steps", "4", "--global-batch", "2", "--base-channels", "8", "--depth", "2",
+            "--tile", "32", "--threads", "\(threads)",
+          ])
+      }
+      let tensors = try runs[0].tensors()
+      #expect(tensors.keys.contains("optimizer.momentum.down.2.conv2.weight"))
+      for run in runs {
+        #expect(try run.tensors() == tensors, "\(run.path)")
+        #expect(try run.losses() == runs[0].losses(), "\(run.path)")
+      }
+    }
+  }
+
+  @Test func theSeedDecidesEverything() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = ["--steps", "3", "--seed"]
+      let first = try Self.train(folder, into: "first", options + ["7"])
+      let again = try Self.train(folder, into: "again", options + ["7"])
+      let other = try Self.train(folder, into: "other", options + ["8"])
+      #expect(try first.tensors() == again.tensors())
+      #expect(try first.tensors() != other.tensors())
+    }
+  }
+
+  @Test func fineTuningStartsFromTheWeights() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let checkpoint = try TinyTraining.checkpoint(in: folder)
+      let trace = try Self.train(
+        folder, ranks: 2,
+        ["--load", checkpoint, "--steps", "1", "--learning-rate", "1e-30", "--seed", "99"])
+      let tuned = try trace.tensors().filter { !$0.key.hasPrefix("optimizer.") }
+      let loaded = try RunTrace(path: folder).tensors("trained.safetensors")
+      #expect(tuned == loaded.filter { !$0.key.hasPrefix("optimizer.") })
+      #expect(try trace.steps().map { $0["step"] as? Int } == [1])
+      // The momentum starts anew.
+      #expect(
+        try trace.tensors()["optimizer.momentum.head.bias"]
+          != loaded["optimizer.momentum.head.bias"])
+    }
+  }
+
+  @Test func aFileOfOptionsUnderTheFlags() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let file = folder + "/options.yaml"
+      let text = """
+        data: \(folder)/data
+        base-channels: 4
+        depth: 1
+        padding: zero
+        tile: 16
+        steps: 3
+        seed: 3
+        augment: [flip, shift]
+        """
+      try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+      let run = try ProgramRun.unetDist(
+        "train", "--config", file, "--output", folder + "/run", "--seed", "5", "--threads", "1")
+      #expect(run.succeeded, "\(run)")
+      let written = try String(contentsOfFile: folder + "/run/config.yaml", encoding: .utf8)
+      for line in ["seed: 5", "steps: 3", "augment: [flip, shift]", "classes: 2"] {
+        #expect(written.contains("\n\(line)\n"), "\(line) in \(written)")
+      }
+
+      // What a run writes down trains the same again.
+      let again = try ProgramRun.unetDist(
+        "train", "--config", folder + "/run/config.yaml", "--output", folder + "/again")
+      #expect(again.succeeded, "\(again)")
+      #expect(
+        try RunTrace(path: folder + "/again").tensors()
+          == RunTrace(path: folder + "/run").tensors())
+    }
+  }
+
+  // MARK: Kinds of runs
+
+  @Test(arguments: [
+    (
+      1,
+      [
+        "--optimizer", "adam", "--schedule", "poly", "--warmup-steps", "2", "--padding", "mirror",
+        "--upsampling", "transposed", "--class-weights", "balanced", "--augment", "none",
+      ]
+    ),
+    (
+      2,
+      [
+        "--optimizer", "adamw", "--schedule", "cosine", "--weight-decay", "0.01", "--padding",
+        "valid", "--tile", "20", "--clip-norm", "0.5", "--augment", "flip", "--check-replicas", "1",
+      ]
+    ),
+    (
+      3,
+      [
+        "--optimizer", "sgd", "--momentum", "0.9", "--upsampling", "transposed", "--class-weights",
+        "1,3", "--augment", "rotate,shift", "--dropout", "0", "--check-replicas", "2",
+      ]
+    ),
+  ])
+  func otherKinds(ranks: Int, options: [String]) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      try TinyImages.squares(folder + "/other", count: 2, side: 19)
+      let trace = try Self.train(
+        folder, ranks: ranks,
+        ["--steps", "5", "--validation-data", folder + "/other"] + options)
+      let losses = try trace.losses()
+      #expect(losses.count == 5 && losses.allSatisfy { $0 > 0 && $0 < 10 }, "\(losses)")
+      let evaluation = try #require(
+        try trace.log().last { $0["event"] as? String == "evaluation" })
+      let scores = try #require(evaluation["scores"] as? [String: Any])
+      #expect(scores["pixels"] as? Int == 2 * 19 * 19)
+    }
+  }
+
+  @Test func schedulesReachTheLog() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let trace = try Self.train(
+        folder,
+        [
+          "--steps", "6", "--schedule", "cosine", "--warmup-steps", "2", "--learning-rate", "0.01",
+        ])
+      let rates = try trace.steps().map { try #require($0["learning_rate"] as? Double) }
+      let expected = [0.005, 0.01, 0.01] + [0.25, 0.5, 0.75].map { 0.005 * (1 + cos(.pi * $0)) }
+      for (rate, value) in zip(rates, expected) { #expect(abs(rate - value) < 1e-12, "\(rates)") }
+    }
+  }
+
+  @Test func coloursAndSizesThatDiffer() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.colouredBars(
+        folder + "/data", sizes: [(20, 12), (7, 9), (33, 21), (3, 1), (24, 24)])
+      let trace = try Self.train(
+        folder, ranks: 2,
+        [
+          "--steps", "40", "--optimizer", "adam", "--learning-rate", "0.01",
+          "--validation-fraction", "0.2",
+        ])
+      let losses = try trace.losses()
+      #expect(losses.suffix(5).reduce(0, +) < losses.prefix(5).reduce(0, +), "\(losses)")
+      #expect(try trace.tensors()["down.0.conv1.weight"]?.count == 4 * 3 * 9)
+      #expect(try trace.tensors()["head.bias"]?.count == 3)
+    }
+  }
+
+  @Test func stacksOfPages() throws {
+    try withTemporaryFolder { folder in
+      let side = 24
+      try TinyImages.tiff(folder + "/cells.tif", width: side, height: side, pageCount: 3) {
+        x, y, page in TinyImages.isInSquare(x, y, page, side) ? 200 : 40 + (x * y) % 9
+      }
+      try TinyImages.tiff(folder + "/truth.tif", width: side, height: side, pageCount: 3) {
+        x, y, page in TinyImages.isInSquare(x, y, page, side) ? 1 : 0
+      }
+      let stacks = ["--images", folder + "/cells.tif", "--masks", folder + "/truth.tif"]
+      let run = try ProgramRun.unetDist(
+        ranks: 2,
+        ["train", "--output", folder + "/run", "--steps", "2"] + stacks + TinyTraining.network)
+      #expect(run.succeeded, "\(run)")
+      #expect(run.standardError.contains("2 images to train on, 1 to validate on"), "\(run)")
+      let scores = try ProgramRun.unetDist(
+        ranks: 1,
+        ["evaluate", "--checkpoint", folder + "/run/latest.safetensors", "--json"] + stacks)
+      #expect(try scores.jsonObject()["pixels"] as? Int == 3 * side * side)
+    }
+  }
+
+  @Test func withoutDataOnSyntheticCells() throws {
+    try withTemporaryFolder { folder in
+      let run = try ProgramRun.unetDist(
+        ranks: 1, ["train", "--output", folder + "/run", "--steps", "1"] + TinyTraining.network)
+      #expect(run.succeeded, "\(run)")
+      #expect(run.standardError.contains("built-in synthetic cells"), "\(run)")
+    }
+  }
+}
