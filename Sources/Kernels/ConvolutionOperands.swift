@@ -26,6 +26,12 @@ public struct ConvolutionInput: Sendable {
   }
 
   var channels: Int { first.shape.channels + (second?.shape.channels ?? 0) }
+
+  /// Whether neighbouring pixels of a row lie side by side, as gathering assumes.
+  var hasDensePixels: Bool {
+    first.pixelStride == first.shape.channels
+      && second?.pixelStride == second?.shape.channels
+  }
 }
 
 /// The output of a convolution: one image, or two that share its channels.

@@ -30,6 +30,9 @@ struct PatchConvolution: Sendable {
   let outputHeight: Int
   let outputWidth: Int
 
+  /// Rows and columns that the input has at least.
+  private let sourceHeight: Int
+  private let sourceWidth: Int
   /// Rows of the kernel in a patch: 1 or all of them.
   private let patchBands: Int
   /// Floats in a patch.
@@ -63,6 +66,8 @@ struct PatchConvolution: Sendable {
     self.stride = stride
     self.inputChannels = inputChannels
     self.outputChannels = outputChannels
+    sourceHeight = (rows.sources.max() ?? -1) + 1
+    sourceWidth = (columns.sources.max() ?? -1) + 1
     outputHeight = (rows.count - kernelHeight) / stride + 1
     outputWidth = (columns.count - kernelWidth) / stride + 1
 
@@ -210,7 +215,9 @@ struct PatchConvolution: Sendable {
     on team: ThreadTeam
   ) {
     precondition(
-      input.channels == inputChannels && output.channels == outputChannels
+      input.first.shape.height >= sourceHeight && input.first.shape.width >= sourceWidth
+        && input.hasDensePixels && input.channels == inputChannels
+        && output.channels == outputChannels
         && output.first.shape.height == outputHeight && output.first.shape.width == outputWidth,
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
@@ -291,7 +298,9 @@ struct PatchConvolution: Sendable {
     on team: ThreadTeam
   ) {
     precondition(
-      input.channels == inputChannels && outputGradient.shape.channels == outputChannels
+      input.first.shape.height >= sourceHeight && input.first.shape.width >= sourceWidth
+        && input.hasDensePixels && input.channels == inputChannels
+        && outputGradient.shape.channels == outputChannels
         && outputGradient.shape.height == outputHeight
         && outputGradient.shape.width == outputWidth,
       "a weight gradient of \(inputChannels) to \(outputChannels) channels at \(outputHeight) x "

@@ -30,7 +30,9 @@ extension UNet {
       _ layer: ConvolutionLayer, _ input: ConvolutionInput, _ memory: UNetActivations.Layer,
       scale: Float = 1, into inputGradient: ConvolutionOutput?
     ) {
-      guard let gradient = memory.gradient else { return }
+      guard let gradient = memory.gradient else {
+        preconditionFailure("activations for training have all gradients")
+      }
       BiasGradient.rectifier(
         output: memory.output, gradient: gradient, scale: scale,
         biasGradient: gradients + layer.bias.offset, scratch: activations.biasScratch, on: team)
@@ -65,7 +67,7 @@ extension UNet {
         level == depth - 1 ? activations.down[depth].second : activations.up[level + 1].second
       guard let upGradient = memory.upGradient, let belowGradient = below.gradient,
         let skipGradient = activations.down[level].pooling?.skipGradient
-      else { return }
+      else { preconditionFailure("activations for training have all gradients") }
       convolveBack(
         stage.block.second, ConvolutionInput(memory.first.output), memory.second,
         into: memory.first.gradient.map { ConvolutionOutput($0) })

@@ -132,7 +132,7 @@ public final class FloatBuffer: @unchecked Sendable {
 private func alignedFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
   let byteCount = max(64, (count * MemoryLayout<Float>.stride + 63) / 64 * 64)
   guard let memory = aligned_alloc(64, byteCount) else {
-    preconditionFailure("no memory for \(byteCount) bytes")
+    fatalError("no memory for \(byteCount) bytes")
   }
   memset(memory, 0, byteCount)
   return memory.bindMemory(to: Float.self, capacity: byteCount / MemoryLayout<Float>.stride)

@@ -8,61 +8,48 @@ import Synchronization
 /// Which thread does which item depends on timing, so a loop's body must give the same result for
 /// an item whatever thread runs it, and no two items may write to the same place. Then the results
 /// are the same bits for every number of threads.
+///
+/// One thread at a time runs loops, and a body runs no loop of the same team.
 public final class ThreadTeam: @unchecked Sendable {
-  // Unchecked because `loop` is shared without a lock: it is written before `generation` is
-  // released and read after it is acquired, and not written again before `busy` has returned to 0.
+  // Unchecked because of the threads' handles, which only `init` and `deinit` touch.
 
   /// Threads in the team, the calling one included.
   public let count: Int
 
-  private var loop: (any Loop)?
-  private let items = Atomic<Int>(0)
-  private let next = Atomic<Int>(0)
-  private let busy = Atomic<Int>(0)
-  private let generation = Atomic<Int>(0)
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let state: TeamState
   private var workers: [pthread_t] = []
-  private var ending = false
-
-  /// Looks at the generation before a thread goes to sleep: some tens of microseconds, longer than
-  /// the gap between two loops of a step and too short to matter to other processes.
-  private static let spins = 4_000
 
   /// Starts `count` - 1 threads.
+  ///
+  /// Where the system refuses a thread, the program ends with a message.
   ///
   /// - Precondition: `count` is positive.
   public init(count: Int) {
     precondition(count > 0, "a team of \(count) threads")
     self.count = count
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
-    for index in 1..<max(count, 1) {
-      let start = Unmanaged.passRetained(WorkerStart(team: self, thread: index))
+    state = TeamState(workers: count - 1)
+    for number in 1..<max(count, 1) {
+      let start = Unmanaged.passRetained(WorkerStart(state: state, thread: number))
       var thread = pthread_t()
       let status = pthread_create(
         &thread, nil,
         { argument in
           guard let argument else { return nil }
-          Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue().run()
+          let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
+          start.state.serve(thread: start.thread)
           return nil
         }, start.toOpaque())
-      precondition(status == 0, "pthread_create failed with \(status)")
+      if status != 0 {
+        fatalError(
+          "cannot start thread \(number) of \(count): \(String(cString: strerror(status)))")
+      }
       workers.append(thread)
     }
   }
 
   deinit {
-    pthread_mutex_lock(mutex)
-    ending = true
-    generation.add(1, ordering: .releasing)
-    pthread_cond_broadcast(condition)
-    pthread_mutex_unlock(mutex)
+    state.end()
     for worker in workers { pthread_join(worker, nil) }
-    pthread_mutex_destroy(mutex)
-    pthread_cond_destroy(condition)
-    mutex.deallocate()
-    condition.deallocate()
   }
 
   /// Runs `body(context, item, thread)` for every item in 0..<count, and returns when all have run.
@@ -79,22 +66,76 @@ public final class ThreadTeam: @unchecked Sendable {
       return
     }
     withUnsafePointer(to: context) { context in
-      loop = BorrowedLoop(context: context, body: body)
-      items.store(count, ordering: .relaxed)
-      next.store(0, ordering: .relaxed)
-      busy.store(self.count - 1, ordering: .relaxed)
-      pthread_mutex_lock(mutex)
-      generation.add(1, ordering: .releasing)
-      pthread_cond_broadcast(condition)
-      pthread_mutex_unlock(mutex)
-      work(thread: 0)
-      var looks = 0
-      while busy.load(ordering: .acquiring) > 0 {
-        looks += 1
-        if looks > Self.spins { sched_yield() }
-      }
-      loop = nil
+      state.run(BorrowedLoop(context: context, body: body), items: count)
     }
+  }
+}
+
+/// What a team's threads have in common; they keep it alive, not the team itself.
+private final class TeamState: @unchecked Sendable {
+  // Unchecked because `loop` and `ending` are shared without a lock: they are written before
+  // `generation` is released and read after it is acquired, and not written again before `busy` has
+  // returned to 0.
+
+  private let workers: Int
+  private var loop: (any Loop)?
+  private var ending = false
+  private let items = Atomic<Int>(0)
+  private let next = Atomic<Int>(0)
+  private let busy = Atomic<Int>(0)
+  private let generation = Atomic<Int>(0)
+  private let running = Atomic<Bool>(false)
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  /// Looks at a counter before a thread goes to sleep: some tens of microseconds, longer than the
+  /// gap between two loops of a step and too short to matter to other processes.
+  private static let spins = 4_000
+
+  init(workers: Int) {
+    self.workers = workers
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_mutex_destroy(mutex)
+    pthread_cond_destroy(condition)
+    mutex.deallocate()
+    condition.deallocate()
+  }
+
+  /// Runs a loop on all threads, the calling one as number 0.
+  func run(_ loop: any Loop, items count: Int) {
+    guard !running.exchange(true, ordering: .acquiring) else {
+      fatalError("a loop of a thread team was begun inside another one")
+    }
+    self.loop = loop
+    items.store(count, ordering: .relaxed)
+    next.store(0, ordering: .relaxed)
+    busy.store(workers, ordering: .relaxed)
+    wakeAll()
+    work(thread: 0)
+    var looks = 0
+    while busy.load(ordering: .acquiring) > 0 {
+      looks += 1
+      if looks > Self.spins { sched_yield() }
+    }
+    self.loop = nil
+    running.store(false, ordering: .releasing)
+  }
+
+  /// Lets all threads return from `serve`.
+  func end() {
+    ending = true
+    wakeAll()
+  }
+
+  private func wakeAll() {
+    pthread_mutex_lock(mutex)
+    generation.add(1, ordering: .releasing)
+    pthread_cond_broadcast(condition)
+    pthread_mutex_unlock(mutex)
   }
 
   private func work(thread: Int) {
@@ -107,7 +148,8 @@ public final class ThreadTeam: @unchecked Sendable {
     }
   }
 
-  fileprivate func serve(thread: Int) {
+  /// A worker's life: wait for a loop, work, until the end.
+  func serve(thread: Int) {
     var seen = 0
     while true {
       var looks = 0
@@ -141,16 +183,13 @@ private struct BorrowedLoop<Context>: Loop {
   func run(item: Int, thread: Int) { body(context.pointee, item, thread) }
 }
 
-/// What a new thread is told: its team and its number in it.
+/// What a new thread is told: the common state and its number.
 private final class WorkerStart {
-  // Unowned: a thread that kept its team alive would never let it end.
-  private unowned(unsafe) let team: ThreadTeam
-  private let thread: Int
+  let state: TeamState
+  let thread: Int
 
-  init(team: ThreadTeam, thread: Int) {
-    self.team = team
+  init(state: TeamState, thread: Int) {
+    self.state = state
     self.thread = thread
   }
-
-  func run() { team.serve(thread: thread) }
 }

@@ -28,6 +28,8 @@ public struct Checkpoint: Sendable, Equatable {
   public var optimizer: OptimizerKind
   /// The kernels of the matrix product that made the weights; they decide the bits.
   public var matrixKernels: String
+  /// The digest of the images' listing, see `TrainingData.digest`.
+  public var dataDigest: String
   /// The best validation score so far and the step that reached it.
   public var best: BestScore?
 
@@ -102,6 +104,7 @@ extension Checkpoint {
       "tile": "\(tile)",
       "optimizer": optimizer.rawValue,
       "blas_kernels": matrixKernels,
+      "data_digest": dataDigest,
     ]
     if let best { metadata["best"] = try Self.json(best) }
     return metadata
@@ -139,6 +142,12 @@ extension Checkpoint {
       guard let number = Value(value), number >= 0 else { throw invalid(key, value) }
       return number
     }
+    func count(_ key: String) throws(CheckpointError) -> Int {
+      let number: Int = try integer(key)
+      // Random streams number steps and epochs by 32 bits.
+      guard number < 1 << 32 else { throw invalid(key, "\(number)") }
+      return number
+    }
     func decoded<Value: Decodable>(_ key: String) throws(CheckpointError) -> Value {
       let value = try text(key)
       do {
@@ -154,15 +163,18 @@ extension Checkpoint {
     classes = try decoded("classes")
     normalization = try decoded("normalization")
     configuration = try text("configuration")
-    step = try integer("step")
-    epoch = try integer("epoch")
+    step = try count("step")
+    epoch = try count("epoch")
     seed = try integer("seed")
     tile = try integer("tile")
-    guard network.outputSide(tile: tile) != nil else { throw invalid("tile", "\(tile)") }
+    guard tile <= UNetMemory.largestTile, network.outputSide(tile: tile) != nil else {
+      throw invalid("tile", "\(tile)")
+    }
     let kind = try text("optimizer")
     guard let optimizer = OptimizerKind(rawValue: kind) else { throw invalid("optimizer", kind) }
     self.optimizer = optimizer
     matrixKernels = try text("blas_kernels")
+    dataDigest = try text("data_digest")
     best = metadata["best"] == nil ? nil : try decoded("best")
   }
 
@@ -175,6 +187,25 @@ extension Checkpoint {
     return (try Checkpoint(metadata: file.metadata, path: path), file)
   }
 
+  /// Checks that a file has a tensor of the right shape for every parameter of a layout.
+  ///
+  /// What a file says of its architecture is compared with what it holds before memory is
+  /// allocated for it.
+  public static func check(_ file: SafetensorsFile, has layout: ParameterLayout) throws {
+    for parameter in layout.parameters { try check(file, parameter, name: parameter.name) }
+  }
+
+  private static func check(
+    _ file: SafetensorsFile, _ parameter: Parameter, name: String
+  ) throws(CheckpointError) {
+    guard let shape = file.shape(of: name), shape == parameter.shape else {
+      throw CheckpointError(
+        path: file.path, expected: "a tensor \(name) of shape \(parameter.shape)",
+        found: file.shape(of: name).map { "shape \($0)" } ?? "none",
+        hint: "the checkpoint is of another architecture; give the same model options")
+    }
+  }
+
   /// Overwrites a flat buffer with the tensors `prefix` + NAME of all parameters.
   ///
   /// - Throws: `CheckpointError` when a tensor is missing, has another shape, or holds values that
@@ -185,12 +216,7 @@ extension Checkpoint {
   ) throws {
     for parameter in layout.parameters {
       let name = prefix + parameter.name
-      guard let shape = file.shape(of: name), shape == parameter.shape else {
-        throw CheckpointError(
-          path: file.path, expected: "a tensor \(name) of shape \(parameter.shape)",
-          found: file.shape(of: name).map { "shape \($0)" } ?? "none",
-          hint: "the checkpoint is of another architecture; give the same model options")
-      }
+      try check(file, parameter, name: name)
       let values = try file.floats(of: name)
       guard !values.contains(where: { !$0.isFinite }) else {
         throw CheckpointError(
@@ -205,8 +231,8 @@ extension Checkpoint {
 extension UNetConfiguration {
   /// Whether a network of these sizes can be meant; a file may say anything.
   fileprivate var isPlausible: Bool {
-    (1...64).contains(inputChannels) && (1...256).contains(classes)
-      && (1...4096).contains(baseChannels) && (1...8).contains(depth) && dropout >= 0
-      && dropout < 1
+    (1...1024).contains(inputChannels) && (1...256).contains(classes)
+      && (1...4096).contains(baseChannels) && (1...8).contains(depth)
+      && channels(level: depth) <= UNetMemory.largestBridge && dropout >= 0 && dropout < 1
   }
 }

@@ -1,6 +1,7 @@
 // The folder that a run is written to: its files, links and lock.
 
 import Foundation
+import Tensors
 
 /// The `--output` folder of a run, held by one process at a time.
 ///
@@ -41,6 +42,8 @@ public final class RunFolder: Sendable {
           hint: "continue it with --resume, or give another --output")
       }
       try Self.makeFolder(path + "/checkpoints")
+      Self.removePartialFiles(in: path)
+      Self.removePartialFiles(in: path + "/checkpoints")
       guard access(path, W_OK | X_OK) == 0 else { throw .system("write to the folder", path) }
     } catch {
       close(lock)
@@ -86,24 +89,10 @@ extension RunFolder {
 extension RunFolder {
   /// Replaces the configuration file, so that it is whole at any time.
   public func writeConfiguration(_ yaml: String) throws(RunFolderError) {
-    let temporary = configurationPath + ".tmp"
-    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
-    guard file >= 0 else { throw .system("create the file", temporary) }
-    var bytes = Array(yaml.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else {
-        let error = RunFolderError.system("write the file", temporary)
-        close(file)
-        unlink(temporary)
-        throw error
-      }
-      bytes = bytes.dropFirst(count)
-    }
-    guard fsync(file) == 0, close(file) == 0 else { throw .system("write the file", temporary) }
-    guard rename(temporary, configurationPath) == 0 else {
-      throw .system("replace the file", configurationPath)
+    do throws(FileSystemError) {
+      try DurableFile.write(yaml, to: configurationPath, permissions: 0o640)
+    } catch {
+      throw RunFolderError(path: configurationPath, problem: "\(error)")
     }
   }
 
@@ -143,6 +132,29 @@ extension RunFolder {
     guard rename(temporary, path(of: link)) == 0 else {
       throw .system("replace the link", path(of: link))
     }
+  }
+
+  /// Removes the checkpoints after `step`, and points `latest` to that of `step` if it is here.
+  public func abandon(after step: Int) throws(RunFolderError) {
+    let steps = try checkpointSteps()
+    if steps.contains(step) { try point(.latest, toStep: step) }
+    for later in steps where later > step {
+      let path = checkpointPath(step: later)
+      guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove the file", path) }
+    }
+  }
+
+  /// Points `best` to the checkpoint of `step`, or removes the link where there is none.
+  ///
+  /// - Returns: whether it is there.
+  public func restoreBest(step: Int?) throws(RunFolderError) -> Bool {
+    if let step, try checkpointSteps().contains(step) {
+      try point(.best, toStep: step)
+      return true
+    }
+    let link = path(of: .best)
+    guard unlink(link) == 0 || errno == ENOENT else { throw .system("remove the link", link) }
+    return false
   }
 
   /// Removes all checkpoints but the newest `keep` and those that a link points to.
@@ -204,6 +216,14 @@ extension RunFolder {
     }
     let names = (try? names(in: folder + "/checkpoints")) ?? []
     return names.first { step(ofCheckpoint: $0) != nil }.map { "checkpoints/" + $0 }
+  }
+
+  /// Removes what a killed process left half written; nobody else writes while the lock is held.
+  private static func removePartialFiles(in folder: String) {
+    let names = (try? names(in: folder)) ?? []
+    for name in names where name.hasPrefix(".unet-dist-") && name.hasSuffix(".partial") {
+      unlink(folder + "/" + name)
+    }
   }
 
   private static func names(in folder: String) throws(RunFolderError) -> [String] {

@@ -19,11 +19,15 @@ final class RunOutput {
     self.display = display
   }
 
-  /// Writes the configuration and opens the log, which names the images kept for validation; `step`
-  /// is the one resumed from.
+  /// Writes the configuration and opens the log, which names the images kept for validation.
+  ///
+  /// What a resumed run wrote after `start` is of a course that is not taken: it is removed.
+  ///
+  /// - Returns: whether the best checkpoint that `start` knows of is in the folder.
   func open(
-    _ configuration: TrainingConfiguration, data: TrainingData, resumedFrom step: Int?
-  ) throws {
+    _ configuration: TrainingConfiguration, data: TrainingData, resumedFrom start: Checkpoint?
+  ) throws -> Bool {
+    let step = start?.step
     try folder.writeConfiguration(configuration.yaml())
     if let step { try folder.abandon(after: step) }
     log = try RunLog(path: folder.logPath, resumedFrom: step)
@@ -37,6 +41,7 @@ final class RunOutput {
           .list(data.validationIDs.map { .text(data.validation.names[$0]) })
         ),
       ])
+    return try folder.restoreBest(step: start?.best?.step)
   }
 
   /// Writes a step to the log and to the terminal.
@@ -71,6 +76,9 @@ final class RunOutput {
     if isBest { try folder.point(.best, toStep: checkpoint.step) }
     try folder.prune(keep: keep)
   }
+
+  /// The path of the newest checkpoint, or nil.
+  var newestCheckpoint: String? { try? folder.newestCheckpoint() }
 
   /// Takes the progress bar away.
   func finish() { display.finish() }

@@ -24,11 +24,11 @@ public final class Trainer {
   private let sampler: ShardedSampler
   private let schedule: LearningRateSchedule
   private let totalSteps: Int
+  private let tile: TileShape
+  private let threads: Int
   private let output: RunOutput?
   private let logger: Logger
   private var updates: Int
-  /// The last step whose checkpoint was written by this run or that it was resumed from.
-  private var savedStep: Int?
   private var best: Checkpoint.BestScore?
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
@@ -38,25 +38,33 @@ public final class Trainer {
     self.communicator = communicator
     let isFirst = communicator.rank == 0
     let display = RunDisplay()
-    var logger = Logger(label: "unet-dist") { _ in
+    let logger = Logger(label: "unet-dist") { _ in
       RunDisplayLogHandler(display: display, logLevel: isFirst ? asked.logLevel : .critical)
     }
     let budget = try ThreadBudget.measure(for: communicator)
     if let warning = budget.warning, communicator.hostRank == 0, asked.threads == nil {
-      display.write("warning: \(warning)")
+      display.write("warning: host \(communicator.hostName): \(warning)")
     }
-    logger.logLevel = asked.logLevel
     self.logger = logger
 
+    // Cheap refusals first: the folder before the data, the data before the memory.
+    let output = try communicator.together {
+      try isFirst ? RunOutput(asked, display: display) : nil
+    }
+    self.output = output
     let data = try communicator.together { try TrainingData(asked) }
     self.data = data
-    let configuration = try communicator.together {
-      try Self.resolve(asked, data: data, ranks: communicator.size, threads: budget.threads)
+    threads = asked.threads ?? budget.threads
+    let configuration = try communicator.together { [threads] in
+      let configuration = try Self.resolve(asked, data: data, ranks: communicator.size)
+      let network = UNet(Self.architecture(configuration, data))
+      try MemoryLimit.check(
+        network, tile: configuration.tile, training: true, threads: threads,
+        copies: configuration.optimizer == .sgd ? 3 : 4, hostRanks: communicator.hostSize)
+      return configuration
     }
     self.configuration = configuration
-    let network = UNet(
-      configuration.network(
-        inputChannels: data.dataset.channels, classes: data.dataset.mapping.count))
+    let network = UNet(Self.architecture(configuration, data))
     try communicator.verifyEqualOnAllRanks([
       NamedDigest(name: "configuration", digest: Array(configuration.digest(for: .ranks).utf8)),
       NamedDigest(name: "data set listing", digest: data.digest),
@@ -65,9 +73,11 @@ public final class Trainer {
     ])
 
     let globalBatch = configuration.globalBatch ?? communicator.size
-    let tile = TileShape(
-      inputSide: configuration.tile,
-      outputSide: network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile)
+    guard let outputSide = network.configuration.outputSide(tile: configuration.tile) else {
+      preconditionFailure("the configuration was checked, and its tile is legal")
+    }
+    let tile = TileShape(inputSide: configuration.tile, outputSide: outputSide)
+    self.tile = tile
     sampler = try communicator.together {
       try ShardedSampler(
         samples: data.trainingIDs, globalBatch: globalBatch,
@@ -76,7 +86,7 @@ public final class Trainer {
     totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
 
-    let team = ThreadTeam(count: configuration.threads ?? budget.threads)
+    let team = ThreadTeam(count: threads)
     step = TrainingStep(
       network: network,
       optimizer: Optimizer(
@@ -89,23 +99,20 @@ public final class Trainer {
     predictor = TiledPredictor(
       network: network, parameters: step.parameters, activations: step.activations, threads: team)
 
-    let output = try communicator.together {
-      try isFirst ? RunOutput(configuration, display: display) : nil
-    }
-    self.output = output
     let start = try Self.loadStart(
       configuration, output: output, data: data, step: step, communicator: communicator)
     updates = start?.step ?? 0
-    savedStep = start?.step
     best = start?.best
     if start == nil && configuration.load == nil && isFirst {
       network.initialize(step.parameters.base, seed: configuration.seed)
     }
     try Self.shareReplica(step, communicator)
-    try communicator.together {
-      try output?.open(configuration, data: data, resumedFrom: start?.step)
+    // The best of a run resumed into another folder, or from before it, is not there to be named.
+    let hasBest = try communicator.together {
+      try output?.open(configuration, data: data, resumedFrom: start) ?? false
     }
-    if isFirst { announce(budget: budget, tile: tile, resumed: start) }
+    if try communicator.allReduceSum([hasBest ? 1 : Int64(0)]) == [0] { best = nil }
+    if isFirst { announce(budget: budget, resumed: start) }
   }
 
   // MARK: The run
@@ -118,7 +125,7 @@ public final class Trainer {
       dataset: data.dataset, sampler: sampler,
       augmentation: Augmentation(
         configuration.augment.compactMap { Augmentation.Step(rawValue: $0.rawValue) }),
-      tile: TileShape(inputSide: configuration.tile, outputSide: outputSide),
+      tile: tile,
       seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
       startStep: updates)
     defer { loader.close() }
@@ -147,10 +154,6 @@ public final class Trainer {
     if communicator.rank == 0 { output?.announceEnd(updates: updates, best: best) }
   }
 
-  private var outputSide: Int {
-    step.network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile
-  }
-
   private func isDue(_ interval: Int) -> Bool { interval > 0 && updates.isMultiple(of: interval) }
 
   /// Ends the run on all ranks when the loss or the gradient is not finite.
@@ -161,7 +164,7 @@ public final class Trainer {
     let names = places.prefix(8).map { data.dataset.names[batch.samples[$0]] }
     let what =
       result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
-    let kept = savedStep.map { "the checkpoint of step \($0) in \(configuration.output) is kept" }
+    let kept = output?.newestCheckpoint.map { "the last good checkpoint is \($0)" }
     // The numbers are the same on all ranks, so all of them fail here.
     throw NonFiniteLossError(
       step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
@@ -206,17 +209,17 @@ public final class Trainer {
       network: step.network.configuration, classes: data.dataset.mapping,
       normalization: data.dataset.normalization, configuration: configuration.yaml(),
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
-      optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels, best: best)
+      optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
+      dataDigest: data.digestText, best: best)
     try communicator.together {
       try output?.save(checkpoint, step: step, isBest: isBest)
     }
-    savedStep = updates
   }
 }
 
 /// A loss or a gradient that is infinite or not a number, on all ranks alike.
 struct NonFiniteLossError: AgreedFailure {
-  /// Rank 0; the numbers are the same on all ranks, so all of them know.
+  /// Rank 0, which alone knows of the checkpoints.
   let reportingRank = 0
   let step: Int
   let what: String
@@ -244,7 +247,7 @@ extension Trainer {
 
   /// The configuration with nothing left open, checked against the data.
   private static func resolve(
-    _ asked: TrainingConfiguration, data: TrainingData, ranks: Int, threads: Int
+    _ asked: TrainingConfiguration, data: TrainingData, ranks: Int
   ) throws -> TrainingConfiguration {
     let classes = data.dataset.mapping.count
     if let wanted = asked.classes, wanted < classes {
@@ -258,8 +261,14 @@ extension Trainer {
         found: "\(wanted)", hint: "leave it out to follow the images")
     }
     return try asked.resolved(
-      inputChannels: data.dataset.channels, classes: max(2, classes), ranks: ranks,
-      threads: threads)
+      inputChannels: data.dataset.channels, classes: max(2, classes), ranks: ranks)
+  }
+
+  private static func architecture(
+    _ configuration: TrainingConfiguration, _ data: TrainingData
+  ) -> UNetConfiguration {
+    configuration.network(
+      inputChannels: data.dataset.channels, classes: data.dataset.mapping.count)
   }
 
   private static func digest(_ layout: ParameterLayout) -> [UInt8] {
@@ -329,7 +338,7 @@ extension Trainer {
     }
   }
 
-  private func announce(budget: ThreadBudget, tile: TileShape, resumed: Checkpoint?) {
+  private func announce(budget: ThreadBudget, resumed: Checkpoint?) {
     let mapping = data.dataset.mapping
     logger.info("\(mapping.table)")
     if let warning = mapping.warning { logger.warning("\(warning)") }
@@ -348,7 +357,7 @@ extension Trainer {
     let ranks = communicator.size == 1 ? "1 rank" : "\(communicator.size) ranks"
     logger.info(
       """
-      \(ranks), \(configuration.threads ?? 1) of \(budget.hostCores) cores each, matrix kernels \
+      \(ranks), \(threads) of \(budget.hostCores) cores each, matrix kernels \
       \(MatrixProduct.kernels)
       """)
     if let resumed {
@@ -381,6 +390,12 @@ extension Checkpoint {
       throw CheckpointError(
         path: path, expected: "masks with the values \(classes.values)",
         found: "\(data.dataset.mapping.values)", hint: "resume with the images of the run")
+    }
+    guard dataDigest == data.digestText else {
+      throw CheckpointError(
+        path: path, expected: "the images that the run was started with",
+        found: "other names, sizes or numbers of images",
+        hint: "resume with the images of the run, or start a new one with --load")
     }
   }
 }

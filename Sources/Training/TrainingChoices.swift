@@ -33,7 +33,7 @@ public enum AugmentationKind: String, Codable, CaseIterable, Sendable {
   case flip
   /// Turned by a multiple of 90 degrees.
   case rotate
-  /// Cut out at a random place.
+  /// Moved by up to an eighth of its side, also beyond the image.
   case shift
 }
 

@@ -6,7 +6,7 @@ import Network
 /// The options of a training run, one property for each option of `train`.
 ///
 /// What stays optional is either truly optional (a path) or follows from the data and the machine
-/// until ``resolved(inputChannels:classes:ranks:threads:)`` fills it in. Names, help, ranges and
+/// until ``resolved(inputChannels:classes:ranks:)`` fills it in. Names, help, ranges and
 /// the text form of every property stand in ``TrainingOption/all``.
 public struct TrainingConfiguration: Codable, Equatable, Sendable {
   // MARK: Data
@@ -96,7 +96,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   // MARK: Machine
 
-  /// Threads of each rank; nil is the cores this rank may use.
+  /// Threads of each rank; nil is the cores this rank may use, also when resumed elsewhere.
   public var threads: Int?
   /// Seed of every random number.
   public var seed: UInt64 = 0
@@ -134,16 +134,15 @@ extension TrainingConfiguration {
     return overflow ? Int.max : product
   }
 
-  /// The configuration with nothing left open, as a run writes it into its folder.
+  /// The configuration with nothing left open but the threads, as a run writes it into its folder.
   ///
   /// - Parameters:
   ///   - inputChannels: the channels of the images.
   ///   - classes: the classes of the masks.
   ///   - ranks: the number of processes, which is the default global batch.
-  ///   - threads: the cores this rank may use.
   /// - Throws: when an option conflicts with what was found.
   public func resolved(
-    inputChannels: Int, classes: Int, ranks: Int, threads: Int
+    inputChannels: Int, classes: Int, ranks: Int
   ) throws(ConfigurationError) -> TrainingConfiguration {
     var result = self
     result.inputChannels = self.inputChannels ?? inputChannels
@@ -216,6 +215,7 @@ extension TrainingConfiguration {
 
   private func validateTile() throws(ConfigurationError) {
     let network = network(inputChannels: 1, classes: 2)
+    try MemoryLimit.check(network, tile: tile)
     guard network.outputSide(tile: tile) == nil else { return }
     let nearest = network.legalTiles(near: tile).map { "\($0)" }
     throw ConfigurationError(

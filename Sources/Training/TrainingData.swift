@@ -17,6 +17,11 @@ public struct TrainingData: Sendable {
   /// SHA-256 of the listings, equal on ranks that see the same files.
   public let digest: [UInt8]
 
+  /// The digest in hexadecimal, as checkpoints keep it.
+  public var digestText: String {
+    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
   /// Images of the built-in set when no data is given, and their side.
   private static let syntheticCount = 24
   private static let syntheticSide = 256

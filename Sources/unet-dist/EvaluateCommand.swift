@@ -43,7 +43,8 @@ struct EvaluateCommand: ParsableCommand {
         }
         return try Dataset(
           index, mapping: trained.checkpoint.classes,
-          normalization: trained.checkpoint.normalization)
+          // Each image is needed once, by the ranks that have a window of it.
+          normalization: trained.checkpoint.normalization, byteBudget: 0)
       }
       guard let dataset else { return }
       let scores = try Evaluator.evaluate(

@@ -18,22 +18,32 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     try runCommand { communicator in
-      let configuration = try communicator.together { try options.configurationOfRun() }
+      let configuration = try options.configurationOfRun(communicator)
       try Trainer(configuration, communicator: communicator).run()
     }
   }
 }
 
 extension TrainOptions {
-  /// The configuration, where a run resumed without --config takes the one in its folder.
-  package func configurationOfRun() throws -> TrainingConfiguration {
-    let asked = try configuration()
-    let written = asked.output + "/config.yaml"
-    guard asked.resume != nil, config == nil, FileManager.default.fileExists(atPath: written) else {
-      return asked
+  /// The configuration, where a run resumed without --config takes the one in its folder; collective.
+  ///
+  /// Rank 0 reads that file for all, because the others' hosts need not have the folder.
+  fileprivate func configurationOfRun(
+    _ communicator: any Communicator
+  ) throws -> TrainingConfiguration {
+    let (asked, text) = try communicator.together { () throws -> (TrainingConfiguration, [UInt8]) in
+      let asked = try configuration()
+      let written = URL(fileURLWithPath: asked.output + "/config.yaml")
+      guard communicator.rank == 0, asked.resume != nil, config == nil,
+        FileManager.default.fileExists(atPath: written.path)
+      else { return (asked, []) }
+      return (asked, Array(try Data(contentsOf: written)))
     }
-    var continued = self
-    continued.config = written
-    return try continued.configuration()
+    let shared = try communicator.allGatherVariable(text)[0]
+    guard !shared.isEmpty else { return asked }
+    return try communicator.together {
+      try configuration(
+        yaml: String(decoding: shared, as: UTF8.self), file: asked.output + "/config.yaml")
+    }
   }
 }

@@ -68,6 +68,11 @@ extension TrainOptions {
     try TrainingConfiguration(file: config, flags: flags)
   }
 
+  /// The configuration that these flags and the text of a file ask for; `file` names it in errors.
+  func configuration(yaml: String, file: String) throws -> TrainingConfiguration {
+    try TrainingConfiguration(yaml: yaml, file: file, flags: flags)
+  }
+
   /// The values of the flags that were given, by option name.
   ///
   /// Gathered by reflection, as the parser itself finds them, so that no option is listed twice.

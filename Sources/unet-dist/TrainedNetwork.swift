@@ -21,8 +21,8 @@ struct TrainedNetworkOptions: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
-    if let tile, !(1...65536).contains(tile) {
-      throw ValidationError("--tile: expected 1...65536, found \(tile)")
+    if let tile, !(1...16384).contains(tile) {
+      throw ValidationError("--tile: expected 1...16384, found \(tile)")
     }
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads: expected 1...1024, found \(threads)")
@@ -41,6 +41,7 @@ struct TrainedNetwork {
     (checkpoint, predictor) = try communicator.together {
       let (checkpoint, file) = try Checkpoint.read(options.checkpoint)
       let network = UNet(checkpoint.network)
+      try Checkpoint.check(file, has: network.layout)
       let parameters = FloatBuffer(count: network.layout.count)
       try Checkpoint.load(file, layout: network.layout, into: parameters)
       let tile = options.tile ?? checkpoint.tile
@@ -50,9 +51,12 @@ struct TrainedNetwork {
           option: "tile", expected: "a legal size for this network", found: "\(tile)",
           hint: "the nearest are " + nearest.joined(separator: " and "))
       }
+      let threads = options.threads ?? budget.threads
+      try MemoryLimit.check(
+        network, tile: tile, training: false, threads: threads, copies: 1,
+        hostRanks: communicator.hostSize)
       let predictor = TiledPredictor(
-        network: network, parameters: parameters, tile: tile,
-        threads: ThreadTeam(count: options.threads ?? budget.threads))
+        network: network, parameters: parameters, tile: tile, threads: ThreadTeam(count: threads))
       return (checkpoint, predictor)
     }
   }

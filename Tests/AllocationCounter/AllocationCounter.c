@@ -16,6 +16,7 @@ extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 static atomic_long calls;
+static _Thread_local int isWatched;
 
 // Where OpenBLAS lies in memory. Its kernels for tiny matrices take scratch memory from malloc now
 // and then, which no caller can prevent, so its own calls are not counted.
@@ -37,15 +38,18 @@ static int findBLAS(struct dl_phdr_info *info, size_t size, void *context) {
 }
 
 static void count(const void *caller) {
+  if (!isWatched) return;
   uintptr_t address = (uintptr_t)caller;
   if (address >= atomic_load(&blasStart) && address < atomic_load(&blasEnd)) return;
   atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
 }
 
-long allocationCount(void) {
+void watchAllocationsOfThisThread(int watched) {
   if (atomic_load(&blasStart) == 0) dl_iterate_phdr(findBLAS, NULL);
-  return atomic_load(&calls);
+  isWatched = watched;
 }
+
+long allocationCount(void) { return atomic_load(&calls); }
 
 void *malloc(size_t size) {
   count(__builtin_return_address(0));

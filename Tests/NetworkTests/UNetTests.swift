@@ -4,6 +4,7 @@ import AllocationCounter
 import Kernels
 import Network
 import Randomness
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -222,17 +223,42 @@ final class NetworkRun {
     let key = DropoutKey(RandomStream(seed: 1, purpose: .dropout))
     run.step(dropout: key)
     run.update(rate: 0.01, momentum: 0.9)
-    // Another test's thread may allocate meanwhile; a step that allocates does so every time.
-    let counts = (0..<5).map { _ in
-      let before = allocationCount()
-      run.step(dropout: key)
-      run.update(rate: 0.01, momentum: 0.9)
-      return allocationCount() - before
-    }
-    #expect(counts.min() == 0, "\(counts)")
+    watch(run.team, 1)
     let before = allocationCount()
-    let probe = [UInt8](repeating: 1, count: Int.random(in: 1000...2000))
-    #expect(allocationCount() > before, "the counter counts \(probe.count) bytes")
+    run.step(dropout: key)
+    run.update(rate: 0.01, momentum: 0.9)
+    let after = allocationCount()
+    #expect(after - before == 0)
+    // The counter counts, on this thread and on the other one.
+    let started = allocationCount()
+    run.team.forEach(2, Meeting(2)) { meeting, item, _ in
+      meeting.arrive()
+      withExtendedLifetime([UInt8](repeating: 1, count: 1000 + item)) {}
+      _ = UnsafeMutablePointer<UInt8>.allocate(capacity: 1000 + item)
+    }
+    #expect(allocationCount() - started >= 2)
+    watch(run.team, 0)
+  }
+
+  /// Begins or ends counting on every thread of a team.
+  private func watch(_ team: ThreadTeam, _ watched: CInt) {
+    team.forEach(team.count, Meeting(team.count)) { meeting, _, _ in
+      // Each item waits for all, so each is on a thread of its own.
+      meeting.arrive()
+      watchAllocationsOfThisThread(watched)
+    }
+  }
+
+  /// A place where so many threads wait for each other.
+  private final class Meeting: Sendable {
+    private let missing: Atomic<Int>
+
+    init(_ count: Int) { missing = Atomic(count) }
+
+    func arrive() {
+      missing.subtract(1, ordering: .acquiringAndReleasing)
+      while missing.load(ordering: .acquiring) > 0 {}
+    }
   }
 
   @Test func thePaperNetworkHasItsSizes() {

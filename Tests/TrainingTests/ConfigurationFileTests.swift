@@ -153,7 +153,7 @@ import Training
     let folder = try ScratchFolder()
     var configurations = [
       TrainingConfiguration(),
-      try TrainingConfiguration().resolved(inputChannels: 3, classes: 5, ranks: 4, threads: 2),
+      try TrainingConfiguration().resolved(inputChannels: 3, classes: 5, ranks: 4),
     ]
     var unusual = TrainingConfiguration()
     unusual.images = "~"

@@ -19,6 +19,7 @@ enum AllReduceBenchmark {
     let measurement = BenchmarkMeasurement(communicator)
     // Zeros, so that sums of sums stay finite.
     let buffer = FloatBuffer(count: setting.network.layout.count)
+    defer { withExtendedLifetime(buffer) {} }
     var table = TextTable(["bytes", "median s", "GB/s"])
     var sizes: [JSONValue] = []
     var seconds: [Double] = []

@@ -23,6 +23,7 @@ enum InferenceBenchmark {
     let parameters = FloatBuffer(count: network.layout.count)
     network.initialize(parameters.base, seed: 0)
     let image = BenchmarkData.normal(count: activations.input.count)
+    defer { withExtendedLifetime(image) {} }
     let input = TensorView(base: image.base, shape: activations.input)
     let own = try measurement.repetitions(setting) {
       [

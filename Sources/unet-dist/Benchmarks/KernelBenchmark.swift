@@ -24,6 +24,7 @@ enum KernelBenchmark {
     let size = summary.scratchSize
     let threadScratch = FloatBuffer(count: size.thread * setting.threads)
     let sharedScratch = FloatBuffer(count: size.shared)
+    defer { withExtendedLifetime((threadScratch, sharedScratch)) {} }
     let scratch = ConvolutionScratch(
       threads: threadScratch.base, threadStride: size.thread, shared: sharedScratch.base)
 

@@ -1,6 +1,9 @@
 // Counts the calls of the memory allocator in a test program.
 #pragma once
 
-// Calls of malloc, calloc, realloc and their aligned relatives by any thread since the start, but for
-// those that OpenBLAS makes.
+// Begins (1) or ends (0) the counting on the calling thread: other tests run beside this one.
+void watchAllocationsOfThisThread(int watched);
+
+// Calls of malloc, calloc, realloc and their aligned relatives by all watched threads, but for those
+// that OpenBLAS makes.
 long allocationCount(void);
