@@ -47,11 +47,6 @@ public final class Trainer {
     }
     self.logger = logger
 
-    // Cheap refusals first: the folder before the data, the data before the memory.
-    let output = try communicator.together {
-      try isFirst ? RunOutput(asked, display: display) : nil
-    }
-    self.output = output
     let data = try communicator.together { try TrainingData(asked) }
     self.data = data
     threads = asked.threads ?? budget.threads
@@ -71,6 +66,12 @@ public final class Trainer {
       NamedDigest(name: "parameter layout", digest: Self.digest(network.layout)),
       NamedDigest(name: "choice of matrix kernels", digest: Array(MatrixProduct.kernels.utf8)),
     ])
+
+    // Once all ranks agree on the run, and before its memory is allocated.
+    let output = try communicator.together {
+      try isFirst ? RunOutput(configuration, display: display) : nil
+    }
+    self.output = output
 
     let globalBatch = configuration.globalBatch ?? communicator.size
     guard let outputSide = network.configuration.outputSide(tile: configuration.tile) else {

@@ -63,7 +63,7 @@ extension TrainingOption {
       "dropout", \.dropout, "P", "probability that dropout zeroes a value", must: .fraction),
     required(
       "tile", \.tile, "N", "side of a training tile (default: 572, or 512 with padding)",
-      must: .within(1...65536)),
+      must: .within(1...16384)),
 
     optional(
       "steps", \.steps, "N", "optimiser steps (default: 1000 without --epochs)", .ranks,

@@ -176,7 +176,7 @@ extension ErrorTests {
         [
           "evaluate", "--checkpoint", checkpoint, "--data", folder + "/data", "--tile",
           "9223372036854775807",
-        ], ["--tile", "1...65536"]
+        ], ["--tile", "1...16384"]
       )
     },
     Mistake("no number") { folder in
