@@ -98,7 +98,7 @@ struct PatchConvolution: Sendable {
 
   // Measured choices; see docs/engine.md.
   /// Floats of a kernel's row up to which a patch holds the whole kernel.
-  private static let longestWholePatchRow = 96
+  private static let longestWholePatchRow = 40
   /// Weights a tap from which blocks are larger.
   private static let largeWeights = 256 * 256
   /// Columns of a block at most, so that its patches stay in the cache.
