@@ -76,11 +76,11 @@ public struct Convolution: Sendable {
 
   /// output := convolution of the input, plus bias, rectified if asked for; overwritten.
   public func forward(
-    _ input: ConvolutionInput, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+    _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     rectifying: Bool, into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
     patches.forward(
-      input, weights: weights, bias: bias, rectifying: rectifying, into: ConvolutionOutput(output),
+      input, weights: weights, bias: bias, rectifying: rectifying, into: ConvolutionImage(output),
       scratch: scratch, on: team)
   }
 
@@ -90,7 +90,7 @@ public struct Convolution: Sendable {
   /// - Precondition: planned with `inputGradient`.
   public func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
-    into inputGradient: ConvolutionOutput, scratch: ConvolutionScratch, on team: ThreadTeam
+    into inputGradient: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
     guard let adjoint else { preconditionFailure("planned without an input gradient") }
     adjoint.apply(
@@ -99,7 +99,7 @@ public struct Convolution: Sendable {
 
   /// weightGradient += the gradient of the weights; accumulated.
   public func weightGradient(
-    _ input: ConvolutionInput, outputGradient: TensorView,
+    _ input: ConvolutionImage, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch,
     on team: ThreadTeam
   ) {

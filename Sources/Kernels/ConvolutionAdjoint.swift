@@ -110,7 +110,7 @@ struct ConvolutionAdjoint: Sendable {
   /// inputGradient := the adjoint of the convolution applied to outputGradient; overwritten.
   func apply(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
-    into inputGradient: ConvolutionOutput, scratch: ConvolutionScratch, on team: ThreadTeam
+    into inputGradient: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
     let turned = scratch.shared
     guard let folds else {
@@ -119,7 +119,7 @@ struct ConvolutionAdjoint: Sendable {
     }
     let paddedGradient = TensorView(base: scratch.shared + weightCount, shape: padded)
     apply(
-      outputGradient, weights, turned: turned, into: ConvolutionOutput(paddedGradient), scratch,
+      outputGradient, weights, turned: turned, into: ConvolutionImage(paddedGradient), scratch,
       team)
     fold(
       paddedGradient, rows: folds.rows, columns: folds.columns, into: inputGradient, on: team)
@@ -127,7 +127,7 @@ struct ConvolutionAdjoint: Sendable {
 
   private func apply(
     _ outputGradient: TensorView, _ weights: UnsafePointer<Float>,
-    turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionOutput,
+    turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionImage,
     _ scratch: ConvolutionScratch, _ team: ThreadTeam
   ) {
     var phaseWeights = turned
@@ -143,7 +143,7 @@ struct ConvolutionAdjoint: Sendable {
         weights, taps: phase.taps, rows: inputChannels, columns: outputChannels,
         into: phaseWeights, on: team)
       convolution.forward(
-        ConvolutionInput(outputGradient), weights: phaseWeights, bias: nil, rectifying: false,
+        ConvolutionImage(outputGradient), weights: phaseWeights, bias: nil, rectifying: false,
         into: target, scratch: scratch, on: team)
       phaseWeights += phase.taps.count * inputChannels * outputChannels
     }
@@ -177,7 +177,7 @@ func transposeTaps(
 /// Sums the gradients of a virtual image onto the image it shows; overwritten.
 func fold(
   _ virtualGradient: TensorView, rows: AxisFold, columns: AxisFold,
-  into gradient: ConvolutionOutput, on team: ThreadTeam
+  into gradient: ConvolutionImage, on team: ThreadTeam
 ) {
   fold(virtualGradient, firstChannel: 0, rows, columns, into: gradient.first, team)
   if let second = gradient.second {

@@ -2,11 +2,11 @@
 
 import Tensors
 
-/// The input of a convolution: one image, or two side by side in channels.
+/// What a convolution reads or writes: one image, or two side by side in channels.
 ///
-/// Two sources are the decoder's input, the cropped skip before the up-sampled features; they are
-/// never copied together.
-public struct ConvolutionInput: Sendable {
+/// Two images are the decoder's input, the cropped skip before the up-sampled features, and its
+/// gradient; they are never copied together.
+public struct ConvolutionImage: Sendable {
   let first: TensorView
   let second: TensorView?
 
@@ -20,7 +20,7 @@ public struct ConvolutionInput: Sendable {
   public init(_ first: TensorView, _ second: TensorView) {
     precondition(
       first.shape.height == second.shape.height && first.shape.width == second.shape.width,
-      "two sources of \(first.shape) and \(second.shape)")
+      "two images of \(first.shape) and \(second.shape)")
     self.first = first
     self.second = second
   }
@@ -32,37 +32,14 @@ public struct ConvolutionInput: Sendable {
     first.pixelStride == first.shape.channels
       && second?.pixelStride == second?.shape.channels
   }
-}
-
-/// The output of a convolution: one image, or two that share its channels.
-public struct ConvolutionOutput: Sendable {
-  let first: TensorView
-  let second: TensorView?
-
-  /// One image.
-  public init(_ image: TensorView) {
-    first = image
-    second = nil
-  }
-
-  /// Two images of the same height and width; the first channels go to `first`.
-  public init(_ first: TensorView, _ second: TensorView) {
-    precondition(
-      first.shape.height == second.shape.height && first.shape.width == second.shape.width,
-      "two outputs of \(first.shape) and \(second.shape)")
-    self.first = first
-    self.second = second
-  }
-
-  var channels: Int { first.shape.channels + (second?.shape.channels ?? 0) }
 
   /// Every `step`th row and column of both images.
-  func everyNth(step: Int, row: Int, column: Int, height: Int, width: Int) -> ConvolutionOutput {
+  func everyNth(step: Int, row: Int, column: Int, height: Int, width: Int) -> ConvolutionImage {
     let part = { (view: TensorView) in
       view.everyNth(step: step, row: row, column: column, height: height, width: width)
     }
-    guard let second else { return ConvolutionOutput(part(first)) }
-    return ConvolutionOutput(part(first), part(second))
+    guard let second else { return ConvolutionImage(part(first)) }
+    return ConvolutionImage(part(first), part(second))
   }
 
   /// Overwrites everything with zeros.

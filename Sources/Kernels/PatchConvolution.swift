@@ -147,7 +147,7 @@ struct PatchConvolution: Sendable {
   /// `lines` lines of patches, line l holding those whose first kernel row is virtual row
   /// (firstLine + l) * stride; each patch is [bands, kW, in].
   private func gather(
-    _ input: ConvolutionInput, firstLine: Int, lines: Int, firstColumn: Int, columns width: Int,
+    _ input: ConvolutionImage, firstLine: Int, lines: Int, firstColumn: Int, columns width: Int,
     into patches: UnsafeMutablePointer<Float>
   ) {
     let rowLength = kernelWidth * inputChannels
@@ -185,7 +185,7 @@ struct PatchConvolution: Sendable {
   /// One kernel row of one patch, tap by tap: at borders, and for two sources.
   @inline(__always)
   private func gatherTaps(
-    _ input: ConvolutionInput, row: Int, _ columnSources: UnsafeBufferPointer<Int>, firstTap: Int,
+    _ input: ConvolutionImage, row: Int, _ columnSources: UnsafeBufferPointer<Int>, firstTap: Int,
     into target: UnsafeMutablePointer<Float>
   ) {
     let firstChannels = input.first.shape.channels
@@ -210,8 +210,8 @@ struct PatchConvolution: Sendable {
   ///
   /// `bias` may be nil; with `rectifying`, negative results become 0.
   func forward(
-    _ input: ConvolutionInput, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-    rectifying: Bool, into output: ConvolutionOutput, scratch: ConvolutionScratch,
+    _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    rectifying: Bool, into output: ConvolutionImage, scratch: ConvolutionScratch,
     on team: ThreadTeam
   ) {
     precondition(
@@ -232,11 +232,11 @@ struct PatchConvolution: Sendable {
   /// What the tasks of a forward pass work on.
   private struct ForwardOperands {
     let plan: PatchConvolution
-    let input: ConvolutionInput
+    let input: ConvolutionImage
     let weights: UnsafePointer<Float>
     let bias: UnsafePointer<Float>?
     let rectifying: Bool
-    let output: ConvolutionOutput
+    let output: ConvolutionImage
     let scratch: ConvolutionScratch
   }
 
@@ -293,7 +293,7 @@ struct PatchConvolution: Sendable {
 
   /// weightGradient(i, j, c, o) += sum over y, x of input(s y + i, s x + j, c) * gradient(y, x, o).
   func weightGradient(
-    _ input: ConvolutionInput, outputGradient: TensorView,
+    _ input: ConvolutionImage, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch,
     on team: ThreadTeam
   ) {
@@ -333,7 +333,7 @@ struct PatchConvolution: Sendable {
   /// What the tasks of a weight gradient work on.
   private struct GradientOperands {
     let plan: PatchConvolution
-    let input: ConvolutionInput
+    let input: ConvolutionImage
     let outputGradient: TensorView
     let weightGradient: UnsafeMutablePointer<Float>
     let scratch: ConvolutionScratch
@@ -366,7 +366,7 @@ struct PatchConvolution: Sendable {
 
   /// Adds the part of some blocks, kernel bands and output channels to a weight gradient.
   private func addWeightGradient(
-    _ input: ConvolutionInput, _ outputGradient: TensorView, blocks: Range<Int>,
+    _ input: ConvolutionImage, _ outputGradient: TensorView, blocks: Range<Int>,
     bands: Range<Int>, firstChannel: Int, channels: Int,
     into weightGradient: UnsafeMutablePointer<Float>,
     scratch patches: UnsafeMutablePointer<Float>

@@ -139,8 +139,8 @@ public struct UpConvolution: Sendable {
         sumTaps(weights, taps: taps, into: phaseWeights + index * tapCount, on: team)
       }
       phase.convolution.forward(
-        ConvolutionInput(image), weights: phaseWeights, bias: bias, rectifying: false,
-        into: ConvolutionOutput(phaseView(of: output, phase)), scratch: scratch, on: team)
+        ConvolutionImage(image), weights: phaseWeights, bias: bias, rectifying: false,
+        into: ConvolutionImage(phaseView(of: output, phase)), scratch: scratch, on: team)
       phaseWeights += phase.taps.count * tapCount
     }
   }
@@ -163,11 +163,11 @@ public struct UpConvolution: Sendable {
           height: gradientConvolution.outputHeight, width: gradientConvolution.outputWidth,
           channels: input.channels))
     gradientConvolution.forward(
-      ConvolutionInput(outputGradient), weights: turned, bias: nil, rectifying: false,
-      into: ConvolutionOutput(target), scratch: scratch, on: team)
+      ConvolutionImage(outputGradient), weights: turned, bias: nil, rectifying: false,
+      into: ConvolutionImage(target), scratch: scratch, on: team)
     if let folds {
       fold(
-        target, rows: folds.rows, columns: folds.columns, into: ConvolutionOutput(inputGradient),
+        target, rows: folds.rows, columns: folds.columns, into: ConvolutionImage(inputGradient),
         on: team)
     }
   }
@@ -183,7 +183,7 @@ public struct UpConvolution: Sendable {
     for phase in phases {
       phaseGradient.update(repeating: 0, count: phase.taps.count * tapCount)
       phase.convolution.weightGradient(
-        ConvolutionInput(image), outputGradient: phaseView(of: outputGradient, phase),
+        ConvolutionImage(image), outputGradient: phaseView(of: outputGradient, phase),
         into: phaseGradient, scratch: inner, on: team)
       for (index, taps) in phase.taps.enumerated() {
         for tap in taps {

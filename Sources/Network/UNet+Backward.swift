@@ -27,8 +27,8 @@ extension UNet {
 
     /// Takes a rectified convolution back; the gradient of its input goes to `inputGradient`.
     func convolveBack(
-      _ layer: ConvolutionLayer, _ input: ConvolutionInput, _ memory: UNetActivations.Layer,
-      scale: Float = 1, into inputGradient: ConvolutionOutput?
+      _ layer: ConvolutionLayer, _ input: ConvolutionImage, _ memory: UNetActivations.Layer,
+      scale: Float = 1, into inputGradient: ConvolutionImage?
     ) {
       guard let gradient = memory.gradient else {
         preconditionFailure("activations for training have all gradients")
@@ -51,13 +51,13 @@ extension UNet {
       gradient: logitsGradient, biasGradient: gradients + head.bias.offset,
       scratch: activations.biasScratch, on: team)
     activations.head.weightGradient(
-      ConvolutionInput(top.output), outputGradient: logitsGradient,
+      ConvolutionImage(top.output), outputGradient: logitsGradient,
       into: gradients + head.weight.offset, scratch: scratch, on: team)
     ready(head.weight.offset)
     if let gradient = top.gradient {
       activations.head.inputGradient(
         logitsGradient, weights: parameters + head.weight.offset,
-        into: ConvolutionOutput(gradient), scratch: scratch, on: team)
+        into: ConvolutionImage(gradient), scratch: scratch, on: team)
     }
 
     for level in 0..<depth {
@@ -69,13 +69,13 @@ extension UNet {
         let skipGradient = activations.down[level].pooling?.skipGradient
       else { preconditionFailure("activations for training have all gradients") }
       convolveBack(
-        stage.block.second, ConvolutionInput(memory.first.output), memory.second,
-        into: memory.first.gradient.map { ConvolutionOutput($0) })
+        stage.block.second, ConvolutionImage(memory.first.output), memory.second,
+        into: memory.first.gradient.map { ConvolutionImage($0) })
       let skip = activations.down[level].second.output.centred(
         height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
       convolveBack(
-        stage.block.first, ConvolutionInput(skip, memory.upOutput), memory.first,
-        into: ConvolutionOutput(skipGradient, upGradient))
+        stage.block.first, ConvolutionImage(skip, memory.upOutput), memory.first,
+        into: ConvolutionImage(skipGradient, upGradient))
       BiasGradient.linear(
         gradient: upGradient, biasGradient: gradients + stage.upConvolution.bias.offset,
         scratch: activations.biasScratch, on: team)
@@ -99,13 +99,13 @@ extension UNet {
       }
       let drops = dropped && level >= depth - 1
       convolveBack(
-        down[level].second, ConvolutionInput(memory.first.output), memory.second,
+        down[level].second, ConvolutionImage(memory.first.output), memory.second,
         scale: drops ? 1 / (1 - configuration.dropout) : 1,
-        into: memory.first.gradient.map { ConvolutionOutput($0) })
+        into: memory.first.gradient.map { ConvolutionImage($0) })
       let above = level == 0 ? nil : activations.down[level - 1].pooling
       convolveBack(
-        down[level].first, ConvolutionInput(above?.output ?? image), memory.first,
-        into: above?.gradient.map { ConvolutionOutput($0) })
+        down[level].first, ConvolutionImage(above?.output ?? image), memory.first,
+        into: above?.gradient.map { ConvolutionImage($0) })
     }
   }
 }

@@ -20,7 +20,7 @@ extension UNet {
     let scratch = activations.scratch
 
     func convolve(
-      _ layer: ConvolutionLayer, _ input: ConvolutionInput, _ memory: UNetActivations.Layer
+      _ layer: ConvolutionLayer, _ input: ConvolutionImage, _ memory: UNetActivations.Layer
     ) {
       memory.convolution.forward(
         input, weights: parameters + layer.weight.offset, bias: parameters + layer.bias.offset,
@@ -31,8 +31,8 @@ extension UNet {
     var firstBlock = 0
     for level in 0...depth {
       let memory = activations.down[level]
-      convolve(down[level].first, ConvolutionInput(features), memory.first)
-      convolve(down[level].second, ConvolutionInput(memory.first.output), memory.second)
+      convolve(down[level].first, ConvolutionImage(features), memory.first)
+      convolve(down[level].second, ConvolutionImage(memory.first.output), memory.second)
       features = memory.second.output
       if let dropout, level >= depth - 1, configuration.dropout > 0 {
         firstBlock = Dropout.apply(
@@ -54,13 +54,13 @@ extension UNet {
         on: team)
       let skip = activations.down[level].second.output.centred(
         height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
-      convolve(up[level].block.first, ConvolutionInput(skip, memory.upOutput), memory.first)
-      convolve(up[level].block.second, ConvolutionInput(memory.first.output), memory.second)
+      convolve(up[level].block.first, ConvolutionImage(skip, memory.upOutput), memory.first)
+      convolve(up[level].block.second, ConvolutionImage(memory.first.output), memory.second)
       features = memory.second.output
     }
 
     activations.head.forward(
-      ConvolutionInput(features), weights: parameters + head.weight.offset,
+      ConvolutionImage(features), weights: parameters + head.weight.offset,
       bias: parameters + head.bias.offset, rectifying: false, into: activations.logits,
       scratch: scratch, on: team)
   }

@@ -19,8 +19,6 @@ public final class UNetActivations: @unchecked Sendable {
   public let logitsGradient: TensorView?
   /// Scratch memory of one Double for each row of the output.
   public let rowSums: UnsafeMutablePointer<Double>
-  /// Whether there is memory for a backward pass.
-  public let isForTraining: Bool
   /// Bytes of memory held.
   public let byteCount: Int
 
@@ -73,7 +71,6 @@ public final class UNetActivations: @unchecked Sendable {
     let arena = plan.arena.allocate()
     self.arena = arena
     input = plan.input
-    isForTraining = training
     byteCount = arena.count * MemoryLayout<Float>.stride
     down = plan.down.map { stage in
       DownMemory(

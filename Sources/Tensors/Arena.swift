@@ -33,11 +33,6 @@ public struct ArenaPlan {
     return Part(index: reservations.count - 1, count: count)
   }
 
-  /// Lengthens the life of `part` to event `last`, if it ends sooner.
-  public mutating func extend(_ part: Part, through last: Int) {
-    reservations[part.index].last = max(reservations[part.index].last, last)
-  }
-
   /// Floats that the memory of the plan will have, without allocating it.
   public var floatCount: Int { placement().count }
 

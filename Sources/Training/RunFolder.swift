@@ -138,10 +138,7 @@ extension RunFolder {
   public func abandon(after step: Int) throws(RunFolderError) {
     let steps = try checkpointSteps()
     if steps.contains(step) { try point(.latest, toStep: step) }
-    for later in steps where later > step {
-      let path = checkpointPath(step: later)
-      guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove the file", path) }
-    }
+    for later in steps where later > step { try remove(path: checkpointPath(step: later)) }
   }
 
   /// Points `best` to the checkpoint of `step`, or removes the link where there is none.
@@ -152,9 +149,13 @@ extension RunFolder {
       try point(.best, toStep: step)
       return true
     }
-    let link = path(of: .best)
-    guard unlink(link) == 0 || errno == ENOENT else { throw .system("remove the link", link) }
+    try remove(path: path(of: .best))
     return false
+  }
+
+  /// Removes a file or a link, unless it is gone already.
+  private func remove(path: String) throws(RunFolderError) {
+    guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove the file", path) }
   }
 
   /// Removes all checkpoints but the newest `keep` and those that a link points to.
@@ -164,10 +165,7 @@ extension RunFolder {
   public func prune(keep: Int) throws(RunFolderError) -> [Int] {
     let linked = Set(Link.allCases.compactMap { step(of: $0) })
     let removable = try checkpointSteps().dropLast(max(1, keep)).filter { !linked.contains($0) }
-    for step in removable {
-      let path = checkpointPath(step: step)
-      guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove the file", path) }
-    }
+    for step in removable { try remove(path: checkpointPath(step: step)) }
     return removable
   }
 }

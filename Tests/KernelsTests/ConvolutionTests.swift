@@ -62,13 +62,13 @@ func run(
   // Accumulation shows on a start other than zero.
   let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
   convolution.forward(
-    ConvolutionInput(image.view), weights: weightBuffer.base, bias: biasBuffer.base,
+    ConvolutionImage(image.view), weights: weightBuffer.base, bias: biasBuffer.base,
     rectifying: rectifying, into: output.view, scratch: scratch, on: team)
   convolution.inputGradient(
-    gradient.view, weights: weightBuffer.base, into: ConvolutionOutput(inputGradient.view),
+    gradient.view, weights: weightBuffer.base, into: ConvolutionImage(inputGradient.view),
     scratch: scratch, on: team)
   convolution.weightGradient(
-    ConvolutionInput(image.view), outputGradient: gradient.view, into: weightGradient.base,
+    ConvolutionImage(image.view), outputGradient: gradient.view, into: weightGradient.base,
     scratch: scratch, on: team)
   return ConvolutionResults(
     output: output.values, inputGradient: inputGradient.values,
@@ -219,7 +219,7 @@ func tolerance(products: Int) -> Tolerance {
         }
       }
     }
-    let input = ConvolutionInput(crop, raised.view)
+    let input = ConvolutionImage(crop, raised.view)
     let output = OwnedImage(12, 11, 6)
     let weightBuffer = FloatBuffer(weights)
     let gradientImage = OwnedImage(gradient)
@@ -235,7 +235,7 @@ func tolerance(products: Int) -> Tolerance {
     let (skipGradient, raisedGradient) = (OwnedImage(12, 11, 5), OwnedImage(12, 11, 16))
     convolution.inputGradient(
       gradientImage.view, weights: weightBuffer.base,
-      into: ConvolutionOutput(skipGradient.view, raisedGradient.view), scratch: scratch, on: team)
+      into: ConvolutionImage(skipGradient.view, raisedGradient.view), scratch: scratch, on: team)
     for y in 0..<12 {
       for x in 0..<11 {
         for c in 0..<21 {

@@ -41,17 +41,7 @@ import Threading
         convolution, input: image, weights: weights, bias: bias, outputGradient: gradient,
         threads: 1)
     }
-    let analytic = results(input.values, weights)
-    let byInput = gradientDeviation(
-      of: { Self.dot(results($0.map { Float($0) }, weights).output, gradient.values) },
-      at: input.values.map { Double($0) }, analytic: analytic.inputGradient.map { Double($0) },
-      epsilon: Self.epsilon)
-    #expect(byInput.error < Self.allowed, "input: \(byInput)")
-    let byWeights = gradientDeviation(
-      of: { Self.dot(results(input.values, $0.map { Float($0) }).output, gradient.values) },
-      at: weights.map { Double($0) }, analytic: analytic.weightGradient.map { Double($0) },
-      epsilon: Self.epsilon)
-    #expect(byWeights.error < Self.allowed, "weights: \(byWeights)")
+    compare(input: input.values, weights: weights, gradient: gradient.values, results)
   }
 
   @Test(arguments: UpConvolutionCase.Rule.allCases)
@@ -67,14 +57,22 @@ import Threading
       return example.results(
         input: image, weights: weights, bias: bias, gradient: gradient, threads: 1)
     }
-    let analytic = results(input.values, weights)
+    compare(input: input.values, weights: weights, gradient: gradient.values, results)
+  }
+
+  /// Compares the gradients of input and weights that `results` gives with differences of its output.
+  private func compare(
+    input: [Float], weights: [Float], gradient: [Float],
+    _ results: (_ pixels: [Float], _ weights: [Float]) -> ConvolutionResults
+  ) {
+    let analytic = results(input, weights)
     let byInput = gradientDeviation(
-      of: { Self.dot(results($0.map { Float($0) }, weights).output, gradient.values) },
-      at: input.values.map { Double($0) }, analytic: analytic.inputGradient.map { Double($0) },
+      of: { Self.dot(results($0.map { Float($0) }, weights).output, gradient) },
+      at: input.map { Double($0) }, analytic: analytic.inputGradient.map { Double($0) },
       epsilon: Self.epsilon)
     #expect(byInput.error < Self.allowed, "input: \(byInput)")
     let byWeights = gradientDeviation(
-      of: { Self.dot(results(input.values, $0.map { Float($0) }).output, gradient.values) },
+      of: { Self.dot(results(input, $0.map { Float($0) }).output, gradient) },
       at: weights.map { Double($0) }, analytic: analytic.weightGradient.map { Double($0) },
       epsilon: Self.epsilon)
     #expect(byWeights.error < Self.allowed, "weights: \(byWeights)")

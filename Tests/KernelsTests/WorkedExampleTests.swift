@@ -44,7 +44,7 @@ import Threading
     let bias = FloatBuffer(count: filters.count)
     let scratch = makeScratch(convolution.scratchSize, threads: 1)
     convolution.forward(
-      ConvolutionInput(input.view), weights: weights.base, bias: bias.base, rectifying: false,
+      ConvolutionImage(input.view), weights: weights.base, bias: bias.base, rectifying: false,
       into: output.view, scratch: scratch, on: ThreadTeam(count: 1))
     return (0..<filters.count).map { o in
       (0..<convolution.output.height).map { y in

@@ -186,14 +186,14 @@ private struct KernelCalls {
     }
   }
 
-  private static func input(_ tensors: [OwnedTensor]) -> ConvolutionInput {
+  private static func input(_ tensors: [OwnedTensor]) -> ConvolutionImage {
     tensors.count == 1
-      ? ConvolutionInput(tensors[0].view) : ConvolutionInput(tensors[0].view, tensors[1].view)
+      ? ConvolutionImage(tensors[0].view) : ConvolutionImage(tensors[0].view, tensors[1].view)
   }
 
-  private static func output(_ tensors: [OwnedTensor]) -> ConvolutionOutput {
+  private static func output(_ tensors: [OwnedTensor]) -> ConvolutionImage {
     tensors.count == 1
-      ? ConvolutionOutput(tensors[0].view) : ConvolutionOutput(tensors[0].view, tensors[1].view)
+      ? ConvolutionImage(tensors[0].view) : ConvolutionImage(tensors[0].view, tensors[1].view)
   }
 }
 
