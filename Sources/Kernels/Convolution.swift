@@ -26,31 +26,46 @@ public struct Convolution: Sendable {
   public let output: ImageShape
 
   private let kernel: Int
-  private let patches: PatchConvolution
+  private let engine: ConvolutionEngine
   private let adjoint: ConvolutionAdjoint?
+  private let gradientEngine: WeightGradientEngine?
 
-  /// Plans a convolution; without `inputGradient`, that gradient is never asked for.
+  /// Plans a convolution, and of its gradients those that will be asked for.
   ///
-  /// - Precondition: the kernel fits into the padded input.
+  /// Each of its functions uses the algorithm of lowest predicted cost, or all the one given.
+  ///
+  /// - Precondition: the kernel fits into the padded input, and the algorithm serves it.
   public init(
     input: ImageShape, outputChannels: Int, kernel: Int, stride: Int = 1,
-    padding: ConvolutionPadding = .none, inputGradient: Bool = true
+    padding: ConvolutionPadding = .none, inputGradient: Bool = true,
+    weightGradient: Bool = true, algorithm: ConvolutionAlgorithm? = nil
   ) {
     self.input = input
     self.kernel = kernel
     let (rows, columns) = (
       Self.axis(input.height, kernel, padding), Self.axis(input.width, kernel, padding)
     )
-    patches = PatchConvolution(
-      rows: rows, columns: columns, kernelHeight: kernel, kernelWidth: kernel, stride: stride,
-      inputChannels: input.channels, outputChannels: outputChannels)
     output = ImageShape(
-      height: patches.outputHeight, width: patches.outputWidth, channels: outputChannels)
+      height: (rows.count - kernel) / stride + 1, width: (columns.count - kernel) / stride + 1,
+      channels: outputChannels)
+    let cheapest = ConvolutionAlgorithm.cheapest(
+      kernel: kernel, stride: stride, height: output.height, width: output.width,
+      inputChannels: input.channels, outputChannels: outputChannels)
+    engine = ConvolutionEngine(
+      algorithm ?? cheapest, rows: rows, columns: columns, kernelHeight: kernel,
+      kernelWidth: kernel, stride: stride, inputChannels: input.channels,
+      outputChannels: outputChannels)
+    gradientEngine =
+      weightGradient
+      ? WeightGradientEngine(
+        algorithm ?? cheapest, rows: rows, columns: columns, kernel: kernel, stride: stride,
+        inputChannels: input.channels, outputChannels: outputChannels)
+      : nil
     adjoint =
       inputGradient
       ? ConvolutionAdjoint(
         input: input, output: output, kernel: kernel, stride: stride, padding: padding,
-        rows: rows, columns: columns)
+        rows: rows, columns: columns, algorithm: algorithm)
       : nil
   }
 
@@ -68,9 +83,16 @@ public struct Convolution: Sendable {
   /// Multiply-adds of the forward pass.
   public var multiplyAdds: Int { output.pixels * weightCount }
 
+  /// How the forward pass and the gradients that were planned are computed.
+  public var algorithms: ConvolutionAlgorithms {
+    ConvolutionAlgorithms(
+      forward: engine.algorithm, inputGradient: adjoint?.algorithm,
+      weightGradient: gradientEngine?.algorithm)
+  }
+
   /// Scratch memory that the three functions need.
   public var scratchSize: ScratchSize {
-    ScratchSize(thread: patches.threadScratch, shared: patches.sharedScratch)
+    engine.scratchSize.union(gradientEngine?.scratchSize ?? ScratchSize())
       .union(adjoint?.scratchSize ?? ScratchSize())
   }
 
@@ -79,31 +101,59 @@ public struct Convolution: Sendable {
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     rectifying: Bool, into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
-    patches.forward(
-      input, weights: weights, bias: bias, rectifying: rectifying, into: ConvolutionImage(output),
-      scratch: scratch, on: team)
+    let rule = OutputRule(bias: bias, rectifying: rectifying)
+    switch engine {
+    case .patches(let convolution):
+      convolution.forward(
+        input, weights: weights, rule: rule, into: ConvolutionImage(output), scratch: scratch,
+        on: team)
+    case .tiles(let convolution):
+      convolution.forward(
+        input,
+        weights: KernelMatrices(
+          weights, rows: self.input.channels, columns: self.output.channels),
+        rule: rule, into: ConvolutionImage(output), scratch: scratch, on: team)
+    }
   }
 
   /// inputGradient := the gradient of the input, given that of the output before the bias;
   /// overwritten.
   ///
+  /// What `rectified` covers holds the input itself, as a rectifier left it, and receives the
+  /// gradient from before the rectifier: 0 where the input is not positive.
+  ///
   /// - Precondition: planned with `inputGradient`.
   public func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
-    into inputGradient: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
+    into inputGradient: ConvolutionImage, rectified: InputRectifier = .none,
+    scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
     guard let adjoint else { preconditionFailure("planned without an input gradient") }
     adjoint.apply(
-      outputGradient, weights: weights, into: inputGradient, scratch: scratch, on: team)
+      outputGradient, weights: weights, into: inputGradient, rectified: rectified,
+      scratch: scratch, on: team)
   }
 
-  /// weightGradient += the gradient of the weights; accumulated.
+  /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
+  ///
+  /// - Precondition: planned with `weightGradient`.
   public func weightGradient(
     _ input: ConvolutionImage, outputGradient: TensorView,
-    into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch,
-    on team: ThreadTeam
+    into weightGradient: UnsafeMutablePointer<Float>,
+    biasGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
-    patches.weightGradient(
-      input, outputGradient: outputGradient, into: weightGradient, scratch: scratch, on: team)
+    switch gradientEngine {
+    case nil:
+      preconditionFailure("planned without a weight gradient")
+    case .patches(let convolution):
+      convolution.weightGradient(
+        input, outputGradient: outputGradient, into: weightGradient, scratch: scratch, on: team)
+      BiasGradient.add(
+        outputGradient, to: biasGradient, scratch: scratch.shared, on: team)
+    case .tiles(let gradient):
+      gradient.add(
+        input, outputGradient: outputGradient, to: weightGradient, biasGradient: biasGradient,
+        scratch: scratch, on: team)
+    }
   }
 }

@@ -14,7 +14,7 @@ struct ConvolutionAdjoint: Sendable {
   /// One phase of rows and columns.
   private struct Phase {
     /// The convolution of the output's gradient, or nil where no kernel row or column reaches.
-    var convolution: PatchConvolution?
+    var convolution: ConvolutionEngine?
     /// The kernel's taps of this phase in their new order.
     var taps: [Int]
     var firstRow: Int
@@ -36,13 +36,15 @@ struct ConvolutionAdjoint: Sendable {
   private let outputChannels: Int
   private let weightCount: Int
   private let phases: [Phase]
+  /// How the gradient is computed.
+  let algorithm: ConvolutionAlgorithm
   /// The extents of the gradient before folding.
   private let padded: ImageShape
   private let folds: (rows: AxisFold, columns: AxisFold)?
 
   init(
     input: ImageShape, output: ImageShape, kernel: Int, stride: Int, padding: ConvolutionPadding,
-    rows: AxisMap, columns: AxisMap
+    rows: AxisMap, columns: AxisMap, algorithm: ConvolutionAlgorithm?
   ) {
     self.stride = stride
     inputChannels = input.channels
@@ -63,13 +65,19 @@ struct ConvolutionAdjoint: Sendable {
       input: padded.height, output: output.height, kernel: kernel, stride: stride, before: before)
     let columnPhases = Self.phases(
       input: padded.width, output: output.width, kernel: kernel, stride: stride, before: before)
+    let chosen =
+      algorithm
+      ?? .cheapest(
+        kernel: kernel, stride: stride, height: padded.height, width: padded.width,
+        inputChannels: output.channels, outputChannels: input.channels)
+    self.algorithm = chosen
     phases = rowPhases.flatMap { row in
       columnPhases.map { column in
         Phase(
           convolution: row.taps.isEmpty || column.taps.isEmpty
             ? nil
-            : PatchConvolution(
-              rows: row.map, columns: column.map, kernelHeight: row.taps.count,
+            : ConvolutionEngine(
+              chosen, rows: row.map, columns: column.map, kernelHeight: row.taps.count,
               kernelWidth: column.taps.count, inputChannels: output.channels,
               outputChannels: input.channels),
           taps: row.taps.flatMap { i in column.taps.map { i * kernel + $0 } },
@@ -102,50 +110,68 @@ struct ConvolutionAdjoint: Sendable {
   }
 
   var scratchSize: ScratchSize {
-    ScratchSize(
-      thread: phases.map { $0.convolution?.threadScratch ?? 0 }.max() ?? 0,
-      shared: weightCount + (folds == nil ? 0 : padded.count))
+    var size = phases.reduce(ScratchSize()) {
+      $0.union($1.convolution?.scratchSize ?? ScratchSize())
+    }
+    size.shared += turnedCount + (folds == nil ? 0 : padded.count)
+    return size
   }
 
-  /// inputGradient := the adjoint of the convolution applied to outputGradient; overwritten.
+  /// Floats of weights in their new order, for algorithms that do not turn them by themselves.
+  private var turnedCount: Int { algorithm == .patches ? weightCount : 0 }
+
+  /// inputGradient := the adjoint of the convolution applied to outputGradient; overwritten, with
+  /// the gradients of rectifiers where `rectified` says so.
   func apply(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
-    into inputGradient: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
+    into inputGradient: ConvolutionImage, rectified: InputRectifier, scratch: ConvolutionScratch,
+    on team: ThreadTeam
   ) {
-    let turned = scratch.shared
+    let inner = scratch.shared(from: turnedCount)
     guard let folds else {
-      apply(outputGradient, weights, turned: turned, into: inputGradient, scratch, team)
+      apply(
+        outputGradient, weights, turned: scratch.shared, into: inputGradient,
+        OutputRule(passing: rectified), inner, team)
       return
     }
-    let paddedGradient = TensorView(base: scratch.shared + weightCount, shape: padded)
+    let paddedGradient = TensorView(base: inner.shared, shape: padded)
     apply(
-      outputGradient, weights, turned: turned, into: ConvolutionImage(paddedGradient), scratch,
-      team)
+      outputGradient, weights, turned: scratch.shared, into: ConvolutionImage(paddedGradient),
+      OutputRule(), inner.shared(from: padded.count), team)
     fold(
-      paddedGradient, rows: folds.rows, columns: folds.columns, into: inputGradient, on: team)
+      paddedGradient, rows: folds.rows, columns: folds.columns, into: inputGradient,
+      rectified: rectified, on: team)
   }
 
   private func apply(
     _ outputGradient: TensorView, _ weights: UnsafePointer<Float>,
     turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionImage,
-    _ scratch: ConvolutionScratch, _ team: ThreadTeam
+    _ rule: OutputRule, _ scratch: ConvolutionScratch, _ team: ThreadTeam
   ) {
     var phaseWeights = turned
     for phase in phases {
       let target = inputGradient.everyNth(
         step: stride, row: phase.firstRow, column: phase.firstColumn, height: phase.height,
         width: phase.width)
-      guard let convolution = phase.convolution else {
+      switch phase.convolution {
+      case nil:
         target.clear()
-        continue
+      case .tiles(let convolution):
+        convolution.forward(
+          ConvolutionImage(outputGradient),
+          weights: KernelMatrices(
+            adjointOf: weights, taps: phase.taps.count, turned: true, rows: outputChannels,
+            columns: inputChannels),
+          rule: rule, into: target, scratch: scratch, on: team)
+      case .patches(let convolution):
+        transposeTaps(
+          weights, taps: phase.taps, rows: inputChannels, columns: outputChannels,
+          into: phaseWeights, on: team)
+        convolution.forward(
+          ConvolutionImage(outputGradient), weights: phaseWeights, rule: rule, into: target,
+          scratch: scratch, on: team)
+        phaseWeights += phase.taps.count * inputChannels * outputChannels
       }
-      transposeTaps(
-        weights, taps: phase.taps, rows: inputChannels, columns: outputChannels,
-        into: phaseWeights, on: team)
-      convolution.forward(
-        ConvolutionImage(outputGradient), weights: phaseWeights, bias: nil, rectifying: false,
-        into: target, scratch: scratch, on: team)
-      phaseWeights += phase.taps.count * inputChannels * outputChannels
     }
   }
 }
@@ -174,35 +200,39 @@ func transposeTaps(
   }
 }
 
-/// Sums the gradients of a virtual image onto the image it shows; overwritten.
+/// Sums the gradients of a virtual image onto the image it shows; overwritten, with the gradients
+/// of rectifiers where `rectified` says so.
 func fold(
   _ virtualGradient: TensorView, rows: AxisFold, columns: AxisFold,
-  into gradient: ConvolutionImage, on team: ThreadTeam
+  into gradient: ConvolutionImage, rectified: InputRectifier, on team: ThreadTeam
 ) {
-  fold(virtualGradient, firstChannel: 0, rows, columns, into: gradient.first, team)
+  fold(
+    virtualGradient, firstChannel: 0, rows, columns, into: gradient.first,
+    passing: rectified.covers(isFirst: true), team)
   if let second = gradient.second {
     fold(
       virtualGradient, firstChannel: gradient.first.shape.channels, rows, columns, into: second,
-      team)
+      passing: rectified.covers(isFirst: false), team)
   }
 }
 
 private func fold(
   _ virtualGradient: TensorView, firstChannel: Int, _ rows: AxisFold, _ columns: AxisFold,
-  into gradient: TensorView, _ team: ThreadTeam
+  into gradient: TensorView, passing: Bool, _ team: ThreadTeam
 ) {
-  let context = (virtualGradient, firstChannel, rows, columns, gradient)
+  let context = (virtualGradient, firstChannel, rows, columns, gradient, passing)
   team.forEach(gradient.shape.height, context) { context, y, _ in
-    let (virtualGradient, firstChannel, rows, columns, gradient) = context
-    let channels = gradient.shape.channels
+    let (virtualGradient, firstChannel, rows, columns, gradient, passing) = context
     for x in 0..<gradient.shape.width {
       let target = gradient.pixel(y, x)
-      target.update(repeating: 0, count: channels)
-      rows.forEach(y) { row in
-        columns.forEach(x) { column in
-          let source = virtualGradient.pixel(row, column) + firstChannel
-          for channel in 0..<channels { target[channel] += source[channel] }
+      for channel in 0..<gradient.shape.channels {
+        var sum: Float = 0
+        rows.forEach(y) { row in
+          columns.forEach(x) { column in
+            sum += virtualGradient.pixel(row, column)[firstChannel + channel]
+          }
         }
+        target[channel] = passing && !(target[channel] > 0) ? 0 : sum
       }
     }
   }

@@ -54,23 +54,138 @@ public struct ConvolutionImage: Sendable {
     }
   }
 
-  /// Stores `channels` values of the pixel (y, x) from channel `firstChannel` on.
+  /// Loads up to `count` values of the pixel (y, x) from `channel` on, as many as there are.
+  func load(channel: Int, count: Int, y: Int, x: Int, into values: UnsafeMutablePointer<Float>) {
+    let firstChannels = first.shape.channels
+    let shared = min(max(firstChannels - channel, 0), count)
+    if shared > 0 { copyFloats(first.pixel(y, x) + channel, to: values, count: shared) }
+    if shared < count, let second {
+      let channel = channel + shared - firstChannels
+      let rest = min(count - shared, second.shape.channels - channel)
+      if rest > 0 { copyFloats(second.pixel(y, x) + channel, to: values + shared, count: rest) }
+    }
+  }
+
+  /// Stores `channels` values of the pixel (y, x) from channel `firstChannel` on, by `rule`.
   @inline(__always)
   func store(
     _ values: UnsafePointer<Float>, channels: Int, firstChannel: Int, y: Int, x: Int,
-    bias: UnsafePointer<Float>?, rectifying: Bool
+    rule: OutputRule
   ) {
     let shared = min(max(first.shape.channels - firstChannel, 0), channels)
     if shared > 0 {
-      storeFloats(
-        values, bias: bias.map { $0 + firstChannel }, rectifying: rectifying,
-        to: first.pixel(y, x) + firstChannel, count: shared)
+      rule.store(
+        values, firstChannel: firstChannel, to: first.pixel(y, x) + firstChannel, count: shared,
+        isFirst: true)
     }
     if shared < channels, let second {
       let channel = firstChannel + shared
+      rule.store(
+        values + shared, firstChannel: channel,
+        to: second.pixel(y, x) + channel - first.shape.channels, count: channels - shared,
+        isFirst: false)
+    }
+  }
+
+  /// Transforms sixteen channels of a tile's products back and stores them by `rule`.
+  ///
+  /// Channels beyond the last, rows from `height` and columns from `width` on are left out.
+  @inline(__always)
+  func storeTile<Transform: TileTransform>(
+    _: Transform.Type, _ planes: PlaneSource, y: Int, x: Int, height: Int, width: Int,
+    channel: Int, rule: OutputRule, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let firstChannels = first.shape.channels
+    var view: TensorView?
+    var place = channel
+    if channel &+ 16 <= firstChannels {
+      view = first
+    } else if channel >= firstChannels, let second,
+      channel &- firstChannels &+ 16 <= second.shape.channels
+    {
+      view = second
+      place = channel &- firstChannels
+    }
+    if let view {
+      Transform.output(
+        planes,
+        into: rule.tile(
+          view, y: y, x: x, height: height, width: width, place: place, channel: channel,
+          isFirst: channel < firstChannels))
+      return
+    }
+    let extent = Transform.outputExtent
+    Transform.output(
+      planes,
+      into: TileTarget(
+        base: scratch, rowStride: 16 &* extent, pixelStride: 16, height: height, width: width,
+        bias: .zero, floor: Vector(repeating: -.infinity), passesWherePositive: false))
+    for row in 0..<height {
+      for column in 0..<width {
+        store(
+          scratch + 16 &* (row &* extent &+ column), channels: min(16, channels - channel),
+          firstChannel: channel, y: y + row, x: x + column, rule: rule)
+      }
+    }
+  }
+}
+
+/// What becomes of the sums of a convolution when they are stored.
+struct OutputRule {
+  /// Added to the sums of each output channel.
+  var bias: UnsafePointer<Float>?
+  /// Whether negative results become 0.
+  var rectifying = false
+  /// Whether results become 0 where what they overwrite is not positive, in either image.
+  var passing = InputRectifier.none
+
+  /// Stores some channels of one pixel.
+  @inline(__always)
+  func store(
+    _ values: UnsafePointer<Float>, firstChannel: Int, to target: UnsafeMutablePointer<Float>,
+    count: Int, isFirst: Bool
+  ) {
+    if passing.covers(isFirst: isFirst) {
+      passFloats(values, to: target, count: count)
+    } else {
       storeFloats(
-        values + shared, bias: bias.map { $0 + channel }, rectifying: rectifying,
-        to: second.pixel(y, x) + channel - first.shape.channels, count: channels - shared)
+        values, bias: bias.map { $0 + firstChannel }, rectifying: rectifying, to: target,
+        count: count)
+    }
+  }
+
+  /// Where sixteen channels of a tile go.
+  @inline(__always)
+  func tile(
+    _ view: TensorView, y: Int, x: Int, height: Int, width: Int, place: Int, channel: Int,
+    isFirst: Bool
+  ) -> TileTarget {
+    TileTarget(
+      base: view.pixel(y, x) + place, rowStride: view.rowStride, pixelStride: view.pixelStride,
+      height: height, width: width, bias: bias.map { $0.vector(channel) } ?? .zero,
+      floor: Vector(repeating: rectifying ? 0 : -.infinity),
+      passesWherePositive: passing.covers(isFirst: isFirst))
+  }
+}
+
+/// Which of a convolution's inputs came out of a rectifier.
+///
+/// The gradient of such an input is written over the input itself, and is 0 where the input was
+/// not positive: the rectifier's own gradient.
+public enum InputRectifier: Sendable {
+  /// Neither image.
+  case none
+  /// The first image of two.
+  case first
+  /// All of the input.
+  case all
+
+  @inline(__always)
+  func covers(isFirst: Bool) -> Bool {
+    switch self {
+    case .none: false
+    case .first: isFirst
+    case .all: true
     }
   }
 }

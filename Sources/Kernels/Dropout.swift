@@ -40,4 +40,19 @@ public enum Dropout {
     }
     return firstBlock + blocks
   }
+
+  /// gradient := gradient / (1 - p), in place: the gradient of what was kept.
+  ///
+  /// What was dropped is 0 in the output, so the rectifier before it, whose output that is, has
+  /// made its gradient 0 already. Dense views.
+  public static func scaleGradient(
+    _ gradient: TensorView, probability: Float, on team: ThreadTeam
+  ) {
+    precondition(gradient.isDense && probability >= 0 && probability < 1)
+    let context = (gradient.base, 1 / (1 - probability))
+    forEachPiece(gradient.shape.count, context, on: team) { context, piece in
+      let (values, scale) = context
+      for index in piece { values[index] *= scale }
+    }
+  }
 }

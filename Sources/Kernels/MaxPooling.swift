@@ -60,52 +60,69 @@ public enum MaxPooling {
     places.replace(with: place, where: larger)
   }
 
-  /// inputGradient := outputGradient at the places in `indices`, 0 elsewhere, plus
-  /// `skipGradient` on the centred part it covers; overwritten.
+  /// inputGradient := outputGradient at the places in `indices`, 0 elsewhere; on the centred
+  /// `skip` x `skip` part added to what is there already.
   ///
-  /// The pooled features went two ways, down and, cropped, across; this is the sum of both
-  /// gradients.
+  /// The pooled features went two ways, down and, cropped, across. The gradient that came across
+  /// lies where it belongs; what lies around it is overwritten.
   public static func backward(
-    _ outputGradient: TensorView, indices: UnsafePointer<UInt8>, skipGradient: TensorView?,
+    _ outputGradient: TensorView, indices: UnsafePointer<UInt8>, skip: (height: Int, width: Int)?,
     into inputGradient: TensorView, on team: ThreadTeam
   ) {
     let shape = outputGradient.shape
     checkShapes(inputGradient, outputGradient)
-    team.forEach(shape.height, (outputGradient, indices, inputGradient)) { context, y, _ in
-      let (outputGradient, indices, inputGradient) = context
+    let (height, width) = skip ?? (0, 0)
+    let large = inputGradient.shape
+    let kept = Kept(
+      rows: (large.height - height) / 2..<(large.height - height) / 2 + height,
+      columns: (large.width - width) / 2..<(large.width - width) / 2 + width)
+    team.forEach(shape.height, (outputGradient, indices, inputGradient, kept)) { context, y, _ in
+      let (outputGradient, indices, inputGradient, kept) = context
       let shape = outputGradient.shape
-      let channels = shape.channels
-      for x in 0..<shape.width {
-        let source = outputGradient.pixel(y, x)
-        let index = indices + (y * shape.width + x) * channels
-        for tap in 0..<4 {
-          let target = inputGradient.pixel(2 * y + tap / 2, 2 * x + tap % 2)
-          var c = 0
-          while c + 16 <= channels {
-            let places = SIMD16<Int32>(
-              truncatingIfNeeded: UnsafeRawPointer(index + c).loadUnaligned(
-                as: SIMD16<UInt8>.self))
-            target.store(
-              Vector(repeating: 0).replacing(
-                with: source.vector(c), where: places .== SIMD16(repeating: Int32(tap))), at: c)
-            c += 16
-          }
-          while c < channels {
-            target[c] = index[c] == UInt8(tap) ? source[c] : 0
-            c += 1
+      for i in 0..<2 {
+        for x in 0..<shape.width {
+          for j in 0..<2 {
+            let target = inputGradient.pixel(2 * y + i, 2 * x + j)
+            spread(
+              outputGradient.pixel(y, x),
+              indices: indices + (y * shape.width + x) * shape.channels, tap: 2 * i + j,
+              keeping: kept.contains(2 * y + i, 2 * x + j), to: target, count: shape.channels)
           }
         }
       }
     }
-    guard let skipGradient else { return }
-    let target = inputGradient.centred(
-      height: skipGradient.shape.height, width: skipGradient.shape.width)
-    team.forEach(skipGradient.shape.height, (skipGradient, target)) { context, y, _ in
-      let (skipGradient, target) = context
-      let count = skipGradient.shape.width * skipGradient.shape.channels
-      let from = skipGradient.pixel(y, 0)
-      let to = target.pixel(y, 0)
-      for index in 0..<count { to[index] += from[index] }
+  }
+
+  /// The part of a gradient that is added to.
+  private struct Kept {
+    let rows: Range<Int>
+    let columns: Range<Int>
+
+    @inline(__always)
+    func contains(_ y: Int, _ x: Int) -> Bool { rows.contains(y) && columns.contains(x) }
+  }
+
+  /// One pixel of the larger image.
+  @inline(__always)
+  private static func spread(
+    _ source: UnsafePointer<Float>, indices: UnsafePointer<UInt8>, tap: Int, keeping: Bool,
+    to target: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let place = SIMD16<Int32>(repeating: Int32(tap))
+    var c = 0
+    while c + 16 <= count {
+      let places = UnsafeRawPointer(indices + c).loadUnaligned(as: SIMD16<UInt8>.self)
+      let kept = keeping ? target.vector(c) : .zero
+      target.store(
+        kept
+          + Vector.zero.replacing(
+            with: source.vector(c), where: SIMD16<Int32>(truncatingIfNeeded: places) .== place),
+        at: c)
+      c += 16
+    }
+    while c < count {
+      target[c] = (keeping ? target[c] : 0) + (indices[c] == UInt8(tap) ? source[c] : 0)
+      c += 1
     }
   }
 

@@ -134,6 +134,9 @@ struct PatchConvolution: Sendable {
     return patches + pixels * outputChannels
   }
 
+  /// Scratch memory that `forward` needs.
+  var forwardScratch: ScratchSize { ScratchSize(thread: threadScratch) }
+
   /// Floats of shared scratch memory that `weightGradient` needs.
   var sharedScratch: Int {
     gradientSlices > 1
@@ -206,13 +209,10 @@ struct PatchConvolution: Sendable {
 
   // MARK: Forward
 
-  /// output := rectified (input * weights + bias), overwritten.
-  ///
-  /// `bias` may be nil; with `rectifying`, negative results become 0.
+  /// output := input * weights by `rule`; overwritten.
   func forward(
-    _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-    rectifying: Bool, into output: ConvolutionImage, scratch: ConvolutionScratch,
-    on team: ThreadTeam
+    _ input: ConvolutionImage, weights: UnsafePointer<Float>, rule: OutputRule,
+    into output: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
     precondition(
       input.first.shape.height >= sourceHeight && input.first.shape.width >= sourceWidth
@@ -222,8 +222,7 @@ struct PatchConvolution: Sendable {
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
     let operands = ForwardOperands(
-      plan: self, input: input, weights: weights, bias: bias, rectifying: rectifying,
-      output: output, scratch: scratch)
+      plan: self, input: input, weights: weights, rule: rule, output: output, scratch: scratch)
     team.forEach(blocksDown * blocksAcross * forwardSplits, operands) { operands, task, thread in
       operands.plan.forwardTask(operands, task: task, thread: thread)
     }
@@ -234,8 +233,7 @@ struct PatchConvolution: Sendable {
     let plan: PatchConvolution
     let input: ConvolutionImage
     let weights: UnsafePointer<Float>
-    let bias: UnsafePointer<Float>?
-    let rectifying: Bool
+    let rule: OutputRule
     let output: ConvolutionImage
     let scratch: ConvolutionScratch
   }
@@ -265,7 +263,7 @@ struct PatchConvolution: Sendable {
         operands.output.store(
           products + (y * block.width + x) * channels, channels: channels,
           firstChannel: firstChannel, y: block.firstRow + y, x: block.firstColumn + x,
-          bias: operands.bias, rectifying: operands.rectifying)
+          rule: operands.rule)
       }
     }
   }

@@ -3,17 +3,14 @@
 import Tensors
 import Threading
 
-/// The doubling of rows and columns with a learned 2x2 kernel; four small convolutions.
-///
-/// Output pixel (2 i + a, 2 j + b) sees only a few input pixels, for each phase (a, b) the same
-/// way, so each phase is a small convolution of the input and no doubled image is made.
+/// The doubling of rows and columns with a learned 2x2 kernel.
 ///
 /// - `nearest`: doubling by the nearest neighbour, then a 2x2 convolution with one row and column
 ///   of padding after the last:
 ///   output(y, x) = bias + sum over di, dj in 0...1 of input((y + di) / 2, (x + dj) / 2) W(di, dj).
-///   In an even row both kernel rows fall on input row i, so their weights are added first; in an
-///   odd row they fall on rows i and i + 1: 9 products instead of 16.
-/// - `transposed`: output(2 i + a, 2 j + b) = bias + input(i, j) W(a, b).
+///   No doubled image is made: see `DoublingTransform`.
+/// - `transposed`: output(2 i + a, 2 j + b) = bias + input(i, j) W(a, b), a convolution of the
+///   input with a 1x1 kernel for each of the four phases (a, b).
 ///
 /// Weights are [2, 2, in, out] in row-major order. The same bits for every number of threads.
 public struct UpConvolution: Sendable {
@@ -26,106 +23,51 @@ public struct UpConvolution: Sendable {
     case transposed
   }
 
-  /// One of the four output phases.
-  private struct Phase {
-    var convolution: PatchConvolution
-    var row: Int
-    var column: Int
-    /// For each tap of the small kernel, the taps of the 2x2 kernel added up in it.
-    var taps: [[Int]]
-  }
-
   /// The extents of the input.
   public let input: ImageShape
   /// The extents of the output, twice those of the input.
   public let output: ImageShape
 
-  private let kind: Kind
-  private let phases: [Phase]
-  /// From the output's gradient to the input's: a convolution of stride 2.
-  private let gradientConvolution: PatchConvolution
-  /// For each of its taps, the taps of the 2x2 kernel added up in it.
-  private let gradientTaps: [[Int]]
-  /// Folds the extra row and column that a mirrored border adds to the input.
-  private let folds: (rows: AxisFold, columns: AxisFold)?
+  private let engine: Engine
+  private let hasGradients: Bool
 
-  /// Plans a doubling.
-  public init(input: ImageShape, outputChannels: Int, kind: Kind) {
+  private enum Engine: Sendable {
+    case nearest(NearestDoubling)
+    case transposed(TransposedDoubling)
+  }
+
+  /// Plans a doubling; without `gradients`, they are never asked for.
+  public init(input: ImageShape, outputChannels: Int, kind: Kind, gradients: Bool = true) {
     self.input = input
-    self.kind = kind
+    hasGradients = gradients
     output = ImageShape(
       height: 2 * input.height, width: 2 * input.width, channels: outputChannels)
-    // For a phase of one axis: kernel rows added up in each tap.
-    let phaseTaps: [[[Int]]]
-    // For the gradient: kernel rows added up in each tap of the stride-2 convolution.
-    let adjointTaps: [[Int]]
-    let border: AxisMap.Border
-    switch kind {
-    case .nearest(let rule):
-      phaseTaps = [[[0, 1]], [[0], [1]]]
-      adjointTaps = [[1], [0, 1], [0]]
-      border = rule
-    case .transposed:
-      phaseTaps = [[[0]], [[1]]]
-      adjointTaps = [[0], [1]]
-      border = .zeros
-    }
-    phases = (0..<2).flatMap { a in
-      (0..<2).map { b in
-        Phase(
-          convolution: PatchConvolution(
-            rows: AxisMap(extent: input.height, after: phaseTaps[a].count - 1, border: border),
-            columns: AxisMap(extent: input.width, after: phaseTaps[b].count - 1, border: border),
-            kernelHeight: phaseTaps[a].count, kernelWidth: phaseTaps[b].count,
-            inputChannels: input.channels, outputChannels: outputChannels),
-          row: a, column: b, taps: Self.pairs(phaseTaps[a], phaseTaps[b]))
+    engine =
+      switch kind {
+      case .nearest(let border):
+        .nearest(NearestDoubling(input: input, output: output, border: border))
+      case .transposed: .transposed(TransposedDoubling(input: input, output: output))
       }
-    }
-    var extra = 0
-    if case .nearest(.mirror) = kind {
-      extra = 1
-      folds = (
-        AxisFold(AxisMap(extent: input.height, after: 1, border: .mirror), extent: input.height),
-        AxisFold(AxisMap(extent: input.width, after: 1, border: .mirror), extent: input.width)
-      )
-    } else {
-      folds = nil
-    }
-    let before = adjointTaps.count - 2
-    gradientConvolution = PatchConvolution(
-      rows: AxisMap(extent: output.height, before: before, after: 2 * extra),
-      columns: AxisMap(extent: output.width, before: before, after: 2 * extra),
-      kernelHeight: adjointTaps.count, kernelWidth: adjointTaps.count, stride: 2,
-      inputChannels: outputChannels, outputChannels: input.channels)
-    gradientTaps = Self.pairs(adjointTaps, adjointTaps)
-  }
-
-  /// The taps of a kernel from those of its rows and its columns.
-  private static func pairs(_ rows: [[Int]], _ columns: [[Int]]) -> [[Int]] {
-    rows.flatMap { row in
-      columns.map { column in row.flatMap { i in column.map { i * 2 + $0 } } }
-    }
-  }
-
-  private var tapCount: Int { input.channels * output.channels }
-  private var phaseWeightCount: Int { phases.reduce(0) { $0 + $1.taps.count } * tapCount }
-  private var foldedCount: Int {
-    folds == nil
-      ? 0 : gradientConvolution.outputHeight * gradientConvolution.outputWidth * input.channels
   }
 
   /// Multiply-adds of the forward pass as a 2x2 convolution (nearest) or as it is (transposed).
   public var multiplyAdds: Int {
-    if case .transposed = kind { return input.pixels * 4 * tapCount }
-    return output.pixels * 4 * tapCount
+    switch engine {
+    case .nearest: output.pixels * 4 * input.channels * output.channels
+    case .transposed: input.pixels * 4 * input.channels * output.channels
+    }
   }
 
-  /// Scratch memory that the three functions need.
+  /// Scratch memory that the planned functions need.
   public var scratchSize: ScratchSize {
-    let slices = phases.map(\.convolution.sharedScratch).max() ?? 0
-    return ScratchSize(
-      thread: (phases.map(\.convolution) + [gradientConvolution]).map(\.threadScratch).max() ?? 0,
-      shared: max(phaseWeightCount + slices, gradientTaps.count * tapCount + foldedCount))
+    switch engine {
+    case .nearest(let doubling):
+      hasGradients
+        ? doubling.convolution.scratchSize.union(doubling.gradientScratch)
+        : doubling.convolution.scratchSize
+    case .transposed(let doubling):
+      hasGradients ? doubling.scratchSize : doubling.forwardScratch
+    }
   }
 
   /// output := doubled input, convolved, plus bias; overwritten.
@@ -133,106 +75,201 @@ public struct UpConvolution: Sendable {
     _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
-    var phaseWeights = scratch.shared
-    for phase in phases {
-      for (index, taps) in phase.taps.enumerated() {
-        sumTaps(weights, taps: taps, into: phaseWeights + index * tapCount, on: team)
-      }
-      phase.convolution.forward(
-        ConvolutionImage(image), weights: phaseWeights, bias: bias, rectifying: false,
-        into: ConvolutionImage(phaseView(of: output, phase)), scratch: scratch, on: team)
-      phaseWeights += phase.taps.count * tapCount
+    switch engine {
+    case .nearest(let doubling):
+      doubling.forward(
+        image, weights: weights, bias: bias, into: output, scratch: scratch, on: team)
+    case .transposed(let doubling):
+      doubling.forward(
+        image, weights: weights, bias: bias, into: output, scratch: scratch, on: team)
     }
   }
 
   /// inputGradient := the gradient of the input; overwritten.
+  ///
+  /// With `rectified` it holds the input itself, as a rectifier left it, and receives the gradient
+  /// from before the rectifier: 0 where the input is not positive.
   public func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    scratch: ConvolutionScratch, on team: ThreadTeam
+    rectified: Bool = false, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
-    let turned = scratch.shared
-    for (index, taps) in gradientTaps.enumerated() {
-      sumTransposedTaps(weights, taps: taps, into: turned + index * tapCount, on: team)
-    }
-    let target =
-      folds == nil
-      ? inputGradient
-      : TensorView(
-        base: scratch.shared + gradientTaps.count * tapCount,
-        shape: ImageShape(
-          height: gradientConvolution.outputHeight, width: gradientConvolution.outputWidth,
-          channels: input.channels))
-    gradientConvolution.forward(
-      ConvolutionImage(outputGradient), weights: turned, bias: nil, rectifying: false,
-      into: ConvolutionImage(target), scratch: scratch, on: team)
-    if let folds {
-      fold(
-        target, rows: folds.rows, columns: folds.columns, into: ConvolutionImage(inputGradient),
-        on: team)
+    let rectified: InputRectifier = rectified ? .all : .none
+    switch engine {
+    case .nearest(let doubling):
+      doubling.inputGradient(
+        outputGradient, weights: weights, into: inputGradient, rectified: rectified,
+        scratch: scratch, on: team)
+    case .transposed(let doubling):
+      doubling.inputGradient(
+        outputGradient, weights: weights, into: inputGradient, rectified: rectified,
+        scratch: scratch, on: team)
     }
   }
 
-  /// weightGradient += the gradient of the weights; accumulated.
+  /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
   public func weightGradient(
+    _ image: TensorView, outputGradient: TensorView,
+    into weightGradient: UnsafeMutablePointer<Float>,
+    biasGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    switch engine {
+    case .nearest(let doubling):
+      doubling.weights.add(
+        ConvolutionImage(image), outputGradient: outputGradient, to: weightGradient,
+        biasGradient: biasGradient, scratch: scratch, on: team)
+    case .transposed(let doubling):
+      doubling.weightGradient(
+        image, outputGradient: outputGradient, into: weightGradient, scratch: scratch, on: team)
+      BiasGradient.add(outputGradient, to: biasGradient, scratch: scratch.shared, on: team)
+    }
+  }
+}
+
+/// Nearest-neighbour doubling and a 2x2 convolution, by tile transforms.
+private struct NearestDoubling: Sendable {
+  let convolution: TransformedConvolution<DoublingTransform>
+  let gradient: TransformedConvolution<DoublingGradientTransform>
+  let weights: TransformedWeightGradient<DoublingTransform>
+  /// Folds the extra row and column that a mirrored border adds to the input.
+  private let folds: (rows: AxisFold, columns: AxisFold)?
+  /// The extents of the input's gradient before folding.
+  private let virtualInput: ImageShape
+
+  init(input: ImageShape, output: ImageShape, border: AxisMap.Border) {
+    let rows = AxisMap(extent: input.height, after: 1, border: border)
+    let columns = AxisMap(extent: input.width, after: 1, border: border)
+    convolution = TransformedConvolution(
+      rows: rows, columns: columns, inputChannels: input.channels,
+      outputChannels: output.channels, outputHeight: output.height, outputWidth: output.width)
+    weights = TransformedWeightGradient(
+      rows: rows, columns: columns, inputChannels: input.channels,
+      outputChannels: output.channels, outputHeight: output.height, outputWidth: output.width)
+    let extra = border == .mirror ? 1 : 0
+    folds =
+      border == .mirror
+      ? (AxisFold(rows, extent: input.height), AxisFold(columns, extent: input.width)) : nil
+    virtualInput = ImageShape(
+      height: input.height + extra, width: input.width + extra, channels: input.channels)
+    gradient = TransformedConvolution(
+      rows: AxisMap(extent: output.height, before: 1, after: 2 * extra),
+      columns: AxisMap(extent: output.width, before: 1, after: 2 * extra),
+      inputChannels: output.channels, outputChannels: input.channels,
+      outputHeight: virtualInput.height, outputWidth: virtualInput.width)
+  }
+
+  var gradientScratch: ScratchSize {
+    var backward = gradient.scratchSize
+    if folds != nil { backward.shared += virtualInput.count }
+    return weights.scratchSize.union(backward)
+  }
+
+  func forward(
+    _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+    into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    convolution.forward(
+      ConvolutionImage(image),
+      weights: KernelMatrices(
+        weights, rows: convolution.inputChannels, columns: convolution.outputChannels),
+      rule: OutputRule(bias: bias), into: ConvolutionImage(output), scratch: scratch, on: team)
+  }
+
+  func inputGradient(
+    _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
+    rectified: InputRectifier, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    let adjoint = KernelMatrices(
+      adjointOf: weights, taps: 4, turned: false, rows: gradient.inputChannels,
+      columns: gradient.outputChannels)
+    guard let folds else {
+      gradient.forward(
+        ConvolutionImage(outputGradient), weights: adjoint, rule: OutputRule(passing: rectified),
+        into: ConvolutionImage(inputGradient), scratch: scratch, on: team)
+      return
+    }
+    let virtualGradient = TensorView(base: scratch.shared, shape: virtualInput)
+    gradient.forward(
+      ConvolutionImage(outputGradient), weights: adjoint, rule: OutputRule(),
+      into: ConvolutionImage(virtualGradient), scratch: scratch.shared(from: virtualInput.count),
+      on: team)
+    fold(
+      virtualGradient, rows: folds.rows, columns: folds.columns,
+      into: ConvolutionImage(inputGradient), rectified: rectified, on: team)
+  }
+}
+
+/// A transposed convolution of stride 2 and a 2x2 kernel: a 1x1 convolution for each phase.
+private struct TransposedDoubling: Sendable {
+  private let input: ImageShape
+  private let output: ImageShape
+  /// From the input to every second row and column of the output.
+  private let phase: PatchConvolution
+  /// From the output's gradient to the input's: a convolution of stride 2.
+  private let gradient: PatchConvolution
+
+  init(input: ImageShape, output: ImageShape) {
+    self.input = input
+    self.output = output
+    phase = PatchConvolution(
+      rows: AxisMap(extent: input.height), columns: AxisMap(extent: input.width),
+      kernelHeight: 1, kernelWidth: 1, inputChannels: input.channels,
+      outputChannels: output.channels)
+    gradient = PatchConvolution(
+      rows: AxisMap(extent: output.height), columns: AxisMap(extent: output.width),
+      kernelHeight: 2, kernelWidth: 2, stride: 2, inputChannels: output.channels,
+      outputChannels: input.channels)
+  }
+
+  private var tapCount: Int { input.channels * output.channels }
+
+  var forwardScratch: ScratchSize { phase.forwardScratch }
+
+  var scratchSize: ScratchSize {
+    ScratchSize(
+      thread: max(phase.threadScratch, gradient.threadScratch),
+      shared: max(
+        phase.sharedScratch, 4 * tapCount, BiasGradient.scratchCount(output)))
+  }
+
+  func forward(
+    _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+    into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    for tap in 0..<4 {
+      phase.forward(
+        ConvolutionImage(image), weights: weights + tap * tapCount, rule: OutputRule(bias: bias),
+        into: ConvolutionImage(view(of: output, tap)), scratch: scratch, on: team)
+    }
+  }
+
+  func inputGradient(
+    _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
+    rectified: InputRectifier, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    transposeTaps(
+      weights, taps: [0, 1, 2, 3], rows: input.channels, columns: output.channels,
+      into: scratch.shared, on: team)
+    gradient.forward(
+      ConvolutionImage(outputGradient), weights: scratch.shared,
+      rule: OutputRule(passing: rectified), into: ConvolutionImage(inputGradient),
+      scratch: scratch, on: team)
+  }
+
+  func weightGradient(
     _ image: TensorView, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch,
     on team: ThreadTeam
   ) {
-    let phaseGradient = scratch.shared
-    let inner = scratch.shared(from: phaseWeightCount)
-    for phase in phases {
-      phaseGradient.update(repeating: 0, count: phase.taps.count * tapCount)
-      phase.convolution.weightGradient(
-        ConvolutionImage(image), outputGradient: phaseView(of: outputGradient, phase),
-        into: phaseGradient, scratch: inner, on: team)
-      for (index, taps) in phase.taps.enumerated() {
-        for tap in taps {
-          addPieces(
-            phaseGradient + index * tapCount, to: weightGradient + tap * tapCount,
-            count: tapCount, on: team)
-        }
-      }
+    for tap in 0..<4 {
+      phase.weightGradient(
+        ConvolutionImage(image), outputGradient: view(of: outputGradient, tap),
+        into: weightGradient + tap * tapCount, scratch: scratch, on: team)
     }
   }
 
-  private func phaseView(of output: TensorView, _ phase: Phase) -> TensorView {
+  /// Every second row and column of the output, beginning at a tap's.
+  private func view(of output: TensorView, _ tap: Int) -> TensorView {
     output.everyNth(
-      step: 2, row: phase.row, column: phase.column, height: input.height, width: input.width)
-  }
-
-  /// target := the sum of some taps of the kernel.
-  private func sumTaps(
-    _ weights: UnsafePointer<Float>, taps: [Int], into target: UnsafeMutablePointer<Float>,
-    on team: ThreadTeam
-  ) {
-    let count = tapCount
-    forEachPiece(count, (weights, taps, target, count), on: team) { context, piece in
-      let (weights, taps, target, count) = context
-      for index in piece {
-        var sum = weights[taps[0] * count + index]
-        for tap in taps.dropFirst() { sum += weights[tap * count + index] }
-        target[index] = sum
-      }
-    }
-  }
-
-  /// target(o, c) := the sum of some taps' weights (c, o).
-  private func sumTransposedTaps(
-    _ weights: UnsafePointer<Float>, taps: [Int], into target: UnsafeMutablePointer<Float>,
-    on team: ThreadTeam
-  ) {
-    let (inputs, outputs) = (input.channels, output.channels)
-    let context = (weights, taps, target, inputs, outputs)
-    team.forEach((inputs + transposeStrip - 1) / transposeStrip, context) { context, task, _ in
-      let (weights, taps, target, inputs, outputs) = context
-      for o in 0..<outputs {
-        for c in task * transposeStrip..<min((task + 1) * transposeStrip, inputs) {
-          let place = c * outputs + o
-          var sum = weights[taps[0] * inputs * outputs + place]
-          for tap in taps.dropFirst() { sum += weights[tap * inputs * outputs + place] }
-          target[o * inputs + c] = sum
-        }
-      }
-    }
+      step: 2, row: tap / 2, column: tap % 2, height: input.height, width: input.width)
   }
 }

@@ -74,6 +74,23 @@ func storeFloats(
   }
 }
 
+/// target := source where target was positive, else 0: a rectifier's gradient over its own output.
+@inline(__always)
+func passFloats(
+  _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int
+) {
+  var index = 0
+  while index &+ 16 <= count {
+    let passes = target.vector(index) .> 0
+    target.store(Vector.zero.replacing(with: source.vector(index), where: passes), at: index)
+    index &+= 16
+  }
+  while index < count {
+    target[index] = target[index] > 0 ? source[index] : 0
+    index &+= 1
+  }
+}
+
 /// Floats in a piece of a flat buffer: a fixed number, so that the order of sums never depends on
 /// the number of threads.
 let pieceSize = 4096

@@ -8,7 +8,9 @@ extension UNet {
   /// Adds the gradients of all parameters, given `activations.logitsGradient`.
   ///
   /// Follows a `forward` of the same image with the same parameters and activations; `dropped`
-  /// tells whether that pass had dropout. `gradients` is accumulated, in the order of `layout`.
+  /// tells whether that pass had dropout. Each activation is read for the last time by the weight
+  /// gradient of the convolution that took it in; then its own gradient, from before the rectifier
+  /// where it came out of one, takes its place. `gradients` is accumulated, in the order of `layout`.
   ///
   /// `ready` is called with falling offsets: the gradients from this offset up are final. It is
   /// the only thing that distribution needs to know of the network.
@@ -25,87 +27,68 @@ extension UNet {
     let depth = configuration.depth
     let scratch = activations.scratch
 
-    /// Takes a rectified convolution back; the gradient of its input goes to `inputGradient`.
+    /// Takes a convolution back: the gradients of its parameters, then, where asked for, that of
+    /// its input, written over the input.
     func convolveBack(
-      _ layer: ConvolutionLayer, _ input: ConvolutionImage, _ memory: UNetActivations.Layer,
-      scale: Float = 1, into inputGradient: ConvolutionImage?
+      _ layer: ConvolutionLayer, _ convolution: Convolution, _ input: ConvolutionImage,
+      outputGradient: TensorView, rectified: InputRectifier?
     ) {
-      guard let gradient = memory.gradient else {
-        preconditionFailure("activations for training have all gradients")
-      }
-      BiasGradient.rectifier(
-        output: memory.output, gradient: gradient, scale: scale,
-        biasGradient: gradients + layer.bias.offset, scratch: activations.biasScratch, on: team)
-      memory.convolution.weightGradient(
-        input, outputGradient: gradient, into: gradients + layer.weight.offset, scratch: scratch,
-        on: team)
+      convolution.weightGradient(
+        input, outputGradient: outputGradient, into: gradients + layer.weight.offset,
+        biasGradient: gradients + layer.bias.offset, scratch: scratch, on: team)
       ready(layer.weight.offset)
-      guard let inputGradient else { return }
-      memory.convolution.inputGradient(
-        gradient, weights: parameters + layer.weight.offset, into: inputGradient,
-        scratch: scratch, on: team)
+      guard let rectified else { return }
+      convolution.inputGradient(
+        outputGradient, weights: parameters + layer.weight.offset, into: input,
+        rectified: rectified, scratch: scratch, on: team)
     }
 
-    let top = activations.up[0].second
-    BiasGradient.linear(
-      gradient: logitsGradient, biasGradient: gradients + head.bias.offset,
-      scratch: activations.biasScratch, on: team)
-    activations.head.weightGradient(
-      ConvolutionImage(top.output), outputGradient: logitsGradient,
-      into: gradients + head.weight.offset, scratch: scratch, on: team)
-    ready(head.weight.offset)
-    if let gradient = top.gradient {
-      activations.head.inputGradient(
-        logitsGradient, weights: parameters + head.weight.offset,
-        into: ConvolutionImage(gradient), scratch: scratch, on: team)
-    }
+    convolveBack(
+      head, activations.head, ConvolutionImage(activations.up[0].second.output),
+      outputGradient: logitsGradient, rectified: .all)
 
     for level in 0..<depth {
       let memory = activations.up[level]
       let stage = up[level]
-      let below =
-        level == depth - 1 ? activations.down[depth].second : activations.up[level + 1].second
-      guard let upGradient = memory.upGradient, let belowGradient = below.gradient,
-        let skipGradient = activations.down[level].pooling?.skipGradient
-      else { preconditionFailure("activations for training have all gradients") }
       convolveBack(
-        stage.block.second, ConvolutionImage(memory.first.output), memory.second,
-        into: memory.first.gradient.map { ConvolutionImage($0) })
+        stage.block.second, memory.second.convolution, ConvolutionImage(memory.first.output),
+        outputGradient: memory.second.output, rectified: .all)
       let skip = activations.down[level].second.output.centred(
         height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
       convolveBack(
-        stage.block.first, ConvolutionImage(skip, memory.upOutput), memory.first,
-        into: ConvolutionImage(skipGradient, upGradient))
-      BiasGradient.linear(
-        gradient: upGradient, biasGradient: gradients + stage.upConvolution.bias.offset,
-        scratch: activations.biasScratch, on: team)
+        stage.block.first, memory.first.convolution, ConvolutionImage(skip, memory.upOutput),
+        outputGradient: memory.first.output, rectified: .first)
+      let below =
+        level == depth - 1 ? activations.down[depth].second : activations.up[level + 1].second
       memory.upConvolution.weightGradient(
-        below.output, outputGradient: upGradient,
-        into: gradients + stage.upConvolution.weight.offset, scratch: scratch, on: team)
+        below.output, outputGradient: memory.upOutput,
+        into: gradients + stage.upConvolution.weight.offset,
+        biasGradient: gradients + stage.upConvolution.bias.offset, scratch: scratch, on: team)
       ready(stage.upConvolution.weight.offset)
       memory.upConvolution.inputGradient(
-        upGradient, weights: parameters + stage.upConvolution.weight.offset,
-        into: belowGradient, scratch: scratch, on: team)
+        memory.upOutput, weights: parameters + stage.upConvolution.weight.offset,
+        into: below.output, rectified: true, scratch: scratch, on: team)
     }
 
     for level in (0...depth).reversed() {
       let memory = activations.down[level]
-      if let pooling = memory.pooling, let pooled = pooling.gradient,
-        let gradient = memory.second.gradient
-      {
+      let gradient = memory.second.output
+      if let pooling = memory.pooling {
+        let skip = activations.up[level].upOutput.shape
         MaxPooling.backward(
-          pooled, indices: pooling.indices, skipGradient: pooling.skipGradient, into: gradient,
-          on: team)
+          pooling.output, indices: pooling.indices, skip: (skip.height, skip.width),
+          into: gradient, on: team)
       }
-      let drops = dropped && level >= depth - 1
+      if dropped && level >= depth - 1 && configuration.dropout > 0 {
+        Dropout.scaleGradient(gradient, probability: configuration.dropout, on: team)
+      }
       convolveBack(
-        down[level].second, ConvolutionImage(memory.first.output), memory.second,
-        scale: drops ? 1 / (1 - configuration.dropout) : 1,
-        into: memory.first.gradient.map { ConvolutionImage($0) })
+        down[level].second, memory.second.convolution, ConvolutionImage(memory.first.output),
+        outputGradient: gradient, rectified: .all)
       let above = level == 0 ? nil : activations.down[level - 1].pooling
       convolveBack(
-        down[level].first, ConvolutionImage(above?.output ?? image), memory.first,
-        into: above?.gradient.map { ConvolutionImage($0) })
+        down[level].first, memory.first.convolution, ConvolutionImage(above?.output ?? image),
+        outputGradient: memory.first.output, rectified: above == nil ? nil : .all)
     }
   }
 }

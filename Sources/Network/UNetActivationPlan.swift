@@ -6,7 +6,8 @@ import Tensors
 /// The shapes, kernels and buffers of a pass through a U-Net, before any memory is allocated.
 ///
 /// A buffer is planned with the events that write it first and read it last. Events number the
-/// forward pass in order; backward runs through them in reverse.
+/// forward pass in order; backward runs through them in reverse. A buffer's gradient takes its
+/// place, once the kernels that read it in the backward pass have done so.
 struct UNetActivationPlan {
   let input: ImageShape
   /// The contracting path by level; the last is the bridge.
@@ -15,10 +16,11 @@ struct UNetActivationPlan {
   let up: [PlannedUpStage]
   let head: Convolution
   let logits: PlannedBuffer
+  /// Missing without training.
+  let logitsGradient: ArenaPlan.Part?
   let scratchSize: ScratchSize
   let threadScratch: ArenaPlan.Part
   let sharedScratch: ArenaPlan.Part
-  let biasScratch: ArenaPlan.Part
   /// One Double for each row of the output.
   let rowSums: ArenaPlan.Part
   let arena: ArenaPlan
@@ -44,7 +46,6 @@ struct UNetActivationPlan {
 
     var planner = ActivationPlanner(training: training, back: back)
     var scratchSize = ScratchSize()
-    var biasScratchCount = 0
 
     let padding: ConvolutionPadding =
       switch configuration.padding {
@@ -57,10 +58,8 @@ struct UNetActivationPlan {
     ) -> Convolution {
       let convolution = Convolution(
         input: input, outputChannels: layer.outputChannels, kernel: layer.kernel,
-        padding: padding, inputGradient: training && inputGradient)
+        padding: padding, inputGradient: training && inputGradient, weightGradient: training)
       scratchSize = scratchSize.union(convolution.scratchSize)
-      biasScratchCount = max(
-        biasScratchCount, BiasGradient.scratchCount(convolution.output))
       return convolution
     }
 
@@ -76,10 +75,8 @@ struct UNetActivationPlan {
       let isBridge = level == depth
       let secondLayer = planner.layer(
         second, written: event + 1,
-        readForward: isBridge ? raised(depth - 1) : raised(level) + 1,
-        gradientWritten: isBridge ? back(raised(depth - 1)) : back(pooled(level)))
-      let firstLayer = planner.layer(
-        first, written: event, readForward: event + 1, gradientWritten: back(event + 1))
+        readForward: isBridge ? raised(depth - 1) : raised(level) + 1)
+      let firstLayer = planner.layer(first, written: event, readForward: event + 1)
       var pooling: PlannedPooling?
       if !isBridge {
         let half = ImageShape(
@@ -102,39 +99,34 @@ struct UNetActivationPlan {
         case .transposed: .transposed
         }
       let upConvolution = UpConvolution(
-        input: features, outputChannels: stage.upConvolution.outputChannels, kind: kind)
+        input: features, outputChannels: stage.upConvolution.outputChannels, kind: kind,
+        gradients: training)
       scratchSize = scratchSize.union(upConvolution.scratchSize)
-      biasScratchCount = max(biasScratchCount, BiasGradient.scratchCount(upConvolution.output))
       var joined = upConvolution.output
       joined.channels *= 2
       let first = plan(stage.block.first, of: joined)
       let second = plan(stage.block.second, of: first.output)
       features = second.output
       let raisedBuffer = planner.buffer(
-        upConvolution.output, written: event, readForward: event + 1, readBack: back(event + 1),
-        gradientWritten: back(event + 1), gradientRead: back(event))
-      down[level].pooling?.skipGradient = planner.gradient(
-        upConvolution.output, written: back(event + 1), read: back(pooled(level)))
+        upConvolution.output, written: event, readForward: event + 1)
       let next = level == 0 ? headEvent : raised(level - 1)
       stages.append(
         PlannedUpStage(
           upConvolution: upConvolution, buffer: raisedBuffer,
-          first: planner.layer(
-            first, written: event + 1, readForward: event + 2, gradientWritten: back(event + 2)),
-          second: planner.layer(
-            second, written: event + 2, readForward: next, gradientWritten: back(next))))
+          first: planner.layer(first, written: event + 1, readForward: event + 2),
+          second: planner.layer(second, written: event + 2, readForward: next)))
     }
     up = stages.reversed()
 
     head = plan(network.head, of: features)
-    logits = planner.buffer(
-      head.output, written: headEvent, readForward: lossEvent, readBack: back(lossEvent),
-      gradientWritten: lossEvent, gradientRead: back(headEvent))
+    logits = planner.buffer(head.output, written: headEvent, readForward: lossEvent)
+    logitsGradient =
+      training
+      ? planner.plan.reserve(head.output.count, from: lossEvent, through: back(headEvent)) : nil
 
     let last = back(0)
     threadScratch = planner.plan.reserve(scratchSize.thread * threads, from: 0, through: last)
     sharedScratch = planner.plan.reserve(scratchSize.shared, from: 0, through: last)
-    biasScratch = planner.plan.reserve(biasScratchCount, from: 0, through: last)
     rowSums = planner.plan.reserve(2 * head.output.height, from: 0, through: last)
     self.scratchSize = scratchSize
     arena = planner.plan
@@ -143,11 +135,10 @@ struct UNetActivationPlan {
 
 // MARK: - Planned parts
 
-/// A buffer of activations and, for training, that of its gradient.
+/// A buffer of activations, later of their gradient.
 struct PlannedBuffer {
   var shape: ImageShape
   var part: ArenaPlan.Part
-  var gradient: ArenaPlan.Part?
 }
 
 /// A convolution and the buffer of its output.
@@ -160,14 +151,6 @@ struct PlannedLayer {
 struct PlannedPooling {
   var buffer: PlannedBuffer
   var indices: ArenaPlan.Part
-  /// The gradient that comes across, of the cropped features.
-  var skipGradient: PlannedGradient?
-}
-
-/// A buffer of gradients alone.
-struct PlannedGradient {
-  var shape: ImageShape
-  var part: ArenaPlan.Part
 }
 
 /// A level of the contracting path; the bridge has no pooling.
@@ -197,42 +180,26 @@ private struct ActivationPlanner {
     self.back = back
   }
 
-  mutating func buffer(
-    _ shape: ImageShape, written: Int, readForward: Int, readBack: Int, gradientWritten: Int,
-    gradientRead: Int
-  ) -> PlannedBuffer {
+  /// Its gradient is read last where what wrote it is taken back.
+  mutating func buffer(_ shape: ImageShape, written: Int, readForward: Int) -> PlannedBuffer {
     PlannedBuffer(
       shape: shape,
       part: plan.reserve(
-        shape.count, from: written, through: training ? readBack : readForward),
-      gradient: training
-        ? plan.reserve(shape.count, from: gradientWritten, through: gradientRead) : nil)
+        shape.count, from: written, through: training ? back(written) : readForward))
   }
 
-  /// The output of a rectified convolution is read last where its own gradient is taken back.
   mutating func layer(
-    _ convolution: Convolution, written: Int, readForward: Int, gradientWritten: Int
+    _ convolution: Convolution, written: Int, readForward: Int
   ) -> PlannedLayer {
     PlannedLayer(
       convolution: convolution,
-      buffer: buffer(
-        convolution.output, written: written, readForward: readForward, readBack: back(written),
-        gradientWritten: gradientWritten, gradientRead: back(written)))
+      buffer: buffer(convolution.output, written: written, readForward: readForward))
   }
 
-  /// Pooled features are read last for the weight gradient of the convolution that follows.
   mutating func pooling(_ shape: ImageShape, written: Int, readForward: Int) -> PlannedPooling {
     PlannedPooling(
-      buffer: buffer(
-        shape, written: written, readForward: readForward, readBack: back(readForward),
-        gradientWritten: back(readForward), gradientRead: back(written)),
+      buffer: buffer(shape, written: written, readForward: readForward),
       indices: plan.reserve(
         (shape.count + 3) / 4, from: written, through: training ? back(written) : written))
-  }
-
-  mutating func gradient(_ shape: ImageShape, written: Int, read: Int) -> PlannedGradient? {
-    guard training else { return nil }
-    return PlannedGradient(
-      shape: shape, part: plan.reserve(shape.count, from: written, through: read))
   }
 }

@@ -6,7 +6,7 @@ import Threading
 
 /// The activations of a U-Net for one tile, and for training their gradients.
 ///
-/// The plan knows when each buffer is written first and read last, so buffers that are never needed
+/// A backward pass writes the gradient of an activation over it. The plan knows when each buffer is written first and read last, so buffers that are never needed
 /// at the same time share memory. Nothing is allocated in a pass.
 public final class UNetActivations: @unchecked Sendable {
   // Unchecked: one pass at a time uses it, and the kernels divide the writing.
@@ -26,14 +26,12 @@ public final class UNetActivations: @unchecked Sendable {
   let up: [UpMemory]
   let head: Convolution
   let scratch: ConvolutionScratch
-  let biasScratch: UnsafeMutablePointer<Float>
   private let arena: Arena
 
-  /// A convolution, its output, and the gradient of its output.
+  /// A convolution and its output; later the output's gradient.
   struct Layer {
     let convolution: Convolution
     let output: TensorView
-    let gradient: TensorView?
   }
 
   /// A level of the contracting path.
@@ -44,20 +42,16 @@ public final class UNetActivations: @unchecked Sendable {
     let pooling: Pooling?
   }
 
-  /// The pooled features below a level, and what takes their gradient back.
+  /// The pooled features below a level, later their gradient, and what takes it back.
   struct Pooling {
     let output: TensorView
     let indices: UnsafeMutablePointer<UInt8>
-    let gradient: TensorView?
-    /// The gradient that came across, of the cropped features.
-    let skipGradient: TensorView?
   }
 
   /// A level of the expansive path.
   struct UpMemory {
     let upConvolution: UpConvolution
     let upOutput: TensorView
-    let upGradient: TensorView?
     let first: Layer
     let second: Layer
   }
@@ -79,25 +73,21 @@ public final class UNetActivations: @unchecked Sendable {
           Pooling(
             output: arena.view(pooling.buffer.part, pooling.buffer.shape),
             indices: UnsafeMutableRawPointer(arena.pointer(pooling.indices)).bindMemory(
-              to: UInt8.self, capacity: pooling.buffer.shape.count),
-            gradient: pooling.buffer.gradient.map { arena.view($0, pooling.buffer.shape) },
-            skipGradient: pooling.skipGradient.map { arena.view($0.part, $0.shape) })
+              to: UInt8.self, capacity: pooling.buffer.shape.count))
         })
     }
     up = plan.up.map { stage in
       UpMemory(
         upConvolution: stage.upConvolution,
         upOutput: arena.view(stage.buffer.part, stage.buffer.shape),
-        upGradient: stage.buffer.gradient.map { arena.view($0, stage.buffer.shape) },
         first: stage.first.resolved(in: arena), second: stage.second.resolved(in: arena))
     }
     head = plan.head
     logits = arena.view(plan.logits.part, plan.logits.shape)
-    logitsGradient = plan.logits.gradient.map { arena.view($0, plan.logits.shape) }
+    logitsGradient = plan.logitsGradient.map { arena.view($0, plan.logits.shape) }
     scratch = ConvolutionScratch(
       threads: arena.pointer(plan.threadScratch), threadStride: plan.scratchSize.thread,
       shared: arena.pointer(plan.sharedScratch))
-    biasScratch = arena.pointer(plan.biasScratch)
     rowSums = UnsafeMutableRawPointer(arena.pointer(plan.rowSums)).bindMemory(
       to: Double.self, capacity: head.output.height)
   }
@@ -115,7 +105,6 @@ public final class UNetActivations: @unchecked Sendable {
 extension PlannedLayer {
   fileprivate func resolved(in arena: Arena) -> UNetActivations.Layer {
     UNetActivations.Layer(
-      convolution: convolution, output: arena.view(buffer.part, buffer.shape),
-      gradient: buffer.gradient.map { arena.view($0, buffer.shape) })
+      convolution: convolution, output: arena.view(buffer.part, buffer.shape))
   }
 }

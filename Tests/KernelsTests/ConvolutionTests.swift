@@ -15,9 +15,19 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
   var kernel: Int
   var stride = 1
   var padding = ReferencePadding.none
+  var algorithm = ConvolutionAlgorithm.patches
 
   var testDescription: String {
-    "\(height)x\(width) \(inputs)->\(outputs) k\(kernel) s\(stride) \(padding)"
+    "\(height)x\(width) \(inputs)->\(outputs) k\(kernel) s\(stride) \(padding) \(algorithm)"
+  }
+
+  /// How far a sum of so many products of values in -1..<1 may be from its exact value.
+  func tolerance(products: Int) -> Tolerance {
+    let direct = KernelsTests.tolerance(products: products)
+    guard algorithm == .winograd else { return direct }
+    // The transforms multiply by up to 10 on an axis and cancel again, so their roundings are
+    // larger than those of the sums they stand for; the largest seen is about 12 times.
+    return Tolerance(absolute: 20 * direct.absolute, relative: 20 * direct.relative)
   }
 
   var reference: ReferenceConvolution {
@@ -35,7 +45,7 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
       }
     return Convolution(
       input: ImageShape(height: height, width: width, channels: inputs), outputChannels: outputs,
-      kernel: kernel, stride: stride, padding: rule)
+      kernel: kernel, stride: stride, padding: rule, algorithm: algorithm)
   }
 }
 
@@ -44,12 +54,14 @@ struct ConvolutionResults: Equatable {
   var output: [Float]
   var inputGradient: [Float]
   var weightGradient: [Float]
+  var biasGradient: [Float]
 }
 
 /// Runs the three functions; gradients accumulate onto `before`.
 func run(
   _ convolution: Convolution, input: ReferenceImage, weights: [Float], bias: [Float],
-  outputGradient: ReferenceImage, threads: Int, rectifying: Bool = false
+  outputGradient: ReferenceImage, threads: Int, rectifying: Bool = false,
+  rectified: InputRectifier = .none
 ) -> ConvolutionResults {
   let team = ThreadTeam(count: threads)
   let scratch = makeScratch(convolution.scratchSize, threads: threads)
@@ -57,22 +69,32 @@ func run(
   let output = OwnedImage(
     convolution.output.height, convolution.output.width, convolution.output.channels)
   let gradient = OwnedImage(outputGradient)
-  let inputGradient = OwnedImage(input.height, input.width, input.channels)
+  // The gradient takes the place of the input.
+  let inputGradient = OwnedImage(input)
   let (weightBuffer, biasBuffer) = (FloatBuffer(weights), FloatBuffer(bias))
   // Accumulation shows on a start other than zero.
   let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
+  let biasGradient = FloatBuffer([Float](repeating: 1, count: bias.count))
   convolution.forward(
     ConvolutionImage(image.view), weights: weightBuffer.base, bias: biasBuffer.base,
     rectifying: rectifying, into: output.view, scratch: scratch, on: team)
   convolution.inputGradient(
     gradient.view, weights: weightBuffer.base, into: ConvolutionImage(inputGradient.view),
-    scratch: scratch, on: team)
+    rectified: rectified, scratch: scratch, on: team)
   convolution.weightGradient(
     ConvolutionImage(image.view), outputGradient: gradient.view, into: weightGradient.base,
-    scratch: scratch, on: team)
+    biasGradient: biasGradient.base, scratch: scratch, on: team)
   return ConvolutionResults(
     output: output.values, inputGradient: inputGradient.values,
-    weightGradient: weightGradient.values.map { $0 - 1 })
+    weightGradient: weightGradient.values.map { $0 - 1 },
+    biasGradient: biasGradient.values.map { $0 - 1 })
+}
+
+/// The sum of each channel over the pixels.
+func channelSums(_ image: ReferenceImage) -> [Double] {
+  var sums = [Double](repeating: 0, count: image.channels)
+  for (index, value) in image.values.enumerated() { sums[index % image.channels] += Double(value) }
+  return sums
 }
 
 /// How far a Float sum of so many products of values in -1..<1 may be from its exact value.
@@ -117,7 +139,27 @@ func tolerance(products: Int) -> Tolerance {
           height: padding == .none ? 3 : 1, width: padding == .none ? 3 : 1, inputs: 17,
           outputs: 2, kernel: 3, padding: padding),
       ]
+      // Winograd's tiles: whole ones, cut ones, one alone; vectors whole, cut and empty; more than
+      // one block of the summed channels.
+      for (height, width, inputs, outputs) in [
+        (18, 22, 16, 32), (9, 7, 3, 5), (5, 4, 17, 2), (3, 3, 1, 1), (21, 13, 40, 33),
+        (61, 37, 80, 24), (12, 9, 272, 264),
+      ] {
+        cases.append(
+          ConvolutionCase(
+            height: height, width: width, inputs: inputs, outputs: outputs, kernel: 3,
+            padding: padding, algorithm: .winograd))
+      }
     }
+    cases += [
+      // Many weights, with tiles for more than one task.
+      ConvolutionCase(
+        height: 34, width: 35, inputs: 260, outputs: 260, kernel: 3, padding: .zero,
+        algorithm: .winograd),
+      // More tiles than a pass of the weight gradient takes.
+      ConvolutionCase(
+        height: 404, width: 405, inputs: 16, outputs: 16, kernel: 3, algorithm: .winograd),
+    ]
     return cases
   }()
 
@@ -139,15 +181,39 @@ func tolerance(products: Int) -> Tolerance {
       bias: bias, outputGradient: gradient, threads: 2)
     let taps = example.kernel * example.kernel
     expectClose(
-      results.output, expected.values, tolerance(products: taps * example.inputs), "output")
+      results.output, expected.values, example.tolerance(products: taps * example.inputs), "output")
     expectClose(
       results.inputGradient,
       reference.inputGradient(input: input, weights: weights, outputGradient: gradient).values,
-      tolerance(products: 4 * taps * example.outputs), "input gradient")
+      example.tolerance(products: 4 * taps * example.outputs), "input gradient")
     expectClose(
       fileOrder(results.weightGradient, shape: shape, .convolution),
       reference.weightsGradient(input: input, outputGradient: gradient),
-      tolerance(products: expected.height * expected.width), "weight gradient")
+      example.tolerance(products: expected.height * expected.width), "weight gradient")
+    expectClose(
+      results.biasGradient.map { Double($0) }, channelSums(gradient),
+      tolerance(products: expected.height * expected.width), "bias gradient")
+  }
+
+  @Test(arguments: cases.filter { $0.stride == 1 }) func gradientPassesWhereTheInputIsPositive(
+    _ example: ConvolutionCase
+  ) {
+    let convolution = example.planned()
+    let input = ReferenceImage.random(
+      height: example.height, width: example.width, channels: example.inputs, seed: 1)
+    let weights = repeatableValues(count: convolution.weightCount, seed: 2)
+    let bias = repeatableValues(count: example.outputs, seed: 3)
+    let gradient = ReferenceImage.random(
+      height: convolution.output.height, width: convolution.output.width,
+      channels: example.outputs, seed: 4)
+    let results = [InputRectifier.none, .all].map {
+      run(
+        convolution, input: input, weights: weights, bias: bias, outputGradient: gradient,
+        threads: 2, rectified: $0)
+    }
+    #expect(
+      results[1].inputGradient
+        == zip(results[0].inputGradient, input.values).map { $1 > 0 ? $0 : 0 })
   }
 
   @Test(arguments: cases) func sameBitsForAnyNumberOfThreads(_ example: ConvolutionCase) {
@@ -193,9 +259,11 @@ func tolerance(products: Int) -> Tolerance {
     }
   }
 
-  @Test func twoSourcesAreOneImageSideBySide() {
+  @Test(arguments: ConvolutionAlgorithm.allCases)
+  func twoSourcesAreOneImageSideBySide(_ algorithm: ConvolutionAlgorithm) {
     let convolution = ConvolutionCase(
-      height: 12, width: 11, inputs: 21, outputs: 6, kernel: 3, padding: .mirror
+      height: 12, width: 11, inputs: 21, outputs: 6, kernel: 3, padding: .mirror,
+      algorithm: algorithm
     ).planned()
     let joined = ReferenceImage.random(height: 12, width: 11, channels: 21, seed: 1)
     let weights = repeatableValues(count: convolution.weightCount, seed: 2)
@@ -228,20 +296,21 @@ func tolerance(products: Int) -> Tolerance {
       into: output.view, scratch: scratch, on: team)
     #expect(output.values == expected.output)
     let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
+    let biasGradient = FloatBuffer(count: 6)
     convolution.weightGradient(
-      input, outputGradient: gradientImage.view, into: weightGradient.base, scratch: scratch,
-      on: team)
+      input, outputGradient: gradientImage.view, into: weightGradient.base,
+      biasGradient: biasGradient.base, scratch: scratch, on: team)
     #expect(weightGradient.values.map { $0 - 1 } == expected.weightGradient)
-    let (skipGradient, raisedGradient) = (OwnedImage(12, 11, 5), OwnedImage(12, 11, 16))
+    // Only the skip came out of a rectifier.
     convolution.inputGradient(
-      gradientImage.view, weights: weightBuffer.base,
-      into: ConvolutionImage(skipGradient.view, raisedGradient.view), scratch: scratch, on: team)
+      gradientImage.view, weights: weightBuffer.base, into: input, rectified: .first,
+      scratch: scratch, on: team)
     for y in 0..<12 {
       for x in 0..<11 {
         for c in 0..<21 {
-          let value =
-            c < 5 ? skipGradient.view.pixel(y, x)[c] : raisedGradient.view.pixel(y, x)[c - 5]
-          #expect(value == expected.inputGradient[joined.index(y, x, c)])
+          let value = c < 5 ? crop.pixel(y, x)[c] : raised.view.pixel(y, x)[c - 5]
+          let passes = c >= 5 || joined[y, x, c] > 0
+          #expect(value == (passes ? expected.inputGradient[joined.index(y, x, c)] : 0))
         }
       }
     }

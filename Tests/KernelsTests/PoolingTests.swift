@@ -1,4 +1,4 @@
-// Max pooling, the rectifier's gradient, the loss and dropout against the naive loops.
+// Max pooling, the loss and dropout against the naive loops.
 
 import Kernels
 import Randomness
@@ -30,49 +30,25 @@ import Threading
       let team = ThreadTeam(count: threads)
       let image = OwnedImage(input)
       let output = OwnedImage(4, 3, channels)
-      let inputGradient = OwnedImage(8, 6, channels)
+      // What lies around the skip's gradient is overwritten.
+      let inputGradient = OwnedImage(
+        ReferenceImage.random(height: 8, width: 6, channels: channels, seed: 4))
+      for y in 0..<4 {
+        for x in 0..<2 {
+          for c in 0..<channels { inputGradient.view.pixel(y + 2, x + 2)[c] = skip[y, x, c] }
+        }
+      }
       var indices = [UInt8](repeating: 9, count: 4 * 3 * channels)
       indices.withUnsafeMutableBufferPointer { indices in
         guard let indices = indices.baseAddress else { return }
         MaxPooling.forward(image.view, into: output.view, indices: indices, on: team)
         MaxPooling.backward(
-          OwnedImage(gradient).view, indices: indices, skipGradient: OwnedImage(skip).view,
-          into: inputGradient.view, on: team)
+          OwnedImage(gradient).view, indices: indices, skip: (4, 2), into: inputGradient.view,
+          on: team)
       }
       #expect(output.values == expected.values)
       #expect(inputGradient.values == expectedGradient.values)
     }
-  }
-
-  @Test(arguments: [3, 16, 21]) func rectifierGradientIsMaskedAndSummed(_ channels: Int) {
-    let output = ReferenceImage(
-      height: 19, width: 5, channels: channels,
-      values: ReferenceRectifier.output(
-        of: ReferenceImage.random(height: 19, width: 5, channels: channels, seed: 1).values))
-    let gradient = ReferenceImage.random(height: 19, width: 5, channels: channels, seed: 2)
-    let expected = ReferenceRectifier.inputGradient(
-      output: output.values, outputGradient: gradient.values
-    ).map { $0 * 2 }
-    var sums = [Double](repeating: 1, count: channels)
-    for (index, value) in expected.enumerated() { sums[index % channels] += Double(value) }
-    var results: [[Float]] = []
-    for threads in [1, 2, 3] {
-      let image = OwnedImage(gradient)
-      let bias = FloatBuffer([Float](repeating: 1, count: channels))
-      let scratch = FloatBuffer(count: BiasGradient.scratchCount(image.shape))
-      BiasGradient.rectifier(
-        output: OwnedImage(output).view, gradient: image.view, scale: 2, biasGradient: bias.base,
-        scratch: scratch.base, on: ThreadTeam(count: threads))
-      #expect(image.values == expected)
-      expectClose(bias.values, sums.map { Float($0) }, .direct)
-      let linear = FloatBuffer([Float](repeating: 1, count: channels))
-      BiasGradient.linear(
-        gradient: image.view, biasGradient: linear.base, scratch: scratch.base,
-        on: ThreadTeam(count: threads))
-      expectClose(linear.values, sums.map { Float($0) }, .direct)
-      results.append(bias.values + linear.values)
-    }
-    #expect(results[0] == results[1] && results[0] == results[2])
   }
 
   @Test(arguments: [2, 3, 7]) func lossAgreesWithTheReference(_ classes: Int) {
@@ -137,5 +113,9 @@ import Threading
     #expect(kept.allSatisfy { $0 == 1 / Float(0.75) })
     // Four standard errors of 23,100 coins of 3/4.
     #expect(abs(Double(kept.count) / 23_100 - 0.75) < 0.0115)
+    let gradient = OwnedImage(ReferenceImage.random(height: 100, width: 33, channels: 7, seed: 1))
+    let before = gradient.values
+    Dropout.scaleGradient(gradient.view, probability: 0.25, on: ThreadTeam(count: 2))
+    #expect(gradient.values == before.map { $0 * (1 / Float(0.75)) })
   }
 }

@@ -51,7 +51,8 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
         inputGradient: oracle.inputGradient(
           input: input, weights: weights, outputGradient: gradient
         ).values,
-        weightGradient: oracle.weightsGradient(input: input, outputGradient: gradient))
+        weightGradient: oracle.weightsGradient(input: input, outputGradient: gradient),
+        biasGradient: channelSums(gradient).map { Float($0) })
     }
     let oracle = ReferenceNearestUpConvolution(
       inputChannels: inputs, outputChannels: outputs,
@@ -61,12 +62,14 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
       inputGradient: oracle.inputGradient(
         input: input, weights: weights, outputGradient: gradient
       ).values,
-      weightGradient: oracle.weightsGradient(input: input, outputGradient: gradient))
+      weightGradient: oracle.weightsGradient(input: input, outputGradient: gradient),
+      biasGradient: channelSums(gradient).map { Float($0) })
   }
 
   /// Output, input gradient and weight gradient (in the order of files) of the kernels.
   func results(
-    input: ReferenceImage, weights: [Float], bias: [Float], gradient: ReferenceImage, threads: Int
+    input: ReferenceImage, weights: [Float], bias: [Float], gradient: ReferenceImage, threads: Int,
+    rectified: Bool = false
   ) -> ConvolutionResults {
     let up = planned
     let team = ThreadTeam(count: threads)
@@ -74,7 +77,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
     let image = OwnedImage(input)
     let output = OwnedImage(2 * height, 2 * width, outputs)
     let outputGradient = OwnedImage(gradient)
-    let inputGradient = OwnedImage(height, width, inputs)
+    let inputGradient = OwnedImage(input)
     let weightBuffer = FloatBuffer(kernelOrder(weights, shape: shape, order))
     let biasBuffer = FloatBuffer(bias)
     let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
@@ -83,19 +86,24 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
       scratch: scratch, on: team)
     up.inputGradient(
       outputGradient.view, weights: weightBuffer.base, into: inputGradient.view,
-      scratch: scratch, on: team)
+      rectified: rectified, scratch: scratch, on: team)
+    let biasGradient = FloatBuffer([Float](repeating: 1, count: outputs))
     up.weightGradient(
       image.view, outputGradient: outputGradient.view, into: weightGradient.base,
-      scratch: scratch, on: team)
+      biasGradient: biasGradient.base, scratch: scratch, on: team)
     return ConvolutionResults(
       output: output.values, inputGradient: inputGradient.values,
-      weightGradient: fileOrder(weightGradient.values.map { $0 - 1 }, shape: shape, order))
+      weightGradient: fileOrder(weightGradient.values.map { $0 - 1 }, shape: shape, order),
+      biasGradient: biasGradient.values.map { $0 - 1 })
   }
 }
 
 @Suite struct UpConvolutionTests {
   static let cases = UpConvolutionCase.Rule.allCases.flatMap { rule in
-    [(1, 1, 3, 2), (5, 7, 6, 3), (4, 70, 34, 17), (9, 8, 160, 80)].map {
+    [
+      (1, 1, 3, 2), (5, 7, 6, 3), (4, 70, 34, 17), (9, 8, 160, 80), (6, 5, 288, 272),
+      (70, 61, 48, 40),
+    ].map {
       UpConvolutionCase(height: $0.0, width: $0.1, inputs: $0.2, outputs: $0.3, rule: rule)
     }
   }
@@ -123,7 +131,28 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
     expectClose(
       results[0].weightGradient, expected.weightGradient,
       tolerance(products: 4 * example.height * example.width), "weight gradient")
+    expectClose(
+      results[0].biasGradient, expected.biasGradient,
+      tolerance(products: 4 * example.height * example.width), "bias gradient")
     #expect(results[0] == results[1])
     #expect(results[0] == results[2])
+  }
+
+  @Test(arguments: cases) func gradientPassesWhereTheInputIsPositive(
+    _ example: UpConvolutionCase
+  ) {
+    let input = ReferenceImage.random(
+      height: example.height, width: example.width, channels: example.inputs, seed: 1)
+    let weights = repeatableValues(count: 4 * example.inputs * example.outputs, seed: 2)
+    let bias = repeatableValues(count: example.outputs, seed: 3)
+    let gradient = ReferenceImage.random(
+      height: 2 * example.height, width: 2 * example.width, channels: example.outputs, seed: 4)
+    let results = [false, true].map {
+      example.results(
+        input: input, weights: weights, bias: bias, gradient: gradient, threads: 2, rectified: $0)
+    }
+    #expect(
+      results[1].inputGradient
+        == zip(results[0].inputGradient, input.values).map { $1 > 0 ? $0 : 0 })
   }
 }

@@ -106,7 +106,7 @@ final class NetworkRun {
     let file = try Fixtures.read(name)
     let run = try run(file)
     run.forward()
-    expectClose(run.logits, try file.floats(of: "logits"), .direct, "logits")
+    expectClose(run.logits, try file.floats(of: "logits"), .network, "logits")
     var offsets: [Int] = []
     let loss = run.step { offsets.append($0) }
     expectClose(
@@ -114,7 +114,7 @@ final class NetworkRun {
     for parameter in run.network.layout.parameters {
       expectClose(
         parameter.fileValues(from: run.gradients.base),
-        try file.floats(of: "gradient.\(parameter.name)"), .direct, parameter.name)
+        try file.floats(of: "gradient.\(parameter.name)"), .network, parameter.name)
     }
     // Gradients are final from the end, in steps down to the first parameter.
     #expect(offsets == offsets.sorted(by: >))

@@ -124,6 +124,7 @@ private struct KernelCalls {
     let weights = BenchmarkData.normal(count: max(1, layer.parameterCount), scale: 0.02)
     let gradients = FloatBuffer(count: max(1, layer.parameterCount))
     let bias = FloatBuffer(count: layer.output.channels)
+    let biasGradient = FloatBuffer(count: layer.output.channels)
     switch layer.kernel {
     case .convolution(let convolution, let sources, let rectifying):
       let images = Self.sources(convolution.input, count: sources)
@@ -143,7 +144,7 @@ private struct KernelCalls {
       all[2] = {
         convolution.weightGradient(
           Self.input(images), outputGradient: outputGradient.view, into: gradients.base,
-          scratch: scratch, on: team)
+          biasGradient: biasGradient.base, scratch: scratch, on: team)
       }
     case .upConvolution(let upConvolution):
       let image = OwnedTensor(upConvolution.input)
@@ -160,8 +161,8 @@ private struct KernelCalls {
       }
       all[2] = {
         upConvolution.weightGradient(
-          image.view, outputGradient: outputGradient.view, into: gradients.base, scratch: scratch,
-          on: team)
+          image.view, outputGradient: outputGradient.view, into: gradients.base,
+          biasGradient: biasGradient.base, scratch: scratch, on: team)
       }
     case .pooling:
       let image = OwnedTensor(input)
@@ -172,7 +173,7 @@ private struct KernelCalls {
       }
       all[1] = {
         MaxPooling.backward(
-          outputGradient.view, indices: places.base, skipGradient: nil, into: imageGradient.view,
+          outputGradient.view, indices: places.base, skip: nil, into: imageGradient.view,
           on: team)
       }
     }

@@ -1,0 +1,368 @@
+// The engine of fast convolutions: tiles and kernels transformed, multiplied plane by plane.
+//
+// Where tiles are many, a thread takes a block of them through all three stages, with the
+// transformed tiles and their products in its own cache, and the transformed weights are made once
+// for all. Where tiles are few and weights many, the transformed tiles are made once for all; a
+// thread takes some output channels, and transforms their weights into its own cache, block by
+// block of the summed channels, so that transformed weights never travel through memory.
+
+import Tensors
+import Threading
+
+/// A convolution by a tile transform, of given sizes, over a virtual image; planned once.
+///
+/// Sums over the input channels run in an order that depends on the plan alone, so the bits do not
+/// depend on the number of threads.
+struct TransformedConvolution<Transform: TileTransform>: Sendable {
+  let rows: AxisMap
+  let columns: AxisMap
+  let inputChannels: Int
+  let outputChannels: Int
+  let outputHeight: Int
+  let outputWidth: Int
+  /// How the work is shared out.
+  let schedule: TileSchedule
+
+  private let tiles: TileGrid
+  private let groups: ChannelGroups
+  /// Input channels whose products are summed in registers, and how many such blocks there are.
+  private let depthBlock: Int
+  private let depthBlocks: Int
+  /// Tiles in a task at most, and tasks side by side.
+  private let blockTiles: Int
+  private let blocks: Int
+
+  init(
+    rows: AxisMap, columns: AxisMap, inputChannels: Int, outputChannels: Int, outputHeight: Int,
+    outputWidth: Int
+  ) {
+    self.rows = rows
+    self.columns = columns
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    self.outputHeight = outputHeight
+    self.outputWidth = outputWidth
+    tiles = TileGrid(
+      height: outputHeight, width: outputWidth, extent: Transform.outputExtent)
+    groups = ChannelGroups(outputChannels)
+    depthBlocks = (inputChannels + TileSchedule.deepestBlock - 1) / TileSchedule.deepestBlock
+    depthBlock = ((inputChannels + depthBlocks - 1) / depthBlocks + 15) / 16 * 16
+    schedule = TileSchedule(
+      planes: Transform.planes, tiles: tiles.count, inputChannels: inputChannels,
+      outputChannels: outputChannels)
+    switch schedule {
+    case .tileBlocks:
+      let most = TileSchedule.blockValues / Transform.planes
+      blocks = max(
+        (tiles.count + most - 1) / most,
+        min(TileSchedule.wantedTasks, tiles.count / TileSchedule.fewestTiles))
+    case .channelGroups:
+      let wanted = (TileSchedule.wantedTasks + groups.count - 1) / groups.count
+      blocks = max(1, min(wanted, tiles.count / TileSchedule.fewestTiles))
+    }
+    blockTiles = (tiles.count + blocks - 1) / blocks
+  }
+
+  // MARK: Scratch memory
+
+  /// Planes lie a cache line apart beyond their length, so that they do not share its sets.
+  private func planeStride(tiles: Int, width: Int) -> Int { tiles * width + 16 }
+
+  /// Floats of `count` transformed tiles.
+  private func transformedCount(tiles count: Int) -> Int {
+    depthBlocks * Transform.planes * planeStride(tiles: count, width: depthBlock)
+  }
+
+  private var productCount: Int {
+    Transform.planes * planeStride(tiles: blockTiles, width: groups.widest)
+  }
+
+  private var patchCount: Int {
+    max(
+      VirtualImage.patchScratchCount(extent: Transform.inputExtent),
+      KernelMatrices.scratchCount(taps: Transform.kernelExtent * Transform.kernelExtent))
+  }
+
+  /// Scratch memory that `forward` needs.
+  var scratchSize: ScratchSize {
+    switch schedule {
+    case .tileBlocks:
+      ScratchSize(
+        thread: patchCount + productCount + transformedCount(tiles: blockTiles),
+        shared: Transform.planes * inputChannels * groups.paddedChannels)
+    case .channelGroups:
+      ScratchSize(
+        thread: patchCount + productCount + Transform.planes * depthBlock * groups.widest,
+        shared: transformedCount(tiles: tiles.count))
+    }
+  }
+
+  // MARK: Forward
+
+  /// output := input * weights by `rule`; overwritten.
+  func forward(
+    _ input: ConvolutionImage, weights: KernelMatrices, rule: OutputRule,
+    into output: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    precondition(
+      input.channels == inputChannels && output.channels == outputChannels
+        && weights.rows == inputChannels && weights.columns == outputChannels
+        && output.first.shape.height == outputHeight && output.first.shape.width == outputWidth,
+      "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
+        + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
+    let operands = Operands(
+      plan: self, input: input, weights: weights, rule: rule, output: output, scratch: scratch)
+    switch schedule {
+    case .tileBlocks:
+      let chunks = (inputChannels + 15) / 16
+      team.forEach(groups.count * chunks, operands) { operands, task, thread in
+        operands.transformSharedWeights(task: task, thread: thread)
+      }
+      team.forEach(blocks, operands) { operands, block, thread in
+        operands.convolveBlock(block, thread: thread)
+      }
+    case .channelGroups:
+      team.forEach(tiles.down, operands) { operands, row, thread in
+        operands.transformSharedTiles(row: row, thread: thread)
+      }
+      team.forEach(groups.count * blocks, operands) { operands, task, thread in
+        operands.convolveGroup(task: task, thread: thread)
+      }
+    }
+  }
+
+  /// What the tasks of a forward pass work on.
+  private struct Operands {
+    let plan: TransformedConvolution
+    let input: ConvolutionImage
+    let weights: KernelMatrices
+    let rule: OutputRule
+    let output: ConvolutionImage
+    let scratch: ConvolutionScratch
+
+    // MARK: Many tiles
+
+    func transformSharedWeights(task: Int, thread: Int) {
+      let group = task % plan.groups.count
+      let firstRow = task / plan.groups.count * 16
+      let width = plan.groups.paddedWidth(group)
+      weights.transform(
+        Transform.self, rows: firstRow..<min(firstRow + 16, plan.inputChannels),
+        columns: plan.groups.columns(group),
+        into: sharedWeights(group) + firstRow * width, width: width,
+        planeStride: plan.inputChannels * width, scratch: scratch.thread(thread))
+    }
+
+    private func sharedWeights(_ group: Int) -> UnsafeMutablePointer<Float> {
+      scratch.shared
+        + Transform.planes * plan.inputChannels * plan.groups.columns(group).lowerBound
+    }
+
+    func convolveBlock(_ block: Int, thread: Int) {
+      let tiles = self.tiles(block)
+      let products = scratch.thread(thread) + plan.patchCount
+      let transformed = products + plan.productCount
+      transformTiles(tiles, thread: thread, into: transformed, count: tiles.count)
+      for group in 0..<plan.groups.count {
+        let width = plan.groups.paddedWidth(group)
+        for block in 0..<plan.depthBlocks {
+          multiply(
+            transformed, first: 0, of: tiles.count, count: tiles.count, block: block,
+            weights: sharedWeights(group) + block * plan.depthBlock * width,
+            weightStride: plan.inputChannels * width, width: width, into: products)
+        }
+        store(products, tiles: tiles, group: group, width: width, thread: thread)
+      }
+    }
+
+    // MARK: Many weights
+
+    func transformSharedTiles(row: Int, thread: Int) {
+      let across = plan.tiles.across
+      let first = row * across
+      transformTiles(
+        first..<first + across, thread: thread,
+        into: scratch.shared + first * plan.depthBlock, count: plan.tiles.count)
+    }
+
+    func convolveGroup(task: Int, thread: Int) {
+      let group = task / plan.blocks
+      let tiles = self.tiles(task % plan.blocks)
+      let width = plan.groups.paddedWidth(group)
+      let products = scratch.thread(thread) + plan.patchCount
+      let transformedWeights = products + plan.productCount
+      for block in 0..<plan.depthBlocks {
+        let first = block * plan.depthBlock
+        let rows = first..<min(first + plan.depthBlock, plan.inputChannels)
+        weights.transform(
+          Transform.self, rows: rows, columns: plan.groups.columns(group),
+          into: transformedWeights, width: width, planeStride: rows.count * width,
+          scratch: scratch.thread(thread))
+        multiply(
+          scratch.shared, first: tiles.lowerBound, of: plan.tiles.count, count: tiles.count,
+          block: block, weights: transformedWeights, weightStride: rows.count * width,
+          width: width, into: products)
+      }
+      store(products, tiles: tiles, group: group, width: width, thread: thread)
+    }
+
+    // MARK: The three stages
+
+    /// The tiles of a task.
+    private func tiles(_ block: Int) -> Range<Int> {
+      block * plan.blockTiles..<min((block + 1) * plan.blockTiles, plan.tiles.count)
+    }
+
+    /// Transforms tiles of the input into [depth block, plane, tile, depth] with `count` tiles.
+    private func transformTiles(
+      _ tiles: Range<Int>, thread: Int, into target: UnsafeMutablePointer<Float>, count: Int
+    ) {
+      let planeStride = plan.planeStride(tiles: count, width: plan.depthBlock)
+      plan.rows.sources.withUnsafeBufferPointer { rows in
+        plan.columns.sources.withUnsafeBufferPointer { columns in
+          let image = VirtualImage(
+            image: input, rows: rows, columns: columns, patchScratch: scratch.thread(thread))
+          for (index, tile) in tiles.enumerated() {
+            let (row, column) = plan.tiles.place(tile)
+            let place = image.place(
+              firstRow: row * Transform.inputStep, firstColumn: column * Transform.inputStep,
+              extent: Transform.inputExtent)
+            for block in 0..<plan.depthBlocks {
+              let first = block * plan.depthBlock
+              let base =
+                target + block * Transform.planes * planeStride + index * plan.depthBlock
+              for channel in stride(
+                from: first, to: min(first + plan.depthBlock, plan.inputChannels), by: 16)
+              {
+                Transform.input(
+                  image.patch(place, channel: channel),
+                  into: PlaneTarget(base: base + (channel - first), stride: planeStride))
+              }
+            }
+          }
+        }
+      }
+    }
+
+    /// products := or += the transformed tiles from `first` on times the weights, plane by plane.
+    private func multiply(
+      _ transformed: UnsafePointer<Float>, first: Int, of tileCount: Int, count: Int, block: Int,
+      weights: UnsafePointer<Float>, weightStride: Int, width: Int,
+      into products: UnsafeMutablePointer<Float>
+    ) {
+      let planeStride = plan.planeStride(tiles: tileCount, width: plan.depthBlock)
+      let productStride = plan.planeStride(tiles: count, width: width)
+      let base = transformed + block * Transform.planes * planeStride + first * plan.depthBlock
+      for plane in 0..<Transform.planes {
+        PanelProduct.multiply(
+          rows: count, columns: width,
+          depth: min(plan.depthBlock, plan.inputChannels - block * plan.depthBlock),
+          .init(
+            base: base + plane * planeStride, rowStride: plan.depthBlock, depthStride: 1),
+          panel: weights + plane * weightStride, into: products + plane * productStride,
+          accumulating: block > 0)
+      }
+    }
+
+    /// Transforms products back and writes them.
+    private func store(
+      _ products: UnsafePointer<Float>, tiles: Range<Int>, group: Int, width: Int, thread: Int
+    ) {
+      let productStride = plan.planeStride(tiles: tiles.count, width: width)
+      let channels = plan.groups.columns(group)
+      for (index, tile) in tiles.enumerated() {
+        let (row, column) = plan.tiles.place(tile)
+        let (y, x) = (row * Transform.outputExtent, column * Transform.outputExtent)
+        for channel in stride(from: channels.lowerBound, to: channels.upperBound, by: 16) {
+          output.storeTile(
+            Transform.self,
+            PlaneSource(
+              base: products + (index * width + channel - channels.lowerBound),
+              stride: productStride),
+            y: y, x: x, height: min(Transform.outputExtent, plan.outputHeight - y),
+            width: min(Transform.outputExtent, plan.outputWidth - x), channel: channel,
+            rule: rule, scratch: scratch.thread(thread))
+        }
+      }
+    }
+  }
+}
+
+// MARK: - The division of the work
+
+/// How a transformed convolution shares out its work.
+enum TileSchedule: Sendable {
+  /// A task is a block of tiles; the transformed weights are made once for all.
+  case tileBlocks
+  /// A task is a group of output channels; the transformed tiles are made once for all.
+  case channelGroups
+
+  // Measured choices; see docs/engine.md.
+  /// Tiles times planes in a task of `tileBlocks`.
+  static let blockValues = 2304
+  /// Input channels whose products are summed before they are added up in memory.
+  static let deepestBlock = 256
+  /// Tasks wanted, so that threads end together.
+  static let wantedTasks = 8
+  /// Tiles in a task at least.
+  static let fewestTiles = 32
+  /// Tiles up to which `channelGroups` is chosen, where weights are many.
+  private static let fewTiles = 320
+  /// Weights a tap from which they are many.
+  private static let manyWeights = 256 * 256
+
+  init(planes: Int, tiles: Int, inputChannels: Int, outputChannels: Int) {
+    self =
+      tiles <= Self.fewTiles && inputChannels * outputChannels >= Self.manyWeights
+      ? .channelGroups : .tileBlocks
+  }
+}
+
+/// The tiles of an output, in rows from the top left.
+struct TileGrid: Sendable {
+  let down: Int
+  let across: Int
+
+  init(height: Int, width: Int, extent: Int) {
+    down = (height + extent - 1) / extent
+    across = (width + extent - 1) / extent
+  }
+
+  var count: Int { down * across }
+
+  @inline(__always)
+  func place(_ tile: Int) -> (row: Int, column: Int) {
+    (tile / across, tile % across)
+  }
+}
+
+/// Channels in groups as wide as a panel, as even as vectors allow.
+struct ChannelGroups: Sendable {
+  let channels: Int
+  let count: Int
+  private let vectors: Int
+
+  init(_ channels: Int) {
+    self.channels = channels
+    vectors = (channels + 15) / 16
+    count = (vectors * 16 + PanelProduct.widestPanel - 1) / PanelProduct.widestPanel
+  }
+
+  /// Channels with those that fill the last vector.
+  var paddedChannels: Int { vectors * 16 }
+
+  /// The columns that the widest group has in memory.
+  var widest: Int { (vectors + count - 1) / count * 16 }
+
+  /// The channels of a group; it begins at a multiple of 16.
+  @inline(__always)
+  func columns(_ group: Int) -> Range<Int> {
+    group * vectors / count * 16..<min((group + 1) * vectors / count * 16, channels)
+  }
+
+  /// The columns that a group has in memory.
+  @inline(__always)
+  func paddedWidth(_ group: Int) -> Int {
+    ((group + 1) * vectors / count - group * vectors / count) * 16
+  }
+}

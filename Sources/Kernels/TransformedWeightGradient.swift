@@ -1,0 +1,312 @@
+// The gradient of a kernel by a tile transform: products over the tiles, plane by plane.
+//
+// Tiles are taken in passes that fit the shared cache. A pass transforms its tiles of the input
+// and of the output's gradient once for all, then each task multiplies them for a part of the
+// kernel's channels. Every value of the result has one task, which takes the passes in order, so
+// the bits do not depend on the number of threads.
+
+import Tensors
+import Threading
+
+/// The weight gradient of a convolution by a tile transform, of given sizes; planned once.
+///
+///     weightGradient += weights^T( sum over tiles of input(patch) x outputGradient(tile) )
+struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
+  let rows: AxisMap
+  let columns: AxisMap
+  let inputChannels: Int
+  let outputChannels: Int
+
+  private let outputRows: AxisMap
+  private let outputColumns: AxisMap
+  private let tiles: TileGrid
+  private let inputGroups: ChannelGroups
+  private let outputGroups: ChannelGroups
+  private let passTiles: Int
+  private let passes: Int
+  /// Planes in a task: all of them, or a few where there are few channels to share out.
+  private let taskPlanes: Int
+
+  init(
+    rows: AxisMap, columns: AxisMap, inputChannels: Int, outputChannels: Int, outputHeight: Int,
+    outputWidth: Int
+  ) {
+    self.rows = rows
+    self.columns = columns
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    outputRows = AxisMap(extent: outputHeight)
+    outputColumns = AxisMap(extent: outputWidth)
+    tiles = TileGrid(height: outputHeight, width: outputWidth, extent: Transform.outputExtent)
+    inputGroups = ChannelGroups(inputChannels)
+    outputGroups = ChannelGroups(outputChannels)
+    let tileCount =
+      Transform.planes * (inputGroups.paddedChannels + outputGroups.paddedChannels)
+    let limit =
+      tiles.count * tileCount <= Self.largestSinglePass
+      ? tiles.count : max(Self.sliceTiles, Self.largestPass / tileCount)
+    let wanted = (tiles.count + limit - 1) / limit
+    let even = (tiles.count + wanted - 1) / wanted
+    passTiles = (even + Self.sliceTiles - 1) / Self.sliceTiles * Self.sliceTiles
+    passes = (tiles.count + passTiles - 1) / passTiles
+    let pairs = inputGroups.count * outputGroups.count
+    taskPlanes = pairs >= Self.wantedTasks ? Transform.planes : Self.planesOfSmallTask
+  }
+
+  // Measured choices; see docs/engine.md.
+  /// Floats of transformed tiles up to which they are taken in one pass.
+  private static var largestSinglePass: Int { 11 << 20 }
+  /// Floats of transformed tiles in one of several passes.
+  private static var largestPass: Int { 2 << 20 }
+  /// Tiles that a task transforms, and whose gradients it sums for the bias: a fixed number.
+  private static var sliceTiles: Int { 16 }
+  /// Tasks wanted, so that threads end together.
+  private static var wantedTasks: Int { 16 }
+  /// Planes in a task where there are fewer tasks.
+  private static var planesOfSmallTask: Int { min(4, Transform.planes) }
+
+  private var planeTasks: Int { (Transform.planes + taskPlanes - 1) / taskPlanes }
+  /// Whether products stay in shared memory until all tasks have added to them.
+  private var keepsProducts: Bool { passes > 1 || planeTasks > 1 }
+  private var slicesInPass: Int { passTiles / Self.sliceTiles }
+  private var slices: Int { (tiles.count + Self.sliceTiles - 1) / Self.sliceTiles }
+
+  // MARK: Scratch memory
+
+  private var inputCount: Int { groupStride * inputGroups.count }
+  private var gradientCount: Int { groupStride * outputGroups.count }
+  private var groupStride: Int { Transform.planes * planeStride }
+  /// Planes lie a cache line apart beyond their length, so that they do not share its sets.
+  private var planeStride: Int { passTiles * PanelProduct.widestPanel + 16 }
+  /// Floats of one plane of products of two groups.
+  private var productCount: Int { inputGroups.widest * outputGroups.widest }
+  private var biasCount: Int { slices * outputGroups.paddedChannels }
+
+  private var patchCount: Int {
+    VirtualImage.patchScratchCount(extent: max(Transform.inputExtent, Transform.outputExtent))
+  }
+
+  /// Scratch memory that `add` needs.
+  var scratchSize: ScratchSize {
+    let products = Transform.planes * productCount
+    return ScratchSize(
+      thread: patchCount + Transform.kernelExtent * Transform.kernelExtent * 16
+        + (keepsProducts ? 0 : products),
+      shared: inputCount + gradientCount + biasCount
+        + (keepsProducts ? inputGroups.count * outputGroups.count * products : 0))
+  }
+
+  // MARK: The gradient
+
+  /// weightGradient += the gradient of the weights, biasGradient += that of the bias.
+  func add(
+    _ input: ConvolutionImage, outputGradient: TensorView,
+    to weightGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>,
+    scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    precondition(
+      input.channels == inputChannels && outputGradient.shape.channels == outputChannels
+        && outputGradient.shape.height == outputRows.count
+        && outputGradient.shape.width == outputColumns.count,
+      "a weight gradient of \(inputChannels) to \(outputChannels) channels at "
+        + "\(outputRows.count) x \(outputColumns.count), given \(input.channels) and "
+        + "\(outputGradient.shape)")
+    let pairs = inputGroups.count * outputGroups.count
+    for pass in 0..<passes {
+      let operands = Operands(
+        plan: self, input: input, outputGradient: ConvolutionImage(outputGradient),
+        weightGradient: weightGradient, scratch: scratch, pass: pass)
+      team.forEach(min(slicesInPass, slices - pass * slicesInPass), operands) {
+        operands, slice, thread in
+        operands.transform(slice: slice, thread: thread)
+      }
+      team.forEach(pairs * planeTasks, operands) { operands, task, thread in
+        operands.multiply(task: task, thread: thread)
+      }
+    }
+    let operands = Operands(
+      plan: self, input: input, outputGradient: ConvolutionImage(outputGradient),
+      weightGradient: weightGradient, scratch: scratch, pass: passes)
+    if keepsProducts {
+      let chunks = (inputChannels + 15) / 16
+      team.forEach(chunks * outputGroups.count, operands) { operands, task, thread in
+        operands.transformBack(task: task, thread: thread)
+      }
+    }
+    let biasSums = operands.biasSums
+    for channel in 0..<outputChannels {
+      var sum = 0.0
+      for slice in 0..<slices {
+        sum += Double(biasSums[slice * outputGroups.paddedChannels + channel])
+      }
+      biasGradient[channel] += Float(sum)
+    }
+  }
+
+  /// What the tasks of a pass work on.
+  private struct Operands {
+    let plan: TransformedWeightGradient
+    let input: ConvolutionImage
+    let outputGradient: ConvolutionImage
+    let weightGradient: UnsafeMutablePointer<Float>
+    let scratch: ConvolutionScratch
+    let pass: Int
+
+    /// [input group, plane, tile, channel].
+    private var inputs: UnsafeMutablePointer<Float> { scratch.shared }
+    /// [output group, plane, tile, channel].
+    private var gradients: UnsafeMutablePointer<Float> { scratch.shared + plan.inputCount }
+    /// [slice, channel].
+    var biasSums: UnsafeMutablePointer<Float> { gradients + plan.gradientCount }
+    /// [pair of groups, plane, input channel, output channel].
+    private var products: UnsafeMutablePointer<Float> { biasSums + plan.biasCount }
+
+    private var tiles: Range<Int> {
+      pass * plan.passTiles..<min((pass + 1) * plan.passTiles, plan.tiles.count)
+    }
+
+    // MARK: Tiles
+
+    /// Transforms a slice of the pass's tiles, of the input and of the output's gradient.
+    func transform(slice: Int, thread: Int) {
+      let first = tiles.lowerBound + slice * TransformedWeightGradient.sliceTiles
+      let slice = first..<min(first + TransformedWeightGradient.sliceTiles, tiles.upperBound)
+      transform(
+        slice, of: input, rows: plan.rows, columns: plan.columns, step: Transform.inputStep,
+        extent: Transform.inputExtent, groups: plan.inputGroups, thread: thread, into: inputs
+      ) { patch, planes in Transform.input(patch, into: planes) }
+      transform(
+        slice, of: outputGradient, rows: plan.outputRows, columns: plan.outputColumns,
+        step: Transform.outputExtent, extent: Transform.outputExtent, groups: plan.outputGroups,
+        thread: thread, into: gradients
+      ) { patch, planes in Transform.outputGradient(patch, into: planes) }
+      sumForBias(slice)
+    }
+
+    @inline(__always)
+    private func transform(
+      _ slice: Range<Int>, of image: ConvolutionImage, rows: AxisMap, columns: AxisMap, step: Int,
+      extent: Int, groups: ChannelGroups, thread: Int, into target: UnsafeMutablePointer<Float>,
+      _ transform: (PatchSource, PlaneTarget) -> Void
+    ) {
+      rows.sources.withUnsafeBufferPointer { rows in
+        columns.sources.withUnsafeBufferPointer { columns in
+          let image = VirtualImage(
+            image: image, rows: rows, columns: columns, patchScratch: scratch.thread(thread))
+          for tile in slice {
+            let (row, column) = plan.tiles.place(tile)
+            let place = image.place(
+              firstRow: row * step, firstColumn: column * step, extent: extent)
+            for group in 0..<groups.count {
+              let channels = groups.columns(group)
+              let base =
+                target + group * plan.groupStride
+                + (tile - tiles.lowerBound) * groups.paddedWidth(group)
+              for channel in stride(from: channels.lowerBound, to: channels.upperBound, by: 16) {
+                transform(
+                  image.patch(place, channel: channel),
+                  PlaneTarget(
+                    base: base + (channel - channels.lowerBound), stride: plan.planeStride))
+              }
+            }
+          }
+        }
+      }
+    }
+
+    /// Sums the plane that holds each tile's sum; one result for each slice.
+    private func sumForBias(_ slice: Range<Int>) {
+      let padded = plan.outputGroups.paddedChannels
+      let sums = biasSums + slice.lowerBound / TransformedWeightGradient.sliceTiles * padded
+      for group in 0..<plan.outputGroups.count {
+        let width = plan.outputGroups.paddedWidth(group)
+        let first = plan.outputGroups.columns(group).lowerBound
+        let plane =
+          gradients + group * plan.groupStride + Transform.sumPlane * plan.planeStride
+          + (slice.lowerBound - tiles.lowerBound) * width
+        for channel in stride(from: 0, to: width, by: 16) {
+          var sum = plane.vector(channel)
+          for tile in 1..<max(1, slice.count) { sum += plane.vector(tile * width + channel) }
+          sums.store(sum, at: first + channel)
+        }
+      }
+    }
+
+    // MARK: Products
+
+    /// Multiplies some planes of an input group by those of an output group, over all tiles.
+    func multiply(task: Int, thread: Int) {
+      let pair = task / plan.planeTasks
+      let (inputGroup, outputGroup) = (
+        pair / plan.outputGroups.count, pair % plan.outputGroups.count
+      )
+      let channels = plan.inputGroups.columns(inputGroup)
+      let depthStride = plan.inputGroups.paddedWidth(inputGroup)
+      let width = plan.outputGroups.paddedWidth(outputGroup)
+      let firstPlane = task % plan.planeTasks * plan.taskPlanes
+      let target =
+        plan.keepsProducts
+        ? products + pair * Transform.planes * plan.productCount
+        : scratch.thread(thread) + plan.patchCount
+      for plane in firstPlane..<min(firstPlane + plan.taskPlanes, Transform.planes) {
+        PanelProduct.multiply(
+          rows: channels.count, columns: width, depth: tiles.count,
+          .init(
+            base: inputs + inputGroup * plan.groupStride + plane * plan.planeStride,
+            rowStride: 1, depthStride: depthStride),
+          panel: gradients + outputGroup * plan.groupStride + plane * plan.planeStride,
+          into: target + plane * plan.productCount, accumulating: pass > 0)
+      }
+      if !plan.keepsProducts {
+        for channel in channels {
+          transformBack(
+            target + (channel - channels.lowerBound) * width, channel: channel,
+            outputGroup: outputGroup, thread: thread)
+        }
+      }
+    }
+
+    /// Transforms the products of up to sixteen input channels with an output group back.
+    func transformBack(task: Int, thread: Int) {
+      let outputGroup = task % plan.outputGroups.count
+      let first = task / plan.outputGroups.count * 16
+      let inputGroup = (0..<plan.inputGroups.count).first {
+        plan.inputGroups.columns($0).contains(first)
+      }
+      guard let inputGroup else { return }
+      let pair = inputGroup * plan.outputGroups.count + outputGroup
+      let offset = first - plan.inputGroups.columns(inputGroup).lowerBound
+      for channel in first..<min(first + 16, plan.inputChannels) {
+        transformBack(
+          products + pair * Transform.planes * plan.productCount
+            + (offset + channel - first) * plan.outputGroups.paddedWidth(outputGroup),
+          channel: channel, outputGroup: outputGroup, thread: thread)
+      }
+    }
+
+    /// Adds the products of one input channel with an output group to the gradient.
+    private func transformBack(
+      _ products: UnsafePointer<Float>, channel: Int, outputGroup: Int, thread: Int
+    ) {
+      let columns = plan.outputGroups.columns(outputGroup)
+      let tapStride = plan.inputChannels * plan.outputChannels
+      for column in stride(from: columns.lowerBound, to: columns.upperBound, by: 16) {
+        let source = PlaneSource(
+          base: products + (column - columns.lowerBound), stride: plan.productCount)
+        let target = weightGradient + channel * plan.outputChannels + column
+        let lanes = min(16, plan.outputChannels - column)
+        if lanes == 16 {
+          Transform.weightGradient(source, into: TapTarget(base: target, stride: tapStride))
+          continue
+        }
+        let taps = Transform.kernelExtent * Transform.kernelExtent
+        let sums = scratch.thread(thread)
+        sums.update(repeating: 0, count: taps * 16)
+        Transform.weightGradient(source, into: TapTarget(base: sums, stride: 16))
+        for tap in 0..<taps {
+          for lane in 0..<lanes { target[tap * tapStride + lane] += sums[tap * 16 + lane] }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,83 @@
+// An image as a tile transform reads it: padded, mirrored, or two images side by side.
+
+import Tensors
+
+/// An image seen through two axis maps, while a task reads patches of it.
+///
+/// Rows and columns outside the maps are zeros, so the last tiles may reach beyond the image.
+struct VirtualImage {
+  let image: ConvolutionImage
+  let rows: UnsafeBufferPointer<Int>
+  let columns: UnsafeBufferPointer<Int>
+  /// Room for a patch of sixteen channels that does not lie in memory as it is.
+  let patchScratch: UnsafeMutablePointer<Float>
+
+  /// Floats of a patch's scratch memory.
+  static func patchScratchCount(extent: Int) -> Int { extent * extent * 16 }
+
+  /// A square patch by its first virtual row and column.
+  struct Place {
+    let firstRow: Int
+    let firstColumn: Int
+    let extent: Int
+    /// Whether its rows and columns lie in memory side by side.
+    let isPlain: Bool
+  }
+
+  @inline(__always)
+  func place(firstRow: Int, firstColumn: Int, extent: Int) -> Place {
+    Place(
+      firstRow: firstRow, firstColumn: firstColumn, extent: extent,
+      isPlain: Self.isPlain(rows, firstRow, extent)
+        && Self.isPlain(columns, firstColumn, extent))
+  }
+
+  @inline(__always)
+  private static func isPlain(
+    _ sources: UnsafeBufferPointer<Int>, _ first: Int, _ extent: Int
+  ) -> Bool {
+    let last = first &+ extent &- 1
+    return last < sources.count && sources[first] >= 0
+      && sources[last] == sources[first] &+ extent &- 1
+  }
+
+  /// Sixteen channels of a patch from `channel` on; those beyond the last are zeros.
+  ///
+  /// What it returns is valid until the next call.
+  @inline(__always)
+  func patch(_ place: Place, channel: Int) -> PatchSource {
+    let firstChannels = image.first.shape.channels
+    if place.isPlain {
+      let (row, column) = (rows[place.firstRow], columns[place.firstColumn])
+      if channel &+ 16 <= firstChannels {
+        return PatchSource(
+          base: image.first.pixel(row, column) + channel, rowStride: image.first.rowStride,
+          pixelStride: image.first.pixelStride)
+      }
+      if let second = image.second, channel >= firstChannels, channel &+ 16 <= image.channels {
+        return PatchSource(
+          base: second.pixel(row, column) + (channel &- firstChannels),
+          rowStride: second.rowStride, pixelStride: second.pixelStride)
+      }
+    }
+    gather(place, channel: channel)
+    return PatchSource(
+      base: patchScratch, rowStride: place.extent &* 16, pixelStride: 16)
+  }
+
+  /// Copies a patch to the scratch memory, pixel by pixel.
+  private func gather(_ place: Place, channel: Int) {
+    var target = patchScratch
+    for y in place.firstRow..<place.firstRow + place.extent {
+      let row = y < rows.count ? rows[y] : -1
+      for x in place.firstColumn..<place.firstColumn + place.extent {
+        let column = x < columns.count ? columns[x] : -1
+        target.store(.zero, at: 0)
+        if row >= 0 && column >= 0 {
+          image.load(channel: channel, count: 16, y: row, x: column, into: target)
+        }
+        target += 16
+      }
+    }
+  }
+}
