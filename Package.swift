@@ -36,6 +36,7 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CScheduling"),
+    .systemLibrary(name: "CVectors"),
     .target(
       name: "CImageCodecs",
       linkerSettings: [.linkedLibrary("png"), .linkedLibrary("tiff"), .linkedLibrary("jpeg")]),
@@ -51,7 +52,8 @@ let package = Package(
 
     // MARK: Level 3
     .target(
-      name: "Kernels", dependencies: ["COpenBLAS", "Randomness", "Tensors", "Threading"],
+      name: "Kernels",
+      dependencies: ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"],
       swiftSettings: numericSettings),
     .target(name: "Imaging", dependencies: ["CImageCodecs"], swiftSettings: numericSettings),
     .target(

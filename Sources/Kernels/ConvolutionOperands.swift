@@ -1,5 +1,6 @@
 // What a convolution reads, writes and works in.
 
+import CVectors
 import Tensors
 
 /// What a convolution reads or writes: one image, or two side by side in channels.
@@ -84,6 +85,22 @@ public struct ConvolutionImage: Sendable {
         values + shared, firstChannel: channel,
         to: second.pixel(y, x) + channel - first.shape.channels, count: channels - shared,
         isFirst: false)
+    }
+  }
+
+  /// Asks for a channel of a tile, to be overwritten soon; where it is whole.
+  @inline(__always)
+  func prefetch(y: Int, x: Int, extent: Int, channel: Int) {
+    guard y &+ extent <= first.shape.height && x &+ extent <= first.shape.width else { return }
+    var view = first
+    var place = channel
+    if channel >= first.shape.channels, let second {
+      view = second
+      place = channel &- first.shape.channels
+    }
+    for row in 0..<extent {
+      let line = view.pixel(y &+ row, x) + place
+      for pixel in 0..<extent { CVectors_prefetchForWriting(line + pixel &* view.pixelStride) }
     }
   }
 

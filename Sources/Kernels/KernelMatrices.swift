@@ -1,5 +1,7 @@
 // The taps of a kernel as matrices, and their transforms into panels.
 
+import CVectors
+
 /// A kernel as matrices of summed channels x output channels, one for each tap.
 ///
 /// The value (tap, row, column) lies at base + tap * tapStride + row * rowStride + column *
@@ -46,32 +48,69 @@ struct KernelMatrices {
     into panels: UnsafeMutablePointer<Float>, width: Int, planeStride: Int,
     scratch: UnsafeMutablePointer<Float>
   ) {
+    for firstRow in stride(from: part.lowerBound, to: part.upperBound, by: 16) {
+      let rows = firstRow..<min(firstRow + 16, part.upperBound)
+      let line = panels + (firstRow - part.lowerBound) * width
+      if columnStride == 1 {
+        transformLines(
+          Transform.self, rows: rows, columns: group, into: line, width: width,
+          planeStride: planeStride, scratch: scratch)
+      } else {
+        transformBlocks(
+          Transform.self, rows: rows, columns: group, into: line, width: width,
+          planeStride: planeStride, scratch: scratch)
+      }
+    }
+  }
+
+  /// Rows whose columns lie side by side, as they are.
+  @inline(__always)
+  private func transformLines<Transform: TileTransform>(
+    _: Transform.Type, rows: Range<Int>, columns group: Range<Int>,
+    into panels: UnsafeMutablePointer<Float>, width: Int, planeStride: Int,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
     let taps = Transform.kernelExtent * Transform.kernelExtent
-    for column in stride(from: group.lowerBound, to: group.upperBound, by: 16) {
-      let lanes = min(16, columns - column)
-      for firstRow in stride(from: part.lowerBound, to: part.upperBound, by: 16) {
-        let count = min(16, part.upperBound - firstRow)
-        let target =
-          panels + (firstRow - part.lowerBound) * width + (column - group.lowerBound)
-        if columnStride == 1 && lanes == 16 {
-          let source = base + firstRow * rowStride + column
-          for row in 0..<count {
-            Transform.weights(
-              source + row * rowStride, tapStride: tapStride,
-              into: PlaneTarget(base: target + row * width, stride: planeStride))
-          }
+    for (index, row) in rows.enumerated() {
+      for column in stride(from: group.lowerBound, to: group.upperBound, by: 16) {
+        let target = panels + (index * width + column - group.lowerBound)
+        let source = base + row * rowStride + column
+        for tap in 0..<taps { CVectors_prefetch(source + tap * tapStride + 2 * rowStride) }
+        if column + 16 <= columns {
+          Transform.weights(
+            source, tapStride: tapStride, into: PlaneTarget(base: target, stride: planeStride))
           continue
         }
         for tap in 0..<taps {
           gather(
-            tap: tap, row: firstRow, count: count, column: column, lanes: lanes,
+            tap: tap, row: row, count: 1, column: column, lanes: columns - column,
             into: scratch + tap * 256)
         }
-        for row in 0..<count {
-          Transform.weights(
-            scratch + row * 16, tapStride: 256,
-            into: PlaneTarget(base: target + row * width, stride: planeStride))
-        }
+        Transform.weights(
+          scratch, tapStride: 256, into: PlaneTarget(base: target, stride: planeStride))
+      }
+    }
+  }
+
+  /// Up to sixteen rows that lie side by side, turned block by block.
+  @inline(__always)
+  private func transformBlocks<Transform: TileTransform>(
+    _: Transform.Type, rows: Range<Int>, columns group: Range<Int>,
+    into panels: UnsafeMutablePointer<Float>, width: Int, planeStride: Int,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
+    let taps = Transform.kernelExtent * Transform.kernelExtent
+    for column in stride(from: group.lowerBound, to: group.upperBound, by: 16) {
+      for tap in 0..<taps {
+        gather(
+          tap: tap, row: rows.lowerBound, count: rows.count, column: column,
+          lanes: min(16, columns - column), into: scratch + tap * 256)
+      }
+      let target = panels + (column - group.lowerBound)
+      for row in 0..<rows.count {
+        Transform.weights(
+          scratch + row * 16, tapStride: 256,
+          into: PlaneTarget(base: target + row * width, stride: planeStride))
       }
     }
   }
@@ -83,6 +122,7 @@ struct KernelMatrices {
   ) {
     let source = base + tap * tapStride + row * rowStride + column * columnStride
     if rowStride == 1 && count == 16 && lanes == 16 {
+      for lane in 0..<16 { CVectors_prefetch(source + lane * columnStride + 16) }
       transposeBlock(source, rowStride: columnStride, into: block, targetStride: 16)
       return
     }

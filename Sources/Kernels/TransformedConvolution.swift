@@ -6,8 +6,10 @@
 // thread takes some output channels, and transforms their weights into its own cache, block by
 // block of the summed channels, so that transformed weights never travel through memory.
 
+import Glibc
 import Tensors
 import Threading
+func tune(_ n: String, _ d: Int) -> Int { getenv(n).flatMap { Int(String(cString: $0)) } ?? d }
 
 /// A convolution by a tile transform, of given sizes, over a virtual image; planned once.
 ///
@@ -227,6 +229,10 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
             let place = image.place(
               firstRow: row * Transform.inputStep, firstColumn: column * Transform.inputStep,
               extent: Transform.inputExtent)
+            let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, tiles.upperBound - 1))
+            let next = image.place(
+              firstRow: nextRow * Transform.inputStep, firstColumn: nextColumn * Transform.inputStep,
+              extent: Transform.inputExtent)
             for block in 0..<plan.depthBlocks {
               let first = block * plan.depthBlock
               let base =
@@ -234,6 +240,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
               for channel in stride(
                 from: first, to: min(first + plan.depthBlock, plan.inputChannels), by: 16)
               {
+                image.prefetch(next, channel: channel, last: Transform.inputStep)
                 Transform.input(
                   image.patch(place, channel: channel),
                   into: PlaneTarget(base: base + (channel - first), stride: planeStride))
@@ -273,7 +280,11 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       for (index, tile) in tiles.enumerated() {
         let (row, column) = plan.tiles.place(tile)
         let (y, x) = (row * Transform.outputExtent, column * Transform.outputExtent)
+        let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, tiles.upperBound - 1))
         for channel in stride(from: channels.lowerBound, to: channels.upperBound, by: 16) {
+          output.prefetch(
+            y: nextRow * Transform.outputExtent, x: nextColumn * Transform.outputExtent,
+            extent: Transform.outputExtent, channel: channel)
           output.storeTile(
             Transform.self,
             PlaneSource(
@@ -299,17 +310,17 @@ enum TileSchedule: Sendable {
 
   // Measured choices; see docs/engine.md.
   /// Tiles times planes in a task of `tileBlocks`.
-  static let blockValues = 2304
+  static let blockValues = tune("BV", 2304)
   /// Input channels whose products are summed before they are added up in memory.
-  static let deepestBlock = 256
+  static let deepestBlock = tune("DB", 256)
   /// Tasks wanted, so that threads end together.
   static let wantedTasks = 8
   /// Tiles in a task at least.
   static let fewestTiles = 32
   /// Tiles up to which `channelGroups` is chosen, where weights are many.
-  private static let fewTiles = 320
+  private static let fewTiles = tune("FT", 320)
   /// Weights a tap from which they are many.
-  private static let manyWeights = 256 * 256
+  private static let manyWeights = tune("MW", 65536)
 
   init(planes: Int, tiles: Int, inputChannels: Int, outputChannels: Int) {
     self =

@@ -55,15 +55,15 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
 
   // Measured choices; see docs/engine.md.
   /// Floats of transformed tiles up to which they are taken in one pass.
-  private static var largestSinglePass: Int { 11 << 20 }
+  private static var largestSinglePass: Int { tune("SP", 11 << 20) }
   /// Floats of transformed tiles in one of several passes.
-  private static var largestPass: Int { 2 << 20 }
+  private static var largestPass: Int { tune("LP", 2 << 20) }
   /// Tiles that a task transforms, and whose gradients it sums for the bias: a fixed number.
   private static var sliceTiles: Int { 16 }
   /// Tasks wanted, so that threads end together.
   private static var wantedTasks: Int { 16 }
   /// Planes in a task where there are fewer tasks.
-  private static var planesOfSmallTask: Int { min(4, Transform.planes) }
+  private static var planesOfSmallTask: Int { min(tune("PT", 4), Transform.planes) }
 
   private var planeTasks: Int { (Transform.planes + taskPlanes - 1) / taskPlanes }
   /// Whether products stay in shared memory until all tasks have added to them.
@@ -197,12 +197,16 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
             let (row, column) = plan.tiles.place(tile)
             let place = image.place(
               firstRow: row * step, firstColumn: column * step, extent: extent)
+            let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, tiles.upperBound - 1))
+            let next = image.place(
+              firstRow: nextRow * step, firstColumn: nextColumn * step, extent: extent)
             for group in 0..<groups.count {
               let channels = groups.columns(group)
               let base =
                 target + group * plan.groupStride
                 + (tile - tiles.lowerBound) * groups.paddedWidth(group)
               for channel in stride(from: channels.lowerBound, to: channels.upperBound, by: 16) {
+                image.prefetch(next, channel: channel, last: step)
                 transform(
                   image.patch(place, channel: channel),
                   PlaneTarget(

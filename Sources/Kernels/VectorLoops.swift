@@ -1,8 +1,17 @@
 // The inner loops over channels and over flat buffers, sixteen at a time.
 
+import CVectors
 import Threading
 
 typealias Vector = SIMD16<Float>
+
+extension SIMD16 where Scalar == Float {
+  /// self + factor * vector with one rounding.
+  @inline(__always)
+  func plus(_ factor: Float, times vector: Vector) -> Vector {
+    CVectors_fusedMultiplyAdd(Vector(repeating: factor), vector, self)
+  }
+}
 
 extension UnsafePointer where Pointee == Float {
   /// Sixteen floats from `index` on, aligned or not.

@@ -1,5 +1,6 @@
 // An image as a tile transform reads it: padded, mirrored, or two images side by side.
 
+import CVectors
 import Tensors
 
 /// An image seen through two axis maps, while a task reads patches of it.
@@ -63,6 +64,28 @@ struct VirtualImage {
     gather(place, channel: channel)
     return PatchSource(
       base: patchScratch, rowStride: place.extent &* 16, pixelStride: 16)
+  }
+
+  /// Asks for the last `count` pixels of each row of a patch, to be read soon.
+  ///
+  /// A tile's transform takes less time than memory takes to answer, and the processor does not see
+  /// far enough ahead in so many rows.
+  @inline(__always)
+  func prefetch(_ place: Place, channel: Int, last count: Int) {
+    guard place.isPlain else { return }
+    let firstChannels = image.first.shape.channels
+    let column = columns[place.firstColumn] &+ place.extent &- count
+    let row = rows[place.firstRow]
+    var line = image.first.pixel(row, column) + channel
+    var (rowStride, pixelStride) = (image.first.rowStride, image.first.pixelStride)
+    if channel >= firstChannels, let second = image.second {
+      line = second.pixel(row, column) + (channel &- firstChannels)
+      (rowStride, pixelStride) = (second.rowStride, second.pixelStride)
+    }
+    for _ in 0..<place.extent {
+      for pixel in 0..<count { CVectors_prefetch(line + pixel &* pixelStride) }
+      line += rowStride
+    }
   }
 
   /// Copies a patch to the scratch memory, pixel by pixel.

@@ -20,7 +20,7 @@ enum WinogradTransform: TrainableTileTransform {
 
   // MARK: One axis
 
-  /// B^T d:
+  /// The transform B^T d, with B^T as follows.
   ///
   ///     4  0 -5  0  1  0
   ///     0 -4 -4  1  1  0
@@ -30,19 +30,19 @@ enum WinogradTransform: TrainableTileTransform {
   ///     0  4  0 -5  0  1
   @inline(__always)
   private static func input(_ d: Six) -> Six {
-    let even1 = d.e.addingProduct(d.c, Vector(repeating: -4))
-    let odd1 = d.d.addingProduct(d.b, Vector(repeating: -4))
+    let even1 = d.e.plus(-4, times: d.c)
+    let odd1 = d.d.plus(-4, times: d.b)
     let even2 = d.e - d.c
     let odd2 = d.d - d.b
     return Six(
-      a: d.e.addingProduct(d.c, Vector(repeating: -5)).addingProduct(d.a, Vector(repeating: 4)),
+      a: d.e.plus(-5, times: d.c).plus(4, times: d.a),
       b: even1 + odd1, c: even1 - odd1,
-      d: even2.addingProduct(odd2, Vector(repeating: 2)),
-      e: even2.addingProduct(odd2, Vector(repeating: -2)),
-      f: d.f.addingProduct(d.d, Vector(repeating: -5)).addingProduct(d.b, Vector(repeating: 4)))
+      d: even2.plus(2, times: odd2),
+      e: even2.plus(-2, times: odd2),
+      f: d.f.plus(-5, times: d.d).plus(4, times: d.b))
   }
 
-  /// G g:
+  /// The transform G g, with G as follows.
   ///
   ///      1/4    0     0
   ///     -1/6  -1/6  -1/6
@@ -54,13 +54,13 @@ enum WinogradTransform: TrainableTileTransform {
   private static func weights(_ g: Three) -> Six {
     let even1 = (g.a + g.c) * (-1 / 6)
     let odd1 = g.b * (-1 / 6)
-    let even2 = (g.c * (1 / 6)).addingProduct(g.a, Vector(repeating: 1 / 24))
+    let even2 = (g.c * (1 / 6)).plus(1 / 24, times: g.a)
     let odd2 = g.b * (1 / 12)
     return Six(
       a: g.a * 0.25, b: even1 + odd1, c: even1 - odd1, d: even2 + odd2, e: even2 - odd2, f: g.c)
   }
 
-  /// A^T m:
+  /// The transform A^T m, with A^T as follows.
   ///
   ///     1 1  1 1  1 0
   ///     0 1 -1 2 -2 0
@@ -74,9 +74,9 @@ enum WinogradTransform: TrainableTileTransform {
     let odd2 = m.d - m.e
     return Four(
       a: m.a + even1 + even2,
-      b: odd1.addingProduct(odd2, Vector(repeating: 2)),
-      c: even1.addingProduct(even2, Vector(repeating: 4)),
-      d: (odd1 + m.f).addingProduct(odd2, Vector(repeating: 8)))
+      b: odd1.plus(2, times: odd2),
+      c: even1.plus(4, times: even2),
+      d: (odd1 + m.f).plus(8, times: odd2))
   }
 
   /// A y, the transpose of `output`.
@@ -84,12 +84,12 @@ enum WinogradTransform: TrainableTileTransform {
   private static func outputGradient(_ y: Four) -> Six {
     let even1 = y.a + y.c
     let odd1 = y.b + y.d
-    let even2 = y.a.addingProduct(y.c, Vector(repeating: 4))
-    let odd2 = y.b.addingProduct(y.d, Vector(repeating: 4))
+    let even2 = y.a.plus(4, times: y.c)
+    let odd2 = y.b.plus(4, times: y.d)
     return Six(
       a: y.a, b: even1 + odd1, c: even1 - odd1,
-      d: even2.addingProduct(odd2, Vector(repeating: 2)),
-      e: even2.addingProduct(odd2, Vector(repeating: -2)), f: y.d)
+      d: even2.plus(2, times: odd2),
+      e: even2.plus(-2, times: odd2), f: y.d)
   }
 
   /// G^T u, the transpose of `weights`.
@@ -98,10 +98,10 @@ enum WinogradTransform: TrainableTileTransform {
     let even1 = (u.b + u.c) * (-1 / 6)
     let even2 = u.d + u.e
     return Three(
-      a: even1.addingProduct(u.a, Vector(repeating: 0.25))
-        .addingProduct(even2, Vector(repeating: 1 / 24)),
-      b: ((u.c - u.b) * (1 / 6)).addingProduct(u.d - u.e, Vector(repeating: 1 / 12)),
-      c: (even1 + u.f).addingProduct(even2, Vector(repeating: 1 / 6)))
+      a: even1.plus(0.25, times: u.a)
+        .plus(1 / 24, times: even2),
+      b: ((u.c - u.b) * (1 / 6)).plus(1 / 12, times: u.d - u.e),
+      c: (even1 + u.f).plus(1 / 6, times: even2))
   }
 
   // MARK: Rows, then columns

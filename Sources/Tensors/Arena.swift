@@ -125,10 +125,16 @@ public final class FloatBuffer: @unchecked Sendable {
 
 /// Zeroed memory at a cache line's boundary.
 private func alignedFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
-  let byteCount = max(64, (count * MemoryLayout<Float>.stride + 63) / 64 * 64)
-  guard let memory = aligned_alloc(64, byteCount) else {
+  // Large blocks begin at large pages, where the system grants them: the kernels walk through many
+  // planes at once, more than the processor keeps addresses of small pages for.
+  let largePage = 2 << 20
+  let needed = count * MemoryLayout<Float>.stride
+  let alignment = needed >= 2 * largePage ? largePage : 64
+  let byteCount = max(alignment, (needed + alignment - 1) / alignment * alignment)
+  guard let memory = aligned_alloc(alignment, byteCount) else {
     fatalError("no memory for \(byteCount) bytes")
   }
+  if alignment == largePage { madvise(memory, byteCount, MADV_HUGEPAGE) }
   memset(memory, 0, byteCount)
   return memory.bindMemory(to: Float.self, capacity: byteCount / MemoryLayout<Float>.stride)
 }
