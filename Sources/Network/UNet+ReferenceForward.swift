@@ -23,7 +23,9 @@ extension UNet {
       case .mirror: .mirror
       }
 
-    func convolve(_ layer: ConvolutionLayer, _ image: DoubleImage, rectifying: Bool) -> DoubleImage {
+    func convolve(
+      _ layer: ConvolutionLayer, _ image: DoubleImage, rectifying: Bool
+    ) -> DoubleImage {
       image.convolved(
         weights: parameters + layer.weight.offset, bias: parameters + layer.bias.offset,
         kernel: layer.kernel, outputChannels: layer.outputChannels, rectifying: rectifying,

@@ -11,8 +11,7 @@ import Threading
   @Test(arguments: UNetTests.fixtures) func agreesWithPyTorch(_ name: String) throws {
     let file = try Fixtures.read(name)
     let run = try UNetTests().run(file)
-    let scores = run.network.referenceLogits(
-      of: run.input, parameters: run.parameters.base, on: run.team)
+    let scores = reference(run)
     expectClose(scores.map { Float($0) }, try file.floats(of: "logits"), .direct, "logits")
   }
 

@@ -22,14 +22,13 @@ struct InferenceAccuracy {
   init(_ setting: BenchmarkSetting) throws {
     let network = setting.network
     let parameters = FloatBuffer(count: network.layout.count)
-    defer { withExtendedLifetime(parameters) {} }
     network.initialize(parameters.base, seed: 0)
     let activations = UNetActivations(
       network, height: setting.tile, width: setting.tile, training: false,
       threads: setting.threads)
     let team = ThreadTeam(count: setting.threads)
     let tile = try Self.cells(side: setting.tile, channels: activations.input.channels)
-    defer { withExtendedLifetime(tile) {} }
+    defer { withExtendedLifetime((parameters, activations, tile)) {} }
     let input = TensorView(base: tile.base, shape: activations.input)
     network.forward(input, parameters: parameters.base, activations: activations, on: team)
     let clock = ContinuousClock()

@@ -64,7 +64,8 @@ enum InferenceBenchmark {
       network: network, parameters: parameters, tile: tile,
       threads: ThreadTeam(count: setting.threads))
     let channels = network.configuration.inputChannels
-    let pixels = Array(BenchmarkData.normal(count: side * side * channels).floats)
+    let noise = BenchmarkData.normal(count: side * side * channels)
+    let pixels = withExtendedLifetime(noise) { Array(noise.floats) }
     let own = try measurement.repetitions(setting) {
       [
         measurement.seconds {
