@@ -62,7 +62,8 @@ let package = Package(
       name: "Network", dependencies: ["Kernels", "Randomness", "Tensors", "Threading"],
       swiftSettings: numericSettings),
     .target(
-      name: "Datasets", dependencies: ["Imaging", "Randomness"], swiftSettings: numericSettings),
+      name: "Datasets", dependencies: ["Imaging", "Randomness", "Threading"],
+      swiftSettings: numericSettings),
 
     // MARK: Level 5
     .target(
@@ -122,7 +123,7 @@ let package = Package(
       name: "communication-check", dependencies: ["Communication"],
       path: "Tests/CommunicationCheck"),
     .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging", "Threading"]),
     .testTarget(
       name: "EvaluationTests",
       dependencies: [

@@ -21,12 +21,12 @@ struct InferenceAccuracy {
   /// - Throws: `DatasetError` where no synthetic cells are drawn in this size.
   init(_ setting: BenchmarkSetting) throws {
     let network = setting.network
+    let team = ThreadTeam(count: setting.threads)
     let parameters = FloatBuffer(count: network.layout.count)
-    network.initialize(parameters.base, seed: 0)
+    network.initialize(parameters.base, seed: 0, on: team)
     let activations = UNetActivations(
       network, height: setting.tile, width: setting.tile, training: false,
       threads: setting.threads)
-    let team = ThreadTeam(count: setting.threads)
     let tile = try Self.cells(side: setting.tile, channels: activations.input.channels)
     defer { withExtendedLifetime((parameters, activations, tile)) {} }
     let input = TensorView(base: tile.base, shape: activations.input)

@@ -22,7 +22,7 @@ enum InferenceBenchmark {
       threads: setting.threads)
     let team = ThreadTeam(count: setting.threads)
     let parameters = FloatBuffer(count: network.layout.count)
-    network.initialize(parameters.base, seed: 0)
+    network.initialize(parameters.base, seed: 0, on: team)
     let image = BenchmarkData.normal(count: activations.input.count)
     defer { withExtendedLifetime(image) {} }
     let input = TensorView(base: image.base, shape: activations.input)
@@ -59,10 +59,10 @@ enum InferenceBenchmark {
     let measurement = BenchmarkMeasurement(communicator)
     let network = setting.network
     let parameters = FloatBuffer(count: network.layout.count)
-    network.initialize(parameters.base, seed: 0)
+    let team = ThreadTeam(count: setting.threads)
+    network.initialize(parameters.base, seed: 0, on: team)
     let predictor = TiledPredictor(
-      network: network, parameters: parameters, tile: tile,
-      threads: ThreadTeam(count: setting.threads))
+      network: network, parameters: parameters, tile: tile, threads: team)
     let channels = network.configuration.inputChannels
     let noise = BenchmarkData.normal(count: side * side * channels)
     let pixels = withExtendedLifetime(noise) { Array(noise.floats) }
