@@ -82,9 +82,10 @@ struct TrainedNetwork {
 ///   - pieces: what they are, for example "tiles".
 func warnOfIdleRanks(_ count: Int, _ pieces: String, _ communicator: any Communicator) {
   guard communicator.rank == 0, count < communicator.size else { return }
+  let idle = communicator.size - count
   let text = """
-    warning: \(count) \(pieces) for \(communicator.size) ranks leave \(communicator.size - count) \
-    without work; fewer ranks with more threads take the same cores
+    warning: \(count) \(pieces) for \(communicator.size) ranks: \(idle) \(idle == 1 ? "has" : "have") \
+    no work; fewer ranks with more threads each use all cores
 
     """
   FileHandle.standardError.write(Data(text.utf8))

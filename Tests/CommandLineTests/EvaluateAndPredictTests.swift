@@ -47,8 +47,8 @@ import Testing
       #expect(run.standardOutput == alone.standardOutput, "\(run)")
       #expect(!alone.standardError.contains("warning"), "\(alone)")
       #expect(
-        run.standardError.components(separatedBy: "warning: 1 tile for 3 ranks leave 2").count == 2,
-        "\(run)")
+        run.standardError.components(separatedBy: "warning: 1 tile for 3 ranks: 2 have no work")
+          .count == 2, "\(run)")
     }
   }
 
