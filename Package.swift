@@ -64,7 +64,8 @@ let package = Package(
       name: "Network", dependencies: ["Kernels", "Randomness", "Tensors", "Threading"],
       swiftSettings: numericSettings),
     .target(
-      name: "Datasets", dependencies: ["Imaging", "Randomness"], swiftSettings: numericSettings),
+      name: "Datasets", dependencies: ["Imaging", "Randomness", "Threading"],
+      swiftSettings: numericSettings),
 
     // MARK: Level 5
     .target(
@@ -124,7 +125,7 @@ let package = Package(
       name: "communication-check", dependencies: ["Communication"],
       path: "Tests/CommunicationCheck"),
     .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging", "Threading"]),
     .testTarget(
       name: "EvaluationTests",
       dependencies: [

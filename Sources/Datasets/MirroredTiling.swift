@@ -23,21 +23,24 @@ public struct MirroredTiling: Sendable, Equatable {
   public let height: Int
   /// The columns of the image.
   public let width: Int
-  /// The sides of tile and output.
-  public let tile: TileShape
+  /// The sides of tile and output from top to bottom.
+  public let tileRows: TileShape
+  /// The sides of tile and output from left to right.
+  public let tileColumns: TileShape
   /// The windows in rows from the top.
   public let windows: [Window]
 
   /// The windows of an image.
   ///
   /// - Precondition: the size is positive.
-  public init(height: Int, width: Int, tile: TileShape) {
+  public init(height: Int, width: Int, tileRows: TileShape, tileColumns: TileShape) {
     precondition(height > 0 && width > 0, "an image of \(width) x \(height)")
     self.height = height
     self.width = width
-    self.tile = tile
-    let columns = Self.spans(length: width, side: tile.outputSide)
-    windows = Self.spans(length: height, side: tile.outputSide).flatMap { row in
+    self.tileRows = tileRows
+    self.tileColumns = tileColumns
+    let columns = Self.spans(length: width, side: tileColumns.outputSide)
+    windows = Self.spans(length: height, side: tileRows.outputSide).flatMap { row in
       columns.map { column in
         Window(
           row: row.origin, column: column.origin, ownRows: row.own, ownColumns: column.own)
@@ -51,7 +54,7 @@ public struct MirroredTiling: Sendable, Equatable {
     }
   }
 
-  /// Copies a window's input tile, inputSide x inputSide x channels, to `destination`.
+  /// Copies a window's input tile, rows x columns x channels, to `destination`.
   ///
   /// - Parameters:
   ///   - pixels: the image, height x width x channels.
@@ -66,9 +69,9 @@ public struct MirroredTiling: Sendable, Equatable {
       "\(pixels.count) values for \(width) x \(height) x \(channels)")
     let copy = TileCopy(
       rows: MirroredIndex.sources(
-        from: window.row - tile.margin, length: tile.inputSide, count: height),
+        from: window.row - tileRows.margin, length: tileRows.inputSide, count: height),
       columns: MirroredIndex.sources(
-        from: window.column - tile.margin, length: tile.inputSide, count: width))
+        from: window.column - tileColumns.margin, length: tileColumns.inputSide, count: width))
     pixels.withUnsafeBufferPointer { pixels in
       guard let base = pixels.baseAddress else { return }
       copy.copy(from: base, width: width, channels: channels, to: destination)

@@ -3,6 +3,7 @@
 import Foundation
 import Imaging
 import Randomness
+import Threading
 
 /// Synthetic grey microscopy images of roundish, touching cells, with masks of two classes.
 ///
@@ -20,8 +21,10 @@ public enum SyntheticCells {
   /// A data set of `count` square images of `side` pixels, in memory.
   ///
   /// - Throws: `DatasetError` when a number is out of range.
-  public static func dataset(count: Int, side: Int, seed: UInt64) throws(DatasetError) -> Dataset {
-    let samples = try images(count: count, side: side, seed: seed)
+  public static func dataset(
+    count: Int, side: Int, seed: UInt64, on team: ThreadTeam? = nil
+  ) throws(DatasetError) -> Dataset {
+    let samples = try images(count: count, side: side, seed: seed, on: team)
     let mapping = try ClassMapping(
       scanning: samples.map { (name: $0.name, mask: $0.mask) },
       names: [
@@ -32,12 +35,21 @@ public enum SyntheticCells {
 
   /// The images and masks, 8 bits a pixel; image number i depends on the seed, the side and i.
   ///
+  /// The threads of a team draw images at the same time.
+  ///
   /// - Throws: `DatasetError` when a number is out of range.
   public static func images(
-    count: Int, side: Int, seed: UInt64
+    count: Int, side: Int, seed: UInt64, on team: ThreadTeam? = nil
   ) throws(DatasetError) -> [(name: String, image: Image, mask: Image)] {
     try check(count: count, side: side)
-    return (0..<count).map { sample($0, side: side, seed: seed) }
+    guard let team else { return (0..<count).map { sample($0, side: side, seed: seed) } }
+    return Array(unsafeUninitializedCapacity: count) { samples, initializedCount in
+      let first = samples.baseAddress
+      team.forEach(count, first) { first, index, _ in
+        first?.advanced(by: index).initialize(to: sample(index, side: side, seed: seed))
+      }
+      initializedCount = count
+    }
   }
 
   /// Writes the images to `images/` and `masks/` in a folder, and their class names beside them.

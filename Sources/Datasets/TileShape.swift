@@ -1,7 +1,9 @@
 // The sides of a network's input tile and of its output.
 
-/// The side of a square input tile and of the output in its centre, in pixels.
-public struct TileShape: Sendable, Equatable {
+/// The side of an input tile and of the output in its centre, in pixels.
+///
+/// A tile of training has it along both axes; one of prediction may have another along each.
+public struct TileShape: Sendable, Hashable {
   /// The side T of the image tile.
   public let inputSide: Int
   /// The side O of the labels in the tile's centre.

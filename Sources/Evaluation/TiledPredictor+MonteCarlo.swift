@@ -47,8 +47,8 @@ extension TiledPredictor {
     let classes = network.configuration.classes
     let tiling = tiling(height: height, width: width)
     let softmax = PixelSoftmax(classes: classes, threads: team.count)
-    let side = shape.outputSide
-    var sums = [Double](repeating: 0, count: side * side * classes)
+    let (rows, columns) = (tiling.tileRows.outputSide, tiling.tileColumns.outputSide)
+    var sums = [Double](repeating: 0, count: rows * columns * classes)
     var values = [Float](repeating: 0, count: height * width * classes)
     var entropy = [Float](repeating: 0, count: height * width)
 
@@ -59,18 +59,19 @@ extension TiledPredictor {
         // Every pass sees the same tile.
         let logits =
           sample == 0
-          ? logits(window, of: tiling, pixels: pixels, dropout: key) : logitsOfTile(dropout: key)
+          ? logits(window, of: tiling, pixels: pixels, dropout: key)
+          : logitsOfTile(of: tiling, dropout: key)
         sums.withUnsafeMutableBufferPointer { sums in
           forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in
             let probabilities = softmax(scores, thread: thread).probabilities
-            let target = ((y - window.row) * side + x - window.column) * classes
+            let target = ((y - window.row) * columns + x - window.column) * classes
             for k in 0..<classes { sums[target + k] += probabilities[k] }
           }
         }
       }
       for y in window.ownRows {
         for x in window.ownColumns {
-          let source = ((y - window.row) * side + x - window.column) * classes
+          let source = ((y - window.row) * columns + x - window.column) * classes
           var sum = 0.0
           for k in 0..<classes {
             let mean = sums[source + k] / Double(samples)

@@ -12,30 +12,48 @@ import Threading
 /// the output of the network is what a window takes. With padding only the centre of the output is
 /// taken, because near the border of a tile the network saw padding where the image goes on.
 ///
+/// Two plans say the same of a pixel, but for rounding, where their windows begin at whole pixels of
+/// the bridge; elsewhere the poolings of a U-Net fall otherwise. With nearest-neighbour doubling the
+/// last 2^depth - 1 rows and columns of a window are an exception: the 2x2 convolutions see padding
+/// beyond the end of their input, so these depend on where the window ends.
+///
 /// The parameters are read at each call, so that a predictor serves a network while it is trained.
 /// One call at a time.
 public final class TiledPredictor {
   /// The network.
   public let network: UNet
-  /// The sides of the tile and of the window in its centre.
-  public let shape: TileShape
 
   let team: ThreadTeam
   private let parameters: FloatBuffer
-  private let activations: UNetActivations
-  private let tile: FloatBuffer
+  /// The plan of every image, or nil for the best one of each.
+  private let fixedPlan: TilePlan?
+  /// The best plans of the sizes seen so far.
+  private var bestPlans: [ImageShape: TilePlan] = [:]
+  /// The memory of the tiles seen last.
+  private var memory: TileMemory?
 
-  /// A predictor with memory for tiles of side `tile`.
+  /// What a tile takes: its pixels and the network's activations.
+  private struct TileMemory {
+    let pixels: FloatBuffer
+    let activations: UNetActivations
+
+    init(_ activations: UNetActivations) {
+      self.activations = activations
+      pixels = FloatBuffer(count: activations.input.count)
+    }
+  }
+
+  /// A predictor by square tiles of side `tile`, or by the best plan for each image where it is nil.
+  ///
+  /// Memory is allocated for the first tile, and anew where an image needs tiles of another size.
   ///
   /// - Precondition: `parameters` are those of the network, and the tile is legal for it.
-  public convenience init(
-    network: UNet, parameters: FloatBuffer, tile: Int, threads team: ThreadTeam
-  ) {
-    self.init(
-      network: network, parameters: parameters,
-      activations: UNetActivations(
-        network, height: tile, width: tile, training: false, threads: team.count),
-      threads: team)
+  public init(network: UNet, parameters: FloatBuffer, tile: Int?, threads team: ThreadTeam) {
+    Self.check(parameters, of: network)
+    self.network = network
+    self.parameters = parameters
+    self.team = team
+    fixedPlan = tile.map { TilePlan(square: $0, for: network.configuration) }
   }
 
   /// A predictor that works in memory which others use between its calls, as training does.
@@ -45,70 +63,80 @@ public final class TiledPredictor {
   public init(
     network: UNet, parameters: FloatBuffer, activations: UNetActivations, threads team: ThreadTeam
   ) {
-    precondition(
-      parameters.count == network.layout.count,
-      "\(parameters.count) parameters for a network of \(network.layout.count)")
+    Self.check(parameters, of: network)
     precondition(
       activations.input.height == activations.input.width, "tiles of \(activations.input)")
     self.network = network
     self.parameters = parameters
-    self.activations = activations
     self.team = team
-    shape = Self.shape(network.configuration, tile: activations.input.height)
-    tile = FloatBuffer(count: activations.input.count)
+    fixedPlan = TilePlan(square: activations.input.height, for: network.configuration)
+    memory = TileMemory(activations)
   }
 
-  /// The sides for tiles of `tile` pixels.
-  ///
-  /// With padding the context is what the same network would take off without padding and two more,
-  /// because its poolings begin at the tile's edge, not two pixels inside; then padding reaches the
-  /// window through no layer but a 2x2 convolution after nearest doubling. It is rounded up to whole
-  /// pixels of the bridge, so that windows side by side lie on the grid of the poolings, on which a
-  /// U-Net sees the same thing the same way; and it is at most a quarter of the tile a side, so that
-  /// at least a quarter of the tile's pixels are the window's.
-  private static func shape(_ configuration: UNetConfiguration, tile: Int) -> TileShape {
-    guard let outputSide = configuration.outputSide(tile: tile) else {
-      preconditionFailure("a tile of \(tile), which is not legal")
-    }
-    guard configuration.padding != .valid else {
-      return TileShape(inputSide: tile, outputSide: outputSide)
-    }
-    var unpadded = configuration
-    unpadded.padding = .valid
-    let bridgePixel = 1 << configuration.depth
-    let needed = (unpadded.margin + 2 + bridgePixel - 1) / bridgePixel * bridgePixel
-    let affordable = tile / 4 / (bridgePixel / 2) * (bridgePixel / 2)
-    return TileShape(inputSide: tile, outputSide: tile - 2 * min(needed, affordable))
+  private static func check(_ parameters: FloatBuffer, of network: UNet) {
+    precondition(
+      parameters.count == network.layout.count,
+      "\(parameters.count) parameters for a network of \(network.layout.count)")
+  }
+
+  /// The tiles by which an image of this size is predicted.
+  public func plan(height: Int, width: Int) -> TilePlan {
+    if let fixedPlan { return fixedPlan }
+    let size = ImageShape(height: height, width: width, channels: 1)
+    if let plan = bestPlans[size] { return plan }
+    let plan = TilePlan.best(for: network, height: height, width: width)
+    bestPlans[size] = plan
+    return plan
   }
 
   /// The windows that cover an image.
   public func tiling(height: Int, width: Int) -> MirroredTiling {
-    MirroredTiling(height: height, width: width, tile: shape)
+    plan(height: height, width: width).tiling(height: height, width: width)
   }
 
   /// Runs the network on the tile around a window of an image.
   ///
   /// `pixels` is the image, height x width x channels.
   ///
-  /// - Returns: the scores of the window, outputSide x outputSide x classes; the first one is that
-  ///   of the pixel (window.row, window.column). The next call overwrites them.
+  /// - Returns: the scores of the window, its rows x columns x classes; the first one is that of the
+  ///   pixel (window.row, window.column). The next call overwrites them.
   /// - Precondition: `tiling` is this predictor's for the image's size.
   public func logits(
     _ window: MirroredTiling.Window, of tiling: MirroredTiling, pixels: [Float],
     dropout: DropoutKey? = nil
   ) -> TensorView {
-    precondition(tiling.tile == shape, "a tiling by \(tiling.tile) for a predictor by \(shape)")
+    let memory = memory(for: tiling)
     let channels = network.configuration.inputChannels
-    tiling.extract(window, of: pixels, channels: channels, to: tile.base)
-    return logitsOfTile(dropout: dropout)
+    tiling.extract(window, of: pixels, channels: channels, to: memory.pixels.base)
+    return logitsOfTile(of: tiling, dropout: dropout)
   }
 
   /// Runs the network on the tile that was extracted last.
-  func logitsOfTile(dropout: DropoutKey?) -> TensorView {
+  func logitsOfTile(of tiling: MirroredTiling, dropout: DropoutKey?) -> TensorView {
+    let memory = memory(for: tiling)
     network.forward(
-      TensorView(base: tile.base, shape: activations.input), parameters: parameters.base,
-      activations: activations, dropout: dropout, on: team)
-    return activations.logits.centred(height: shape.outputSide, width: shape.outputSide)
+      TensorView(base: memory.pixels.base, shape: memory.activations.input),
+      parameters: parameters.base, activations: memory.activations, dropout: dropout, on: team)
+    return memory.activations.logits.centred(
+      height: tiling.tileRows.outputSide, width: tiling.tileColumns.outputSide)
+  }
+
+  /// The memory for a tiling's tiles; that of the last tiling where it fits.
+  private func memory(for tiling: MirroredTiling) -> TileMemory {
+    let (height, width) = (tiling.tileRows.inputSide, tiling.tileColumns.inputSide)
+    if let memory, memory.activations.input.height == height,
+      memory.activations.input.width == width
+    {
+      return memory
+    }
+    precondition(fixedPlan == nil || memory == nil, "tiles of \(width) x \(height)")
+    // The old memory goes first, so that there are never two.
+    memory = nil
+    let fresh = TileMemory(
+      UNetActivations(
+        network, height: height, width: width, training: false, threads: team.count))
+    memory = fresh
+    return fresh
   }
 }
 

@@ -51,22 +51,46 @@ public struct UNet: Sendable {
   ///
   /// Weights are normal with standard deviation sqrt(2 / N), N the incoming weights of one neuron
   /// (section 3 of the paper, after He et al. 2015); biases are 0. Parameter number i uses sample
-  /// i of the stream, value j its j-th pair of normal values in the order of files.
-  public func initialize(_ parameters: UnsafeMutablePointer<Float>, seed: UInt64) {
+  /// i of the stream, values 2 j and 2 j + 1 in the order of files its j-th pair of normal values.
+  /// The same bits for any team or none.
+  public func initialize(
+    _ parameters: UnsafeMutablePointer<Float>, seed: UInt64, on team: ThreadTeam? = nil
+  ) {
     for (index, parameter) in layout.parameters.enumerated() {
-      var values = [Float](repeating: 0, count: parameter.slot.count)
-      if let fanIn = parameter.fanIn {
-        var stream = RandomStream(seed: seed, purpose: .initialization, sample: index)
-        let deviation = (2 / Float(fanIn)).squareRoot()
-        for place in stride(from: 0, to: values.count, by: 2) {
+      let slot = parameter.slot
+      guard let fanIn = parameter.fanIn else {
+        (parameters + slot.offset).update(repeating: 0, count: slot.count)
+        continue
+      }
+      let stream = RandomStream(seed: seed, purpose: .initialization, sample: index)
+      let deviation = (2 / Float(fanIn)).squareRoot()
+      let pieces = (slot.count + Self.initializedTogether - 1) / Self.initializedTogether
+
+      func initialize(piece: Int) {
+        let start = piece * Self.initializedTogether
+        // A value takes a word, and a block has four.
+        var stream = stream.starting(atBlock: start / 4)
+        for value in stride(
+          from: start, to: min(start + Self.initializedTogether, slot.count), by: 2)
+        {
           let (first, second) = stream.normalPair()
-          values[place] = first * deviation
-          if place + 1 < values.count { values[place + 1] = second * deviation }
+          let target = parameters + slot.offset
+          target[parameter.place(ofFileValue: value)] = first * deviation
+          if value + 1 < slot.count {
+            target[parameter.place(ofFileValue: value + 1)] = second * deviation
+          }
         }
       }
-      parameter.store(fileValues: values, to: parameters)
+      if let team {
+        team.forEach(pieces, ()) { _, piece, _ in initialize(piece: piece) }
+      } else {
+        for piece in 0..<pieces { initialize(piece: piece) }
+      }
     }
   }
+
+  /// Values that one thread initialises at a time: whole blocks of the stream.
+  private static let initializedTogether = 16_384
 }
 
 /// Dropout in a forward pass: the probability is the configuration's.

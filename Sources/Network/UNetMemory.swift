@@ -9,14 +9,14 @@ public enum UNetMemory {
   /// The largest side of a tile, for the same reasons.
   public static let largestTile = 16_384
 
-  /// Bytes of the parameters, `copies` times, and of the activations for square tiles.
+  /// Bytes of the activations for tiles of `height` x `width`, and of the scratch memory.
   ///
-  /// - Precondition: the tile is legal, and bridge and tile are within the limits above.
-  public static func byteCount(
-    _ network: UNet, tile: Int, training: Bool, threads: Int, copies: Int
+  /// - Precondition: both are legal tile sizes, and bridge and tile are within the limits above.
+  public static func activationByteCount(
+    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int
   ) -> Int {
     let plan = UNetActivationPlan(
-      network, height: tile, width: tile, training: training, threads: threads)
-    return (plan.arena.floatCount + copies * network.layout.count) * MemoryLayout<Float>.stride
+      network, height: height, width: width, training: training, threads: threads)
+    return plan.arena.floatCount * MemoryLayout<Float>.stride
   }
 }

@@ -48,6 +48,14 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
     return Philox.block(counter: place, key: key)
   }
 
+  /// The same stream from the first word of block `index` on.
+  public func starting(atBlock index: Int) -> RandomStream {
+    var stream = self
+    stream.counter[0] = UInt32(truncatingIfNeeded: index)
+    stream.used = 4
+    return stream
+  }
+
   /// The next 32 random bits.
   public mutating func nextWord() -> UInt32 {
     if used == 4 {

@@ -93,6 +93,18 @@ extension Parameter {
     forEachPlace { memory, file in target[memory] = values[file] }
   }
 
+  /// The place in memory, from the first float of the slot on, of value `index` in the order of files.
+  public func place(ofFileValue index: Int) -> Int {
+    guard order != .vector else { return index }
+    let taps = shape[2] * shape[3]
+    let (outer, tap) = (index / taps, index % taps)
+    let (first, second) = (outer / shape[1], outer % shape[1])
+    switch order {
+    case .transposedConvolution: return (tap * shape[0] + first) * shape[1] + second
+    default: return (tap * shape[1] + second) * shape[0] + first
+    }
+  }
+
   /// Calls `body` with the place in memory and the place in files of every value.
   private func forEachPlace(_ body: (_ memory: Int, _ file: Int) -> Void) {
     let (first, second, height, width) = (shape[0], shape[1], shape[2], shape[3])

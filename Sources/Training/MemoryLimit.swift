@@ -5,7 +5,8 @@ import Network
 
 /// The memory of this machine, against what a network takes.
 public enum MemoryLimit {
-  /// Refuses a network whose buffers the host's memory does not hold, before they are allocated.
+  /// Refuses a network whose buffers for square tiles the host's memory does not hold, before they
+  /// are allocated.
   ///
   /// - Parameters:
   ///   - copies: buffers of the size of the parameters: the parameters, gradients, optimiser state.
@@ -14,9 +15,21 @@ public enum MemoryLimit {
   public static func check(
     _ network: UNet, tile: Int, training: Bool, threads: Int, copies: Int, hostRanks: Int
   ) throws(ConfigurationError) {
-    try check(network.configuration, tile: tile)
-    let needed = UNetMemory.byteCount(
-      network, tile: tile, training: training, threads: threads, copies: copies)
+    try check(
+      network, height: tile, width: tile, training: training, threads: threads, copies: copies,
+      hostRanks: hostRanks)
+  }
+
+  /// The same for tiles of `height` x `width`.
+  public static func check(
+    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int, copies: Int,
+    hostRanks: Int
+  ) throws(ConfigurationError) {
+    try check(network.configuration, tile: max(height, width))
+    let activations = UNetMemory.activationByteCount(
+      network, height: height, width: width, training: training, threads: threads)
+    let needed = activations + copies * network.layout.count * MemoryLayout<Float>.stride
+    let tile = height == width ? "\(height)" : "\(width)x\(height)"
     let available = Int(clamping: ProcessInfo.processInfo.physicalMemory) / max(1, hostRanks)
     guard needed <= available else {
       throw ConfigurationError(

@@ -47,9 +47,10 @@ public final class Trainer {
     }
     self.logger = logger
 
-    let data = try communicator.together { try TrainingData(asked) }
-    self.data = data
     threads = asked.threads ?? budget.threads
+    let team = ThreadTeam(count: threads)
+    let data = try communicator.together { try TrainingData(asked, on: team) }
+    self.data = data
     let configuration = try communicator.together { [threads] in
       let configuration = try Self.resolve(asked, data: data, ranks: communicator.size)
       let network = UNet(Self.architecture(configuration, data))
@@ -87,7 +88,6 @@ public final class Trainer {
     totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
 
-    let team = ThreadTeam(count: threads)
     step = TrainingStep(
       network: network,
       optimizer: Optimizer(
@@ -105,7 +105,7 @@ public final class Trainer {
     updates = start?.step ?? 0
     best = start?.best
     if start == nil && configuration.load == nil && isFirst {
-      network.initialize(step.parameters.base, seed: configuration.seed)
+      network.initialize(step.parameters.base, seed: configuration.seed, on: team)
     }
     try Self.shareReplica(step, communicator)
     // The best of a run resumed into another folder, or from before it, is not there to be named.

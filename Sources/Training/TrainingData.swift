@@ -3,6 +3,7 @@
 import Crypto
 import Datasets
 import Foundation
+import Threading
 
 /// The training and validation images of a run, with their classes.
 public struct TrainingData: Sendable {
@@ -29,7 +30,7 @@ public struct TrainingData: Sendable {
   /// Finds, checks and reads the images that the configuration asks for.
   ///
   /// - Throws: `DatasetError` or `ImagingError`.
-  public init(_ configuration: TrainingConfiguration) throws {
+  public init(_ configuration: TrainingConfiguration, on team: ThreadTeam) throws {
     var listing: [String]
     let seed = configuration.seed
     if let index = try Self.index(
@@ -39,7 +40,7 @@ public struct TrainingData: Sendable {
       listing = index.listing
     } else {
       dataset = try SyntheticCells.dataset(
-        count: Self.syntheticCount, side: Self.syntheticSide, seed: seed)
+        count: Self.syntheticCount, side: Self.syntheticSide, seed: seed, on: team)
       listing = ["synthetic \(Self.syntheticCount) \(Self.syntheticSide) \(seed)"]
     }
     if let path = configuration.validationData {

@@ -23,9 +23,52 @@ struct BenchCommand: ParsableCommand {
 
   struct Inference: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "The forward pass of tiles, from image to class scores.")
+      abstract: "The forward pass of tiles, from image to class scores, or of a whole image.",
+      discussion: """
+        With --accuracy also the error of the scores in float32: the same network, with the \
+        weights that training begins with, sees one tile of synthetic cells, normalised as in \
+        training, in float32 and in float64. With e the differences of the scores before the \
+        softmax, over all pixels and classes of the output, and R the root mean square of the \
+        float64 scores, largest_relative_error is max |e| / R and rms_relative_error is the root \
+        mean square of e, divided by R.
+        """)
     @OptionGroup var options: BenchmarkOptions
-    func run() throws { try runBenchmark(options, InferenceBenchmark.run) }
+
+    @Option(
+      help: """
+        Instead of tiles, predict whole square images of this side, with mirrored borders: by the \
+        tiles of least work, as predict does, or by those of --tile.
+        """)
+    var imageSize: Int?
+
+    @Flag(help: "Also compare the scores of one tile with those of a float64 forward pass.")
+    var accuracy = false
+
+    func validate() throws {
+      if let imageSize, !(1...16384).contains(imageSize) {
+        throw ValidationError("--image-size: expected 1...16384, found \(imageSize)")
+      }
+      if imageSize != nil && accuracy {
+        throw ValidationError("--accuracy: it is that of one tile; leave --image-size out")
+      }
+    }
+
+    func run() throws {
+      try runBenchmark(options) { setting, communicator in
+        if let imageSize {
+          return try InferenceBenchmark.runWholeImages(
+            side: imageSize, tile: options.architecture.tile == nil ? nil : setting.tile, setting,
+            communicator)
+        }
+        var report = try InferenceBenchmark.run(setting, communicator)
+        if accuracy {
+          try communicator.together {
+            if communicator.rank == 0 { try InferenceAccuracy(setting).add(to: &report) }
+          }
+        }
+        return report
+      }
+    }
   }
 
   struct Kernels: ParsableCommand {

@@ -8,7 +8,8 @@ import Training
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "evaluate", abstract: "Scores a trained network on images with masks.")
+    commandName: "evaluate", abstract: "Scores a trained network on images with masks.",
+    discussion: "Under mpirun the tiles of all images are dealt out to the ranks.")
 
   @OptionGroup var network: TrainedNetworkOptions
 
@@ -47,6 +48,8 @@ struct EvaluateCommand: ParsableCommand {
           normalization: trained.checkpoint.normalization, byteBudget: 0)
       }
       guard let dataset else { return }
+      let tiles = try communicator.together { try tileCount(dataset, trained) }
+      warnOfIdleRanks(tiles, tiles == 1 ? "tile" : "tiles", communicator)
       let scores = try Evaluator.evaluate(
         dataset: dataset, ids: Array(0..<dataset.count), predictor: trained.predictor,
         communicator: communicator)
@@ -59,5 +62,18 @@ struct EvaluateCommand: ParsableCommand {
             + scores.table(names: trained.checkpoint.classes.names) + "\n")
       }
     }
+  }
+
+  /// The tiles that cover all images, of which each must fit into memory.
+  private func tileCount(_ dataset: Dataset, _ trained: TrainedNetwork) throws -> Int {
+    var count = 0
+    var checked: Set<TilePlan> = []
+    for id in 0..<dataset.count {
+      let size = dataset.size(id)
+      let plan = trained.predictor.plan(height: size.height, width: size.width)
+      if checked.insert(plan).inserted { try trained.checkMemory(of: plan) }
+      count += plan.tiling(height: size.height, width: size.width).windows.count
+    }
+    return count
   }
 }

@@ -21,4 +21,7 @@ extension Int {
 extension Double {
   /// The number with a fixed count of decimals.
   func decimals(_ count: Int) -> String { String(format: "%.\(count)f", self) }
+
+  /// The number with three significant digits and a power of ten: 1.25e-06.
+  var scientific: String { String(format: "%.2e", self) }
 }

@@ -50,13 +50,14 @@ struct PredictCommand: ParsableCommand {
         if communicator.rank == 0 { try makeOutput() }
         return index
       }
+      let images = index.entries.count
+      warnOfIdleRanks(images, images == 1 ? "image" : "images", communicator)
       try communicator.together {
         let mine = index.entries.filter { $0.id % communicator.size == communicator.rank }
         for entry in mine { try predict(entry, trained) }
       }
       if communicator.rank == 0 {
-        let count = index.entries.count
-        printText("\(count) \(count == 1 ? "image" : "images") segmented into \(output)\n")
+        printText("\(images) \(images == 1 ? "image" : "images") segmented into \(output)\n")
       }
     }
   }
@@ -115,6 +116,8 @@ struct PredictCommand: ParsableCommand {
         found: "\(image.channels)", hint: "convert the image",
         origin: .init(file: entry.imagePath))
     }
+    try trained.checkMemory(
+      of: trained.predictor.plan(height: image.height, width: image.width))
     let pixels = try trained.checkpoint.normalization.normalized(image, path: entry.imagePath)
     var map: ProbabilityMap
     let base = "\(output)/\(entry.name)"

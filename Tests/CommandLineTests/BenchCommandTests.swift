@@ -36,6 +36,42 @@ import Testing
     #expect(abs(work - 3 * Self.forwardWork) < 1e-9, "\(run)")
   }
 
+  @Test(arguments: [1, 2]) func theErrorOfTheScoresIsThatOfRounding(_ ranks: Int) throws {
+    let run = try ProgramRun.unetDist(
+      ranks: ranks, ["bench", "inference", "--accuracy"] + Self.tiny)
+    let object = try run.jsonObject()
+    let largest = try #require(object["largest_relative_error"] as? Double, "\(run)")
+    let mean = try #require(object["rms_relative_error"] as? Double, "\(run)")
+    #expect(mean > 0 && mean < largest && largest < 1e-4, "\(run)")
+    #expect(object["seconds"] is [Double] && object["ranks"] as? Int == ranks, "\(run)")
+  }
+
+  @Test func aWholeImageIsPredictedByItsBestTiles() throws {
+    // An output of 80 needs a tile of 120; square ones of 60 need 16.
+    for (options, tile, tiles) in [([String](), 120, 1), (["--tile", "60"], 60, 16)] {
+      let run = try ProgramRun.unetDist(
+        ranks: 1,
+        [
+          "bench", "inference", "--image-size", "80", "--base-channels", "4", "--depth", "2",
+          "--repetitions", "1", "--json",
+        ] + options)
+      let object = try run.jsonObject()
+      let configuration = try #require(object["configuration"] as? [String: Any], "\(run)")
+      #expect(configuration["image_size"] as? Int == 80)
+      #expect(configuration["tile_height"] as? Int == tile, "\(run)")
+      #expect(configuration["tile_width"] as? Int == tile, "\(run)")
+      #expect(configuration["tiles"] as? Int == tiles, "\(run)")
+      #expect(configuration["tile"] == nil)
+      #expect((object["median_seconds"] as? Double ?? 0) > 0, "\(run)")
+    }
+  }
+
+  @Test func anImageHasNoAccuracyOfItsOwn() throws {
+    let run = try ProgramRun.unetDist(
+      ranks: 1, ["bench", "inference", "--image-size", "80", "--accuracy"])
+    run.expectOneError(naming: ["--accuracy", "--image-size"])
+  }
+
   @Test func twoRanksStepTogether() throws {
     let run = try ProgramRun.mpirun(
       ranks: 2, program: ProgramRun.builtProgram(named: "unet-dist"),

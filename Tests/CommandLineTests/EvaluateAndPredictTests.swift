@@ -45,6 +45,10 @@ import Testing
       #expect(alone.succeeded, "\(alone)")
       let run = try Self.evaluate(folder, ranks: 3)
       #expect(run.standardOutput == alone.standardOutput, "\(run)")
+      #expect(!alone.standardError.contains("warning"), "\(alone)")
+      #expect(
+        run.standardError.components(separatedBy: "warning: 1 tile for 3 ranks: 2 have no work")
+          .count == 2, "\(run)")
     }
   }
 

@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import Imaging
 import Testing
+import Threading
 
 @Suite struct SyntheticCellsTests {
   @Test func theSeedDecidesEveryImage() throws {
@@ -16,6 +17,17 @@ import Testing
     #expect(three[0].image != three[1].image && three[0].mask != three[1].mask)
     #expect(three[0].image != others[0].image)
     #expect(three.map(\.name) == ["cells-0001", "cells-0002", "cells-0003"])
+  }
+
+  @Test(arguments: 1...3) func aTeamDrawsTheSameImages(_ threads: Int) throws {
+    let alone = try SyntheticCells.images(count: 5, side: 40, seed: 2)
+    let team = ThreadTeam(count: threads)
+    let together = try SyntheticCells.images(count: 5, side: 40, seed: 2, on: team)
+    #expect(together.count == 5)
+    for (first, second) in zip(alone, together) {
+      #expect(first.name == second.name)
+      #expect(first.image == second.image && first.mask == second.mask)
+    }
   }
 
   @Test func writtenAndReadItIsTheSameSet() throws {

@@ -23,7 +23,7 @@ struct SmallNetwork {
     network.initialize(parameters.base, seed: 11)
   }
 
-  func predictor(tile: Int, threads: Int = 1) -> TiledPredictor {
+  func predictor(tile: Int?, threads: Int = 1) -> TiledPredictor {
     TiledPredictor(
       network: network, parameters: parameters, tile: tile, threads: ThreadTeam(count: threads))
   }

@@ -63,7 +63,7 @@ import Threading
     let small = SmallNetwork(base: base, upsampling: .transposed)
     let pixels = noise(height: 28, width: 28)
     let predictor = small.predictor(tile: 52)
-    #expect(predictor.shape == TileShape(inputSide: 52, outputSide: 12))
+    #expect(predictor.plan(height: 28, width: 28).rows == TileShape(inputSide: 52, outputSide: 12))
     #expect(predictor.tiling(height: 28, width: 28).windows.map(\.row).max() == 16)
     let tiled = logitsOfWindows(predictor, pixels: pixels, height: 28, width: 28)
     let whole = logitsOfOneTile(small, tile: 68, pixels: pixels, side: 28)
@@ -98,21 +98,62 @@ import Threading
     let small = SmallNetwork(base: 2, padding: padding, upsampling: .transposed)
     let pixels = noise(height: 96, width: 96)
     let predictor = small.predictor(tile: 96)
-    #expect(predictor.shape == TileShape(inputSide: 96, outputSide: 48))
+    #expect(predictor.plan(height: 96, width: 96).rows == TileShape(inputSide: 96, outputSide: 48))
     let tiled = logitsOfWindows(predictor, pixels: pixels, height: 96, width: 96)
     let whole = logitsOfOneTile(small, tile: 144, pixels: pixels, side: 96)
     #expect(largestDifference(tiled, whole) < Self.tolerance)
   }
 
-  @Test func theContextIsAtMostAQuarterOfATileASide() {
-    #expect(
-      SmallNetwork(base: 2, padding: .mirror).predictor(tile: 16).shape
-        == TileShape(inputSide: 16, outputSide: 8))
-    #expect(
-      SmallNetwork(base: 2, depth: 1, padding: .zero).predictor(tile: 2).shape
-        == TileShape(inputSide: 2, outputSide: 2))
-    #expect(
-      SmallNetwork(base: 2).predictor(tile: 44).shape == TileShape(inputSide: 44, outputSide: 4))
+  // Tiles of another plan whose windows begin at whole pixels of the bridge too, or which cover the
+  // image at once. Nearest doubling changes the last 2^depth - 1 rows and columns of a window.
+  @Test(
+    arguments: [(Padding.valid, 52, 12), (.zero, 96, 48), (.mirror, 96, 48)],
+    [(28, 44), (12, 60), (5, 3), (24, 7)])
+  func theBestPlanSaysWhatSquareTilesSay(
+    _ rule: (padding: Padding, tile: Int, window: Int), _ size: (height: Int, width: Int)
+  ) {
+    let (height, width) = size
+    let pixels = noise(height: height, width: width)
+    for upsampling in Upsampling.allCases {
+      let small = SmallNetwork(base: 4, padding: rule.padding, upsampling: upsampling)
+      let best = small.predictor(tile: nil)
+      let square = small.predictor(tile: rule.tile)
+      let plan = best.plan(height: height, width: width)
+      #expect(plan != square.plan(height: height, width: width))
+      #expect(plan.tiling(height: height, width: width).windows.count == 1)
+      let (left, right) = (
+        logitsOfWindows(best, pixels: pixels, height: height, width: width),
+        logitsOfWindows(square, pixels: pixels, height: height, width: width)
+      )
+      func isIntact(_ place: Int, length: Int, outputSide: Int) -> Bool {
+        guard upsampling == .nearest else { return true }
+        let ends = Array(stride(from: rule.window, to: length, by: rule.window))
+        return (ends + [max(length, rule.window), outputSide]).allSatisfy {
+          !($0 - 3..<$0).contains(place)
+        }
+      }
+      var compared = 0
+      for y in 0..<height where isIntact(y, length: height, outputSide: plan.rows.outputSide) {
+        for x in 0..<width where isIntact(x, length: width, outputSide: plan.columns.outputSide) {
+          for place in (y * width + x) * 2..<(y * width + x + 1) * 2 {
+            #expect(abs(left[place] - right[place]) < Self.tolerance)
+            compared += 1
+          }
+        }
+      }
+      #expect(compared > 0)
+    }
+  }
+
+  @Test func imagesOfManySizesInAnyOrderSayTheSame() {
+    let small = SmallNetwork(padding: .mirror)
+    let sizes = [(9, 30), (40, 12), (9, 30), (1, 1), (40, 12), (64, 64)]
+    func map(_ predictor: TiledPredictor, _ size: (Int, Int)) -> ProbabilityMap {
+      predictor.probabilities(
+        height: size.0, width: size.1, channels: 1, pixels: noise(height: size.0, width: size.1))
+    }
+    let together = small.predictor(tile: nil, threads: 2)
+    for size in sizes { #expect(map(together, size) == map(small.predictor(tile: nil), size)) }
   }
 
   @Test(arguments: [(1, 1), (3, 17), (40, 5)], [1, 3])

@@ -42,6 +42,7 @@ import Testing
     #expect(memory.total == 3 * parameters + training.byteCount)
     #expect(summary.inferenceByteCount(threads: 2) == parameters + inference.byteCount)
     #expect(summary.multiplyAdds == training.multiplyAdds)
+    #expect(network.multiplyAdds(height: 60, width: 76) == training.multiplyAdds)
     #expect(summary.parameterCount == network.layout.count)
   }
 

@@ -149,6 +149,37 @@ final class NetworkRun {
     return run
   }
 
+  // Values in the order of files from one end of the stream to the other, on any team or none.
+  @Test(arguments: Upsampling.allCases) func initialWeightsAreTheirStreamInOrder(
+    _ upsampling: Upsampling
+  ) {
+    // Parameters of several pieces, and one of an odd number of values: 3 x 5 x 3 x 3.
+    let network = UNet(
+      UNetConfiguration(
+        inputChannels: 3, classes: 3, baseChannels: 5, depth: 4, upsampling: upsampling))
+    #expect(network.layout.parameters.contains { $0.slot.count > 2 * 16_384 })
+    #expect(network.layout.parameters.contains { $0.fanIn != nil && $0.slot.count % 2 == 1 })
+    for team in [nil, ThreadTeam(count: 1), ThreadTeam(count: 3)] {
+      let parameters = FloatBuffer(count: network.layout.count)
+      parameters.floats.update(repeating: .nan)
+      network.initialize(parameters.base, seed: 9, on: team)
+      for (index, parameter) in network.layout.parameters.enumerated() {
+        let values = parameter.fileValues(from: parameters.base)
+        guard let fanIn = parameter.fanIn else {
+          #expect(values.allSatisfy { $0 == 0 }, "\(parameter.name)")
+          continue
+        }
+        var stream = RandomStream(seed: 9, purpose: .initialization, sample: index)
+        let deviation = (2 / Float(fanIn)).squareRoot()
+        let expected = (0..<(values.count + 1) / 2).flatMap { _ in
+          let (first, second) = stream.normalPair()
+          return [first * deviation, second * deviation]
+        }
+        #expect(values == Array(expected.prefix(values.count)), "\(parameter.name)")
+      }
+    }
+  }
+
   @Test func sameBitsForAnyNumberOfThreads() {
     let results = [1, 2, 3].map { threads in
       let run = noisyRun(threads: threads)

@@ -5,6 +5,16 @@ import Evaluation
 import Kernels
 import Training
 
+/// A square image and the tiles that it is predicted by.
+struct WholeImage {
+  /// Rows, and columns.
+  let side: Int
+  let plan: TilePlan
+
+  /// The tiles that cover it.
+  var tileCount: Int { plan.tiling(height: side, width: side).windows.count }
+}
+
 /// The seconds of a benchmark's repetitions, with what they were spent on.
 struct BenchmarkReport {
   /// The name of the benchmark.
@@ -17,6 +27,8 @@ struct BenchmarkReport {
   let multiplyAdds: Int
   /// The largest resident set of any rank so far.
   let peakByteCount: Int
+  /// The image and its tiles, where whole images were measured and not tiles of the setting.
+  var image: WholeImage?
   /// What this benchmark tells beside that.
   var details: [(name: String, value: JSONValue)] = []
   /// The same for people, or what it means.
@@ -26,10 +38,18 @@ struct BenchmarkReport {
   var json: JSONValue {
     let work = gflop(multiplyAdds)
     guard case .object(let network) = setting.network.configuration.json else { return .null }
-    let configuration =
-      network + [
-        ("tile", .integer(setting.tile)), ("batch", .integer(setting.batch)),
-      ]
+    let measured: [(String, JSONValue)] =
+      if let image {
+        [
+          ("image_size", .integer(image.side)),
+          ("tile_height", .integer(image.plan.rows.inputSide)),
+          ("tile_width", .integer(image.plan.columns.inputSide)),
+          ("tiles", .integer(image.tileCount)),
+        ]
+      } else {
+        [("tile", .integer(setting.tile))]
+      }
+    let configuration = network + measured + [("batch", .integer(setting.batch))]
     return .object(
       [
         ("benchmark", .text(name)),
@@ -65,9 +85,18 @@ struct BenchmarkReport {
         ),
       ]
     }
+    rows += [("ranks", "\(ranks)"), ("threads a rank", "\(setting.threads)")]
+    if let image {
+      let plan = image.plan
+      rows += [
+        ("images a rank", "\(setting.batch)"), ("image", "\(image.side)x\(image.side)"),
+        ("tiles an image", "\(image.tileCount)"),
+        ("tile", "\(plan.columns.inputSide)x\(plan.rows.inputSide)"),
+      ]
+    } else {
+      rows += [("tiles a rank", "\(setting.batch)"), ("tile", "\(setting.tile)")]
+    }
     rows += [
-      ("ranks", "\(ranks)"), ("threads a rank", "\(setting.threads)"),
-      ("tiles a rank", "\(setting.batch)"), ("tile", "\(setting.tile)"),
       (
         "network",
         "base channels \(network.baseChannels), depth \(network.depth), "

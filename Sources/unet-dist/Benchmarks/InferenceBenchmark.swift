@@ -1,6 +1,7 @@
 // The benchmark of inference: tiles through the network, without dropout and without gradients.
 
 import Communication
+import Evaluation
 import Network
 import Tensors
 import Threading
@@ -21,7 +22,7 @@ enum InferenceBenchmark {
       threads: setting.threads)
     let team = ThreadTeam(count: setting.threads)
     let parameters = FloatBuffer(count: network.layout.count)
-    network.initialize(parameters.base, seed: 0)
+    network.initialize(parameters.base, seed: 0, on: team)
     let image = BenchmarkData.normal(count: activations.input.count)
     defer { withExtendedLifetime(image) {} }
     let input = TensorView(base: image.base, shape: activations.input)
@@ -44,6 +45,50 @@ enum InferenceBenchmark {
     let rate = Double(tiles) / median(seconds)
     report.details = [("tiles_per_second", .number(rate))]
     report.detailText = "\(rate.decimals(2)) tiles a second over all ranks\n"
+    return report
+  }
+
+  /// Measures predictions of whole square images; every rank has its own.
+  ///
+  /// An image goes through the predictor from its pixels to the probabilities of the classes, by
+  /// square tiles of side `tile` or by those of least work. Its memory is allocated in the first
+  /// repetition, so one should be for warming up. The report counts on rank 0 only.
+  static func runWholeImages(
+    side: Int, tile: Int?, _ setting: BenchmarkSetting, _ communicator: any Communicator
+  ) throws -> BenchmarkReport {
+    let measurement = BenchmarkMeasurement(communicator)
+    let network = setting.network
+    let parameters = FloatBuffer(count: network.layout.count)
+    let team = ThreadTeam(count: setting.threads)
+    network.initialize(parameters.base, seed: 0, on: team)
+    let predictor = TiledPredictor(
+      network: network, parameters: parameters, tile: tile, threads: team)
+    let channels = network.configuration.inputChannels
+    let noise = BenchmarkData.normal(count: side * side * channels)
+    let pixels = withExtendedLifetime(noise) { Array(noise.floats) }
+    let own = try measurement.repetitions(setting) {
+      [
+        measurement.seconds {
+          for _ in 0..<setting.batch {
+            _ = predictor.probabilities(
+              height: side, width: side, channels: channels, pixels: pixels)
+          }
+        }
+      ]
+    }
+    let seconds = try measurement.largest(own).map { $0[0] }
+    let plan = predictor.plan(height: side, width: side)
+    let image = WholeImage(side: side, plan: plan)
+    let images = setting.batch * communicator.size
+    let work = network.multiplyAdds(height: plan.rows.inputSide, width: plan.columns.inputSide)
+    var report = BenchmarkReport(
+      name: "inference", setting: setting, ranks: communicator.size, seconds: seconds,
+      multiplyAdds: work * image.tileCount * images,
+      peakByteCount: try measurement.peakByteCount())
+    report.image = image
+    let rate = Double(images) / median(seconds)
+    report.details = [("images_per_second", .number(rate))]
+    report.detailText = "\(rate.decimals(2)) images a second over all ranks\n"
     return report
   }
 }

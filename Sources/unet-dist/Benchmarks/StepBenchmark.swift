@@ -21,13 +21,14 @@ enum StepBenchmark {
     _ setting: BenchmarkSetting, _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
+    let team = ThreadTeam(count: setting.threads)
     let step = TrainingStep(
       network: setting.network,
       optimizer: Optimizer(
         kind: .sgd, momentum: 0.99, weightDecay: 0, layout: setting.network.layout),
       tile: setting.tile, globalBatch: setting.batch * communicator.size, classWeights: nil,
-      clipNorm: 0, seed: 0, communicator: communicator, team: ThreadTeam(count: setting.threads))
-    setting.network.initialize(step.parameters.base, seed: 0)
+      clipNorm: 0, seed: 0, communicator: communicator, team: team)
+    setting.network.initialize(step.parameters.base, seed: 0, on: team)
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
     let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
     let own = try measurement.repetitions(setting) {
