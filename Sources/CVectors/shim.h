@@ -16,11 +16,6 @@ static inline __attribute__((always_inline)) void CVectors_prefetch(const void *
   __builtin_prefetch(address, 0, 3);
 }
 
-// The same, into the second level of cache: for lines that would share a set of the first.
-static inline __attribute__((always_inline)) void CVectors_prefetchFar(const void *address) {
-  __builtin_prefetch(address, 0, 2);
-}
-
 // The same for a line that is going to be overwritten.
 static inline __attribute__((always_inline)) void CVectors_prefetchForWriting(const void *address) {
   __builtin_prefetch(address, 1, 3);

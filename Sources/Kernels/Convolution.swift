@@ -84,13 +84,12 @@ public struct Convolution: Sendable {
   public var multiplyAdds: Int { output.pixels * weightCount }
 
   /// How the forward pass and the gradients that were planned are computed.
-  public var algorithms: ConvolutionAlgorithms {
-    ConvolutionAlgorithms(
-      forward: engine.algorithm, inputGradient: adjoint?.algorithm,
-      weightGradient: gradientEngine?.algorithm)
+  public var plan: LayerPlan {
+    LayerPlan(
+      forward: engine.plan, inputGradient: adjoint?.plan, weightGradient: gradientEngine?.plan)
   }
 
-  /// Scratch memory that the three functions need.
+  /// Scratch memory that the planned functions need.
   public var scratchSize: ScratchSize {
     engine.scratchSize.union(gradientEngine?.scratchSize ?? ScratchSize())
       .union(adjoint?.scratchSize ?? ScratchSize())

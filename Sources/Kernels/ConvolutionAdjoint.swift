@@ -36,8 +36,7 @@ struct ConvolutionAdjoint: Sendable {
   private let outputChannels: Int
   private let weightCount: Int
   private let phases: [Phase]
-  /// How the gradient is computed.
-  let algorithm: ConvolutionAlgorithm
+  private let algorithm: ConvolutionAlgorithm
   /// The extents of the gradient before folding.
   private let padded: ImageShape
   private let folds: (rows: AxisFold, columns: AxisFold)?
@@ -107,6 +106,14 @@ struct ConvolutionAdjoint: Sendable {
       return AxisPhase(
         first: first, count: count, taps: taps.reversed(), map: AxisMap(sources: sources))
     }
+  }
+
+  /// What it does, all phases together.
+  var plan: KernelPlan {
+    let plans = phases.compactMap { $0.convolution?.plan }
+    return KernelPlan(
+      algorithm: algorithm, schedule: plans.first?.schedule,
+      multiplyAdds: plans.reduce(0) { $0 + $1.multiplyAdds })
   }
 
   var scratchSize: ScratchSize {

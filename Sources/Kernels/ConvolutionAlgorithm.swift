@@ -8,8 +8,10 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   case patches
   /// Winograd's F(4x4, 3x3): kernels of 3x3 and stride 1.
   case winograd
+  /// Four products for four outputs: a 2x2 kernel behind nearest-neighbour doubling.
+  case doubling
 
-  /// The algorithm of lowest predicted cost for an output of `height` x `width`.
+  /// The algorithm of lowest predicted cost for a convolution with an output of `height` x `width`.
   ///
   /// Depends on the sizes alone, so it is the same on every rank and for any number of threads.
   static func cheapest(
@@ -59,14 +61,24 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   }
 }
 
-/// The algorithms of a convolution's three functions.
-public struct ConvolutionAlgorithms: Sendable {
+/// How one function of a layer is computed.
+public struct KernelPlan: Sendable, Equatable {
+  /// The algorithm.
+  public var algorithm: ConvolutionAlgorithm
+  /// How its work is shared out, where there is a choice.
+  public var schedule: TileSchedule?
+  /// Multiply-adds that it does, whole vectors counted, transforms left out.
+  public var multiplyAdds: Int
+}
+
+/// How a layer's three functions are computed; nil for a gradient that is never asked for.
+public struct LayerPlan: Sendable, Equatable {
   /// From input to output.
-  public var forward: ConvolutionAlgorithm
-  /// The gradient of the input; nil where it is never asked for.
-  public var inputGradient: ConvolutionAlgorithm?
-  /// The gradient of the weights; nil where it is never asked for.
-  public var weightGradient: ConvolutionAlgorithm?
+  public var forward: KernelPlan
+  /// The gradient of the input.
+  public var inputGradient: KernelPlan?
+  /// The gradient of the weights and of the bias.
+  public var weightGradient: KernelPlan?
 }
 
 /// A planned convolution of one algorithm.
@@ -93,13 +105,15 @@ enum ConvolutionEngine: Sendable {
           rows: rows, columns: columns, inputChannels: inputChannels,
           outputChannels: outputChannels, outputHeight: rows.count - 2,
           outputWidth: columns.count - 2))
+    case .doubling:
+      preconditionFailure("doubling belongs to up-convolutions")
     }
   }
 
-  var algorithm: ConvolutionAlgorithm {
+  var plan: KernelPlan {
     switch self {
-    case .patches: .patches
-    case .tiles: .winograd
+    case .patches(let convolution): convolution.plan
+    case .tiles(let convolution): convolution.plan(.winograd)
     }
   }
 
@@ -133,13 +147,15 @@ enum WeightGradientEngine: Sendable {
           rows: rows, columns: columns, inputChannels: inputChannels,
           outputChannels: outputChannels, outputHeight: rows.count - 2,
           outputWidth: columns.count - 2))
+    case .doubling:
+      preconditionFailure("doubling belongs to up-convolutions")
     }
   }
 
-  var algorithm: ConvolutionAlgorithm {
+  var plan: KernelPlan {
     switch self {
-    case .patches: .patches
-    case .tiles: .winograd
+    case .patches(let convolution): convolution.plan
+    case .tiles(let gradient): gradient.plan(.winograd)
     }
   }
 

@@ -122,7 +122,7 @@ struct KernelMatrices {
   ) {
     let source = base + tap * tapStride + row * rowStride + column * columnStride
     if rowStride == 1 && count == 16 && lanes == 16 {
-      for lane in 0..<16 { CVectors_prefetchFar(source + lane * columnStride + 32) }
+      for lane in 0..<16 { CVectors_prefetch(source + lane * columnStride + 16) }
       transposeBlock(source, rowStride: columnStride, into: block, targetStride: 16)
       return
     }

@@ -5,10 +5,12 @@ import Glibc
 
 /// Products of float matrices by OpenBLAS's sgemm on the calling thread.
 public enum MatrixProduct {
-  /// The name OpenBLAS gives the kernels in use, such as `Cooperlake`.
+  /// The kernels in use: OpenBLAS's name for its own, such as `Cooperlake`, and who multiplies
+  /// panels where that is not `PanelProduct` itself.
   ///
-  /// The kernels decide the bits of a product, so a checkpoint records their name.
-  public static let kernels: String = selectKernels()
+  /// They decide the bits of a product, so a checkpoint records them.
+  public static let kernels: String =
+    selectKernels() + (PanelProduct.hasWideVectors ? "" : ", also for panels")
 
   private static let isPrepared = !kernels.isEmpty
 

@@ -23,7 +23,7 @@ enum PanelProduct {
 
   /// Whether the processor that this is compiled for has the registers for the loops below; without,
   /// BLAS multiplies.
-  private static let hasWideVectors = COpenBLAS_hasWideVectors() != 0
+  static let hasWideVectors = COpenBLAS_hasWideVectors() != 0
 
   /// result := rows * panel, or result += rows * panel when `accumulating`.
   ///

@@ -43,6 +43,8 @@ struct PatchConvolution: Sendable {
   /// Blocks along a column and along a row of the output.
   private let blocksDown: Int
   private let blocksAcross: Int
+  /// Whether the weights are one narrow panel as they lie, so that no product need rearrange them.
+  private let isPanel: Bool
   /// Output channels in a task of the forward pass, and tasks side by side.
   private let forwardChannels: Int
   private let forwardSplits: Int
@@ -74,6 +76,9 @@ struct PatchConvolution: Sendable {
     let rowLength = kernelWidth * inputChannels
     patchBands = stride > 1 || rowLength <= Self.longestWholePatchRow ? kernelHeight : 1
     patchSize = patchBands * rowLength
+    isPanel =
+      patchBands == kernelHeight && outputChannels <= PanelProduct.widestPanel
+      && outputChannels.isMultiple(of: 16)
 
     // A block has enough pixels for a product to be worth packing the weights for, more where the
     // weights are many, and is cut evenly.
@@ -123,6 +128,14 @@ struct PatchConvolution: Sendable {
   /// Lines of patches gathered for a block of `rows` output rows.
   private func patchLines(forRows rows: Int) -> Int {
     patchBands == kernelHeight ? rows : rows + kernelHeight - 1
+  }
+
+  /// What it is and does; forward and weight gradient alike.
+  var plan: KernelPlan {
+    KernelPlan(
+      algorithm: .patches,
+      multiplyAdds: outputHeight * outputWidth * kernelHeight * kernelWidth * inputChannels
+        * outputChannels)
   }
 
   // MARK: Scratch memory
@@ -249,14 +262,21 @@ struct PatchConvolution: Sendable {
     gather(
       operands.input, firstLine: block.firstRow, lines: lines, firstColumn: block.firstColumn,
       columns: block.width, into: patches)
-    for band in 0..<kernelHeight / patchBands {
-      MatrixProduct.multiply(
+    if isPanel {
+      PanelProduct.multiply(
         rows: block.pixels, columns: channels, depth: patchSize,
-        .init(base: patches + band * block.width * patchSize, rowStride: patchSize),
-        .init(
-          base: operands.weights + band * kernelWidth * inputChannels * outputChannels
-            + firstChannel, rowStride: outputChannels),
-        into: products, rowStride: channels, accumulating: band > 0)
+        .init(base: patches, rowStride: patchSize, depthStride: 1), panel: operands.weights,
+        into: products, accumulating: false)
+    } else {
+      for band in 0..<kernelHeight / patchBands {
+        MatrixProduct.multiply(
+          rows: block.pixels, columns: channels, depth: patchSize,
+          .init(base: patches + band * block.width * patchSize, rowStride: patchSize),
+          .init(
+            base: operands.weights + band * kernelWidth * inputChannels * outputChannels
+              + firstChannel, rowStride: outputChannels),
+          into: products, rowStride: channels, accumulating: band > 0)
+      }
     }
     for y in 0..<block.height {
       for x in 0..<block.width {
@@ -383,6 +403,13 @@ struct PatchConvolution: Sendable {
             outputGradient.pixel(block.firstRow + y, block.firstColumn + x) + firstChannel,
             to: gradients + (y * block.width + x) * channels, count: channels)
         }
+      }
+      if isPanel {
+        PanelProduct.multiply(
+          rows: patchSize, columns: channels, depth: block.pixels,
+          .init(base: patches, rowStride: 1, depthStride: patchSize), panel: gradients,
+          into: weightGradient, accumulating: true)
+        continue
       }
       for band in bands {
         MatrixProduct.multiply(

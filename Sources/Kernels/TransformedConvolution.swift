@@ -6,10 +6,8 @@
 // thread takes some output channels, and transforms their weights into its own cache, block by
 // block of the summed channels, so that transformed weights never travel through memory.
 
-import Glibc
 import Tensors
 import Threading
-func tune(_ n: String, _ d: Int) -> Int { getenv(n).flatMap { Int(String(cString: $0)) } ?? d }
 
 /// A convolution by a tile transform, of given sizes, over a virtual image; planned once.
 ///
@@ -63,6 +61,13 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       blocks = max(1, min(wanted, tiles.count / TileSchedule.fewestTiles))
     }
     blockTiles = (tiles.count + blocks - 1) / blocks
+  }
+
+  /// What it does, as the algorithm that it is known as.
+  func plan(_ algorithm: ConvolutionAlgorithm) -> KernelPlan {
+    KernelPlan(
+      algorithm: algorithm, schedule: schedule,
+      multiplyAdds: Transform.planes * tiles.count * inputChannels * groups.paddedChannels)
   }
 
   // MARK: Scratch memory
@@ -231,7 +236,8 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
               extent: Transform.inputExtent)
             let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, tiles.upperBound - 1))
             let next = image.place(
-              firstRow: nextRow * Transform.inputStep, firstColumn: nextColumn * Transform.inputStep,
+              firstRow: nextRow * Transform.inputStep,
+              firstColumn: nextColumn * Transform.inputStep,
               extent: Transform.inputExtent)
             for block in 0..<plan.depthBlocks {
               let first = block * plan.depthBlock
@@ -302,7 +308,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
 // MARK: - The division of the work
 
 /// How a transformed convolution shares out its work.
-enum TileSchedule: Sendable {
+public enum TileSchedule: String, Sendable {
   /// A task is a block of tiles; the transformed weights are made once for all.
   case tileBlocks
   /// A task is a group of output channels; the transformed tiles are made once for all.
@@ -310,17 +316,17 @@ enum TileSchedule: Sendable {
 
   // Measured choices; see docs/engine.md.
   /// Tiles times planes in a task of `tileBlocks`.
-  static let blockValues = tune("BV", 2304)
+  static let blockValues = 2304
   /// Input channels whose products are summed before they are added up in memory.
-  static let deepestBlock = tune("DB", 256)
+  static let deepestBlock = 256
   /// Tasks wanted, so that threads end together.
   static let wantedTasks = 8
   /// Tiles in a task at least.
   static let fewestTiles = 32
   /// Tiles up to which `channelGroups` is chosen, where weights are many.
-  private static let fewTiles = tune("FT", 320)
+  private static let fewTiles = 320
   /// Weights a tap from which they are many.
-  private static let manyWeights = tune("MW", 65536)
+  private static let manyWeights = 65536
 
   init(planes: Int, tiles: Int, inputChannels: Int, outputChannels: Int) {
     self =

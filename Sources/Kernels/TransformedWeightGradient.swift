@@ -55,21 +55,28 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
 
   // Measured choices; see docs/engine.md.
   /// Floats of transformed tiles up to which they are taken in one pass.
-  private static var largestSinglePass: Int { tune("SP", 11 << 20) }
+  private static var largestSinglePass: Int { 11 << 20 }
   /// Floats of transformed tiles in one of several passes.
-  private static var largestPass: Int { tune("LP", 2 << 20) }
+  private static var largestPass: Int { 2 << 20 }
   /// Tiles that a task transforms, and whose gradients it sums for the bias: a fixed number.
   private static var sliceTiles: Int { 16 }
   /// Tasks wanted, so that threads end together.
   private static var wantedTasks: Int { 16 }
   /// Planes in a task where there are fewer tasks.
-  private static var planesOfSmallTask: Int { min(tune("PT", 4), Transform.planes) }
+  private static var planesOfSmallTask: Int { min(4, Transform.planes) }
 
   private var planeTasks: Int { (Transform.planes + taskPlanes - 1) / taskPlanes }
   /// Whether products stay in shared memory until all tasks have added to them.
   private var keepsProducts: Bool { passes > 1 || planeTasks > 1 }
   private var slicesInPass: Int { passTiles / Self.sliceTiles }
   private var slices: Int { (tiles.count + Self.sliceTiles - 1) / Self.sliceTiles }
+
+  /// What it does, as the algorithm that it is known as.
+  func plan(_ algorithm: ConvolutionAlgorithm) -> KernelPlan {
+    KernelPlan(
+      algorithm: algorithm,
+      multiplyAdds: Transform.planes * tiles.count * inputChannels * outputGroups.paddedChannels)
+  }
 
   // MARK: Scratch memory
 

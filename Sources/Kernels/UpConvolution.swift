@@ -58,6 +58,21 @@ public struct UpConvolution: Sendable {
     }
   }
 
+  /// How the forward pass and the gradients that were planned are computed.
+  public var plan: LayerPlan {
+    var plan =
+      switch engine {
+      case .nearest(let doubling):
+        LayerPlan(
+          forward: doubling.convolution.plan(.doubling),
+          inputGradient: doubling.gradient.plan(.doubling),
+          weightGradient: doubling.weights.plan(.doubling))
+      case .transposed(let doubling): doubling.plan
+      }
+    if !hasGradients { (plan.inputGradient, plan.weightGradient) = (nil, nil) }
+    return plan
+  }
+
   /// Scratch memory that the planned functions need.
   public var scratchSize: ScratchSize {
     switch engine {
@@ -221,6 +236,12 @@ private struct TransposedDoubling: Sendable {
   }
 
   private var tapCount: Int { input.channels * output.channels }
+
+  var plan: LayerPlan {
+    var phases = phase.plan
+    phases.multiplyAdds *= 4
+    return LayerPlan(forward: phases, inputGradient: gradient.plan, weightGradient: phases)
+  }
 
   var forwardScratch: ScratchSize { phase.forwardScratch }
 

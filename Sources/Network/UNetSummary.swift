@@ -17,6 +17,14 @@ public struct UNetSummary: Sendable {
     public let multiplyAdds: Int
     /// Bytes of its output, and of the places of the largest for a pooling.
     public let activationByteCount: Int
+    /// How it is computed; nil for a pooling.
+    public var plan: LayerPlan? {
+      switch kernel {
+      case .convolution(let convolution, _, _): convolution.plan
+      case .upConvolution(let upConvolution): upConvolution.plan
+      case .pooling: nil
+      }
+    }
     /// The kernel that computes it; its parameters follow the layer's name in the layout.
     package let kernel: Kernel
   }

@@ -76,19 +76,19 @@ public final class Arena: @unchecked Sendable {
   /// Floats in all.
   public let count: Int
   private let offsets: [Int]
-  private let memory: UnsafeMutablePointer<Float>
+  private let memory: FloatMemory
 
   fileprivate init(offsets: [Int], count: Int) {
     self.offsets = offsets
     self.count = count
-    memory = alignedFloats(count)
+    memory = FloatMemory(count: count)
   }
 
-  deinit { free(memory) }
+  deinit { memory.release() }
 
   /// The address of a part of this arena's plan.
   public func pointer(_ part: ArenaPlan.Part) -> UnsafeMutablePointer<Float> {
-    memory + offsets[part.index]
+    memory.base + offsets[part.index]
   }
 
   /// A dense view of a part with `shape`.
@@ -105,17 +105,18 @@ public final class FloatBuffer: @unchecked Sendable {
   // Unchecked: threads write to disjoint parts, see TensorView.
 
   /// The first float.
-  public let base: UnsafeMutablePointer<Float>
+  public var base: UnsafeMutablePointer<Float> { memory.base }
   /// Floats in all.
   public let count: Int
+  private let memory: FloatMemory
 
   /// A buffer of `count` zeros.
   public init(count: Int) {
     self.count = count
-    base = alignedFloats(count)
+    memory = FloatMemory(count: count)
   }
 
-  deinit { free(base) }
+  deinit { memory.release() }
 
   /// The whole buffer.
   public var floats: UnsafeMutableBufferPointer<Float> {
@@ -123,18 +124,48 @@ public final class FloatBuffer: @unchecked Sendable {
   }
 }
 
-/// Zeroed memory at a cache line's boundary.
-private func alignedFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
-  // Large blocks begin at large pages, where the system grants them: the kernels walk through many
-  // planes at once, more than the processor keeps addresses of small pages for.
-  let largePage = 2 << 20
-  let needed = count * MemoryLayout<Float>.stride
-  let alignment = needed >= 2 * largePage ? largePage : 64
-  let byteCount = max(alignment, (needed + alignment - 1) / alignment * alignment)
-  guard let memory = aligned_alloc(alignment, byteCount) else {
-    fatalError("no memory for \(byteCount) bytes")
+/// Zeroed floats at a cache line's boundary, to be released once.
+private struct FloatMemory {
+  let base: UnsafeMutablePointer<Float>
+  /// Bytes mapped from the system; nil for memory of the heap.
+  private let mapped: (start: UnsafeMutableRawPointer, byteCount: Int)?
+
+  /// What the processor's larger pages hold.
+  private static let largePage = 2 << 20
+
+  /// Large blocks come from the system, in large pages where it grants them: the kernels walk
+  /// through many planes at once, more than the processor keeps addresses of small pages for. Such
+  /// memory is zero without being written, so what a step never touches is never taken.
+  init(count: Int) {
+    let needed = count * MemoryLayout<Float>.stride
+    if needed >= 2 * Self.largePage {
+      let byteCount = needed + Self.largePage
+      if let start = mmap(
+        nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+        start != MAP_FAILED
+      {
+        let address = (Int(bitPattern: start) + Self.largePage - 1) & -Self.largePage
+        let aligned = start + (address - Int(bitPattern: start))
+        madvise(aligned, needed, MADV_HUGEPAGE)
+        mapped = (start, byteCount)
+        base = aligned.bindMemory(to: Float.self, capacity: count)
+        return
+      }
+    }
+    let byteCount = max(64, (needed + 63) / 64 * 64)
+    guard let memory = aligned_alloc(64, byteCount) else {
+      fatalError("no memory for \(byteCount) bytes")
+    }
+    memset(memory, 0, byteCount)
+    mapped = nil
+    base = memory.bindMemory(to: Float.self, capacity: byteCount / MemoryLayout<Float>.stride)
   }
-  if alignment == largePage { madvise(memory, byteCount, MADV_HUGEPAGE) }
-  memset(memory, 0, byteCount)
-  return memory.bindMemory(to: Float.self, capacity: byteCount / MemoryLayout<Float>.stride)
+
+  func release() {
+    if let mapped {
+      munmap(mapped.start, mapped.byteCount)
+    } else {
+      free(base)
+    }
+  }
 }

@@ -25,6 +25,9 @@ struct InspectCommand: ParsableCommand {
   @Option(help: "Threads that the memory is counted for (default: the cores it may use).")
   var threads: Int?
 
+  @Flag(help: "Show how each layer is computed: algorithms, schedules and multiply-adds.")
+  var plan = false
+
   @Flag(help: "Print one JSON object.") var json = false
 
   func run() throws {
@@ -63,7 +66,8 @@ struct InspectCommand: ParsableCommand {
       let (network, tile) = try architecture.network()
       summary = UNetSummary(UNet(network), height: tile, width: tile)
     }
-    let report = InspectionReport(summary: summary, contents: contents, threads: threads)
+    let report = InspectionReport(
+      summary: summary, contents: contents, threads: threads, showsPlan: plan)
     printText(json ? report.json.json + "\n" : report.text)
   }
 }

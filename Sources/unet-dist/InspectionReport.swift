@@ -1,6 +1,7 @@
 // What `inspect` prints, as text and as JSON.
 
 import Evaluation
+import Kernels
 import Network
 import Tensors
 import Training
@@ -11,6 +12,8 @@ struct InspectionReport {
   let summary: UNetSummary?
   let contents: CheckpointContents?
   let threads: Int
+  /// Whether the text says how each layer is computed; JSON always does.
+  let showsPlan: Bool
 
   /// Legal tiles shown on each side of the one in use.
   private static let shownTiles = 4
@@ -68,8 +71,28 @@ struct InspectionReport {
       tile \(extents(summary.input)), forward pass:
 
       \(table.text)
-      \(memoryTable.text)
+      \(showsPlan ? planText(summary) + "\n" : "")\(memoryTable.text)
       \(tileText(summary))
+      """
+  }
+
+  /// Each function's algorithm, and its multiply-adds beside those of the direct algorithm.
+  private func planText(_ summary: UNetSummary) -> String {
+    var table = TextTable(["layer", "forward", "", "input gradient", "", "weight gradient", ""])
+    for layer in summary.layers {
+      guard let plan = layer.plan else { continue }
+      let columns = [plan.forward, plan.inputGradient, plan.weightGradient].flatMap { kernel in
+        guard let kernel else { return ["-", ""] }
+        let schedule = kernel.schedule.map { " by \($0.text)" } ?? ""
+        let share = Double(kernel.multiplyAdds) / Double(layer.multiplyAdds)
+        return [kernel.algorithm.rawValue + schedule, share.decimals(2)]
+      }
+      table.add([layer.name] + columns)
+    }
+    return """
+      algorithms, and their multiply-adds for one of the direct algorithm's:
+
+      \(table.text)
       """
   }
 
@@ -129,6 +152,7 @@ struct InspectionReport {
         "parameters": .integer(layer.parameterCount),
         "multiply_adds": .integer(layer.multiplyAdds),
         "activation_bytes": .integer(layer.activationByteCount),
+        "plan": layer.plan.map { $0.json } ?? .null,
       ]
     }
     let tiles = tiles(summary).map { size -> JSONValue in
@@ -162,3 +186,33 @@ struct InspectionReport {
 
 /// Multiply-adds in units of 10^9 floating-point operations, two each.
 func gflop(_ multiplyAdds: Int) -> Double { 2 * Double(multiplyAdds) / 1e9 }
+
+extension LayerPlan {
+  /// The three functions, null for a gradient that is never asked for.
+  fileprivate var json: JSONValue {
+    [
+      "forward": forward.json, "input_gradient": inputGradient.map { $0.json } ?? .null,
+      "weight_gradient": weightGradient.map { $0.json } ?? .null,
+    ]
+  }
+}
+
+extension KernelPlan {
+  fileprivate var json: JSONValue {
+    [
+      "algorithm": .text(algorithm.rawValue),
+      "schedule": schedule.map { .text($0.text) } ?? .null,
+      "multiply_adds": .integer(multiplyAdds),
+    ]
+  }
+}
+
+extension TileSchedule {
+  /// What a task of it is.
+  fileprivate var text: String {
+    switch self {
+    case .tileBlocks: "tiles"
+    case .channelGroups: "channels"
+    }
+  }
+}

@@ -59,7 +59,8 @@ enum KernelBenchmark {
 
   private static func text(_ times: [LayerTimes], total: Double) -> String {
     var table = TextTable([
-      "layer", "GFLOP", "forward s", "GFLOP/s", "input gradient s", "GFLOP/s", "weight gradient s",
+      "layer", "algorithm", "GFLOP", "forward s", "GFLOP/s", "input gradient s", "GFLOP/s",
+      "weight gradient s",
       "GFLOP/s", "share",
     ])
     for entry in times {
@@ -70,7 +71,10 @@ enum KernelBenchmark {
         ]
       }
       table.add(
-        [entry.layer.name, gflop(entry.layer.multiplyAdds).decimals(2)] + columns
+        [
+          entry.layer.name, entry.algorithm(0) ?? "-",
+          gflop(entry.layer.multiplyAdds).decimals(2),
+        ] + columns
           + ["\((100 * entry.total / total).decimals(1)) %"])
     }
     return table.text
@@ -95,6 +99,12 @@ private struct LayerTimes {
     return median(part).map { gflop(layer.multiplyAdds) / $0 }
   }
 
+  /// The algorithm of the forward pass, the input gradient or the weight gradient.
+  func algorithm(_ part: Int) -> String? {
+    guard let plan = layer.plan, hasCall[part] else { return nil }
+    return [plan.forward, plan.inputGradient, plan.weightGradient][part]?.algorithm.rawValue
+  }
+
   var total: Double { (0..<3).reduce(0) { $0 + (median($1) ?? 0) } }
 
   func json(shareOf total: Double) -> JSONValue {
@@ -102,8 +112,10 @@ private struct LayerTimes {
       ("name", .text(layer.name)), ("gflop_direct", .number(gflop(layer.multiplyAdds))),
     ]
     for (part, name) in ["forward", "input_gradient", "weight_gradient"].enumerated() {
+      fields.append(("\(name)_algorithm", algorithm(part).map { .text($0) } ?? .null))
       fields.append(("\(name)_seconds", median(part).map { .number($0) } ?? .null))
       fields.append(("\(name)_gflops", speed(part).map { .number($0) } ?? .null))
+      fields.append(("\(name)_share", median(part).map { .number($0 / total) } ?? .null))
     }
     fields.append(("share", .number(self.total / total)))
     return .object(fields)
