@@ -45,11 +45,12 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
     tiles = TileGrid(
       height: outputHeight, width: outputWidth, extent: Transform.outputExtent)
     groups = ChannelGroups(outputChannels)
-    depthBlocks = (inputChannels + TileSchedule.deepestBlock - 1) / TileSchedule.deepestBlock
-    depthBlock = ((inputChannels + depthBlocks - 1) / depthBlocks + 15) / 16 * 16
     schedule = TileSchedule(
       planes: Transform.planes, tiles: tiles.count, inputChannels: inputChannels,
       outputChannels: outputChannels)
+    let deepest = schedule.deepestBlock
+    depthBlocks = (inputChannels + deepest - 1) / deepest
+    depthBlock = ((inputChannels + depthBlocks - 1) / depthBlocks + 15) / 16 * 16
     switch schedule {
     case .tileBlocks:
       let most = TileSchedule.blockValues / Transform.planes
@@ -73,15 +74,22 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
   // MARK: Scratch memory
 
   /// Planes lie a cache line apart beyond their length, so that they do not share its sets.
-  private func planeStride(tiles: Int, width: Int) -> Int { tiles * width + 16 }
+  private func planeStride(_ lines: Int, width: Int) -> Int { lines * width + 16 }
 
   /// Floats of `count` transformed tiles.
   private func transformedCount(tiles count: Int) -> Int {
-    depthBlocks * Transform.planes * planeStride(tiles: count, width: depthBlock)
+    depthBlocks * Transform.planes * planeStride(count, width: depthBlock)
+  }
+
+  /// Where the transformed weights of a group begin; that of the group after the last is their count.
+  private func sharedWeightOffset(_ group: Int) -> Int {
+    (0..<group).reduce(0) {
+      $0 + Transform.planes * planeStride(inputChannels, width: groups.paddedWidth($1))
+    }
   }
 
   private var productCount: Int {
-    Transform.planes * planeStride(tiles: blockTiles, width: groups.widest)
+    Transform.planes * planeStride(blockTiles, width: groups.widest)
   }
 
   private var patchCount: Int {
@@ -96,10 +104,11 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
     case .tileBlocks:
       ScratchSize(
         thread: patchCount + productCount + transformedCount(tiles: blockTiles),
-        shared: Transform.planes * inputChannels * groups.paddedChannels)
+        shared: sharedWeightOffset(groups.count))
     case .channelGroups:
       ScratchSize(
-        thread: patchCount + productCount + Transform.planes * depthBlock * groups.widest,
+        thread: patchCount + productCount
+          + Transform.planes * planeStride(depthBlock, width: groups.widest),
         shared: transformedCount(tiles: tiles.count))
     }
   }
@@ -157,12 +166,12 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
         Transform.self, rows: firstRow..<min(firstRow + 16, plan.inputChannels),
         columns: plan.groups.columns(group),
         into: sharedWeights(group) + firstRow * width, width: width,
-        planeStride: plan.inputChannels * width, scratch: scratch.thread(thread))
+        planeStride: plan.planeStride(plan.inputChannels, width: width),
+        scratch: scratch.thread(thread))
     }
 
     private func sharedWeights(_ group: Int) -> UnsafeMutablePointer<Float> {
-      scratch.shared
-        + Transform.planes * plan.inputChannels * plan.groups.columns(group).lowerBound
+      scratch.shared + plan.sharedWeightOffset(group)
     }
 
     func convolveBlock(_ block: Int, thread: Int) {
@@ -176,7 +185,8 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
           multiply(
             transformed, first: 0, of: tiles.count, count: tiles.count, block: block,
             weights: sharedWeights(group) + block * plan.depthBlock * width,
-            weightStride: plan.inputChannels * width, width: width, into: products)
+            weightStride: plan.planeStride(plan.inputChannels, width: width), width: width,
+            into: products)
         }
         store(products, tiles: tiles, group: group, width: width, thread: thread)
       }
@@ -201,13 +211,14 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       for block in 0..<plan.depthBlocks {
         let first = block * plan.depthBlock
         let rows = first..<min(first + plan.depthBlock, plan.inputChannels)
+        let weightStride = plan.planeStride(rows.count, width: width)
         weights.transform(
           Transform.self, rows: rows, columns: plan.groups.columns(group),
-          into: transformedWeights, width: width, planeStride: rows.count * width,
+          into: transformedWeights, width: width, planeStride: weightStride,
           scratch: scratch.thread(thread))
         multiply(
           scratch.shared, first: tiles.lowerBound, of: plan.tiles.count, count: tiles.count,
-          block: block, weights: transformedWeights, weightStride: rows.count * width,
+          block: block, weights: transformedWeights, weightStride: weightStride,
           width: width, into: products)
       }
       store(products, tiles: tiles, group: group, width: width, thread: thread)
@@ -224,7 +235,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
     private func transformTiles(
       _ tiles: Range<Int>, thread: Int, into target: UnsafeMutablePointer<Float>, count: Int
     ) {
-      let planeStride = plan.planeStride(tiles: count, width: plan.depthBlock)
+      let planeStride = plan.planeStride(count, width: plan.depthBlock)
       plan.rows.sources.withUnsafeBufferPointer { rows in
         plan.columns.sources.withUnsafeBufferPointer { columns in
           let image = VirtualImage(
@@ -263,8 +274,8 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       weights: UnsafePointer<Float>, weightStride: Int, width: Int,
       into products: UnsafeMutablePointer<Float>
     ) {
-      let planeStride = plan.planeStride(tiles: tileCount, width: plan.depthBlock)
-      let productStride = plan.planeStride(tiles: count, width: width)
+      let planeStride = plan.planeStride(tileCount, width: plan.depthBlock)
+      let productStride = plan.planeStride(count, width: width)
       let base = transformed + block * Transform.planes * planeStride + first * plan.depthBlock
       for plane in 0..<Transform.planes {
         PanelProduct.multiply(
@@ -281,7 +292,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
     private func store(
       _ products: UnsafePointer<Float>, tiles: Range<Int>, group: Int, width: Int, thread: Int
     ) {
-      let productStride = plan.planeStride(tiles: tiles.count, width: width)
+      let productStride = plan.planeStride(tiles.count, width: width)
       let channels = plan.groups.columns(group)
       for (index, tile) in tiles.enumerated() {
         let (row, column) = plan.tiles.place(tile)
@@ -317,8 +328,9 @@ public enum TileSchedule: String, Sendable {
   // Measured choices; see docs/engine.md.
   /// Tiles times planes in a task of `tileBlocks`.
   static let blockValues = 2304
-  /// Input channels whose products are summed before they are added up in memory.
-  static let deepestBlock = 256
+  /// Input channels whose products are summed before they are added up in memory: few where their
+  /// transformed weights have to stay in a core's own cache.
+  var deepestBlock: Int { self == .tileBlocks ? 256 : 64 }
   /// Tasks wanted, so that threads end together.
   static let wantedTasks = 8
   /// Tiles in a task at least.

@@ -57,7 +57,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   /// Floats of transformed tiles up to which they are taken in one pass.
   private static var largestSinglePass: Int { 11 << 20 }
   /// Floats of transformed tiles in one of several passes.
-  private static var largestPass: Int { 2 << 20 }
+  private static var largestPass: Int { 1 << 20 }
   /// Tiles that a task transforms, and whose gradients it sums for the bias: a fixed number.
   private static var sliceTiles: Int { 16 }
   /// Tasks wanted, so that threads end together.
@@ -85,8 +85,8 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   private var groupStride: Int { Transform.planes * planeStride }
   /// Planes lie a cache line apart beyond their length, so that they do not share its sets.
   private var planeStride: Int { passTiles * PanelProduct.widestPanel + 16 }
-  /// Floats of one plane of products of two groups.
-  private var productCount: Int { inputGroups.widest * outputGroups.widest }
+  /// Floats from a plane of products of two groups to the next, a cache line further likewise.
+  private var productCount: Int { inputGroups.widest * outputGroups.widest + 16 }
   private var biasCount: Int { slices * outputGroups.paddedChannels }
 
   private var patchCount: Int {

@@ -10,7 +10,8 @@ extension UNet {
   /// Follows a `forward` of the same image with the same parameters and activations; `dropped`
   /// tells whether that pass had dropout. Each activation is read for the last time by the weight
   /// gradient of the convolution that took it in; then its own gradient, from before the rectifier
-  /// where it came out of one, takes its place. `gradients` is accumulated, in the order of `layout`.
+  /// where it came out of one, takes its place. The first convolution's output, the largest and the
+  /// cheapest, was not kept and is computed anew. `gradients` is accumulated, in the order of `layout`.
   ///
   /// `ready` is called with falling offsets: the gradients from this offset up are final. It is
   /// the only thing that distribution needs to know of the network.
@@ -82,13 +83,21 @@ extension UNet {
       if dropped && level >= depth - 1 && configuration.dropout > 0 {
         Dropout.scaleGradient(gradient, probability: configuration.dropout, on: team)
       }
-      convolveBack(
-        down[level].second, memory.second.convolution, ConvolutionImage(memory.first.output),
-        outputGradient: gradient, rectified: .all)
       let above = level == 0 ? nil : activations.down[level - 1].pooling
+      let input = ConvolutionImage(above?.output ?? image)
+      if let output = memory.recomputedFirst {
+        memory.first.convolution.forward(
+          input, weights: parameters + down[level].first.weight.offset,
+          bias: parameters + down[level].first.bias.offset, rectifying: true, into: output,
+          scratch: scratch, on: team)
+      }
+      let first = memory.recomputedFirst ?? memory.first.output
       convolveBack(
-        down[level].first, memory.first.convolution, ConvolutionImage(above?.output ?? image),
-        outputGradient: memory.first.output, rectified: above == nil ? nil : .all)
+        down[level].second, memory.second.convolution, ConvolutionImage(first),
+        outputGradient: gradient, rectified: .all)
+      convolveBack(
+        down[level].first, memory.first.convolution, input, outputGradient: first,
+        rectified: above == nil ? nil : .all)
     }
   }
 }

@@ -76,7 +76,10 @@ struct UNetActivationPlan {
       let secondLayer = planner.layer(
         second, written: event + 1,
         readForward: isBridge ? raised(depth - 1) : raised(level) + 1)
-      let firstLayer = planner.layer(first, written: event, readForward: event + 1)
+      // The first layer sees few channels, so its large output is not kept but computed anew.
+      let isRecomputed = level == 0
+      let firstLayer = planner.layer(
+        first, written: event, readForward: event + 1, kept: !isRecomputed)
       var pooling: PlannedPooling?
       if !isBridge {
         let half = ImageShape(
@@ -85,7 +88,16 @@ struct UNetActivationPlan {
           half, written: pooled(level), readForward: pooled(level) + 1)
         features = half
       }
-      down.append(PlannedDownStage(first: firstLayer, second: secondLayer, pooling: pooling))
+      var again: PlannedBuffer?
+      if isRecomputed && training {
+        again = PlannedBuffer(
+          shape: first.output,
+          part: planner.plan.reserve(
+            first.output.count, from: back(event + 1), through: back(event)))
+      }
+      down.append(
+        PlannedDownStage(
+          first: firstLayer, recomputedFirst: again, second: secondLayer, pooling: pooling))
     }
 
     // The expansive path, from the deepest level up.
@@ -156,6 +168,8 @@ struct PlannedPooling {
 /// A level of the contracting path; the bridge has no pooling.
 struct PlannedDownStage {
   var first: PlannedLayer
+  /// Where the first output lies in the backward pass, if it is computed anew there.
+  var recomputedFirst: PlannedBuffer?
   var second: PlannedLayer
   var pooling: PlannedPooling?
 }
@@ -180,20 +194,23 @@ private struct ActivationPlanner {
     self.back = back
   }
 
-  /// Its gradient is read last where what wrote it is taken back.
-  mutating func buffer(_ shape: ImageShape, written: Int, readForward: Int) -> PlannedBuffer {
+  /// A buffer that is kept has its gradient read last where what wrote it is taken back.
+  mutating func buffer(
+    _ shape: ImageShape, written: Int, readForward: Int, kept: Bool = true
+  ) -> PlannedBuffer {
     PlannedBuffer(
       shape: shape,
       part: plan.reserve(
-        shape.count, from: written, through: training ? back(written) : readForward))
+        shape.count, from: written, through: training && kept ? back(written) : readForward))
   }
 
   mutating func layer(
-    _ convolution: Convolution, written: Int, readForward: Int
+    _ convolution: Convolution, written: Int, readForward: Int, kept: Bool = true
   ) -> PlannedLayer {
     PlannedLayer(
       convolution: convolution,
-      buffer: buffer(convolution.output, written: written, readForward: readForward))
+      buffer: buffer(
+        convolution.output, written: written, readForward: readForward, kept: kept))
   }
 
   mutating func pooling(_ shape: ImageShape, written: Int, readForward: Int) -> PlannedPooling {

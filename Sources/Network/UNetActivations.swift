@@ -37,6 +37,8 @@ public final class UNetActivations: @unchecked Sendable {
   /// A level of the contracting path.
   struct DownMemory {
     let first: Layer
+    /// Where the backward pass computes the first output anew; nil where it is kept.
+    let recomputedFirst: TensorView?
     let second: Layer
     /// Missing at the bridge.
     let pooling: Pooling?
@@ -68,7 +70,9 @@ public final class UNetActivations: @unchecked Sendable {
     byteCount = arena.count * MemoryLayout<Float>.stride
     down = plan.down.map { stage in
       DownMemory(
-        first: stage.first.resolved(in: arena), second: stage.second.resolved(in: arena),
+        first: stage.first.resolved(in: arena),
+        recomputedFirst: stage.recomputedFirst.map { arena.view($0.part, $0.shape) },
+        second: stage.second.resolved(in: arena),
         pooling: stage.pooling.map { pooling in
           Pooling(
             output: arena.view(pooling.buffer.part, pooling.buffer.shape),
