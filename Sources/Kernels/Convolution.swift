@@ -48,17 +48,21 @@ public struct Convolution: Sendable {
     output = ImageShape(
       height: (rows.count - kernel) / stride + 1, width: (columns.count - kernel) / stride + 1,
       channels: outputChannels)
-    let cheapest = ConvolutionAlgorithm.cheapest(
-      kernel: kernel, stride: stride, height: output.height, width: output.width,
-      inputChannels: input.channels, outputChannels: outputChannels)
+    let (height, width) = (output.height, output.width)
+    func cheapest(_ function: ConvolutionAlgorithm.Function) -> ConvolutionAlgorithm {
+      .cheapest(
+        function, kernel: kernel, stride: stride, height: height, width: width,
+        inputChannels: input.channels, outputChannels: outputChannels)
+    }
     engine = ConvolutionEngine(
-      algorithm ?? cheapest, rows: rows, columns: columns, kernelHeight: kernel,
+      algorithm ?? cheapest(.image), rows: rows, columns: columns, kernelHeight: kernel,
       kernelWidth: kernel, stride: stride, inputChannels: input.channels,
       outputChannels: outputChannels)
     gradientEngine =
       weightGradient
       ? WeightGradientEngine(
-        algorithm ?? cheapest, rows: rows, columns: columns, kernel: kernel, stride: stride,
+        algorithm ?? cheapest(.weights), rows: rows, columns: columns, kernel: kernel,
+        stride: stride,
         inputChannels: input.channels, outputChannels: outputChannels)
       : nil
     adjoint =

@@ -67,7 +67,7 @@ struct ConvolutionAdjoint: Sendable {
     let chosen =
       algorithm
       ?? .cheapest(
-        kernel: kernel, stride: stride, height: padded.height, width: padded.width,
+        .image, kernel: kernel, stride: stride, height: padded.height, width: padded.width,
         inputChannels: output.channels, outputChannels: input.channels)
     self.algorithm = chosen
     phases = rowPhases.flatMap { row in

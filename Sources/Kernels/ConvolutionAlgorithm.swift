@@ -11,53 +11,71 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   /// Four products for four outputs: a 2x2 kernel behind nearest-neighbour doubling.
   case doubling
 
+  /// What a convolution computes, as far as its cost goes.
+  enum Function {
+    /// An output, or the gradient of an input.
+    case image
+    /// The gradient of the weights.
+    case weights
+  }
+
   /// The algorithm of lowest predicted cost for a convolution with an output of `height` x `width`.
   ///
   /// Depends on the sizes alone, so it is the same on every rank and for any number of threads.
   static func cheapest(
-    kernel: Int, stride: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int
+    _ function: Function, kernel: Int, stride: Int, height: Int, width: Int, inputChannels: Int,
+    outputChannels: Int
   ) -> ConvolutionAlgorithm {
     guard kernel == 3 && stride == 1 else { return .patches }
-    let direct = patchCost(
-      kernel: kernel, height: height, width: width, inputChannels: inputChannels,
-      outputChannels: outputChannels)
-    let winograd = tileCost(
-      WinogradTransform.self, height: height, width: width, inputChannels: inputChannels,
-      outputChannels: outputChannels)
-    return winograd < direct ? .winograd : .patches
+    let sizes = Sizes(
+      pixels: Double(height * width),
+      tiles: Double(
+        TileGrid(height: height, width: width, extent: WinogradTransform.outputExtent).count),
+      inputChannels: Double(inputChannels), inputVectors: Double((inputChannels + 15) / 16),
+      outputVectors: Double((outputChannels + 15) / 16))
+    return winogradCost(function, sizes) < patchCost(sizes) ? .winograd : .patches
   }
 
-  // Costs are in products of vectors of sixteen, the unit of the machine's floating point.
-  // Measured; see docs/engine.md.
-  /// What moving a vector once between memory and registers costs.
-  private static let move = 1.5
-  /// What transforming a vector of one plane costs.
-  private static let transform = 4.0
+  /// The sizes of a 3x3 convolution, with channels in vectors of sixteen.
+  private struct Sizes {
+    let pixels: Double
+    let tiles: Double
+    let inputChannels: Double
+    let inputVectors: Double
+    let outputVectors: Double
 
-  /// Products of whole vectors, and patches gathered and sums stored.
-  private static func patchCost(
-    kernel: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int
-  ) -> Double {
-    let pixels = Double(height * width)
-    let taps = Double(kernel * kernel)
-    return pixels * taps * Double(inputChannels) * Double((outputChannels + 15) / 16)
-      + move * pixels
-      * (taps * Double((inputChannels + 15) / 16) + Double((outputChannels + 15) / 16))
+    /// Vectors of weights a tap.
+    var weights: Double { inputChannels * outputVectors }
   }
 
-  /// Products of whole vectors in every plane, and all planes written and read.
-  private static func tileCost<Transform: TileTransform>(
-    _: Transform.Type, height: Int, width: Int, inputChannels: Int, outputChannels: Int
-  ) -> Double {
-    let extent = Transform.outputExtent
-    let tiles = Double(((height + extent - 1) / extent) * ((width + extent - 1) / extent))
-    let inputVectors = Double((inputChannels + 15) / 16)
-    let outputVectors = Double((outputChannels + 15) / 16)
-    let planes = Double(Transform.planes)
-    return planes
-      * (tiles * Double(inputChannels) * outputVectors
-        + transform * tiles * (inputVectors + outputVectors)
-        + transform * Double(inputChannels) * outputVectors)
+  // Costs are in products of two vectors, of which these processors do two a cycle.
+  // Measured choices; see docs/engine.md.
+  /// A vector of a patch gathered, or of an output stored.
+  private static let gather = 3.0
+  /// A vector of weights brought from memory.
+  private static let load = 30.0
+  /// A vector of one plane of a tile transformed.
+  private static let transform = 5.0
+  /// A vector of one plane of the weights transformed, or of their gradient transformed back.
+  private static let weightTransform = 8.0
+  private static let gradientTransform = 12.0
+
+  /// Products, patches gathered and outputs stored, weights brought.
+  private static func patchCost(_ sizes: Sizes) -> Double {
+    let taps = 9.0
+    return sizes.pixels * taps * sizes.weights
+      + gather * sizes.pixels * (taps * sizes.inputVectors + sizes.outputVectors)
+      + load * taps * sizes.weights
+  }
+
+  /// Products in every plane, tiles transformed and transformed back, weights brought and
+  /// transformed.
+  private static func winogradCost(_ function: Function, _ sizes: Sizes) -> Double {
+    let planes = Double(WinogradTransform.planes)
+    return planes * sizes.tiles * sizes.weights
+      + transform * planes * sizes.tiles * (sizes.inputVectors + sizes.outputVectors)
+      + load * 9 * sizes.weights
+      + (function == .image ? weightTransform : gradientTransform) * planes * sizes.weights
   }
 }
 
