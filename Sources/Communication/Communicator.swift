@@ -62,6 +62,14 @@ public protocol Communicator: AnyObject, Sendable {
   /// Counts may differ between ranks.
   func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]]
 
+  /// Messages from rank to rank, of which many may be under way at once.
+  ///
+  /// Not collective. Messages of one tag arrive in the order in which they were sent; those of
+  /// different tags have nothing to do with each other.
+  ///
+  /// - Precondition: `tag` is in 1..<32768, which every MPI library offers.
+  func messages(tag: Int) -> any Messages
+
   /// Ends the group in good order; no other call may follow.
   func leave() throws(MPIError)
 
@@ -78,6 +86,20 @@ extension Communicator {
   ) throws(MPIError) {
     try broadcast(UnsafeMutableRawBufferPointer(values), from: root)
   }
+}
+
+/// Messages of one rank that are under way together.
+///
+/// They may move only while a rank that takes part is in a call.
+public protocol Messages: AnyObject {
+  /// Begins to send `bytes`, which must stay as they are until ``test()`` returns true.
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws(MPIError)
+
+  /// Begins to overwrite `bytes` by a message of as many bytes, until ``test()`` returns true.
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) throws(MPIError)
+
+  /// Whether everything that was begun has left and arrived; moves it forward and does not wait.
+  func test() throws(MPIError) -> Bool
 }
 
 /// The exit status for `status` that a launcher hands on unchanged: in 1...125.

@@ -28,6 +28,8 @@ public struct Checkpoint: Sendable, Equatable {
   public var optimizer: OptimizerKind
   /// The kernels of the matrix product that made the weights; they decide the bits.
   public var matrixKernels: String
+  /// The digest of ``ArithmeticProbe`` where the weights were made; nil in files of older versions.
+  public var arithmetic: String?
   /// The digest of the images' listing, see `TrainingData.digest`.
   public var dataDigest: String
   /// The best validation score so far and the step that reached it.
@@ -106,6 +108,7 @@ extension Checkpoint {
       "blas_kernels": matrixKernels,
       "data_digest": dataDigest,
     ]
+    if let arithmetic { metadata["arithmetic"] = arithmetic }
     if let best { metadata["best"] = try Self.json(best) }
     return metadata
   }
@@ -174,6 +177,7 @@ extension Checkpoint {
     guard let optimizer = OptimizerKind(rawValue: kind) else { throw invalid("optimizer", kind) }
     self.optimizer = optimizer
     matrixKernels = try text("blas_kernels")
+    arithmetic = metadata["arithmetic"]
     dataDigest = try text("data_digest")
     best = metadata["best"] == nil ? nil : try decoded("best")
   }

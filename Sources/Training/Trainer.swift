@@ -50,12 +50,18 @@ public final class Trainer {
     let data = try communicator.together { try TrainingData(asked) }
     self.data = data
     threads = asked.threads ?? budget.threads
+    let (rank, ranks) = (communicator.rank, communicator.size)
     let configuration = try communicator.together { [threads] in
-      let configuration = try Self.resolve(asked, data: data, ranks: communicator.size)
+      let configuration = try Self.resolve(asked, data: data, ranks: ranks)
       let network = UNet(Self.architecture(configuration, data))
+      let batch = configuration.globalBatch ?? ranks
+      let gradientBuffers = PartialSums.bufferCount(
+        configuration.reduction,
+        places: ShardedSampler.places(of: batch, rank: rank, ranks: ranks), of: batch)
       try MemoryLimit.check(
         network, tile: configuration.tile, training: true, threads: threads,
-        copies: configuration.optimizer == .sgd ? 3 : 4, hostRanks: communicator.hostSize)
+        copies: (configuration.optimizer == .sgd ? 2 : 3) + gradientBuffers,
+        hostRanks: communicator.hostSize)
       return configuration
     }
     self.configuration = configuration
@@ -65,6 +71,7 @@ public final class Trainer {
       NamedDigest(name: "data set listing", digest: data.digest),
       NamedDigest(name: "parameter layout", digest: Self.digest(network.layout)),
       NamedDigest(name: "choice of matrix kernels", digest: Array(MatrixProduct.kernels.utf8)),
+      NamedDigest(name: "arithmetic", digest: Array(ArithmeticProbe.digest.utf8)),
     ])
 
     // Once all ranks agree on the run, and before its memory is allocated.
@@ -95,8 +102,9 @@ public final class Trainer {
         weightDecay: configuration.weightDecay, layout: network.layout),
       tile: configuration.tile, globalBatch: globalBatch,
       classWeights: Self.classWeights(configuration, data.dataset.mapping),
-      clipNorm: configuration.clipNorm, seed: configuration.seed, communicator: communicator,
-      team: team)
+      clipNorm: configuration.clipNorm, seed: configuration.seed,
+      reduction: configuration.reduction, bucketByteCount: configuration.bucketKiB << 10,
+      communicator: communicator, team: team)
     predictor = TiledPredictor(
       network: network, parameters: step.parameters, activations: step.activations, threads: team)
 
@@ -211,7 +219,7 @@ public final class Trainer {
       normalization: data.dataset.normalization, configuration: configuration.yaml(),
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
-      dataDigest: data.digestText, best: best)
+      arithmetic: ArithmeticProbe.digest, dataDigest: data.digestText, best: best)
     try communicator.together {
       try output?.save(checkpoint, step: step, isBest: isBest)
     }
@@ -368,6 +376,13 @@ extension Trainer {
           """
           the checkpoint was made with matrix kernels \(resumed.matrixKernels), so the bits will \
           differ from those of an uninterrupted run; set UNET_DIST_BLAS_KERNELS to get the same
+          """)
+      } else if let arithmetic = resumed.arithmetic, arithmetic != ArithmeticProbe.digest {
+        logger.warning(
+          """
+          the checkpoint was made by a build or a machine that rounds differently (arithmetic \
+          \(arithmetic), here \(ArithmeticProbe.digest)), so the bits will differ from those of \
+          an uninterrupted run; build with the same UNET_DIST_MARCH and compiler to get the same
           """)
       }
     }

@@ -1,5 +1,6 @@
 // Everything that decides a training run.
 
+import Communication
 import Logging
 import Network
 
@@ -93,6 +94,13 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var resume: ResumePoint?
   /// Checkpoint from which only the weights are taken.
   public var load: String?
+
+  // MARK: Distribution
+
+  /// How gradients are summed over samples and ranks.
+  public var reduction = Reduction.tree
+  /// KiB of gradients that the ranks sum in one piece.
+  public var bucketKiB = GradientBuckets.defaultByteCount >> 10
 
   // MARK: Machine
 

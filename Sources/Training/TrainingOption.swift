@@ -1,5 +1,6 @@
 // The table of options: each one's name, help, range and text form, once.
 
+import Communication
 import Network
 
 /// One option of `train`: the link between a property and its name on the command line and in files.
@@ -115,6 +116,12 @@ extension TrainingOption {
     optional("resume", \.resume, "PATH", "go on from PATH or the newest checkpoint", .ranks),
     optional("load", \.load, "FILE", "take only the weights from this checkpoint", .ranks),
 
+    required(
+      "reduction", \.reduction, "RULE",
+      "sum over ranks: tree (same bits for any number of them) or fast"),
+    required(
+      "bucket-kib", \.bucketKiB, "N", "KiB of gradients summed over the ranks in one piece", .ranks,
+      must: .sixteenths),
     optional(
       "threads", \.threads, "N", "threads a rank (default: the cores it may use)", .local,
       must: .within(1...4096)),
@@ -137,9 +144,19 @@ extension TrainingOption {
   static let dependentDefaults: Set = ["steps", "tile", "learning-rate", "validation-fraction"]
 }
 
+extension Reduction: OptionValue {}
 extension Padding: OptionValue {}
 extension Upsampling: OptionValue {}
 extension LearningRateSchedule.Kind: OptionValue {}
+
+extension Requirement where Value == Int {
+  /// Sums of squares are taken over pieces of 16 KiB, which no bucket may cut.
+  fileprivate static var sixteenths: Self {
+    Self(expected: "a multiple of 16 from 16 to 1048576") { kib in
+      (16...1_048_576).contains(kib) && kib.isMultiple(of: 16)
+    }
+  }
+}
 
 extension Requirement where Value == ClassWeights {
   fileprivate static var positiveWeights: Self {

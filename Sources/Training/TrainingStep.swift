@@ -32,7 +32,7 @@ public final class TrainingStep {
   /// The optimiser and its state.
   public let optimizer: Optimizer
 
-  private let gradients: FloatBuffer
+  private let partialSums: PartialSums
   /// The memory of the passes; between steps it is free for evaluation.
   let activations: UNetActivations
   private let classWeights: [Float]?
@@ -50,7 +50,9 @@ public final class TrainingStep {
   /// Plans the memory of steps on tiles of side `tile`, with at most `globalBatch` samples.
   public init(
     network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int, classWeights: [Float]?,
-    clipNorm: Double, seed: UInt64, communicator: any Communicator, team: ThreadTeam
+    clipNorm: Double, seed: UInt64, reduction: Reduction = .tree,
+    bucketByteCount: Int = GradientBuckets.defaultByteCount, communicator: any Communicator,
+    team: ThreadTeam
   ) {
     self.network = network
     self.optimizer = optimizer
@@ -60,11 +62,17 @@ public final class TrainingStep {
     self.communicator = communicator
     self.team = team
     parameters = FloatBuffer(count: network.layout.count)
-    gradients = FloatBuffer(count: network.layout.count)
+    partialSums = PartialSums(
+      elementCount: network.layout.count, reduction: reduction,
+      places: ShardedSampler.places(
+        of: globalBatch, rank: communicator.rank, ranks: communicator.size),
+      of: globalBatch)
     activations = UNetActivations(
       network, height: tile, width: tile, training: true, threads: team.count)
     reducer = GradientReducer(
-      communicator: communicator, buckets: GradientBuckets(elementCount: network.layout.count))
+      communicator: communicator,
+      buckets: GradientBuckets(elementCount: network.layout.count, byteCount: bucketByteCount),
+      reduction: reduction)
     let share = (globalBatch + communicator.size - 1) / communicator.size
     ownLosses = [Double](repeating: 0, count: share)
     allLosses = [Double](repeating: 0, count: share * communicator.size)
@@ -90,12 +98,12 @@ public final class TrainingStep {
       return (now - start) / .seconds(1)
     }
 
-    VectorSums.clear(gradients.base, count: gradients.count, on: team)
-    reducer.begin(gradients.floats)
+    partialSums.begin(places: batch.places, of: batch.batch.samples.count)
     let outputPixels = activations.logits.shape.pixels
     let scale = 1 / Float(batch.batch.samples.count * outputPixels)
-    seconds.backward += lap()
     for (index, sample) in batch.samples.enumerated() {
+      let gradients = partialSums.beginSample(on: team)
+      seconds.backward += lap()
       let image = TensorView(base: sample.image, shape: activations.input)
       // A draw is told apart within its epoch, so the epoch is the moment of its dropout.
       let dropout = DropoutKey(
@@ -108,14 +116,21 @@ public final class TrainingStep {
         logits: activations.logits, labels: sample.labels, classWeights: classWeights,
         scale: scale, gradient: logitsGradient, rowSums: activations.rowSums, on: team)
       let isLast = index == batch.samples.count - 1
+      if isLast { beginReduction(of: partialSums.sumsAfterSample, batch.batch) }
+      var finalOffset = partialSums.elementCount
       network.backward(
-        image, parameters: parameters.base, activations: activations, gradients: gradients.base,
+        image, parameters: parameters.base, activations: activations, gradients: gradients,
         dropped: true, on: team
       ) { offset in
+        partialSums.add(offset..<finalOffset, on: team)
+        finalOffset = offset
         if isLast { reducer.reduce(from: offset) }
       }
+      partialSums.add(0..<finalOffset, on: team)
+      partialSums.endSample()
       seconds.backward += lap()
     }
+    if batch.samples.isEmpty { beginReduction(of: partialSums.sums, batch.batch) }
     try reducer.finish()
     let losses = try gatherLosses(batch.batch)
     seconds.reduce = reducer.seconds
@@ -123,6 +138,7 @@ public final class TrainingStep {
     _ = lap()
 
     let loss = losses.reduce(0, +) / Double(losses.count * outputPixels)
+    let gradients = partialSums.sums[0]
     let squares = VectorSums.squares(
       gradients.base, count: gradients.count, scratch: &normScratch, on: team)
     let norm = squares.squareRoot()
@@ -136,6 +152,12 @@ public final class TrainingStep {
     return Result(
       loss: loss, gradientNorm: norm,
       brokenPlaces: losses.indices.filter { !losses[$0].isFinite }, seconds: seconds)
+  }
+
+  private func beginReduction(of sums: [FloatBuffer], _ batch: ShardedSampler.Batch) {
+    let ranks = communicator.size
+    reducer.begin(
+      sums.map(\.floats), shares: (0..<ranks).map { batch.places(rank: $0, ranks: ranks) })
   }
 
   /// The summed loss of every place of the global batch, in order, on every rank.

@@ -56,6 +56,8 @@ package struct TrainOptions: ParsableArguments {
   var resume: String?
   @Option(help: help("load"), completion: .file()) var load: String?
 
+  @Option(help: help("reduction")) var reduction: String?
+  @Option(help: help("bucket-kib")) var bucketKib: String?
   @Option(help: help("threads")) var threads: String?
   @Option(help: help("seed")) var seed: String?
   @Option(help: help("check-replicas")) var checkReplicas: String?

@@ -1,0 +1,110 @@
+// The gradients of one rank's samples, added in the order of the reduction tree.
+
+import Communication
+import Kernels
+import Tensors
+import Threading
+
+/// The gradient buffers of a rank, as a stack of partial sums.
+///
+/// With `Reduction.tree` every sample's gradient is computed in a buffer of its own, and added to
+/// the one below as soon as the tree says so; after the last sample the stack holds one sum for each
+/// node that covers the rank's places. That takes up to 1 + log2(places) buffers, and one for one
+/// sample a rank. With `Reduction.fast` all samples accumulate in one buffer.
+final class PartialSums {
+  /// Elements of a buffer.
+  let elementCount: Int
+
+  private let reduction: Reduction
+  private var buffers: [FloatBuffer] = []
+  private var tree = ReductionTree(count: 0)
+  private var places = 0..<0
+  private var nextPlace = 0
+  private var height = 0
+
+  /// The buffers of a rank that takes `places` of `count` places.
+  init(elementCount: Int, reduction: Reduction, places: Range<Int>, of count: Int) {
+    self.elementCount = elementCount
+    self.reduction = reduction
+    for _ in 0..<Self.bufferCount(reduction, places: places, of: count) { allocate() }
+  }
+
+  /// The number of buffers that a rank needs which takes `places` of `count` places.
+  static func bufferCount(_ reduction: Reduction, places: Range<Int>, of count: Int) -> Int {
+    reduction == .fast ? 1 : max(1, ReductionTree(count: count).stackHeight(of: places))
+  }
+
+  /// The sums of the samples so far, from the first place on; at least one buffer, which is the
+  /// first one in every step.
+  var sums: [FloatBuffer] { Array(buffers.prefix(max(1, height))) }
+
+  /// Begins a step in which this rank takes `places` of `count` places.
+  func begin(places: Range<Int>, of count: Int) {
+    tree = ReductionTree(count: count)
+    self.places = places
+    nextPlace = places.lowerBound
+    height = 0
+  }
+
+  /// The buffer to which the next sample's gradient is to be added.
+  func beginSample(on team: ThreadTeam) -> UnsafeMutablePointer<Float> {
+    if reduction == .fast && height == 1 { return buffers[0].base }
+    // The last batch of an epoch has another tree, which may need one more.
+    if height == buffers.count { allocate() }
+    height += 1
+    VectorSums.clear(buffers[height - 1].base, count: elementCount, on: team)
+    return buffers[height - 1].base
+  }
+
+  /// The sums that will be there once the newest sample is added up.
+  var sumsAfterSample: [FloatBuffer] { Array(buffers.prefix(max(1, height - pendingAdditions))) }
+
+  /// Adds up what the tree says after the newest sample, in `range` of the buffers.
+  ///
+  /// Its gradient is final there. Every element must be covered once before ``endSample()``.
+  func add(_ range: Range<Int>, on team: ThreadTeam) {
+    for addition in 0..<pendingAdditions {
+      let newer = buffers[height - 1 - addition].base
+      addElements(newer, to: buffers[height - 2 - addition].base, range, on: team)
+    }
+  }
+
+  /// Ends the sample whose gradient was added up everywhere.
+  func endSample() {
+    height -= pendingAdditions
+    nextPlace += 1
+  }
+
+  private var pendingAdditions: Int {
+    guard reduction == .tree, places.contains(nextPlace) else { return 0 }
+    return tree.additions(after: nextPlace..<nextPlace + 1, from: places.lowerBound)
+  }
+
+  private func allocate() { buffers.append(FloatBuffer(count: elementCount)) }
+}
+
+/// target += source in `range`, element by element.
+private func addElements(
+  _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, _ range: Range<Int>,
+  on team: ThreadTeam
+) {
+  // A piece is long enough to be worth its hand-over and short enough to share out evenly.
+  let piece = 16_384
+  team.forEach((range.count + piece - 1) / piece, (source, target, range)) { context, item, _ in
+    let (source, target, range) = context
+    let start = range.lowerBound + item * piece
+    let end = min(start + piece, range.upperBound)
+    var index = start
+    while index + 16 <= end {
+      let sum =
+        UnsafeRawPointer(target + index).loadUnaligned(as: SIMD16<Float>.self)
+        + UnsafeRawPointer(source + index).loadUnaligned(as: SIMD16<Float>.self)
+      UnsafeMutableRawPointer(target + index).storeBytes(of: sum, as: SIMD16<Float>.self)
+      index += 16
+    }
+    while index < end {
+      target[index] += source[index]
+      index += 1
+    }
+  }
+}
