@@ -6,7 +6,7 @@
 /// same root and (unless said otherwise) the same counts. A rank that leaves one out makes the
 /// others wait for ever, so work which may fail on one rank alone goes into ``together(_:)``.
 ///
-/// One thread at a time makes calls. The forms that take pointers allocate nothing.
+/// One thread at a time makes calls, any thread where `allowsOtherThreads`. The forms that take pointers allocate nothing.
 public protocol Communicator: AnyObject, Sendable {
   /// This process's place among all ranks, in 0..<size.
   var rank: Int { get }
@@ -25,6 +25,9 @@ public protocol Communicator: AnyObject, Sendable {
 
   /// The name of this host.
   var hostName: String { get }
+
+  /// Whether calls may come from another thread than the one that joined the group.
+  var allowsOtherThreads: Bool { get }
 
   /// Returns when every rank has called it.
   func barrier() throws(MPIError)
@@ -100,6 +103,14 @@ public protocol Messages: AnyObject {
 
   /// Whether everything that was begun has left and arrived; moves it forward and does not wait.
   func test() throws(MPIError) -> Bool
+}
+
+extension Messages {
+  /// Returns when everything that was begun has left and arrived.
+  public func wait() throws(MPIError) {
+    var patience = Patience()
+    while try !test() { patience.pause() }
+  }
 }
 
 /// The exit status for `status` that a launcher hands on unchanged: in 1...125.

@@ -49,6 +49,9 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// What the MPI library granted; any time was asked for.
   public let threadSupport: ThreadSupport
 
+  /// Whether the library granted more than calls from the thread that started it.
+  public var allowsOtherThreads: Bool { threadSupport != .startingThread }
+
   private let handle: MPI_Comm
 
   /// Initialises MPI and joins the job.

@@ -69,6 +69,8 @@ public struct ReductionSchedule: Sendable {
   public let owned: Range<Int>
   /// Elements of scratch memory that the rounds use.
   public let scratchCount: Int
+  /// An upper limit of `scratchCount` that is the same on all ranks.
+  public let scratchLimit: Int
 
   /// The partial sums of this rank.
   public let partialSumCount: Int
@@ -92,19 +94,41 @@ public struct ReductionSchedule: Sendable {
       zip(shares, shares.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound }
         && shares[0].lowerBound == 0 && shares[shares.count - 1].upperBound == tree.count,
       "shares \(shares) of \(tree.count) places")
-    let nodes = shares.map { tree.cover($0) }
-    partialSumCount = nodes[rank].count
+    partialSumCount = tree.cover(shares[rank]).count
     if Self.areNodesOfOneLevel(shares, tree) {
       let halving = Self.halving(
-        nodes, rank: rank, elementCount: elementCount, alignment: alignment)
+        shares, rank: rank, elementCount: elementCount, alignment: alignment)
       (reduceRounds, gatherRounds) = (halving.reduce, halving.gather)
       (owned, scratchCount) = (halving.owned, halving.scratchCount)
+      scratchLimit = Self.middle(of: 0..<elementCount, alignment: alignment)
     } else {
+      let nodes = shares.map { tree.cover($0) }
       let direct = Self.direct(
         nodes, tree: tree, rank: rank, elementCount: elementCount, alignment: alignment)
       (reduceRounds, gatherRounds) = ([direct.reduce], [direct.gather])
       (owned, scratchCount) = (direct.owned, direct.scratchCount)
+      let units = (elementCount + alignment - 1) / alignment
+      let largestChunk = (units + shares.count - 1) / shares.count * alignment
+      scratchLimit = nodes.reduce(0) { $0 + $1.count } * largestChunk
     }
+  }
+
+  /// The elements that `rank` of `ranks` owns in a schedule for the shares of a `ShardedSampler`.
+  public static func owned(
+    rank: Int, ranks: Int, elementCount: Int, alignment: Int
+  ) -> Range<Int> {
+    guard ranks & (ranks - 1) == 0 else {
+      return chunk(rank, of: ranks, elementCount: elementCount, alignment: alignment)
+    }
+    var owned = 0..<elementCount
+    var distance = 1
+    while distance < ranks {
+      let middle = middle(of: owned, alignment: alignment)
+      owned =
+        rank & distance == 0 ? owned.lowerBound..<middle : middle..<owned.upperBound
+      distance *= 2
+    }
+    return owned
   }
 
   /// Whether rank i of 2^k holds node i of level k.
@@ -119,12 +143,12 @@ public struct ReductionSchedule: Sendable {
   // MARK: Halving
 
   private static func halving(
-    _ nodes: [[Range<Int>]], rank: Int, elementCount: Int, alignment: Int
+    _ shares: [Range<Int>], rank: Int, elementCount: Int, alignment: Int
   ) -> (reduce: [Round], gather: [Round], owned: Range<Int>, scratchCount: Int) {
     var (reduce, gather): ([Round], [Round]) = ([], [])
     var (owned, scratchCount) = (0..<elementCount, 0)
     var distance = 1
-    while distance < nodes.count {
+    while distance < shares.count {
       let peer = rank ^ distance
       let middle = middle(of: owned, alignment: alignment)
       let (low, high) = (owned.lowerBound..<middle, middle..<owned.upperBound)
@@ -132,7 +156,7 @@ public struct ReductionSchedule: Sendable {
       // What the rank and its peer have the sum of: the node of all ranks that agree above the bit.
       func hasPlaces(_ rank: Int) -> Bool {
         let first = rank & ~(distance - 1)
-        return nodes[first..<first + distance].contains { !$0.isEmpty }
+        return shares[first].lowerBound < shares[first + distance - 1].upperBound
       }
       var round = Round()
       if hasPlaces(rank) && !given.isEmpty {
@@ -229,6 +253,15 @@ public struct ReductionSchedule: Sendable {
     }
     gather.sends = others(than: rank, of: ranks).map { Message(block: result, peer: $0) }
     return (reduce, gather, owned, scratchCount)
+  }
+
+  private static func chunk(
+    _ rank: Int, of ranks: Int, elementCount: Int, alignment: Int
+  ) -> Range<Int> {
+    let units = (elementCount + alignment - 1) / alignment
+    return min(
+      rank * units / ranks * alignment, elementCount)..<min(
+        (rank + 1) * units / ranks * alignment, elementCount)
   }
 
   /// The other ranks, the next one first, so that not all send to the same one at once.

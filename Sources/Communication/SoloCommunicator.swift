@@ -16,6 +16,8 @@ public final class SoloCommunicator: Communicator {
   public let hostSize = 1
   /// Always 0.
   public let hostLeader = 0
+  /// Always true.
+  public let allowsOtherThreads = true
   /// The name of this host.
   public let hostName: String
 

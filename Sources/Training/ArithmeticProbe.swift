@@ -55,7 +55,8 @@ public enum ArithmeticProbe {
     let optimizer = Optimizer(
       kind: .adam, momentum: 0, weightDecay: 0.01, layout: network.layout)
     optimizer.update(
-      parameters, gradients: gradients, gradientScale: 0.5, rate: 0.001, update: 1, on: team)
+      parameters, gradients: gradients, range: 0..<gradients.count, gradientScale: 0.5, rate: 0.001,
+      update: 1, on: team)
 
     var hash = SHA256()
     withUnsafeBytes(of: &loss) { hash.update(bufferPointer: $0) }

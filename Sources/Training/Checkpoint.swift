@@ -53,9 +53,11 @@ extension Checkpoint {
   /// Writes the checkpoint, replacing the file in one move after everything is on the disk.
   ///
   /// Weights stand under their parameters' names in PyTorch's order, optimiser state under
-  /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order.
+  /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order, from the whole
+  /// buffers in `state`.
   public func write(
-    to path: String, layout: ParameterLayout, parameters: FloatBuffer, optimizer: Optimizer
+    to path: String, layout: ParameterLayout, parameters: FloatBuffer,
+    state: [(name: String, values: FloatBuffer)]
   ) throws {
     // File order is a copy of memory order; all copies live until the file is written.
     var copies: [(name: String, shape: [Int], values: [Float])] = []
@@ -63,11 +65,11 @@ extension Checkpoint {
       copies.append(
         (parameter.name, parameter.shape, parameter.fileValues(from: parameters.base)))
     }
-    for (state, buffer) in optimizer.state {
+    for (name, buffer) in state {
       for parameter in layout.parameters {
         copies.append(
           (
-            "optimizer.\(state).\(parameter.name)", parameter.shape,
+            "optimizer.\(name).\(parameter.name)", parameter.shape,
             parameter.fileValues(from: buffer.base)
           ))
       }

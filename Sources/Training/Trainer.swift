@@ -20,6 +20,7 @@ public final class Trainer {
   private let communicator: any Communicator
   private let data: TrainingData
   private let step: TrainingStep
+  private let state: ShardedState
   private let predictor: TiledPredictor
   private let sampler: ShardedSampler
   private let schedule: LearningRateSchedule
@@ -58,10 +59,12 @@ public final class Trainer {
       let gradientBuffers = PartialSums.bufferCount(
         configuration.reduction,
         places: ShardedSampler.places(of: batch, rank: rank, ranks: ranks), of: batch)
+      // Shares of less than a whole copy are not counted.
+      let stateCopies =
+        configuration.shardOptimizer && ranks > 1 ? 0 : configuration.optimizer == .sgd ? 1 : 2
       try MemoryLimit.check(
         network, tile: configuration.tile, training: true, threads: threads,
-        copies: (configuration.optimizer == .sgd ? 2 : 3) + gradientBuffers,
-        hostRanks: communicator.hostSize)
+        copies: 1 + stateCopies + gradientBuffers, hostRanks: communicator.hostSize)
       return configuration
     }
     self.configuration = configuration
@@ -95,32 +98,52 @@ public final class Trainer {
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
 
     let team = ThreadTeam(count: threads)
+    let reducer = GradientReducer(
+      communicator: communicator,
+      buckets: GradientBuckets(
+        elementCount: network.layout.count, byteCount: configuration.bucketKiB << 10),
+      reduction: configuration.reduction,
+      overlap: try configuration.overlap.resolved(
+        threads: threads, budget: budget, communicator: communicator),
+      isSharded: configuration.shardOptimizer && ranks > 1)
     step = TrainingStep(
       network: network,
       optimizer: Optimizer(
         kind: configuration.optimizer, momentum: configuration.momentum,
-        weightDecay: configuration.weightDecay, layout: network.layout),
+        weightDecay: configuration.weightDecay, layout: network.layout,
+        slices: reducer.owned(by: rank)),
       tile: configuration.tile, globalBatch: globalBatch,
       classWeights: Self.classWeights(configuration, data.dataset.mapping),
       clipNorm: configuration.clipNorm, seed: configuration.seed,
-      reduction: configuration.reduction, bucketByteCount: configuration.bucketKiB << 10,
-      communicator: communicator, team: team)
+      reducer: reducer, communicator: communicator, team: team)
     predictor = TiledPredictor(
       network: network, parameters: step.parameters, activations: step.activations, threads: team)
 
+    let state = ShardedState(
+      step.optimizer, elementCount: network.layout.count, isSharded: reducer.isSharded,
+      communicator: communicator)
+    self.state = state
+    let wholeState = state.buffers()
     let start = try Self.loadStart(
-      configuration, output: output, data: data, step: step, communicator: communicator)
+      configuration, output: output, data: data, step: step, state: wholeState,
+      communicator: communicator)
     updates = start?.step ?? 0
     best = start?.best
     if start == nil && configuration.load == nil && isFirst {
       network.initialize(step.parameters.base, seed: configuration.seed)
     }
-    try Self.shareReplica(step, communicator)
+    // Every rank gets the parameters and the state of rank 0.
+    try communicator.broadcast(step.parameters.floats, from: 0)
+    try state.scatter(wholeState)
     // The best of a run resumed into another folder, or from before it, is not there to be named.
     let hasBest = try communicator.together {
       try output?.open(configuration, data: data, resumedFrom: start) ?? false
     }
     if try communicator.allReduceSum([hasBest ? 1 : Int64(0)]) == [0] { best = nil }
+    if let path = configuration.timeline {
+      try communicator.together { if isFirst { try Timeline.prepare(path) } }
+      step.timeline = try Timeline(communicator: communicator)
+    }
     if isFirst { announce(budget: budget, resumed: start) }
   }
 
@@ -141,10 +164,15 @@ public final class Trainer {
     defer { output?.finish() }
     while updates < totalSteps {
       let began = ContinuousClock().now
+      step.timeline?.begin(step: updates + 1)
       let batch = try communicator.together { try loader.next() }
+      let loaded = ContinuousClock().now
+      step.timeline?.add("load", from: began, to: loaded)
       let rate = schedule.rate(at: updates)
       var result = try step.run(batch, rate: rate)
       result.seconds.load = loader.secondsWaited
+      // The slowest to load is waited for here.
+      result.seconds.reduce += max(0, (loaded - began) / .seconds(1) - loader.secondsWaited)
       try stopUnlessFinite(result, batch.batch)
       updates += 1
       try report(
@@ -160,6 +188,7 @@ public final class Trainer {
         try save(epoch: batch.batch.epoch, isBest: isBest)
       }
     }
+    if let path = configuration.timeline { try step.timeline?.write(to: path) }
     if communicator.rank == 0 { output?.announceEnd(updates: updates, best: best) }
   }
 
@@ -186,7 +215,10 @@ public final class Trainer {
     let record = StepRecord(
       step: updates, epoch: batch.epoch, loss: result.loss, learningRate: rate,
       gradientNorm: result.gradientNorm, imagesPerSecond: Double(batch.samples.count) / seconds,
-      seconds: result.seconds)
+      seconds: result.seconds,
+      rankSeconds: communicator.size > 1
+        ? try RankSeconds.gather(result.seconds, communicator) : nil,
+      sentByteCount: result.sentByteCount)
     try output?.record(record, totalSteps: totalSteps)
   }
 
@@ -220,8 +252,9 @@ public final class Trainer {
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
       arithmetic: ArithmeticProbe.digest, dataDigest: data.digestText, best: best)
+    let whole = try state.gathered()
     try communicator.together {
-      try output?.save(checkpoint, step: step, isBest: isBest)
+      try output?.save(checkpoint, step: step, state: whole, isBest: isBest)
     }
   }
 }
@@ -306,7 +339,8 @@ extension Trainer {
   /// - Returns: the checkpoint of a resumed run; nil for a new one.
   private static func loadStart(
     _ configuration: TrainingConfiguration, output: RunOutput?, data: TrainingData,
-    step: TrainingStep, communicator: any Communicator
+    step: TrainingStep, state: [(name: String, values: FloatBuffer)],
+    communicator: any Communicator
   ) throws -> Checkpoint? {
     guard configuration.resume != nil || configuration.load != nil else { return nil }
     let start = try communicator.together { () throws -> (Checkpoint, String)? in
@@ -325,7 +359,7 @@ extension Trainer {
       let (checkpoint, file) = try Checkpoint.read(path)
       try checkpoint.check(resumedBy: configuration, data: data, path: path)
       try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
-      for (name, buffer) in step.optimizer.state {
+      for (name, buffer) in state {
         try Checkpoint.load(
           file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
       }
@@ -337,14 +371,6 @@ extension Trainer {
     guard !heard.isEmpty else { return nil }
     let metadata = try JSONDecoder().decode([String: String].self, from: Data(heard))
     return try Checkpoint(metadata: metadata, path: start?.1 ?? "the checkpoint")
-  }
-
-  /// Gives every rank the parameters and the optimiser's state of rank 0.
-  private static func shareReplica(_ step: TrainingStep, _ communicator: any Communicator) throws {
-    try communicator.broadcast(step.parameters.floats, from: 0)
-    for (_, buffer) in step.optimizer.state {
-      try communicator.broadcast(buffer.floats, from: 0)
-    }
   }
 
   private func announce(budget: ThreadBudget, resumed: Checkpoint?) {

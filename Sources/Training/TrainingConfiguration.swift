@@ -99,8 +99,15 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   /// How gradients are summed over samples and ranks.
   public var reduction = Reduction.tree
+  /// How the sum over ranks goes on beside the backward pass.
+  public var overlap = Overlap.auto
+  /// Whether each rank keeps and updates its share of the optimiser's state only.
+  public var shardOptimizer = false
   /// KiB of gradients that the ranks sum in one piece.
   public var bucketKiB = GradientBuckets.defaultByteCount >> 10
+
+  /// File for a trace of what all ranks did when; nil is none.
+  public var timeline: String?
 
   // MARK: Machine
 
@@ -197,6 +204,16 @@ extension TrainingConfiguration {
       throw ConfigurationError(
         option: "warmup-steps", expected: "fewer than the \(steps) steps of the run",
         found: "\(warmupSteps)")
+    }
+    if shardOptimizer && reduction != .tree {
+      throw ConfigurationError(
+        option: "shard-optimizer", expected: "--reduction tree", found: reduction.rawValue,
+        hint: "leave out one of them")
+    }
+    if overlap == .test && reduction != .tree {
+      throw ConfigurationError(
+        option: "overlap", expected: "--reduction tree beside test", found: reduction.rawValue,
+        hint: "take --overlap thread: the library's sums are made in one call")
     }
     if case .values(let values) = classWeights, let classes, values.count != classes {
       throw ConfigurationError(

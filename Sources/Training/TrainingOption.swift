@@ -120,8 +120,17 @@ extension TrainingOption {
       "reduction", \.reduction, "RULE",
       "sum over ranks: tree (same bits for any number of them) or fast"),
     required(
+      "overlap", \.overlap, "RULE", "sum beside the backward pass: auto, thread, test or off",
+      .ranks),
+    required(
+      "shard-optimizer", \.shardOptimizer, "BOOL",
+      "each rank keeps its share of the optimiser's state only", .ranks),
+    required(
       "bucket-kib", \.bucketKiB, "N", "KiB of gradients summed over the ranks in one piece", .ranks,
       must: .sixteenths),
+    optional(
+      "timeline", \.timeline, "FILE", "trace of what all ranks did in the first 100 steps",
+      .ranks),
     optional(
       "threads", \.threads, "N", "threads a rank (default: the cores it may use)", .local,
       must: .within(1...4096)),
@@ -145,6 +154,7 @@ extension TrainingOption {
 }
 
 extension Reduction: OptionValue {}
+extension Overlap: OptionValue {}
 extension Padding: OptionValue {}
 extension Upsampling: OptionValue {}
 extension LearningRateSchedule.Kind: OptionValue {}

@@ -57,7 +57,11 @@ package struct TrainOptions: ParsableArguments {
   @Option(help: help("load"), completion: .file()) var load: String?
 
   @Option(help: help("reduction")) var reduction: String?
+  @Option(help: help("overlap")) var overlap: String?
+  @Option(defaultAsFlag: "", parsing: .next, help: help("shard-optimizer"))
+  var shardOptimizer: String?
   @Option(help: help("bucket-kib")) var bucketKib: String?
+  @Option(help: help("timeline"), completion: .file()) var timeline: String?
   @Option(help: help("threads")) var threads: String?
   @Option(help: help("seed")) var seed: String?
   @Option(help: help("check-replicas")) var checkReplicas: String?

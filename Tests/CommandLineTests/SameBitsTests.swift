@@ -5,16 +5,18 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct SameBitsTests {
-  /// Every way to share out a batch of 24, with threads and buckets that change at random.
+  /// Ways to share out a batch of 24, with any threads, buckets and ways of exchange.
   static let distributions: [(ranks: Int, options: [String])] = [
-    (1, ["--threads", "2", "--bucket-kib", "16"]),
-    (1, ["--threads", "3"]),
-    (2, ["--threads", "3", "--bucket-kib", "16"]),
-    (3, ["--threads", "2"]),
-    (4, ["--threads", "1", "--bucket-kib", "32"]),
-    (5, ["--threads", "1", "--bucket-kib", "16"]),
+    (1, ["--threads", "2", "--bucket-kib", "16", "--shard-optimizer"]),
+    (1, ["--threads", "3", "--overlap", "thread"]),
+    (2, ["--threads", "3", "--bucket-kib", "16", "--overlap", "thread"]),
+    (2, ["--threads", "1", "--bucket-kib", "16", "--shard-optimizer", "--overlap", "thread"]),
+    (3, ["--threads", "2", "--overlap", "off"]),
+    (3, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
+    (4, ["--threads", "1", "--bucket-kib", "32", "--overlap", "test"]),
+    (5, ["--threads", "1", "--bucket-kib", "16", "--overlap", "test", "--shard-optimizer"]),
     (6, ["--threads", "1", "--bucket-kib", "48"]),
-    (8, ["--threads", "1", "--bucket-kib", "16"]),
+    (8, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
   ]
 
   /// Two epochs of batches of 24 and of 10; images are turned, moved and dropped out of.
@@ -55,10 +57,14 @@ import Testing
         folder, into: "whole", options + ["--steps", "8"])
       try TrainingRunTests.train(
         folder, into: "parts", ranks: 8, options + ["--steps", "2"])
-      for (ranks, steps) in [(3, 4), (1, 6), (4, 8)] {
+      let others = [
+        (3, 4, ["--shard-optimizer"]), (1, 6, []), (4, 8, ["--overlap", "thread"]),
+      ]
+      for (ranks, steps, distribution) in others {
         let run = try ProgramRun.unetDist(
           ranks: ranks,
-          ["train", "--resume", "--output", folder + "/parts", "--steps", "\(steps)"])
+          ["train", "--resume", "--output", folder + "/parts", "--steps", "\(steps)"]
+            + distribution)
         #expect(run.succeeded, "\(run)")
         #expect(run.standardError.contains("continuing after step \(steps - 2)"), "\(run)")
         #expect(!run.standardError.contains("warning: the checkpoint"), "\(run)")

@@ -236,51 +236,91 @@ private func treeSum(_ count: Int, level: Int, node: Int, of value: (Int) -> Flo
   return left + right
 }
 
-/// Checks the sums of gradients against the definition of the tree.
+/// Checks the sums of gradients against the definition of the tree, in all ways to make them.
 func checkReducer(_ communicator: any Communicator) throws {
+  for overlap in [Overlap.off, .test, .thread] {
+    for isSharded in [false, true] {
+      try checkReducer(communicator, .tree, overlap, isSharded: isSharded)
+    }
+  }
+  try checkReducer(communicator, .fast, .off, isSharded: false)
+  try checkReducer(communicator, .fast, .thread, isSharded: false)
+}
+
+private func checkReducer(
+  _ communicator: any Communicator, _ reduction: Reduction, _ overlap: Overlap, isSharded: Bool
+) throws {
   // Eleven buckets, more than are under way at once, and a ragged one.
-  let elementCount = 11 * 160 + 50
-  let buckets = GradientBuckets(elementCount: elementCount, byteCount: 4 * 160)
+  let bucket = isSharded ? 3 * GradientReducer.shardAlignment : 160
+  let elementCount = 11 * bucket + 50
+  let buckets = GradientBuckets(elementCount: elementCount, byteCount: 4 * bucket)
   let (rank, size) = (communicator.rank, communicator.size)
-  for reduction in Reduction.allCases {
-    let reducer = GradientReducer(
-      communicator: communicator, buckets: buckets, reduction: reduction)
-    // Fewer places than ranks, as many, and more of all kinds.
-    for (step, count) in [1, 2, 3, 4, 5, 8, 13, 24, 24, 1].enumerated() {
-      let shares = (0..<size).map { $0 * count / size..<($0 + 1) * count / size }
-      let tree = ReductionTree(count: count)
-      let nodes = reduction == .tree ? tree.cover(shares[rank]) : [shares[rank]]
-      var sums = nodes.map { node in
-        (0..<elementCount).map { index in
-          reduction == .tree
-            ? nodeSum(node, count) { addend($0, index, step: step) }
-            : node.reduce(0) { $0 + addend($1, index, step: step) }
-        }
+  let reducer = GradientReducer(
+    communicator: communicator, buckets: buckets, reduction: reduction, overlap: overlap,
+    isSharded: isSharded)
+  // Fewer places than ranks, as many, and more of all kinds.
+  let counts = isSharded ? [3, 8] : [1, 2, 3, 4, 5, 8, 13, 24, 24, 1]
+  for (step, count) in counts.enumerated() {
+    let shares = (0..<size).map { $0 * count / size..<($0 + 1) * count / size }
+    let nodes =
+      reduction == .tree ? ReductionTree(count: count).cover(shares[rank]) : [shares[rank]]
+    var sums = nodes.map { node in
+      (0..<elementCount).map { index in
+        reduction == .tree
+          ? nodeSum(node, count) { addend($0, index, step: step) }
+          : node.reduce(0) { $0 + addend($1, index, step: step) }
       }
-      if sums.isEmpty { sums = [[Float](repeating: 99, count: elementCount)] }
-      let buffers = sums.map { sum in
-        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: elementCount)
-        _ = buffer.initialize(from: sum)
-        return buffer
-      }
-      defer { for buffer in buffers { buffer.deallocate() } }
-      reducer.begin(buffers, shares: shares)
-      if step > 0 {
-        for offset in [elementCount - 1, 1600, 1600, 801, 200, 0] { reducer.reduce(from: offset) }
-      }
-      try reducer.finish()
-      for index in 0..<elementCount {
-        let exact = treeSum(count, level: 0, node: 0) { addend($0, index, step: step) } ?? 0
+    }
+    if sums.isEmpty { sums = [[Float](repeating: 99, count: elementCount)] }
+    let buffers = sums.map { sum in
+      let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: elementCount)
+      _ = buffer.initialize(from: sum)
+      return buffer
+    }
+    defer { for buffer in buffers { buffer.deallocate() } }
+    let exact = (0..<elementCount).map { index in
+      treeSum(count, level: 0, node: 0) { addend($0, index, step: step) } ?? 0
+    }
+    func check(_ range: Range<Int>, _ what: String) throws {
+      for index in range {
         let found = buffers[0][index]
         let agrees =
-          reduction == .tree ? found.bitPattern == exact.bitPattern : abs(found - exact) < 1e-5
+          reduction == .tree
+          ? found.bitPattern == exact[index].bitPattern : abs(found - exact[index]) < 1e-5
         try expect(
-          agrees, equals: true, "\(reduction), \(count) places, [\(index)]: \(found), \(exact)")
+          agrees, equals: true,
+          "\(what): \(reduction), \(overlap), \(count) places, [\(index)]: \(found), \(exact[index])"
+        )
       }
-      try expect(
-        reducer.seconds >= 0 && reducer.seconds < 30, equals: true, "seconds are plausible")
-      if size == 1 { try expect(reducer.sentByteCount, equals: 0, "bytes sent alone") }
     }
+    reducer.begin(buffers, shares: shares)
+    if step > 0 {
+      for tenth in [9, 7, 7, 4, 1, 0] { reducer.reduce(from: tenth * elementCount / 10) }
+    }
+    if step > 1 && reduction == .tree {
+      // Values beside the buckets, then buckets one by one.
+      let told = try reducer.gather([Double(rank), 0.1, -0.0])
+      try expect(told.map { $0[0] }, equals: (0..<size).map { Double($0) }, "gathered ranks")
+      try expect(told.allSatisfy { $0[1] == 0.1 && $0[2].sign == .minus }, equals: true, "values")
+      for bucket in buckets.ranges.indices {
+        try reducer.wait(forBucket: bucket)
+        if !isSharded { try check(buckets.ranges[bucket], "bucket \(bucket)") }
+      }
+    }
+    try reducer.finish()
+    let own = reducer.owned(by: rank)
+    for range in own { try check(range, "owned") }
+    try expect(
+      try reducer.gather([1]), equals: [[Double]](repeating: [1], count: size), "after the sums")
+    if isSharded {
+      reducer.beginGather(of: buffers[0])
+      for bucket in buckets.ranges.indices { reducer.gather(throughBucket: bucket) }
+      try reducer.finishGather()
+      try check(0..<elementCount, "gathered")
+    }
+    try expect(
+      reducer.seconds >= 0 && reducer.seconds < 30, equals: true, "seconds are plausible")
+    if size == 1 { try expect(reducer.sentByteCount, equals: 0, "bytes sent alone") }
   }
 }
 

@@ -19,6 +19,8 @@ public final class ThreadedCommunicator: Communicator {
   public var hostSize: Int { size }
   /// Always 0.
   public let hostLeader = 0
+  /// Always true.
+  public let allowsOtherThreads = true
   /// Always "threads".
   public let hostName = "threads"
 

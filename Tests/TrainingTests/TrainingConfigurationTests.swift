@@ -25,7 +25,9 @@ import Training
     ("augment", "blur"), ("augment", "flip,flip"), ("validation-fraction", "1"),
     ("validation-fraction", "-0.1"), ("evaluate-every", "-1"), ("checkpoint-every", "-1"),
     ("keep", "0"), ("threads", "0"), ("seed", "-1"), ("check-replicas", "-1"),
-    ("log-level", "loud"), ("data", ""), ("output", ""),
+    ("log-level", "loud"), ("reduction", "ring"), ("overlap", "yes"), ("shard-optimizer", "yes"),
+    ("bucket-kib", "0"), ("bucket-kib", "24"), ("bucket-kib", "2097152"), ("data", ""),
+    ("output", ""),
   ])
   func wrongValueNamesItsOption(name: String, value: String) throws {
     let error = try #require(throws: ConfigurationError.self) {

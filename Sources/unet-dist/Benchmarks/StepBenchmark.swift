@@ -26,7 +26,11 @@ enum StepBenchmark {
       optimizer: Optimizer(
         kind: .sgd, momentum: 0.99, weightDecay: 0, layout: setting.network.layout),
       tile: setting.tile, globalBatch: setting.batch * communicator.size, classWeights: nil,
-      clipNorm: 0, seed: 0, communicator: communicator, team: ThreadTeam(count: setting.threads))
+      clipNorm: 0, seed: 0,
+      reducer: GradientReducer(
+        communicator: communicator,
+        buckets: GradientBuckets(elementCount: setting.network.layout.count)),
+      communicator: communicator, team: ThreadTeam(count: setting.threads))
     setting.network.initialize(step.parameters.base, seed: 0)
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
     let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
