@@ -29,11 +29,12 @@ public final class GradientReducer {
   /// Seconds that the caller has waited for other ranks since `begin`.
   public private(set) var seconds = 0.0
 
-  /// The bytes that this rank has sent since `begin`; with ``Reduction/fast`` those that a ring
-  /// sends, since the library does not tell. Known after `finish`.
+  /// The bytes that this rank has sent since `begin`, known after `finish`.
+  ///
+  /// With ``Reduction/fast`` they are those that a ring sends, since the library does not tell.
   public var sentByteCount: Int { exchange.map { $0.sentByteCount - sentBefore } ?? 0 }
 
-  /// When each bucket went through the ranks, in the order of the buckets. Known after `finish`.
+  /// When each bucket went through the ranks, known after `finish`.
   public var times: [BucketTimes] { exchange?.times ?? [] }
 
   private let communicator: any Communicator

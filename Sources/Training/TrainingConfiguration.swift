@@ -205,6 +205,20 @@ extension TrainingConfiguration {
         option: "warmup-steps", expected: "fewer than the \(steps) steps of the run",
         found: "\(warmupSteps)")
     }
+    try Self.checkExchange(
+      reduction: reduction, overlap: overlap, shardOptimizer: shardOptimizer)
+    if case .values(let values) = classWeights, let classes, values.count != classes {
+      throw ConfigurationError(
+        option: "class-weights", expected: "\(classes) numbers, one a class",
+        found: "\(values.count)")
+    }
+    try validateTile()
+  }
+
+  /// Checks that the ways to sum gradients and to exchange them go together.
+  public static func checkExchange(
+    reduction: Reduction, overlap: Overlap, shardOptimizer: Bool
+  ) throws(ConfigurationError) {
     if shardOptimizer && reduction != .tree {
       throw ConfigurationError(
         option: "shard-optimizer", expected: "--reduction tree", found: reduction.rawValue,
@@ -215,12 +229,6 @@ extension TrainingConfiguration {
         option: "overlap", expected: "--reduction tree beside test", found: reduction.rawValue,
         hint: "take --overlap thread: the library's sums are made in one call")
     }
-    if case .values(let values) = classWeights, let classes, values.count != classes {
-      throw ConfigurationError(
-        option: "class-weights", expected: "\(classes) numbers, one a class",
-        found: "\(values.count)")
-    }
-    try validateTile()
   }
 
   private func checkAlternatives(_ group: [[String]]) throws(ConfigurationError) {

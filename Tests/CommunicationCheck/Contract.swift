@@ -250,9 +250,9 @@ func checkReducer(_ communicator: any Communicator) throws {
 private func checkReducer(
   _ communicator: any Communicator, _ reduction: Reduction, _ overlap: Overlap, isSharded: Bool
 ) throws {
-  // Eleven buckets, more than are under way at once, and a ragged one.
+  // Eleven buckets, more than are under way at once, and a ragged one; fewer of large chunks.
   let bucket = isSharded ? 3 * GradientReducer.shardAlignment : 160
-  let elementCount = 11 * bucket + 50
+  let elementCount = (isSharded ? 2 : 11) * bucket + 50
   let buckets = GradientBuckets(elementCount: elementCount, byteCount: 4 * bucket)
   let (rank, size) = (communicator.rank, communicator.size)
   let reducer = GradientReducer(
