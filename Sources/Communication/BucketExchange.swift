@@ -65,14 +65,15 @@ final class BucketExchange {
 
   /// An exchange in chunks that begin at multiples of `alignment` elements of a bucket.
   init(
-    communicator: any Communicator, buckets: GradientBuckets, reduction: Reduction, alignment: Int
+    communicator: any Communicator, buckets: GradientBuckets, reduction: Reduction,
+    compression: Compression, alignment: Int
   ) {
     self.communicator = communicator
     self.buckets = buckets
     self.reduction = reduction
     self.alignment = alignment
     slots = (0..<Self.slotCount).map {
-      ReductionExecution(communicator: communicator, tag: $0 + 1)
+      ReductionExecution(communicator: communicator, tag: $0 + 1, compression: compression)
     }
     gathering = ReductionExecution(communicator: communicator, tag: Self.slotCount + 1)
     finished = [Bool](repeating: false, count: buckets.ranges.count)
@@ -162,7 +163,8 @@ final class BucketExchange {
       case .reduce: schedule.reduceRounds
       case .gather: schedule.gatherRounds
       }
-    try slots[bucket % slotsInUse].begin(rounds, of: schedule, own: parts)
+    try slots[bucket % slotsInUse].begin(
+      rounds, of: schedule, own: parts, isExact: phase == .gather)
   }
 
   private func sumByLibrary(_ handedOver: Int) throws(MPIError) {

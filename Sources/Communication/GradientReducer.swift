@@ -21,7 +21,9 @@ public final class GradientReducer {
   public let buckets: GradientBuckets
   /// How the sums are made.
   public let reduction: Reduction
-  /// Who makes them; never `auto`.
+  /// How gradients are sent.
+  public let compression: Compression
+  /// Who makes the sums; never `auto`.
   public let overlap: Overlap
   /// Whether each rank gets the sums of its own elements only.
   public let isSharded: Bool
@@ -52,17 +54,21 @@ public final class GradientReducer {
 
   /// A reducer for buffers of one size.
   ///
-  /// - Precondition: `overlap` is not `auto`; what is sharded uses ``Reduction/tree`` and buckets of
-  ///   a multiple of ``shardAlignment`` elements.
+  /// With ``Compression/bf16`` the partial sums that it is given must have been rounded.
+  ///
+  /// - Precondition: `overlap` is not `auto`; what is sharded or compressed uses ``Reduction/tree``,
+  ///   and what is sharded buckets of a multiple of ``shardAlignment`` elements.
   public init(
     communicator: any Communicator, buckets: GradientBuckets, reduction: Reduction = .tree,
-    overlap: Overlap = .off, isSharded: Bool = false
+    compression: Compression = .none, overlap: Overlap = .off, isSharded: Bool = false
   ) {
     precondition(overlap != .auto, "an overlap that was not resolved")
     precondition(!isSharded || reduction == .tree, "chunks are those of the tree")
+    precondition(compression == .none || reduction == .tree, "what is sent is rounded in the tree")
     self.communicator = communicator
     self.buckets = buckets
     self.reduction = reduction
+    self.compression = compression
     self.overlap = overlap
     self.isSharded = isSharded
     exchange =
@@ -70,7 +76,7 @@ public final class GradientReducer {
       ? nil
       : BucketExchange(
         communicator: communicator, buckets: buckets, reduction: reduction,
-        alignment: isSharded ? Self.shardAlignment : 16)
+        compression: compression, alignment: isSharded ? Self.shardAlignment : 16)
     thread = overlap == .thread ? exchange.map { ExchangeThread($0) } : nil
   }
 

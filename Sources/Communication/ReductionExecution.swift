@@ -7,6 +7,11 @@
 /// before it.
 final class ReductionExecution {
   private let messages: any Messages
+  private let compression: Compression
+  /// Whether the rounds under way move values of 16 bits.
+  private var packs = false
+  /// What is sent and received of them in a round, the receives first.
+  private var halves = UnsafeMutableBufferPointer<UInt16>(start: nil, count: 0)
   private var scratch = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
   private var own: [UnsafeMutablePointer<Float>] = []
   private var rounds: [ReductionSchedule.Round] = []
@@ -16,22 +21,25 @@ final class ReductionExecution {
   private(set) var sentByteCount = 0
 
   /// An execution whose messages have `tag` on all ranks.
-  init(communicator: any Communicator, tag: Int) {
+  init(communicator: any Communicator, tag: Int, compression: Compression = .none) {
     messages = communicator.messages(tag: tag)
+    self.compression = compression
   }
 
   deinit {
     scratch.deallocate()
+    halves.deallocate()
   }
 
   /// Begins `rounds` of `schedule`.
   ///
-  /// `own` are the buffer's first elements in each of this rank's partial sums, at least one.
+  /// `own` are the buffer's first elements in each of this rank's partial sums, at least one. What
+  /// is sent is compressed unless it `isExact`.
   ///
   /// - Precondition: the rounds begun before are finished.
   func begin(
     _ rounds: [ReductionSchedule.Round], of schedule: ReductionSchedule,
-    own: [UnsafeMutablePointer<Float>]
+    own: [UnsafeMutablePointer<Float>], isExact: Bool = false
   ) throws(MPIError) {
     precondition(round == self.rounds.count, "begin before round \(round) of \(self.rounds.count)")
     if schedule.scratchCount > scratch.count {
@@ -40,6 +48,7 @@ final class ReductionExecution {
     }
     self.own = own
     self.rounds = rounds
+    packs = compression == .bf16 && !isExact
     round = 0
     if !rounds.isEmpty { try post() }
   }
@@ -48,6 +57,7 @@ final class ReductionExecution {
   func advance() throws(MPIError) -> Bool {
     while round < rounds.count {
       guard try messages.test() else { return false }
+      if packs { unpack(rounds[round].receives) }
       for addition in rounds[round].additions { add(addition) }
       round += 1
       if round < rounds.count { try post() }
@@ -56,6 +66,7 @@ final class ReductionExecution {
   }
 
   private func post() throws(MPIError) {
+    if packs { return try postPacked(rounds[round]) }
     for message in rounds[round].receives {
       try messages.receive(UnsafeMutableRawBufferPointer(floats(message.block)), from: message.peer)
     }
@@ -63,6 +74,47 @@ final class ReductionExecution {
       let bytes = UnsafeRawBufferPointer(floats(message.block))
       try messages.send(bytes, to: message.peer)
       sentByteCount += bytes.count
+    }
+  }
+
+  private func postPacked(_ round: ReductionSchedule.Round) throws(MPIError) {
+    let count = (round.receives + round.sends).reduce(0) { $0 + $1.block.range.count }
+    if count > halves.count {
+      halves.deallocate()
+      halves = .allocate(capacity: count)
+    }
+    var place = 0
+    func next(_ block: ReductionSchedule.Block) -> UnsafeMutableBufferPointer<UInt16> {
+      defer { place += block.range.count }
+      return UnsafeMutableBufferPointer(rebasing: halves[place..<place + block.range.count])
+    }
+    for message in round.receives {
+      try messages.receive(
+        UnsafeMutableRawBufferPointer(next(message.block)), from: message.peer)
+    }
+    // What goes to several ranks is packed once.
+    var packed: (block: ReductionSchedule.Block, halves: UnsafeMutableBufferPointer<UInt16>)?
+    for message in round.sends {
+      var part = next(message.block)
+      if let packed, packed.block == message.block {
+        part = packed.halves
+      } else if let values = base(message.block), let target = part.baseAddress {
+        BFloat16.pack(values, into: target, count: part.count)
+        packed = (message.block, part)
+      }
+      try messages.send(UnsafeRawBufferPointer(part), to: message.peer)
+      sentByteCount += 2 * part.count
+    }
+  }
+
+  private func unpack(_ receives: [ReductionSchedule.Message]) {
+    var place = 0
+    for message in receives {
+      let count = message.block.range.count
+      if let values = base(message.block), let source = halves.baseAddress {
+        BFloat16.unpack(source + place, into: values, count: count)
+      }
+      place += count
     }
   }
 
@@ -77,24 +129,12 @@ final class ReductionExecution {
     }
   }
 
-  /// target := left + right element by element, which vectors do in the same bits as single floats.
   private func add(_ addition: ReductionSchedule.Addition) {
     guard let target = base(addition.target), let left = base(addition.left) else { return }
     let count = addition.target.range.count
     guard let right = addition.right.flatMap({ base($0) }) else {
       return target.update(from: left, count: count)
     }
-    var index = 0
-    while index + 16 <= count {
-      let sum =
-        UnsafeRawPointer(left + index).loadUnaligned(as: SIMD16<Float>.self)
-        + UnsafeRawPointer(right + index).loadUnaligned(as: SIMD16<Float>.self)
-      UnsafeMutableRawPointer(target + index).storeBytes(of: sum, as: SIMD16<Float>.self)
-      index += 16
-    }
-    while index < count {
-      target[index] = left[index] + right[index]
-      index += 1
-    }
+    GradientSum.add(left, right, into: target, count: count, compression: compression)
   }
 }

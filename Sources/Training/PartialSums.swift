@@ -17,6 +17,7 @@ final class PartialSums {
   let elementCount: Int
 
   private let reduction: Reduction
+  private let compression: Compression
   private var buffers: [FloatBuffer] = []
   private var tree = ReductionTree(count: 0)
   private var places = 0..<0
@@ -24,9 +25,13 @@ final class PartialSums {
   private var height = 0
 
   /// The buffers of a rank that takes `places` of `count` places.
-  init(elementCount: Int, reduction: Reduction, places: Range<Int>, of count: Int) {
+  init(
+    elementCount: Int, reduction: Reduction, compression: Compression = .none, places: Range<Int>,
+    of count: Int
+  ) {
     self.elementCount = elementCount
     self.reduction = reduction
+    self.compression = compression
     for _ in 0..<Self.bufferCount(reduction, places: places, of: count) { allocate() }
   }
 
@@ -62,11 +67,22 @@ final class PartialSums {
 
   /// Adds up what the tree says after the newest sample, in `range` of the buffers.
   ///
-  /// Its gradient is final there. Every element must be covered once before ``endSample()``.
+  /// Its gradient is final there, and is rounded first where it is sent compressed. Every element must be covered once before ``endSample()``.
   func add(_ range: Range<Int>, on team: ThreadTeam) {
+    if compression != .none {
+      forEachPiece(of: range, buffers[height - 1].base, on: team) { [compression] base, piece in
+        GradientSum.round(
+          base + piece.lowerBound, count: piece.count, compression: compression)
+      }
+    }
     for addition in 0..<pendingAdditions {
-      let newer = buffers[height - 1 - addition].base
-      addElements(newer, to: buffers[height - 2 - addition].base, range, on: team)
+      let pair = (buffers[height - 2 - addition].base, buffers[height - 1 - addition].base)
+      forEachPiece(of: range, pair, on: team) { [compression] pair, piece in
+        let target = pair.0 + piece.lowerBound
+        GradientSum.add(
+          target, pair.1 + piece.lowerBound, into: target, count: piece.count,
+          compression: compression)
+      }
     }
   }
 
@@ -113,28 +129,15 @@ private func isWithin(
   return (index..<range.upperBound).allSatisfy { values[$0] <= limit && values[$0] >= -limit }
 }
 
-/// target += source in `range`, element by element.
-private func addElements(
-  _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, _ range: Range<Int>,
-  on team: ThreadTeam
+/// Calls `body` with `context` and each piece of `range`.
+private func forEachPiece<Context>(
+  of range: Range<Int>, _ context: Context, on team: ThreadTeam,
+  _ body: @escaping (Context, Range<Int>) -> Void
 ) {
   // A piece is long enough to be worth its hand-over and short enough to share out evenly.
-  let piece = 16_384
-  team.forEach((range.count + piece - 1) / piece, (source, target, range)) { context, item, _ in
-    let (source, target, range) = context
-    let start = range.lowerBound + item * piece
-    let end = min(start + piece, range.upperBound)
-    var index = start
-    while index + 16 <= end {
-      let sum =
-        UnsafeRawPointer(target + index).loadUnaligned(as: SIMD16<Float>.self)
-        + UnsafeRawPointer(source + index).loadUnaligned(as: SIMD16<Float>.self)
-      UnsafeMutableRawPointer(target + index).storeBytes(of: sum, as: SIMD16<Float>.self)
-      index += 16
-    }
-    while index < end {
-      target[index] += source[index]
-      index += 1
-    }
+  let length = 16_384
+  team.forEach((range.count + length - 1) / length, context) { context, item, _ in
+    let start = range.lowerBound + item * length
+    body(context, start..<min(start + length, range.upperBound))
   }
 }

@@ -102,7 +102,7 @@ public final class Trainer {
       communicator: communicator,
       buckets: GradientBuckets(
         elementCount: network.layout.count, byteCount: configuration.bucketKiB << 10),
-      reduction: configuration.reduction,
+      reduction: configuration.reduction, compression: configuration.compression,
       overlap: try configuration.overlap.resolved(
         threads: threads, budget: budget, communicator: communicator),
       isSharded: configuration.shardOptimizer && ranks > 1)

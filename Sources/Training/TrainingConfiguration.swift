@@ -48,6 +48,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var epochs: Int?
   /// Samples of one optimiser step over all ranks; nil is one a rank.
   public var globalBatch: Int?
+  /// Samples of each rank in one step, instead of `globalBatch`.
+  public var accumulate: Int?
 
   // MARK: Optimiser
 
@@ -99,6 +101,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   /// How gradients are summed over samples and ranks.
   public var reduction = Reduction.tree
+  /// How gradients are sent.
+  public var compression = Compression.none
   /// How the sum over ranks goes on beside the backward pass.
   public var overlap = Overlap.auto
   /// Whether each rank keeps and updates its share of the optimiser's state only.
@@ -162,7 +166,9 @@ extension TrainingConfiguration {
     var result = self
     result.inputChannels = self.inputChannels ?? inputChannels
     result.classes = self.classes ?? classes
-    result.globalBatch = globalBatch ?? ranks
+    result.globalBatch = globalBatch ?? ranks * (accumulate ?? 1)
+    // From here on the batch is what it is, also on another number of ranks.
+    result.accumulate = nil
     try result.validate()
     return result
   }
@@ -206,7 +212,8 @@ extension TrainingConfiguration {
         found: "\(warmupSteps)")
     }
     try Self.checkExchange(
-      reduction: reduction, overlap: overlap, shardOptimizer: shardOptimizer)
+      reduction: reduction, compression: compression, overlap: overlap,
+      shardOptimizer: shardOptimizer)
     if case .values(let values) = classWeights, let classes, values.count != classes {
       throw ConfigurationError(
         option: "class-weights", expected: "\(classes) numbers, one a class",
@@ -217,8 +224,13 @@ extension TrainingConfiguration {
 
   /// Checks that the ways to sum gradients and to exchange them go together.
   public static func checkExchange(
-    reduction: Reduction, overlap: Overlap, shardOptimizer: Bool
+    reduction: Reduction, compression: Compression, overlap: Overlap, shardOptimizer: Bool
   ) throws(ConfigurationError) {
+    if compression != .none && reduction != .tree {
+      throw ConfigurationError(
+        option: "compression", expected: "--reduction tree", found: reduction.rawValue,
+        hint: "leave out one of them")
+    }
     if shardOptimizer && reduction != .tree {
       throw ConfigurationError(
         option: "shard-optimizer", expected: "--reduction tree", found: reduction.rawValue,

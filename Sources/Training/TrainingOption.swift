@@ -76,6 +76,10 @@ extension TrainingOption {
       "global-batch", \.globalBatch, "N", "samples a step over all ranks (default: one a rank)",
       must: .within(1...1_048_576)),
 
+    optional(
+      "accumulate", \.accumulate, "N", "samples a rank and step, instead of --global-batch", .ranks,
+      must: .within(1...65_536)),
+
     required("optimizer", \.optimizer, "RULE", "sgd, adam or adamw"),
     required(
       "learning-rate", \.learningRate, "X",
@@ -120,6 +124,9 @@ extension TrainingOption {
       "reduction", \.reduction, "RULE",
       "sum over ranks: tree (same bits for any number of them) or fast"),
     required(
+      "compression", \.compression, "RULE",
+      "gradients between ranks: none, or bf16 at half the bytes"),
+    required(
       "overlap", \.overlap, "RULE", "sum beside the backward pass: auto, thread, test or off",
       .ranks),
     required(
@@ -145,6 +152,7 @@ extension TrainingOption {
   static let alternatives: [[[String]]] = [
     [["data"], ["images", "masks"]],
     [["steps"], ["epochs"]],
+    [["global-batch"], ["accumulate"]],
     [["validation-fraction"], ["validation-data"]],
     [["resume"], ["load"]],
   ]
@@ -155,6 +163,7 @@ extension TrainingOption {
 
 extension Reduction: OptionValue {}
 extension Overlap: OptionValue {}
+extension Compression: OptionValue {}
 extension Padding: OptionValue {}
 extension Upsampling: OptionValue {}
 extension LearningRateSchedule.Kind: OptionValue {}

@@ -72,6 +72,7 @@ public final class TrainingStep {
     parameters = FloatBuffer(count: network.layout.count)
     partialSums = PartialSums(
       elementCount: network.layout.count, reduction: reducer.reduction,
+      compression: reducer.compression,
       places: ShardedSampler.places(
         of: globalBatch, rank: communicator.rank, ranks: communicator.size),
       of: globalBatch)

@@ -73,6 +73,49 @@ import Testing
     }
   }
 
+  /// Rounded at every node, gradients are the same bits for any number of ranks too, of half the
+  /// bytes, and lead close to where exact ones do.
+  @Test func withCompression() throws {
+    try withTemporaryFolder { folder in
+      try Self.images(folder)
+      let options = Self.length + ["--optimizer", "adam", "--learning-rate", "0.01"]
+      let exact = try TrainingRunTests.train(folder, into: "exact", ranks: 2, options)
+      let alone = try TrainingRunTests.train(
+        folder, into: "alone", options + ["--compression", "bf16", "--threads", "1"])
+      for (index, distribution) in Self.distributions.enumerated() where distribution.ranks > 1 {
+        let other = try TrainingRunTests.train(
+          folder, into: "other-\(index)", ranks: distribution.ranks,
+          options + distribution.options + ["--compression", "bf16"])
+        try Self.expectSame(other, alone, "\(distribution)")
+        if index == 2 {
+          let (bytes, exactBytes) = try (Self.sentBytes(other), Self.sentBytes(exact))
+          #expect(abs(bytes / exactBytes - 0.5) < 0.01, "\(bytes), \(exactBytes)")
+        }
+      }
+      let isRounded = try alone.tensors() != exact.tensors()
+      #expect(isRounded)
+      for (loss, expected) in zip(try alone.losses(), try exact.losses()) {
+        #expect(abs(loss - expected) < 0.02 * expected, "\(loss), \(expected)")
+      }
+    }
+  }
+
+  private static func sentBytes(_ run: RunTrace) throws -> Double {
+    Double(try #require(try run.steps()[0]["sent_bytes"] as? Int))
+  }
+
+  @Test func accumulatedSamplesAreABatch() throws {
+    try withTemporaryFolder { folder in
+      try Self.images(folder)
+      let options = ["--steps", "2", "--threads", "1"]
+      let batch = try TrainingRunTests.train(
+        folder, into: "batch", options + ["--global-batch", "6"])
+      let accumulated = try TrainingRunTests.train(
+        folder, into: "accumulated", ranks: 2, options + ["--accumulate", "3"])
+      try Self.expectSame(accumulated, batch, "3 samples of 2 ranks")
+    }
+  }
+
   /// Without the tree the results are close, and need not be the same.
   @Test func theFastSumIsClose() throws {
     try withTemporaryFolder { folder in

@@ -249,3 +249,51 @@ private struct SimulatedReduction {
     results = own.map { $0[0] }
   }
 }
+
+@Suite struct GradientSumTests {
+  /// Against the definition: the nearest of the values with 16 bits, the even one of two.
+  @Test func roundsToTheNearestBFloat16() {
+    var values: [Float] = [0, -0.0, 1, -1.5, .infinity, -.infinity, 3.4e38]
+    for step in 0..<2000 {
+      let bits = UInt32(truncatingIfNeeded: step &* 2_654_435_761)
+      let value = Float(bitPattern: bits)
+      if !value.isNaN { values.append(value) }
+    }
+    values += [Float.leastNonzeroMagnitude, -Float.leastNormalMagnitude / 3]
+    // Ties, of which the even one is below and above.
+    values += [Float(bitPattern: 0x3F80_8000), Float(bitPattern: 0x3F81_8000)]
+    var rounded = values
+    let count = rounded.count
+    rounded.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      GradientSum.round(base, count: count, compression: .bf16)
+    }
+    for (value, result) in zip(values, rounded) {
+      let low = value.bitPattern & 0xFFFF_0000
+      let lower = Float(bitPattern: low)
+      let upper = Float(bitPattern: low &+ 0x1_0000)
+      guard value.isFinite && value != lower else {
+        #expect(result.bitPattern == value.bitPattern, "\(value)")
+        continue
+      }
+      // By bits, since the distance to infinity is none; the halves lie 0x10000 apart.
+      let distance = value.bitPattern - low
+      let isLow = distance < 0x8000 || distance == 0x8000 && (low >> 16).isMultiple(of: 2)
+      #expect(result.bitPattern == (isLow ? lower : upper).bitPattern, "\(value)")
+    }
+  }
+
+  @Test func notANumberStaysSo() {
+    var values = [Float](repeating: 1, count: 40)
+    for (index, bits) in [UInt32(0x7F80_0001), 0xFFFF_FFFF, 0x7FC0_0000].enumerated() {
+      values[index * 13] = Float(bitPattern: bits)
+    }
+    values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      GradientSum.round(base, count: 40, compression: .bf16)
+    }
+    for (index, value) in values.enumerated() {
+      #expect(value.isNaN == [0, 13, 26].contains(index))
+    }
+  }
+}

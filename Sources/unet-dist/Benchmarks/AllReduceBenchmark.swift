@@ -30,7 +30,7 @@ enum AllReduceBenchmark {
       let part = UnsafeMutableBufferPointer(rebasing: buffer.floats[..<(byteCount / 4)])
       let reducer = GradientReducer(
         communicator: communicator, buckets: GradientBuckets(elementCount: part.count),
-        overlap: exchange.overlap)
+        compression: exchange.compression, overlap: exchange.overlap)
       let shares = (0..<communicator.size).map { $0..<$0 + 1 }
       // In turn, so that whatever else the machine does meets both alike.
       let own = try measurement.repetitions(setting) {

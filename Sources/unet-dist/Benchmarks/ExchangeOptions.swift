@@ -8,6 +8,8 @@ import Training
 struct ExchangeOptions: ParsableArguments {
   @Option(help: "Sum over ranks: tree or fast.") var reduction = Reduction.tree
 
+  @Option(help: "Gradients between ranks: none or bf16.") var compression = Compression.none
+
   @Option(help: "Sum beside the backward pass: auto, thread, test or off.")
   var overlap = Overlap.auto
 
@@ -20,10 +22,11 @@ struct ExchangeOptions: ParsableArguments {
   func setting(threads: Int, _ communicator: any Communicator) throws -> ExchangeSetting {
     try communicator.together {
       try TrainingConfiguration.checkExchange(
-        reduction: reduction, overlap: overlap, shardOptimizer: shardOptimizer)
+        reduction: reduction, compression: compression, overlap: overlap,
+        shardOptimizer: shardOptimizer)
     }
     return ExchangeSetting(
-      reduction: reduction,
+      reduction: reduction, compression: compression,
       overlap: try overlap.resolved(
         threads: threads, budget: try ThreadBudget.measure(for: communicator),
         communicator: communicator),
@@ -32,7 +35,10 @@ struct ExchangeOptions: ParsableArguments {
 
   /// The options as arguments for another run of this program.
   var arguments: [String] {
-    ["--reduction", reduction.rawValue, "--overlap", overlap.rawValue]
+    [
+      "--reduction", reduction.rawValue, "--compression", compression.rawValue, "--overlap",
+      overlap.rawValue,
+    ]
       + (shardOptimizer ? ["--shard-optimizer"] : [])
   }
 }
@@ -40,10 +46,12 @@ struct ExchangeOptions: ParsableArguments {
 /// The exchange of gradients with nothing left open.
 struct ExchangeSetting {
   let reduction: Reduction
+  let compression: Compression
   /// Never `auto`.
   let overlap: Overlap
   let isSharded: Bool
 }
 
 extension Reduction: ExpressibleByArgument {}
+extension Compression: ExpressibleByArgument {}
 extension Overlap: ExpressibleByArgument {}

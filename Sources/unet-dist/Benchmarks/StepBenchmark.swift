@@ -24,7 +24,8 @@ enum StepBenchmark {
     let layout = setting.network.layout
     let reducer = GradientReducer(
       communicator: communicator, buckets: GradientBuckets(elementCount: layout.count),
-      reduction: exchange.reduction, overlap: exchange.overlap, isSharded: exchange.isSharded)
+      reduction: exchange.reduction, compression: exchange.compression, overlap: exchange.overlap,
+      isSharded: exchange.isSharded)
     let step = TrainingStep(
       network: setting.network,
       optimizer: Optimizer(
@@ -63,6 +64,7 @@ enum StepBenchmark {
       ("median_part_seconds", .object(fields)),
       ("global_batch", .integer(setting.batch * communicator.size)),
       ("reduction", .text(exchange.reduction.rawValue)),
+      ("compression", .text(exchange.compression.rawValue)),
       ("overlap", .text(exchange.overlap.rawValue)),
       ("shard_optimizer", .boolean(exchange.isSharded)),
       ("sent_bytes", .integer(reducer.sentByteCount)),
