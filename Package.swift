@@ -116,7 +116,10 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Network", "Training", .product(name: "Logging", package: "swift-log")]),
+      dependencies: [
+        "Communication", "Datasets", "Network", "Randomness", "Tensors", "TestSupport", "Threading",
+        "Training", .product(name: "Logging", package: "swift-log"),
+      ]),
     .testTarget(
       name: "CommandLineTests",
       dependencies: ["Imaging", "Network", "Tensors", "TestSupport", "Training", "unet-dist"]),

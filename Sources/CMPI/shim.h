@@ -7,6 +7,7 @@
 #pragma once
 #include <mpi.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 static inline MPI_Comm CMPI_COMM_WORLD(void) { return MPI_COMM_WORLD; }
 
@@ -58,4 +59,31 @@ static inline int CMPI_Comm_free(MPI_Comm communicator) { return MPI_Comm_free(&
 static inline int CMPI_Recv(
     void *buffer, int count, MPI_Datatype type, int source, int tag, MPI_Comm communicator) {
   return MPI_Recv(buffer, count, type, source, tag, communicator, MPI_STATUS_IGNORE);
+}
+
+// An array of requests, whose type is a pointer in Open MPI and an integer in MPICH; NULL where
+// memory is short. free() gives it back.
+static inline void *CMPI_Requests(int count) {
+  MPI_Request *requests = (MPI_Request *)malloc((size_t)count * sizeof(MPI_Request));
+  for (int index = 0; requests != NULL && index < count; index++) {
+    requests[index] = MPI_REQUEST_NULL;
+  }
+  return requests;
+}
+static inline int CMPI_Request_size(void) { return (int)sizeof(MPI_Request); }
+
+// MPI_Isend, MPI_Irecv and MPI_Testall with requests in such an array.
+static inline int CMPI_Isend(
+    const void *buffer, int count, MPI_Datatype type, int destination, int tag,
+    MPI_Comm communicator, void *requests, int index) {
+  return MPI_Isend(
+      buffer, count, type, destination, tag, communicator, (MPI_Request *)requests + index);
+}
+static inline int CMPI_Irecv(
+    void *buffer, int count, MPI_Datatype type, int source, int tag, MPI_Comm communicator,
+    void *requests, int index) {
+  return MPI_Irecv(buffer, count, type, source, tag, communicator, (MPI_Request *)requests + index);
+}
+static inline int CMPI_Testall(int count, void *requests, int *flag) {
+  return MPI_Testall(count, (MPI_Request *)requests, flag, MPI_STATUSES_IGNORE);
 }

@@ -6,7 +6,7 @@
 /// same root and (unless said otherwise) the same counts. A rank that leaves one out makes the
 /// others wait for ever, so work which may fail on one rank alone goes into ``together(_:)``.
 ///
-/// One thread at a time makes calls. The forms that take pointers allocate nothing.
+/// One thread at a time makes calls, any thread where `allowsOtherThreads`. The forms that take pointers allocate nothing.
 public protocol Communicator: AnyObject, Sendable {
   /// This process's place among all ranks, in 0..<size.
   var rank: Int { get }
@@ -25,6 +25,9 @@ public protocol Communicator: AnyObject, Sendable {
 
   /// The name of this host.
   var hostName: String { get }
+
+  /// Whether calls may come from another thread than the one that joined the group.
+  var allowsOtherThreads: Bool { get }
 
   /// Returns when every rank has called it.
   func barrier() throws(MPIError)
@@ -62,6 +65,14 @@ public protocol Communicator: AnyObject, Sendable {
   /// Counts may differ between ranks.
   func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]]
 
+  /// Messages from rank to rank, of which many may be under way at once.
+  ///
+  /// Not collective. Messages of one tag arrive in the order in which they were sent; those of
+  /// different tags have nothing to do with each other.
+  ///
+  /// - Precondition: `tag` is in 1..<32768, which every MPI library offers.
+  func messages(tag: Int) -> any Messages
+
   /// Ends the group in good order; no other call may follow.
   func leave() throws(MPIError)
 
@@ -77,6 +88,28 @@ extension Communicator {
     _ values: UnsafeMutableBufferPointer<Float>, from root: Int
   ) throws(MPIError) {
     try broadcast(UnsafeMutableRawBufferPointer(values), from: root)
+  }
+}
+
+/// Messages of one rank that are under way together.
+///
+/// They may move only while a rank that takes part is in a call.
+public protocol Messages: AnyObject {
+  /// Begins to send `bytes`, which must stay as they are until ``test()`` returns true.
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws(MPIError)
+
+  /// Begins to overwrite `bytes` by a message of as many bytes, until ``test()`` returns true.
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) throws(MPIError)
+
+  /// Whether everything that was begun has left and arrived; moves it forward and does not wait.
+  func test() throws(MPIError) -> Bool
+}
+
+extension Messages {
+  /// Returns when everything that was begun has left and arrived.
+  public func wait() throws(MPIError) {
+    var patience = Patience()
+    while try !test() { patience.pause() }
   }
 }
 

@@ -2,89 +2,243 @@
 
 /// Sums the gradients of all ranks, bucket by bucket, as the backward pass finishes them.
 ///
-/// A step calls `begin`, then `reduce(from:)` whenever more gradients are final, then `finish`;
-/// only after `finish` does the buffer hold the sums. Between `begin` and `finish` the caller must
-/// not touch gradients which it has declared final.
+/// A step calls `begin`, then `reduce(from:)` whenever more gradients are final, then `finish`; a
+/// bucket holds its sums when ``wait(forBucket:)`` or `finish` has returned. Until then the caller
+/// must not touch gradients which it has declared final.
 ///
-/// Today `reduce(from:)` blocks while a complete bucket is summed. The calls are such that another
-/// thread may do it instead. Every rank must hand over the same offsets' buckets in the same order,
-/// which the fixed order of the backward pass ensures. With one rank nothing happens at all.
+/// With ``Reduction/tree`` the sums are added in the order of a ``ReductionTree`` over the places of
+/// the global batch. Every rank must hand over the same offsets' buckets in the same order, which
+/// the fixed order of the backward pass ensures. With one rank nothing happens at all.
+///
+/// A *sharded* reducer gives each rank only the sums of the elements that it owns (see
+/// ``owned(by:)``); after them other values, such as updated parameters, can be gathered.
 public final class GradientReducer {
+  /// In a sharded reducer chunks begin at multiples of so many elements: those over which sums of
+  /// squares are taken.
+  public static let shardAlignment = 4096
+
   /// The division of the buffer.
   public let buckets: GradientBuckets
+  /// How the sums are made.
+  public let reduction: Reduction
+  /// How gradients are sent.
+  public let compression: Compression
+  /// Who makes the sums; never `auto`.
+  public let overlap: Overlap
+  /// Whether each rank gets the sums of its own elements only.
+  public let isSharded: Bool
 
-  /// Seconds that the caller has waited for other ranks' gradients since `begin`.
+  /// Seconds that the caller has waited for other ranks since `begin`.
   public private(set) var seconds = 0.0
 
-  /// The gradient bytes summed since `begin`, each counted once.
-  public private(set) var byteCount = 0
+  /// The bytes that this rank has sent since `begin`, known after `finish`.
+  ///
+  /// With ``Reduction/fast`` they are those that a ring sends, since the library does not tell.
+  public var sentByteCount: Int { exchange.map { $0.sentByteCount - sentBefore } ?? 0 }
+
+  /// When each bucket went through the ranks, known after `finish`.
+  public var times: [BucketTimes] { exchange?.times ?? [] }
 
   private let communicator: any Communicator
-  private var gradients: UnsafeMutableBufferPointer<Float>?
+  /// Nil with one rank.
+  private let exchange: BucketExchange?
+  /// Nil where the caller's thread does it.
+  private let thread: ExchangeThread?
+  private var isUnderWay = false
   private var finalOffset = 0
-  private var reduced = 0
+  private var handedOver = 0
+  private var sentBefore = 0
   private var failure: MPIError?
+  private var shares: [Range<Int>] = []
   private let clock = ContinuousClock()
 
   /// A reducer for buffers of one size.
-  public init(communicator: any Communicator, buckets: GradientBuckets) {
+  ///
+  /// With ``Compression/bf16`` the partial sums that it is given must have been rounded.
+  ///
+  /// - Precondition: `overlap` is not `auto`; what is sharded or compressed uses ``Reduction/tree``,
+  ///   and what is sharded buckets of a multiple of ``shardAlignment`` elements.
+  public init(
+    communicator: any Communicator, buckets: GradientBuckets, reduction: Reduction = .tree,
+    compression: Compression = .none, overlap: Overlap = .off, isSharded: Bool = false
+  ) {
+    precondition(overlap != .auto, "an overlap that was not resolved")
+    precondition(!isSharded || reduction == .tree, "chunks are those of the tree")
+    precondition(compression == .none || reduction == .tree, "what is sent is rounded in the tree")
     self.communicator = communicator
     self.buckets = buckets
+    self.reduction = reduction
+    self.compression = compression
+    self.overlap = overlap
+    self.isSharded = isSharded
+    exchange =
+      communicator.size == 1
+      ? nil
+      : BucketExchange(
+        communicator: communicator, buckets: buckets, reduction: reduction,
+        compression: compression, alignment: isSharded ? Self.shardAlignment : 16)
+    thread = overlap == .thread ? exchange.map { ExchangeThread($0) } : nil
   }
 
-  /// Begins a step whose gradients will be in `gradients`.
+  deinit { thread?.close() }
+
+  /// The elements of bucket `bucket` of which `rank` gets the sums, as offsets in the buffer.
+  public func owned(inBucket bucket: Int, by rank: Int) -> Range<Int> {
+    let range = buckets.ranges[bucket]
+    guard isSharded else { return range }
+    let owned = ReductionSchedule.owned(
+      rank: rank, ranks: communicator.size, elementCount: range.count,
+      alignment: Self.shardAlignment)
+    return range.lowerBound + owned.lowerBound..<range.lowerBound + owned.upperBound
+  }
+
+  /// The elements of which `rank` gets the sums, ascending.
+  public func owned(by rank: Int) -> [Range<Int>] {
+    guard isSharded else { return [0..<buckets.elementCount] }
+    return buckets.ranges.indices.reversed().map { owned(inBucket: $0, by: rank) }
+      .filter { !$0.isEmpty }
+  }
+
+  // MARK: Gradients
+
+  /// Begins a step in which rank r takes the places `shares[r]` of the global batch.
   ///
-  /// - Precondition: the last step was finished, and the buffer has the buckets' size.
-  public func begin(_ gradients: UnsafeMutableBufferPointer<Float>) {
-    precondition(self.gradients == nil, "begin before the last step was finished")
-    precondition(
-      gradients.count == buckets.elementCount,
-      "\(gradients.count) gradients for buckets of \(buckets.elementCount)")
-    self.gradients = gradients
-    finalOffset = gradients.count
-    reduced = 0
-    byteCount = 0
+  /// `own` are this rank's partial sums, one for each node of the tree that covers its places (see
+  /// ``ReductionTree/cover(_:)``) and one of any content for a rank without places; with
+  /// ``Reduction/fast`` it is one buffer on every rank. The first one becomes the sum over all
+  /// ranks, the others are overwritten.
+  ///
+  /// - Precondition: the last step was finished, and the buffers have the buckets' size.
+  public func begin(_ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>]) {
+    self.shares = shares
+    sentBefore = exchange?.sentByteCount ?? 0
     seconds = 0
+    begin(own, phase: isSharded ? .reduce : .all)
   }
 
-  /// Declares the gradients at `offset` and above final, and starts every bucket now complete.
+  /// Declares the gradients at `offset` and above final.
   ///
   /// Does not throw, so that a backward pass need not know of communication; `finish` does.
   ///
   /// - Precondition: a step has begun, and `offset` is not above the last one.
   public func reduce(from offset: Int) {
-    guard let gradients else { preconditionFailure("reduce(from:) before begin") }
+    precondition(isUnderWay, "reduce(from:) before begin")
     precondition(
       0...finalOffset ~= offset, "offset \(offset) after \(finalOffset): gradients end first")
     finalOffset = offset
-    let complete = buckets.completeCount(from: offset, reduced: reduced)
-    guard complete > reduced else { return }
-    if communicator.size > 1 { sum(gradients, complete: complete) }
-    reduced = complete
+    handOver(buckets.completeCount(from: offset, reduced: handedOver))
+  }
+
+  /// Returns when the first `bucket` + 1 buckets, which were declared final, are through.
+  public func wait(forBucket bucket: Int) throws(MPIError) {
+    guard let exchange else { return }
+    let start = clock.now
+    defer { seconds += (clock.now - start) / .seconds(1) }
+    precondition(bucket < handedOver, "a wait for bucket \(bucket) of \(handedOver)")
+    if let thread { return try thread.wait(for: bucket + 1) }
+    try advance { exchange.finishedCount > bucket }
   }
 
   /// Declares all gradients final and returns when they are the sums over all ranks.
   public func finish() throws(MPIError) {
     reduce(from: 0)
-    gradients = nil
-    guard let failure else { return }
-    self.failure = nil
-    throw failure
+    if handedOver > 0 { try wait(forBucket: handedOver - 1) }
+    isUnderWay = false
   }
 
-  private func sum(_ gradients: UnsafeMutableBufferPointer<Float>, complete: Int) {
-    // After a failure the other ranks are lost to this one: more calls could only hang.
-    guard failure == nil else { return }
+  // MARK: Beside them
+
+  /// The `values` of every rank, in rank order; also while buckets are under way.
+  ///
+  /// Collective; counts are the same on all ranks. Not with ``Reduction/fast`` before `finish`.
+  public func gather(_ values: [Double]) throws(MPIError) -> [[Double]] {
+    guard let exchange else { return [values] }
+    precondition(reduction == .tree || !isUnderWay, "a gather beside the library's sums")
     let start = clock.now
-    do throws(MPIError) {
-      for index in reduced..<complete {
-        let bucket = UnsafeMutableBufferPointer(rebasing: gradients[buckets.ranges[index]])
-        try communicator.allReduceSum(bucket)
-        byteCount += bucket.count * MemoryLayout<Float>.size
+    defer { seconds += (clock.now - start) / .seconds(1) }
+    // As pairs of floats: they are moved and never added.
+    let count = 2 * values.count
+    let all = UnsafeMutableBufferPointer<Float>.allocate(capacity: count * communicator.size)
+    defer { all.deallocate() }
+    let bytes = UnsafeMutableRawBufferPointer(all)
+    func offset(_ rank: Int) -> Int { 4 * exchange.gatherOffset(of: rank, count: count) }
+    let own = offset(communicator.rank)
+    for (index, value) in values.enumerated() {
+      bytes.storeBytes(of: value, toByteOffset: own + 8 * index, as: Double.self)
+    }
+    if let thread {
+      thread.handOver(all, count: count)
+      try thread.waitForGather()
+    } else {
+      try exchange.beginGather(all, count: count)
+      try advance { !exchange.isGathering }
+    }
+    return (0..<communicator.size).map { rank in
+      values.indices.map {
+        bytes.loadUnaligned(fromByteOffset: offset(rank) + 8 * $0, as: Double.self)
       }
+    }
+  }
+
+  /// Begins to gather `values`, of which this rank holds its own elements; then
+  /// ``gather(throughBucket:)`` and ``finishGather()`` follow.
+  ///
+  /// - Precondition: the reducer is sharded and the step finished.
+  public func beginGather(of values: UnsafeMutableBufferPointer<Float>) {
+    precondition(isSharded, "a gather of chunks that are not owned")
+    begin([values], phase: .gather)
+  }
+
+  /// Declares the own elements of the first `bucket` + 1 buckets ready to be sent.
+  public func gather(throughBucket bucket: Int) { handOver(bucket + 1) }
+
+  /// Returns when the values of all ranks have arrived.
+  public func finishGather() throws(MPIError) {
+    handOver(buckets.ranges.count)
+    if handedOver > 0 { try wait(forBucket: handedOver - 1) }
+    isUnderWay = false
+  }
+
+  // MARK: Parts of the above
+
+  private func begin(_ own: [UnsafeMutableBufferPointer<Float>], phase: ExchangePhase) {
+    precondition(!isUnderWay, "begin before the last step was finished")
+    precondition(
+      !own.isEmpty && own.allSatisfy { $0.count == buckets.elementCount },
+      "partial sums of \(own.map(\.count)) for buckets of \(buckets.elementCount)")
+    isUnderWay = true
+    finalOffset = buckets.elementCount
+    handedOver = 0
+    guard let exchange else { return }
+    if let thread {
+      thread.begin { [shares] in $0.begin(own, shares: shares, phase: phase) }
+    } else {
+      exchange.begin(own, shares: shares, phase: phase)
+    }
+  }
+
+  private func handOver(_ count: Int) {
+    handedOver = count
+    guard let exchange else { return }
+    if let thread { return thread.handOver(count) }
+    guard overlap == .test, failure == nil else { return }
+    do throws(MPIError) {
+      try exchange.advance(count)
     } catch {
+      // After a failure the other ranks are lost to this one: more calls could only hang.
       failure = error
     }
-    seconds += (clock.now - start) / .seconds(1)
+  }
+
+  /// Moves messages on this thread until `isDone`.
+  private func advance(until isDone: () -> Bool) throws(MPIError) {
+    guard let exchange else { return }
+    if let failure { throw failure }
+    var patience = Patience()
+    while !isDone() {
+      let before = exchange.finishedCount
+      try exchange.advance(handedOver)
+      if exchange.finishedCount > before { patience.reset() } else { patience.pause() }
+    }
   }
 }

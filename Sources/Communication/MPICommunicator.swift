@@ -49,6 +49,9 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// What the MPI library granted; any time was asked for.
   public let threadSupport: ThreadSupport
 
+  /// Whether the library granted more than calls from the thread that started it.
+  public var allowsOtherThreads: Bool { threadSupport != .startingThread }
+
   private let handle: MPI_Comm
 
   /// Initialises MPI and joins the job.
@@ -226,6 +229,16 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
     return parts(of: all, ends: ends)
   }
 
+  // MARK: Messages
+
+  /// Messages from rank to rank, of which many may be under way at once.
+  ///
+  /// The corresponding MPI functions are `MPI_Isend`, `MPI_Irecv` and `MPI_Testall`.
+  public func messages(tag: Int) -> any Messages {
+    precondition(1..<32768 ~= tag, "tag \(tag)")
+    return MPIMessages(handle: handle, tag: CInt(tag))
+  }
+
   // MARK: Ending
 
   /// Ends MPI in good order; no other call may follow.
@@ -339,6 +352,71 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
       gathered.append(part)
     }
     return gathered
+  }
+}
+
+// MARK: - Messages
+
+/// Messages of one tag in a communicator.
+private final class MPIMessages: Messages {
+  private let handle: MPI_Comm
+  private let tag: CInt
+  private var requests: UnsafeMutableRawPointer?
+  private var capacity = 0
+  private var count = 0
+
+  init(handle: MPI_Comm, tag: CInt) {
+    self.handle = handle
+    self.tag = tag
+  }
+
+  deinit {
+    // What is still under way keeps its memory: the library may write to it.
+    if count == 0 { free(requests) }
+  }
+
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws(MPIError) {
+    let index = nextRequest()
+    try check(
+      CMPI_Isend(
+        bytes.baseAddress, CInt(bytes.count), CMPI_BYTE(), CInt(rank), tag, handle, requests,
+        index),
+      "MPI_Isend")
+  }
+
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) throws(MPIError) {
+    let index = nextRequest()
+    try check(
+      CMPI_Irecv(
+        bytes.baseAddress, CInt(bytes.count), CMPI_BYTE(), CInt(rank), tag, handle, requests,
+        index),
+      "MPI_Irecv")
+  }
+
+  func test() throws(MPIError) -> Bool {
+    guard count > 0 else { return true }
+    var flag: CInt = 0
+    try check(CMPI_Testall(CInt(count), requests, &flag), "MPI_Testall")
+    if flag != 0 { count = 0 }
+    return flag != 0
+  }
+
+  /// A free place in the array of requests, which grows only in the first steps.
+  private func nextRequest() -> CInt {
+    if count == capacity {
+      let larger = max(16, 2 * capacity)
+      guard let grown = CMPI_Requests(CInt(larger)) else {
+        fatalError("no memory for \(larger) MPI requests")
+      }
+      if let requests {
+        grown.copyMemory(from: requests, byteCount: count * Int(CMPI_Request_size()))
+        free(requests)
+      }
+      requests = grown
+      capacity = larger
+    }
+    defer { count += 1 }
+    return CInt(count)
   }
 }
 

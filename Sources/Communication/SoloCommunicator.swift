@@ -16,6 +16,8 @@ public final class SoloCommunicator: Communicator {
   public let hostSize = 1
   /// Always 0.
   public let hostLeader = 0
+  /// Always true.
+  public let allowsOtherThreads = true
   /// The name of this host.
   public let hostName: String
 
@@ -63,6 +65,9 @@ public final class SoloCommunicator: Communicator {
   /// The `bytes` themselves, alone in an array.
   public func allGatherVariable(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
 
+  /// Messages to nobody.
+  public func messages(tag: Int) -> any Messages { NoMessages() }
+
   /// Does nothing.
   public func leave() {}
 
@@ -70,4 +75,17 @@ public final class SoloCommunicator: Communicator {
   public func abort(status: Int) -> Never {
     exit(failureStatus(status))
   }
+}
+
+/// The messages of a rank that has nobody to talk to.
+private final class NoMessages: Messages {
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) {
+    preconditionFailure("a message to rank \(rank) of 1")
+  }
+
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) {
+    preconditionFailure("a message from rank \(rank) of 1")
+  }
+
+  func test() -> Bool { true }
 }

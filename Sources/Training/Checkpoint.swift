@@ -28,6 +28,8 @@ public struct Checkpoint: Sendable, Equatable {
   public var optimizer: OptimizerKind
   /// The kernels of the matrix product that made the weights; they decide the bits.
   public var matrixKernels: String
+  /// The digest of ``ArithmeticProbe`` where the weights were made; nil in files of older versions.
+  public var arithmetic: String?
   /// The digest of the images' listing, see `TrainingData.digest`.
   public var dataDigest: String
   /// The best validation score so far and the step that reached it.
@@ -51,9 +53,11 @@ extension Checkpoint {
   /// Writes the checkpoint, replacing the file in one move after everything is on the disk.
   ///
   /// Weights stand under their parameters' names in PyTorch's order, optimiser state under
-  /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order.
+  /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order, from the whole
+  /// buffers in `state`.
   public func write(
-    to path: String, layout: ParameterLayout, parameters: FloatBuffer, optimizer: Optimizer
+    to path: String, layout: ParameterLayout, parameters: FloatBuffer,
+    state: [(name: String, values: FloatBuffer)]
   ) throws {
     // File order is a copy of memory order; all copies live until the file is written.
     var copies: [(name: String, shape: [Int], values: [Float])] = []
@@ -61,11 +65,11 @@ extension Checkpoint {
       copies.append(
         (parameter.name, parameter.shape, parameter.fileValues(from: parameters.base)))
     }
-    for (state, buffer) in optimizer.state {
+    for (name, buffer) in state {
       for parameter in layout.parameters {
         copies.append(
           (
-            "optimizer.\(state).\(parameter.name)", parameter.shape,
+            "optimizer.\(name).\(parameter.name)", parameter.shape,
             parameter.fileValues(from: buffer.base)
           ))
       }
@@ -106,6 +110,7 @@ extension Checkpoint {
       "blas_kernels": matrixKernels,
       "data_digest": dataDigest,
     ]
+    if let arithmetic { metadata["arithmetic"] = arithmetic }
     if let best { metadata["best"] = try Self.json(best) }
     return metadata
   }
@@ -174,6 +179,7 @@ extension Checkpoint {
     guard let optimizer = OptimizerKind(rawValue: kind) else { throw invalid("optimizer", kind) }
     self.optimizer = optimizer
     matrixKernels = try text("blas_kernels")
+    arithmetic = metadata["arithmetic"]
     dataDigest = try text("data_digest")
     best = metadata["best"] == nil ? nil : try decoded("best")
   }

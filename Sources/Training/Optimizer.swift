@@ -1,32 +1,40 @@
-// The optimiser: its state, and one update of all parameters.
+// The optimiser: its state, and updates of parameters.
 
 import Kernels
 import Tensors
 import Threading
 
 /// The rule that turns gradients into new weights, with the state it keeps between steps.
+///
+/// An optimiser may keep the state of some slices of the parameters only, where other ranks keep the
+/// rest; the updates are element by element, so the slices do not change a bit.
 public final class Optimizer {
   /// The rule.
   public let kind: OptimizerKind
-  /// The velocities of momentum, or the first moments of Adam, in the order of the parameters.
+  /// The velocities of momentum, or the first moments of Adam, of the slices in order.
   public let momenta: FloatBuffer
   /// The second moments of Adam; nil for momentum.
   public let variances: FloatBuffer?
+  /// The parameters whose state is kept, ascending, as ranges of the flat buffer.
+  public let slices: [Range<Int>]
 
   private let momentum: Float
   private let weightDecay: Float
   /// Consecutive parameters that decay, or do not, as ranges of the flat buffer.
   private let spans: [(range: Range<Int>, decays: Bool)]
 
-  /// An optimiser with empty state for parameters of this layout.
+  /// An optimiser with empty state for parameters of this layout, or for `slices` of them.
   public init(
-    kind: OptimizerKind, momentum: Double, weightDecay: Double, layout: ParameterLayout
+    kind: OptimizerKind, momentum: Double, weightDecay: Double, layout: ParameterLayout,
+    slices: [Range<Int>]? = nil
   ) {
     self.kind = kind
     self.momentum = Float(momentum)
     self.weightDecay = Float(weightDecay)
-    momenta = FloatBuffer(count: layout.count)
-    variances = kind == .sgd ? nil : FloatBuffer(count: layout.count)
+    self.slices = slices ?? [0..<layout.count]
+    let stateCount = self.slices.reduce(0) { $0 + $1.count }
+    momenta = FloatBuffer(count: stateCount)
+    variances = kind == .sgd ? nil : FloatBuffer(count: stateCount)
     guard weightDecay != 0 else {
       spans = [(0..<layout.count, false)]
       return
@@ -41,34 +49,52 @@ public final class Optimizer {
     }
   }
 
-  /// The parts of the state that a checkpoint keeps, by the name under which it keeps them.
+  /// The parts of the state that a checkpoint keeps, by the name under which it keeps them; each
+  /// holds the slices one after the other.
   public var state: [(name: String, values: FloatBuffer)] {
     [("momentum", momenta)] + (variances.map { [("variance", $0)] } ?? [])
   }
 
-  /// Updates the parameters from gradients times `gradientScale`.
+  /// Updates the parameters in `range`, as far as their state is kept, from gradients times
+  /// `gradientScale`.
   ///
   /// `update` is the number of this update, from 1.
   public func update(
-    _ parameters: FloatBuffer, gradients: FloatBuffer, gradientScale: Float, rate: Double,
-    update: Int, on team: ThreadTeam
+    _ parameters: FloatBuffer, gradients: FloatBuffer, range: Range<Int>, gradientScale: Float,
+    rate: Double, update: Int, on team: ThreadTeam
   ) {
-    for (range, decays) in spans {
-      let decay = decays ? weightDecay : 0
-      if let variances {
-        OptimizerUpdates.adam(
-          weights: parameters.base + range.lowerBound,
-          gradients: gradients.base + range.lowerBound,
-          momenta: momenta.base + range.lowerBound, variances: variances.base + range.lowerBound,
-          count: range.count, rate: rate, step: update, weightDecay: decay,
-          decoupled: kind == .adamw, gradientScale: gradientScale, on: team)
-      } else {
-        OptimizerUpdates.momentum(
-          weights: parameters.base + range.lowerBound,
-          gradients: gradients.base + range.lowerBound,
-          velocities: momenta.base + range.lowerBound, count: range.count, rate: Float(rate),
-          momentum: momentum, weightDecay: decay, gradientScale: gradientScale, on: team)
+    var stateOffset = 0
+    for slice in slices {
+      let place = stateOffset
+      stateOffset += slice.count
+      let part = slice.clamped(to: range)
+      if part.isEmpty { continue }
+      for (span, decays) in spans where span.overlaps(part) {
+        let run = span.clamped(to: part)
+        updateRun(
+          parameters.base + run.lowerBound, gradients: gradients.base + run.lowerBound,
+          stateOffset: place + run.lowerBound - slice.lowerBound, count: run.count,
+          weightDecay: decays ? weightDecay : 0, gradientScale: gradientScale, rate: rate,
+          update: update, on: team)
       }
+    }
+  }
+
+  private func updateRun(
+    _ weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>, stateOffset: Int,
+    count: Int, weightDecay: Float, gradientScale: Float, rate: Double, update: Int,
+    on team: ThreadTeam
+  ) {
+    if let variances {
+      OptimizerUpdates.adam(
+        weights: weights, gradients: gradients, momenta: momenta.base + stateOffset,
+        variances: variances.base + stateOffset, count: count, rate: rate, step: update,
+        weightDecay: weightDecay, decoupled: kind == .adamw, gradientScale: gradientScale, on: team)
+    } else {
+      OptimizerUpdates.momentum(
+        weights: weights, gradients: gradients, velocities: momenta.base + stateOffset,
+        count: count, rate: Float(rate), momentum: momentum, weightDecay: weightDecay,
+        gradientScale: gradientScale, on: team)
     }
   }
 }

@@ -32,6 +32,19 @@ extension UInt64: OptionValue {
   var optionText: String { description }
 }
 
+// An empty text is the flag without a value.
+extension Bool: OptionValue {
+  static var expectation: String { "true or false" }
+  init?(optionText: String) {
+    switch optionText {
+    case "", "true": self = true
+    case "false": self = false
+    default: return nil
+    }
+  }
+  var optionText: String { description }
+}
+
 // Swift prints the shortest text that reads back as the same value, so nothing is lost in a file.
 extension Double: OptionValue {
   static var expectation: String { "a number" }

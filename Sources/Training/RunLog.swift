@@ -13,7 +13,7 @@ public struct StepRecord: Equatable, Sendable {
     public var forward: Double
     /// The backward pass.
     public var backward: Double
-    /// Waiting for the other ranks' gradients.
+    /// Waiting for the other ranks.
     public var reduce: Double
     /// The optimiser's update.
     public var update: Double
@@ -28,6 +28,14 @@ public struct StepRecord: Equatable, Sendable {
       self.backward = backward
       self.reduce = reduce
       self.update = update
+    }
+
+    /// The parts in the order of time, under their names in logs.
+    public var parts: [(name: String, seconds: Double)] {
+      [
+        ("load", load), ("forward", forward), ("backward", backward), ("reduce", reduce),
+        ("update", update),
+      ]
     }
   }
 
@@ -45,11 +53,16 @@ public struct StepRecord: Equatable, Sendable {
   public var imagesPerSecond: Double
   /// Where the time went, on the rank that writes the log.
   public var seconds: Seconds
+  /// Where it went on all ranks, where there are several.
+  public var rankSeconds: RankSeconds?
+  /// The bytes of gradients and weights that the rank which writes the log has sent.
+  public var sentByteCount: Int
 
   /// A record from its parts.
   public init(
     step: Int, epoch: Int, loss: Double, learningRate: Double, gradientNorm: Double,
-    imagesPerSecond: Double, seconds: Seconds
+    imagesPerSecond: Double, seconds: Seconds, rankSeconds: RankSeconds? = nil,
+    sentByteCount: Int = 0
   ) {
     self.step = step
     self.epoch = epoch
@@ -58,6 +71,8 @@ public struct StepRecord: Equatable, Sendable {
     self.gradientNorm = gradientNorm
     self.imagesPerSecond = imagesPerSecond
     self.seconds = seconds
+    self.rankSeconds = rankSeconds
+    self.sentByteCount = sentByteCount
   }
 }
 
@@ -91,23 +106,36 @@ public final class RunLog: Sendable {
 
   deinit { close(file) }
 
+  /// Ranks of which each is told of in the line of a step; of more only the slowest one.
+  public static let listedRanks = 64
+
   /// Appends the line of a training step.
   public func append(_ record: StepRecord) throws(RunFolderError) {
-    try append(line: [
-      "step": .integer(record.step),
-      "epoch": .integer(record.epoch),
-      "loss": .number(record.loss),
-      "learning_rate": .number(record.learningRate),
-      "gradient_norm": .number(record.gradientNorm),
-      "images_per_second": .number(record.imagesPerSecond),
-      "seconds": [
-        "load": .number(record.seconds.load),
-        "forward": .number(record.seconds.forward),
-        "backward": .number(record.seconds.backward),
-        "reduce": .number(record.seconds.reduce),
-        "update": .number(record.seconds.update),
-      ],
-    ])
+    var line: [(name: String, value: JSONValue)] = [
+      ("step", .integer(record.step)),
+      ("epoch", .integer(record.epoch)),
+      ("loss", .number(record.loss)),
+      ("learning_rate", .number(record.learningRate)),
+      ("gradient_norm", .number(record.gradientNorm)),
+      ("images_per_second", .number(record.imagesPerSecond)),
+      ("seconds", .object(record.seconds.parts.map { ($0.name, .number($0.seconds)) })),
+    ]
+    if let all = record.rankSeconds {
+      let slowest = all.slowest
+      line.append(("sent_bytes", .integer(record.sentByteCount)))
+      line.append(("slowest_rank", .integer(slowest)))
+      line.append(("slowest_rank_work", .number(all.ranks[slowest].work)))
+      if all.ranks.count <= Self.listedRanks {
+        let parts = record.seconds.parts.indices.map { index in
+          (
+            record.seconds.parts[index].name,
+            JSONValue.list(all.ranks.map { .number($0.parts[index].seconds) })
+          )
+        }
+        line.append(("rank_seconds", .object(parts)))
+      }
+    }
+    try append(line: .object(line))
   }
 
   /// Appends the line of an event, such as `start` or `evaluation`, after `step` updates.

@@ -68,10 +68,13 @@ final class RunOutput {
   }
 
   /// Writes a checkpoint, points the links to it, and removes those that are no longer kept.
-  func save(_ checkpoint: Checkpoint, step: TrainingStep, isBest: Bool) throws {
+  func save(
+    _ checkpoint: Checkpoint, step: TrainingStep, state: [(name: String, values: FloatBuffer)],
+    isBest: Bool
+  ) throws {
     try checkpoint.write(
       to: folder.checkpointPath(step: checkpoint.step), layout: step.network.layout,
-      parameters: step.parameters, optimizer: step.optimizer)
+      parameters: step.parameters, state: state)
     try folder.point(.latest, toStep: checkpoint.step)
     if isBest { try folder.point(.best, toStep: checkpoint.step) }
     try folder.prune(keep: keep)

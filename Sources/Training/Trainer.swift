@@ -20,6 +20,7 @@ public final class Trainer {
   private let communicator: any Communicator
   private let data: TrainingData
   private let step: TrainingStep
+  private let state: ShardedState
   private let predictor: TiledPredictor
   private let sampler: ShardedSampler
   private let schedule: LearningRateSchedule
@@ -51,12 +52,20 @@ public final class Trainer {
     let team = ThreadTeam(count: threads)
     let data = try communicator.together { try TrainingData(asked, on: team) }
     self.data = data
+    let (rank, ranks) = (communicator.rank, communicator.size)
     let configuration = try communicator.together { [threads] in
-      let configuration = try Self.resolve(asked, data: data, ranks: communicator.size)
+      let configuration = try Self.resolve(asked, data: data, ranks: ranks)
       let network = UNet(Self.architecture(configuration, data))
+      let batch = configuration.globalBatch ?? ranks
+      let gradientBuffers = PartialSums.bufferCount(
+        configuration.reduction,
+        places: ShardedSampler.places(of: batch, rank: rank, ranks: ranks), of: batch)
+      // Shares of less than a whole copy are not counted.
+      let stateCopies =
+        configuration.shardOptimizer && ranks > 1 ? 0 : configuration.optimizer == .sgd ? 1 : 2
       try MemoryLimit.check(
         network, tile: configuration.tile, training: true, threads: threads,
-        copies: configuration.optimizer == .sgd ? 3 : 4, hostRanks: communicator.hostSize)
+        copies: 1 + stateCopies + gradientBuffers, hostRanks: communicator.hostSize)
       return configuration
     }
     self.configuration = configuration
@@ -66,6 +75,7 @@ public final class Trainer {
       NamedDigest(name: "data set listing", digest: data.digest),
       NamedDigest(name: "parameter layout", digest: Self.digest(network.layout)),
       NamedDigest(name: "choice of matrix kernels", digest: Array(MatrixProduct.kernels.utf8)),
+      NamedDigest(name: "arithmetic", digest: Array(ArithmeticProbe.digest.utf8)),
     ])
 
     // Once all ranks agree on the run, and before its memory is allocated.
@@ -88,31 +98,52 @@ public final class Trainer {
     totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
 
+    let reducer = GradientReducer(
+      communicator: communicator,
+      buckets: GradientBuckets(
+        elementCount: network.layout.count, byteCount: configuration.bucketKiB << 10),
+      reduction: configuration.reduction, compression: configuration.compression,
+      overlap: try configuration.overlap.resolved(
+        threads: threads, budget: budget, communicator: communicator),
+      isSharded: configuration.shardOptimizer && ranks > 1)
     step = TrainingStep(
       network: network,
       optimizer: Optimizer(
         kind: configuration.optimizer, momentum: configuration.momentum,
-        weightDecay: configuration.weightDecay, layout: network.layout),
+        weightDecay: configuration.weightDecay, layout: network.layout,
+        slices: reducer.owned(by: rank)),
       tile: configuration.tile, globalBatch: globalBatch,
       classWeights: Self.classWeights(configuration, data.dataset.mapping),
-      clipNorm: configuration.clipNorm, seed: configuration.seed, communicator: communicator,
-      team: team)
+      clipNorm: configuration.clipNorm, seed: configuration.seed,
+      reducer: reducer, communicator: communicator, team: team)
     predictor = TiledPredictor(
       network: network, parameters: step.parameters, activations: step.activations, threads: team)
 
+    let state = ShardedState(
+      step.optimizer, elementCount: network.layout.count, isSharded: reducer.isSharded,
+      communicator: communicator)
+    self.state = state
+    let wholeState = state.buffers()
     let start = try Self.loadStart(
-      configuration, output: output, data: data, step: step, communicator: communicator)
+      configuration, output: output, data: data, step: step, state: wholeState,
+      communicator: communicator)
     updates = start?.step ?? 0
     best = start?.best
     if start == nil && configuration.load == nil && isFirst {
       network.initialize(step.parameters.base, seed: configuration.seed, on: team)
     }
-    try Self.shareReplica(step, communicator)
+    // Every rank gets the parameters and the state of rank 0.
+    try communicator.broadcast(step.parameters.floats, from: 0)
+    try state.scatter(wholeState)
     // The best of a run resumed into another folder, or from before it, is not there to be named.
     let hasBest = try communicator.together {
       try output?.open(configuration, data: data, resumedFrom: start) ?? false
     }
     if try communicator.allReduceSum([hasBest ? 1 : Int64(0)]) == [0] { best = nil }
+    if let path = configuration.timeline {
+      try communicator.together { if isFirst { try Timeline.prepare(path) } }
+      step.timeline = try Timeline(communicator: communicator)
+    }
     if isFirst { announce(budget: budget, resumed: start) }
   }
 
@@ -133,10 +164,15 @@ public final class Trainer {
     defer { output?.finish() }
     while updates < totalSteps {
       let began = ContinuousClock().now
+      step.timeline?.begin(step: updates + 1)
       let batch = try communicator.together { try loader.next() }
+      let loaded = ContinuousClock().now
+      step.timeline?.add("load", from: began, to: loaded)
       let rate = schedule.rate(at: updates)
       var result = try step.run(batch, rate: rate)
       result.seconds.load = loader.secondsWaited
+      // The slowest to load is waited for here.
+      result.seconds.reduce += max(0, (loaded - began) / .seconds(1) - loader.secondsWaited)
       try stopUnlessFinite(result, batch.batch)
       updates += 1
       try report(
@@ -152,6 +188,7 @@ public final class Trainer {
         try save(epoch: batch.batch.epoch, isBest: isBest)
       }
     }
+    if let path = configuration.timeline { try step.timeline?.write(to: path) }
     if communicator.rank == 0 { output?.announceEnd(updates: updates, best: best) }
   }
 
@@ -178,7 +215,10 @@ public final class Trainer {
     let record = StepRecord(
       step: updates, epoch: batch.epoch, loss: result.loss, learningRate: rate,
       gradientNorm: result.gradientNorm, imagesPerSecond: Double(batch.samples.count) / seconds,
-      seconds: result.seconds)
+      seconds: result.seconds,
+      rankSeconds: communicator.size > 1
+        ? try RankSeconds.gather(result.seconds, communicator) : nil,
+      sentByteCount: result.sentByteCount)
     try output?.record(record, totalSteps: totalSteps)
   }
 
@@ -211,9 +251,10 @@ public final class Trainer {
       normalization: data.dataset.normalization, configuration: configuration.yaml(),
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
-      dataDigest: data.digestText, best: best)
+      arithmetic: ArithmeticProbe.digest, dataDigest: data.digestText, best: best)
+    let whole = try state.gathered()
     try communicator.together {
-      try output?.save(checkpoint, step: step, isBest: isBest)
+      try output?.save(checkpoint, step: step, state: whole, isBest: isBest)
     }
   }
 }
@@ -298,7 +339,8 @@ extension Trainer {
   /// - Returns: the checkpoint of a resumed run; nil for a new one.
   private static func loadStart(
     _ configuration: TrainingConfiguration, output: RunOutput?, data: TrainingData,
-    step: TrainingStep, communicator: any Communicator
+    step: TrainingStep, state: [(name: String, values: FloatBuffer)],
+    communicator: any Communicator
   ) throws -> Checkpoint? {
     guard configuration.resume != nil || configuration.load != nil else { return nil }
     let start = try communicator.together { () throws -> (Checkpoint, String)? in
@@ -317,7 +359,7 @@ extension Trainer {
       let (checkpoint, file) = try Checkpoint.read(path)
       try checkpoint.check(resumedBy: configuration, data: data, path: path)
       try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
-      for (name, buffer) in step.optimizer.state {
+      for (name, buffer) in state {
         try Checkpoint.load(
           file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
       }
@@ -329,14 +371,6 @@ extension Trainer {
     guard !heard.isEmpty else { return nil }
     let metadata = try JSONDecoder().decode([String: String].self, from: Data(heard))
     return try Checkpoint(metadata: metadata, path: start?.1 ?? "the checkpoint")
-  }
-
-  /// Gives every rank the parameters and the optimiser's state of rank 0.
-  private static func shareReplica(_ step: TrainingStep, _ communicator: any Communicator) throws {
-    try communicator.broadcast(step.parameters.floats, from: 0)
-    for (_, buffer) in step.optimizer.state {
-      try communicator.broadcast(buffer.floats, from: 0)
-    }
   }
 
   private func announce(budget: ThreadBudget, resumed: Checkpoint?) {
@@ -368,6 +402,13 @@ extension Trainer {
           """
           the checkpoint was made with matrix kernels \(resumed.matrixKernels), so the bits will \
           differ from those of an uninterrupted run; set UNET_DIST_BLAS_KERNELS to get the same
+          """)
+      } else if let arithmetic = resumed.arithmetic, arithmetic != ArithmeticProbe.digest {
+        logger.warning(
+          """
+          the checkpoint was made by a build or a machine that rounds differently (arithmetic \
+          \(arithmetic), here \(ArithmeticProbe.digest)), so the bits will differ from those of \
+          an uninterrupted run; build with the same UNET_DIST_MARCH and compiler to get the same
           """)
       }
     }

@@ -1,5 +1,6 @@
 // Everything that decides a training run.
 
+import Communication
 import Logging
 import Network
 
@@ -47,6 +48,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var epochs: Int?
   /// Samples of one optimiser step over all ranks; nil is one a rank.
   public var globalBatch: Int?
+  /// Samples of each rank in one step, instead of `globalBatch`.
+  public var accumulate: Int?
 
   // MARK: Optimiser
 
@@ -93,6 +96,22 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var resume: ResumePoint?
   /// Checkpoint from which only the weights are taken.
   public var load: String?
+
+  // MARK: Distribution
+
+  /// How gradients are summed over samples and ranks.
+  public var reduction = Reduction.tree
+  /// How gradients are sent.
+  public var compression = Compression.none
+  /// How the sum over ranks goes on beside the backward pass.
+  public var overlap = Overlap.auto
+  /// Whether each rank keeps and updates its share of the optimiser's state only.
+  public var shardOptimizer = false
+  /// KiB of gradients that the ranks sum in one piece.
+  public var bucketKiB = GradientBuckets.defaultByteCount >> 10
+
+  /// File for a trace of what all ranks did when; nil is none.
+  public var timeline: String?
 
   // MARK: Machine
 
@@ -147,7 +166,9 @@ extension TrainingConfiguration {
     var result = self
     result.inputChannels = self.inputChannels ?? inputChannels
     result.classes = self.classes ?? classes
-    result.globalBatch = globalBatch ?? ranks
+    result.globalBatch = globalBatch ?? ranks * (accumulate ?? 1)
+    // From here on the batch is what it is, also on another number of ranks.
+    result.accumulate = nil
     try result.validate()
     return result
   }
@@ -190,12 +211,36 @@ extension TrainingConfiguration {
         option: "warmup-steps", expected: "fewer than the \(steps) steps of the run",
         found: "\(warmupSteps)")
     }
+    try Self.checkExchange(
+      reduction: reduction, compression: compression, overlap: overlap,
+      shardOptimizer: shardOptimizer)
     if case .values(let values) = classWeights, let classes, values.count != classes {
       throw ConfigurationError(
         option: "class-weights", expected: "\(classes) numbers, one a class",
         found: "\(values.count)")
     }
     try validateTile()
+  }
+
+  /// Checks that the ways to sum gradients and to exchange them go together.
+  public static func checkExchange(
+    reduction: Reduction, compression: Compression, overlap: Overlap, shardOptimizer: Bool
+  ) throws(ConfigurationError) {
+    if compression != .none && reduction != .tree {
+      throw ConfigurationError(
+        option: "compression", expected: "--reduction tree", found: reduction.rawValue,
+        hint: "leave out one of them")
+    }
+    if shardOptimizer && reduction != .tree {
+      throw ConfigurationError(
+        option: "shard-optimizer", expected: "--reduction tree", found: reduction.rawValue,
+        hint: "leave out one of them")
+    }
+    if overlap == .test && reduction != .tree {
+      throw ConfigurationError(
+        option: "overlap", expected: "--reduction tree beside test", found: reduction.rawValue,
+        hint: "take --overlap thread: the library's sums are made in one call")
+    }
   }
 
   private func checkAlternatives(_ group: [[String]]) throws(ConfigurationError) {

@@ -1,5 +1,6 @@
 // The table of options: each one's name, help, range and text form, once.
 
+import Communication
 import Network
 
 /// One option of `train`: the link between a property and its name on the command line and in files.
@@ -75,6 +76,10 @@ extension TrainingOption {
       "global-batch", \.globalBatch, "N", "samples a step over all ranks (default: one a rank)",
       must: .within(1...1_048_576)),
 
+    optional(
+      "accumulate", \.accumulate, "N", "samples a rank and step, instead of --global-batch", .ranks,
+      must: .within(1...65_536)),
+
     required("optimizer", \.optimizer, "RULE", "sgd, adam or adamw"),
     required(
       "learning-rate", \.learningRate, "X",
@@ -115,6 +120,24 @@ extension TrainingOption {
     optional("resume", \.resume, "PATH", "go on from PATH or the newest checkpoint", .ranks),
     optional("load", \.load, "FILE", "take only the weights from this checkpoint", .ranks),
 
+    required(
+      "reduction", \.reduction, "RULE",
+      "sum over ranks: tree (same bits for any number of them) or fast"),
+    required(
+      "compression", \.compression, "RULE",
+      "gradients between ranks: none, or bf16 at half the bytes"),
+    required(
+      "overlap", \.overlap, "RULE", "sum beside the backward pass: auto, thread, test or off",
+      .ranks),
+    required(
+      "shard-optimizer", \.shardOptimizer, "BOOL",
+      "each rank keeps its share of the optimiser's state only", .ranks),
+    required(
+      "bucket-kib", \.bucketKiB, "N", "KiB of gradients summed over the ranks in one piece", .ranks,
+      must: .sixteenths),
+    optional(
+      "timeline", \.timeline, "FILE", "trace of what all ranks did in the first 100 steps",
+      .ranks),
     optional(
       "threads", \.threads, "N", "threads a rank (default: the cores it may use)", .local,
       must: .within(1...4096)),
@@ -129,6 +152,7 @@ extension TrainingOption {
   static let alternatives: [[[String]]] = [
     [["data"], ["images", "masks"]],
     [["steps"], ["epochs"]],
+    [["global-batch"], ["accumulate"]],
     [["validation-fraction"], ["validation-data"]],
     [["resume"], ["load"]],
   ]
@@ -137,9 +161,21 @@ extension TrainingOption {
   static let dependentDefaults: Set = ["steps", "tile", "learning-rate", "validation-fraction"]
 }
 
+extension Reduction: OptionValue {}
+extension Overlap: OptionValue {}
+extension Compression: OptionValue {}
 extension Padding: OptionValue {}
 extension Upsampling: OptionValue {}
 extension LearningRateSchedule.Kind: OptionValue {}
+
+extension Requirement where Value == Int {
+  /// Sums of squares are taken over pieces of 16 KiB, which no bucket may cut.
+  fileprivate static var sixteenths: Self {
+    Self(expected: "a multiple of 16 from 16 to 1048576") { kib in
+      (16...1_048_576).contains(kib) && kib.isMultiple(of: 16)
+    }
+  }
+}
 
 extension Requirement where Value == ClassWeights {
   fileprivate static var positiveWeights: Self {

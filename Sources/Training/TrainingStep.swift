@@ -23,6 +23,8 @@ public final class TrainingStep {
     public var brokenPlaces: [Int]
     /// Where the time went on this rank, loading excepted.
     public var seconds: StepRecord.Seconds
+    /// The bytes that this rank has sent.
+    public var sentByteCount: Int
   }
 
   /// The network.
@@ -31,8 +33,10 @@ public final class TrainingStep {
   public let parameters: FloatBuffer
   /// The optimiser and its state.
   public let optimizer: Optimizer
+  /// Where steps are recorded, if anywhere.
+  public var timeline: Timeline?
 
-  private let gradients: FloatBuffer
+  private let partialSums: PartialSums
   /// The memory of the passes; between steps it is free for evaluation.
   let activations: UNetActivations
   private let classWeights: [Float]?
@@ -41,35 +45,44 @@ public final class TrainingStep {
   private let communicator: any Communicator
   private let reducer: GradientReducer
   private let team: ThreadTeam
-  /// The loss of each of this rank's places, and of all ranks' places in rank order.
+  /// The loss of each of this rank's places, as many as any rank has.
   private var ownLosses: [Double]
-  private var allLosses: [Double]
-  private var normScratch: [Double]
+  /// The sum of squares of each piece of the gradient.
+  private let squares: GradientSquares
   private let clock = ContinuousClock()
 
   /// Plans the memory of steps on tiles of side `tile`, with at most `globalBatch` samples.
+  ///
+  /// - Precondition: the optimiser keeps the state of what the reducer gives this rank the sums of.
   public init(
     network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int, classWeights: [Float]?,
-    clipNorm: Double, seed: UInt64, communicator: any Communicator, team: ThreadTeam
+    clipNorm: Double, seed: UInt64, reducer: GradientReducer, communicator: any Communicator,
+    team: ThreadTeam
   ) {
+    let own = reducer.owned(by: communicator.rank)
+    precondition(optimizer.slices == own, "state of \(optimizer.slices), sums of \(own)")
     self.network = network
     self.optimizer = optimizer
     self.classWeights = classWeights
     self.clipNorm = clipNorm
     self.seed = seed
+    self.reducer = reducer
     self.communicator = communicator
     self.team = team
     parameters = FloatBuffer(count: network.layout.count)
-    gradients = FloatBuffer(count: network.layout.count)
+    partialSums = PartialSums(
+      elementCount: network.layout.count, reduction: reducer.reduction,
+      compression: reducer.compression,
+      places: ShardedSampler.places(
+        of: globalBatch, rank: communicator.rank, ranks: communicator.size),
+      of: globalBatch)
     activations = UNetActivations(
       network, height: tile, width: tile, training: true, threads: team.count)
-    reducer = GradientReducer(
-      communicator: communicator, buckets: GradientBuckets(elementCount: network.layout.count))
     let share = (globalBatch + communicator.size - 1) / communicator.size
     ownLosses = [Double](repeating: 0, count: share)
-    allLosses = [Double](repeating: 0, count: share * communicator.size)
-    normScratch = [Double](
-      repeating: 0, count: VectorSums.scratchCount(network.layout.count))
+    squares = GradientSquares(
+      elementCount: network.layout.count,
+      slices: (0..<communicator.size).map { reducer.owned(by: $0) })
   }
 
   /// Bytes of the activations and of scratch memory.
@@ -84,71 +97,178 @@ public final class TrainingStep {
   public func run(_ batch: LoadedBatch, rate: Double) throws -> Result {
     var seconds = StepRecord.Seconds()
     var start = clock.now
-    func lap() -> Double {
+    func lap(_ part: String) -> Double {
       let now = clock.now
       defer { start = now }
+      timeline?.add(part, from: start, to: now)
       return (now - start) / .seconds(1)
     }
 
-    VectorSums.clear(gradients.base, count: gradients.count, on: team)
-    reducer.begin(gradients.floats)
+    partialSums.begin(places: batch.places, of: batch.batch.samples.count)
     let outputPixels = activations.logits.shape.pixels
     let scale = 1 / Float(batch.batch.samples.count * outputPixels)
-    seconds.backward += lap()
+    let limit = Float.greatestFiniteMagnitude / (2 * Float(batch.batch.samples.count))
+    var areSmall = true
     for (index, sample) in batch.samples.enumerated() {
+      let gradients = partialSums.beginSample(on: team)
+      seconds.backward += lap("clear gradients")
       let image = TensorView(base: sample.image, shape: activations.input)
       // A draw is told apart within its epoch, so the epoch is the moment of its dropout.
       let dropout = DropoutKey(
         RandomStream(seed: seed, purpose: .dropout, moment: sample.epoch, sample: sample.draw))
       network.forward(
         image, parameters: parameters.base, activations: activations, dropout: dropout, on: team)
-      seconds.forward += lap()
+      seconds.forward += lap("forward")
       guard let logitsGradient = activations.logitsGradient else { continue }
       ownLosses[index] = SoftmaxCrossEntropy.lossAndGradient(
         logits: activations.logits, labels: sample.labels, classWeights: classWeights,
         scale: scale, gradient: logitsGradient, rowSums: activations.rowSums, on: team)
       let isLast = index == batch.samples.count - 1
-      network.backward(
-        image, parameters: parameters.base, activations: activations, gradients: gradients.base,
-        dropped: true, on: team
-      ) { offset in
-        if isLast { reducer.reduce(from: offset) }
+      if isLast { beginReduction(of: partialSums.sumsAfterSample, batch.batch) }
+      var finalOffset = partialSums.elementCount
+      func declareFinal(from offset: Int) {
+        let range = offset..<finalOffset
+        finalOffset = offset
+        partialSums.add(range, on: team)
+        guard isLast else { return }
+        // Before the others' gradients come to these.
+        if updatesEarly { areSmall = areSmall && partialSums.areWithin(limit, range, on: team) }
+        reducer.reduce(from: offset)
       }
-      seconds.backward += lap()
+      network.backward(
+        image, parameters: parameters.base, activations: activations, gradients: gradients,
+        dropped: true, on: team, ready: declareFinal)
+      declareFinal(from: 0)
+      partialSums.endSample()
+      seconds.backward += lap("backward")
     }
-    try reducer.finish()
-    let losses = try gatherLosses(batch.batch)
+    if batch.samples.isEmpty { beginReduction(of: partialSums.sums, batch.batch) }
+    let sums =
+      if reducer.isSharded {
+        try updateOwnSlices(batch.batch, rate: rate)
+      } else if updatesEarly {
+        try updateBucketByBucket(batch.batch, rate: rate, areSmall: areSmall)
+      } else {
+        try updateAtOnce(batch.batch, rate: rate)
+      }
     seconds.reduce = reducer.seconds
-    seconds.backward = max(0, seconds.backward - reducer.seconds)
-    _ = lap()
-
-    let loss = losses.reduce(0, +) / Double(losses.count * outputPixels)
-    let squares = VectorSums.squares(
-      gradients.base, count: gradients.count, scratch: &normScratch, on: team)
-    let norm = squares.squareRoot()
-    if loss.isFinite && norm.isFinite {
-      let clips = clipNorm > 0 && norm > clipNorm
-      optimizer.update(
-        parameters, gradients: gradients, gradientScale: clips ? Float(clipNorm / norm) : 1,
-        rate: rate, update: batch.batch.step + 1, on: team)
-    }
-    seconds.update = lap()
+    seconds.update = max(0, lap("exchange and update") - reducer.seconds)
+    if !reducer.isSharded { timeline?.add("sum", reducer.times) }
     return Result(
-      loss: loss, gradientNorm: norm,
-      brokenPlaces: losses.indices.filter { !losses[$0].isFinite }, seconds: seconds)
+      loss: sums.losses.reduce(0, +) / Double(sums.losses.count * outputPixels),
+      gradientNorm: sums.norm,
+      brokenPlaces: sums.losses.indices.filter { !sums.losses[$0].isFinite },
+      seconds: seconds, sentByteCount: reducer.sentByteCount)
   }
 
-  /// The summed loss of every place of the global batch, in order, on every rank.
-  private func gatherLosses(_ batch: ShardedSampler.Batch) throws -> [Double] {
-    let share = ownLosses.count
-    try ownLosses.withUnsafeBytes { own in
-      try allLosses.withUnsafeMutableBytes { all in
-        try communicator.allGather(own, into: all)
-      }
+  private func beginReduction(of sums: [FloatBuffer], _ batch: ShardedSampler.Batch) {
+    let ranks = communicator.size
+    reducer.begin(
+      sums.map(\.floats), shares: (0..<ranks).map { batch.places(rank: $0, ranks: ranks) })
+  }
+}
+
+// MARK: - The update
+
+extension TrainingStep {
+  /// What all ranks know of a step.
+  private struct Sums {
+    /// The summed loss of every place of the global batch, in order.
+    let losses: [Double]
+    /// The Euclidean norm of the gradient.
+    let norm: Double
+
+    /// Whether weights may be updated.
+    var isFinite: Bool { norm.isFinite && losses.allSatisfy(\.isFinite) }
+  }
+
+  /// Whether buckets are updated while others are under way: where nothing is asked for that needs
+  /// all of them.
+  private var updatesEarly: Bool {
+    communicator.size > 1 && reducer.overlap != .off && reducer.reduction == .tree
+      && !reducer.isSharded && clipNorm == 0
+  }
+
+  /// Waits for all sums, then updates everything.
+  private func updateAtOnce(_ batch: ShardedSampler.Batch, rate: Double) throws -> Sums {
+    try reducer.finish()
+    let told = try reducer.gather(ownLosses)
+    return updateAll(batch, rate: rate, losses: places(of: batch, in: told))
+  }
+
+  private func updateAll(
+    _ batch: ShardedSampler.Batch, rate: Double, losses: [Double]
+  ) -> Sums {
+    let whole = 0..<gradients.count
+    squares.add(gradients, whole, on: team)
+    let sums = Sums(losses: losses, norm: squares.norm)
+    if sums.isFinite { update(whole, batch, rate: rate, norm: sums.norm) }
+    return sums
+  }
+
+  /// Updates every bucket as soon as it is summed, while others are still under way.
+  ///
+  /// No weight may change when any gradient turns out not to be finite, and the last bucket comes
+  /// last. But what the ranks have computed is known when the backward passes have ended: where all
+  /// partial sums are so small that no sum of them can overflow (`areSmall` on every rank), all sums
+  /// will be finite. The ranks tell each other so together with the losses; otherwise the update
+  /// waits for all sums.
+  private func updateBucketByBucket(
+    _ batch: ShardedSampler.Batch, rate: Double, areSmall: Bool
+  ) throws -> Sums {
+    reducer.reduce(from: 0)
+    let told = try reducer.gather(ownLosses + [areSmall ? 1 : 0])
+    let losses = places(of: batch, in: told)
+    guard told.allSatisfy({ $0.last == 1 }), losses.allSatisfy(\.isFinite) else {
+      try reducer.finish()
+      return updateAll(batch, rate: rate, losses: losses)
     }
-    return (0..<communicator.size).flatMap { rank in
-      let places = batch.places(rank: rank, ranks: communicator.size)
-      return (0..<places.count).map { allLosses[rank * share + $0] }
+    for (bucket, range) in reducer.buckets.ranges.enumerated() {
+      try reducer.wait(forBucket: bucket)
+      squares.add(gradients, range, on: team)
+      update(range, batch, rate: rate, norm: 0)
+    }
+    try reducer.finish()
+    return Sums(losses: losses, norm: squares.norm)
+  }
+
+  /// Updates this rank's slices, then gathers the parameters of all ranks.
+  private func updateOwnSlices(_ batch: ShardedSampler.Batch, rate: Double) throws -> Sums {
+    try reducer.finish()
+    timeline?.add("sum", reducer.times)
+    for slice in optimizer.slices { squares.add(gradients, slice, on: team) }
+    let told = try reducer.gather(ownLosses + squares.pieces(of: communicator.rank))
+    for rank in told.indices { squares.setPieces(of: rank, told[rank].dropFirst(ownLosses.count)) }
+    let sums = Sums(losses: places(of: batch, in: told), norm: squares.norm)
+    guard sums.isFinite else { return sums }
+    reducer.beginGather(of: parameters.floats)
+    for bucket in reducer.buckets.ranges.indices {
+      let own = reducer.owned(inBucket: bucket, by: communicator.rank)
+      update(own, batch, rate: rate, norm: sums.norm)
+      reducer.gather(throughBucket: bucket)
+    }
+    try reducer.finishGather()
+    timeline?.add("gather", reducer.times)
+    return sums
+  }
+
+  /// The gradient buffer that holds the sums over the ranks.
+  private var gradients: FloatBuffer { partialSums.sums[0] }
+
+  private func update(
+    _ range: Range<Int>, _ batch: ShardedSampler.Batch, rate: Double, norm: Double
+  ) {
+    let clips = clipNorm > 0 && norm > clipNorm
+    optimizer.update(
+      parameters, gradients: gradients, range: range,
+      gradientScale: clips ? Float(clipNorm / norm) : 1, rate: rate, update: batch.step + 1,
+      on: team)
+  }
+
+  /// The losses of all places, in order, from what each rank told of its own first.
+  private func places(of batch: ShardedSampler.Batch, in told: [[Double]]) -> [Double] {
+    told.indices.flatMap { rank in
+      told[rank].prefix(batch.places(rank: rank, ranks: told.count).count)
     }
   }
 }

@@ -26,6 +26,13 @@ struct ArchitectureOptions: ParsableArguments {
     return given.compactMapValues { $0 }
   }
 
+  /// The options that were given, as arguments for another run of this program.
+  var arguments: [String] {
+    var flags = architectureFlags
+    flags["tile"] = tile
+    return flags.sorted { $0.key < $1.key }.flatMap { ["--\($0.key)", $0.value] }
+  }
+
   /// An option other than the tile that was given, or nil.
   var firstArchitectureFlag: String? { architectureFlags.keys.min() }
 

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Communication
 import Evaluation
+import Training
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -11,14 +12,20 @@ struct BenchCommand: ParsableCommand {
       Seconds are those of the slowest rank. GFLOP are those of the direct convolution algorithm \
       over all ranks, two for each multiply-add.
       """,
-    subcommands: [Step.self, Inference.self, Kernels.self, AllReduce.self])
+    subcommands: [Step.self, Inference.self, Kernels.self, AllReduce.self, Scaling.self])
 
   struct Step: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "A training step: forward, loss, backward, reduction, update.",
       discussion: "Its GFLOP are three times those of the forward pass.")
     @OptionGroup var options: BenchmarkOptions
-    func run() throws { try runBenchmark(options, StepBenchmark.run) }
+    @OptionGroup var exchange: ExchangeOptions
+    func run() throws {
+      try runBenchmark(options) { setting, communicator in
+        try StepBenchmark.run(
+          setting, try exchange.setting(threads: setting.threads, communicator), communicator)
+      }
+    }
   }
 
   struct Inference: ParsableCommand {
@@ -83,7 +90,55 @@ struct BenchCommand: ParsableCommand {
       commandName: "allreduce",
       abstract: "The sum over ranks, from 4 KB to the gradients of the network.")
     @OptionGroup var options: BenchmarkOptions
-    func run() throws { try runBenchmark(options, AllReduceBenchmark.run) }
+    @OptionGroup var exchange: ExchangeOptions
+    func run() throws {
+      try runBenchmark(options) { setting, communicator in
+        try AllReduceBenchmark.run(
+          setting, try exchange.setting(threads: setting.threads, communicator), communicator)
+      }
+    }
+  }
+
+  struct Scaling: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Training steps over one batch by several numbers of ranks.",
+      discussion: "Starts mpirun itself, so it is not to be started by mpirun.")
+
+    @Option(help: "Numbers of ranks, the first of which the others are compared with.")
+    var ranks = "1,2,4,8"
+
+    @Option(help: "Samples of a step over all ranks (default: the largest number of ranks).")
+    var globalBatch: Int?
+
+    @Option(help: "The program that starts ranks.") var launcher = "mpirun"
+
+    @OptionGroup var options: BenchmarkOptions
+    @OptionGroup var exchange: ExchangeOptions
+
+    func run() throws {
+      try runCommand { communicator in
+        guard communicator.size == 1 else {
+          throw ConfigurationError(
+            option: "ranks", expected: "one process that starts the ranks itself",
+            found: "\(communicator.size) ranks", hint: "start it without mpirun")
+        }
+        // Checked here too, so that a mistake is not told by each number of ranks.
+        let setting = try options.setting(for: communicator)
+        _ = try exchange.setting(threads: setting.threads, communicator)
+        let items = ranks.split(separator: ",", omittingEmptySubsequences: false)
+        let counts = items.compactMap { Int($0) }
+        guard counts.count == items.count, let largest = counts.max() else {
+          throw ConfigurationError(
+            option: "ranks", expected: "numbers as in 1,2,4", found: "\"\(ranks)\"")
+        }
+        let benchmark = ScalingBenchmark(
+          ranks: counts, globalBatch: globalBatch ?? largest, threads: options.threads,
+          arguments: options.arguments + exchange.arguments, launcher: launcher)
+        try benchmark.validate()
+        let results = try benchmark.run()
+        printText(options.json ? benchmark.json(results).json + "\n" : benchmark.text(results))
+      }
+    }
   }
 }
 

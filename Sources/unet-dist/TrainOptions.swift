@@ -32,6 +32,7 @@ package struct TrainOptions: ParsableArguments {
   @Option(help: help("steps")) var steps: String?
   @Option(help: help("epochs")) var epochs: String?
   @Option(help: help("global-batch")) var globalBatch: String?
+  @Option(help: help("accumulate")) var accumulate: String?
 
   @Option(help: help("optimizer")) var optimizer: String?
   @Option(help: help("learning-rate")) var learningRate: String?
@@ -56,6 +57,13 @@ package struct TrainOptions: ParsableArguments {
   var resume: String?
   @Option(help: help("load"), completion: .file()) var load: String?
 
+  @Option(help: help("reduction")) var reduction: String?
+  @Option(help: help("compression")) var compression: String?
+  @Option(help: help("overlap")) var overlap: String?
+  @Option(defaultAsFlag: "", parsing: .next, help: help("shard-optimizer"))
+  var shardOptimizer: String?
+  @Option(help: help("bucket-kib")) var bucketKib: String?
+  @Option(help: help("timeline"), completion: .file()) var timeline: String?
   @Option(help: help("threads")) var threads: String?
   @Option(help: help("seed")) var seed: String?
   @Option(help: help("check-replicas")) var checkReplicas: String?

@@ -86,6 +86,54 @@ import Testing
     #expect(parts.values.allSatisfy { $0 >= 0 && $0 < 60 }, "\(run)")
   }
 
+  @Test func sumsOfAllSizesByTreeAndLibrary() throws {
+    let run = try ProgramRun.mpirun(
+      ranks: 3, program: ProgramRun.builtProgram(named: "unet-dist"),
+      arguments: ["bench", "allreduce"] + Self.tiny)
+    let object = try run.jsonObject()
+    let sizes = try #require(object["sizes"] as? [[String: Any]])
+    let bytes = sizes.compactMap { $0["bytes"] as? Int }
+    #expect(bytes.first == 4096 && bytes == bytes.sorted() && bytes.count == sizes.count, "\(run)")
+    for size in sizes {
+      #expect((size["median_seconds"] as? Double ?? 0) > 0, "\(size)")
+      #expect((size["library_median_seconds"] as? Double ?? 0) > 0, "\(size)")
+      #expect((size["bytes_per_second"] as? Double ?? 0) > 0, "\(size)")
+    }
+    let (largest, sent) = (bytes.last ?? 0, sizes.last?["sent_bytes"] as? Int ?? 0)
+    // One sample a rank: 2 n (p - 1) / p.
+    #expect(abs(Double(sent) - Double(largest) * 4 / 3) < 0.02 * Double(largest), "\(run)")
+  }
+
+  @Test func scalingRunsEveryNumberOfRanks() throws {
+    let run = try ProgramRun(
+      ProgramRun.builtProgram(named: "unet-dist"),
+      arguments: ["bench", "scaling", "--ranks", "1,2,3", "--global-batch", "6"] + Self.tiny,
+      timeLimit: 120)
+    let object = try run.jsonObject()
+    let results = try #require(object["results"] as? [[String: Any]])
+    #expect(results.compactMap { $0["ranks"] as? Int } == [1, 2, 3])
+    #expect(results.first?["efficiency"] as? Double == 1)
+    for result in results {
+      #expect((result["median_seconds"] as? Double ?? 0) > 0, "\(run)")
+      #expect((result["efficiency"] as? Double ?? 0) > 0, "\(run)")
+      let isAlone = result["ranks"] as? Int == 1
+      #expect((result["sent_bytes"] as? Int == 0) == isAlone, "\(run)")
+    }
+  }
+
+  @Test(arguments: [
+    (["--ranks", "1,2", "--global-batch", "3"], "divisors of the global batch 3"),
+    (["--ranks", "1,,2"], "numbers as in 1,2,4"), (["--ranks", "0"], "divisors"),
+    (["--launcher", "no-such-launcher", "--ranks", "2"], "no such program"),
+    (["--reduction", "fast", "--shard-optimizer"], "--reduction tree"),
+  ])
+  func scalingRefuses(_ options: [String], _ message: String) throws {
+    let run = try ProgramRun(
+      ProgramRun.builtProgram(named: "unet-dist"),
+      arguments: ["bench", "scaling"] + options + Self.tiny, timeLimit: 60)
+    run.expectOneError(naming: [message])
+  }
+
   @Test func ranksAgreeOnAWrongOption() throws {
     let run = try ProgramRun.mpirun(
       ranks: 2, program: ProgramRun.builtProgram(named: "unet-dist"),

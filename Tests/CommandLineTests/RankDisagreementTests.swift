@@ -68,15 +68,18 @@ import Testing
 }
 
 @Suite struct BrokenLossTests {
-  @Test(arguments: [1, 2])
-  func stopsAndKeepsTheLastGoodCheckpoint(ranks: Int) throws {
+  @Test(arguments: [
+    (1, []), (2, []), (2, ["--overlap", "thread"]),
+    (3, ["--shard-optimizer", "--overlap", "test"]),
+  ])
+  func stopsAndKeepsTheLastGoodCheckpoint(ranks: Int, options: [String]) throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
       let run = try ProgramRun.unetDist(
         ranks: ranks,
         TinyTraining.arguments(
           data: folder + "/data", output: folder + "/run",
-          ["--steps", "50", "--learning-rate", "1e30", "--checkpoint-every", "1"]),
+          ["--steps", "50", "--learning-rate", "1e30", "--checkpoint-every", "1"] + options),
         timeLimit: ErrorTests.patience)
       let trace = RunTrace(path: folder + "/run")
       let last = try #require(try trace.checkpointNames().last)

@@ -10,7 +10,9 @@ import Training
       .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
     for option in TrainingOption.all {
-      let value = option.name == "resume" ? "[\(option.valueName)]" : option.valueName
+      let value =
+        ["resume", "shard-optimizer"].contains(option.name)
+        ? "[\(option.valueName)]" : option.valueName
       var row = "| `--\(option.name) \(value)` | \(option.help)"
       // Defaults that depend on other options are part of the help.
       if row.hasSuffix(")") { row = String(row.dropLast()) }

@@ -1,6 +1,7 @@
 // Runs that stop and go on end as if they had never stopped.
 
 import Foundation
+import Tensors
 import TestSupport
 import Testing
 
@@ -49,6 +50,35 @@ import Testing
         folder, options + ["--resume", run.path + "/checkpoints/step-00000002.safetensors"])
       #expect(try run.tensors() == tensors)
       #expect(try run.losses() == losses)
+    }
+  }
+
+  @Test func warnsWhereTheArithmeticIsAnother() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let run = try TrainingRunTests.train(folder, Self.options + ["--steps", "3"])
+      let path = run.path + "/checkpoints/step-00000003.safetensors"
+      let file = try SafetensorsFile.read(path, requireChecksum: true)
+      var metadata = file.metadata
+      let own = try #require(metadata["arithmetic"])
+      #expect(own.count == 16)
+      metadata["arithmetic"] = "0123456789abcdef"
+      metadata["checksum"] = nil
+      let tensors = try file.names.map { name in
+        let values = try file.floats(of: name)
+        let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
+        _ = copy.initialize(from: values)
+        return (name: name, shape: try #require(file.shape(of: name)), values: copy)
+      }
+      defer { for tensor in tensors { tensor.values.deallocate() } }
+      try SafetensorsFile.write(
+        tensors.map {
+          .init(name: $0.name, shape: $0.shape, values: UnsafeBufferPointer($0.values))
+        }, metadata: metadata, to: path)
+      let resumed = try ProgramRun.unetDist(
+        ranks: 1, ["train", "--resume", "--output", run.path, "--steps", "4"])
+      #expect(resumed.succeeded, "\(resumed)")
+      #expect(resumed.standardError.contains("arithmetic 0123456789abcdef, here \(own)"))
     }
   }
 

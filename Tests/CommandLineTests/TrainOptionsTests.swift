@@ -23,19 +23,23 @@ import unet_dist
       "warmup-steps": "9", "clip-norm": "2", "loss": "cross-entropy",
       "class-weights": "1,2,3,4,5", "augment": "flip", "validation-data": "v",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
-      "threads": "2", "seed": "14", "check-replicas": "15", "log-level": "debug",
+      "reduction": "tree", "compression": "bf16", "overlap": "test", "shard-optimizer": "true",
+      "timeline": "t.json", "bucket-kib": "1024", "threads": "2", "seed": "14",
+      "check-replicas": "15", "log-level": "debug",
     ]
     let arguments = values.flatMap { ["--\($0.key)", $0.value] }
     let fromFlags = try TrainOptions.parse(arguments).configuration()
     let fromTable = try TrainingConfiguration(file: nil, flags: values)
     #expect(fromFlags == fromTable)
-    let alternatives = ["data", "steps", "validation-fraction", "load"]
+    let alternatives = ["data", "steps", "accumulate", "validation-fraction", "load"]
     #expect(Set(values.keys).union(alternatives) == Set(TrainingOption.all.map(\.name)))
     let others = try TrainOptions.parse([
-      "--data", "d", "--steps", "3", "--validation-fraction", "0.5", "--load", "l",
+      "--data", "d", "--steps", "3", "--accumulate", "4", "--validation-fraction", "0.5", "--load",
+      "l",
     ]).configuration()
     #expect(others.data == "d")
     #expect(others.steps == 3)
+    #expect(others.accumulate == 4)
     #expect(others.validationFraction == 0.5)
     #expect(others.load == "l")
   }

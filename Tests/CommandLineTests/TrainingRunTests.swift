@@ -56,11 +56,15 @@ import Testing
       #expect(evaluations.map { $0["step"] as? Int } == [20, 40])
       #expect(try trace.steps().map { $0["step"] as? Int } == Array(1...steps))
       for line in try trace.steps() {
+        let ofSeveralRanks = ["rank_seconds", "sent_bytes", "slowest_rank", "slowest_rank_work"]
         #expect(
-          line.keys.sorted() == [
-            "epoch", "gradient_norm", "images_per_second", "learning_rate", "loss", "seconds",
-            "step",
-          ])
+          Set(line.keys)
+            == Set(
+              [
+                "epoch", "gradient_norm", "images_per_second", "learning_rate", "loss", "seconds",
+                "step",
+              ] + (ranks > 1 ? ofSeveralRanks : [])))
+        if ranks > 1 { try Self.checkRankSeconds(line, ranks: ranks) }
         let seconds = try #require(line["seconds"] as? [String: Double])
         #expect(seconds.keys.sorted() == ["backward", "forward", "load", "reduce", "update"])
         #expect(seconds.values.allSatisfy { $0 >= 0 && $0 < 60 })
@@ -78,6 +82,90 @@ import Testing
       let scores = try #require((summary as? [String: Any])?["scores"] as? [String: Any])
       #expect((scores["pixel_accuracy"] as? Double ?? 0) > 0.85, "\(scores)")
       #expect((scores["classes"] as? [Any])?.count == 2)
+    }
+  }
+
+  /// Every part of a step of every rank, and the rank with most work of its own.
+  static func checkRankSeconds(_ line: [String: Any], ranks: Int) throws {
+    let parts = try #require(line["rank_seconds"] as? [String: [Double]])
+    #expect(parts.keys.sorted() == ["backward", "forward", "load", "reduce", "update"])
+    #expect(parts.values.allSatisfy { $0.count == ranks && $0.allSatisfy { $0 >= 0 } }, "\(parts)")
+    let work = (0..<ranks).map { rank in
+      ["load", "forward", "backward", "update"].reduce(0) { $0 + (parts[$1]?[rank] ?? -1) }
+    }
+    let slowest = try #require(line["slowest_rank"] as? Int)
+    let most = try #require(line["slowest_rank_work"] as? Double)
+    #expect(abs(work[slowest] - most) < 1e-9 && work.allSatisfy { $0 <= most + 1e-9 }, "\(line)")
+    #expect((line["sent_bytes"] as? Int ?? 0) > 0)
+  }
+
+  /// Each rank sends (1 + s) n (p - 1) / p bytes of gradients; the losses are a few more.
+  @Test(arguments: [(2, 1), (4, 1), (3, 2)]) func sendsTheBytesOfTheFormula(ranks: Int, sums: Int)
+    throws
+  {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      // Three ranks have two nodes each of a tree over six places.
+      let trace = try Self.train(
+        folder, ranks: ranks,
+        [
+          "--steps", "1", "--global-batch", ranks == 3 ? "6" : "4", "--validation-fraction", "0",
+          "--base-channels", "16",
+        ])
+      let parameters = try trace.tensors().filter { !$0.key.hasPrefix("optimizer.") }
+        .reduce(0) { $0 + $1.value.count }
+      let bytes = Double((1 + sums) * 4 * parameters * (ranks - 1)) / Double(ranks)
+      let sent = try #require(try trace.steps()[0]["sent_bytes"] as? Int)
+      #expect(abs(Double(sent) - bytes) < 0.01 * bytes, "\(sent), \(bytes)")
+    }
+  }
+
+  @Test(arguments: [[], ["--shard-optimizer"], ["--overlap", "test"]])
+  func writesATimelineOfAllRanks(_ options: [String]) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let path = folder + "/trace.json"
+      try Self.train(
+        folder, ranks: 2, ["--steps", "3", "--global-batch", "2", "--timeline", path] + options)
+      let object = try JSONSerialization.jsonObject(
+        with: Data(contentsOf: URL(fileURLWithPath: path)))
+      let events = try #require((object as? [String: Any])?["traceEvents"] as? [[String: Any]])
+      for rank in 0..<2 {
+        let own = events.filter { $0["pid"] as? Int == rank }
+        let names = own.filter { $0["ph"] as? String == "M" }
+          .compactMap { ($0["args"] as? [String: Any])?["name"] as? String }
+        #expect(
+          names.contains { $0.hasPrefix("rank \(rank) on ") } && names.contains("computation"))
+        #expect(names.contains("communication 1"))
+        let spans = own.filter { $0["ph"] as? String == "X" }
+        for name in ["load", "forward", "backward", "exchange and update", "sum bucket 0"] {
+          let steps = spans.filter { $0["name"] as? String == name }
+            .compactMap { ($0["args"] as? [String: Any])?["step"] as? Int }
+          #expect(Set(steps) == [1, 2, 3], "\(name) of rank \(rank): \(steps)")
+        }
+        // One thing at a time in each lane.
+        for lane in 0..<9 {
+          let times = spans.filter { $0["tid"] as? Int == lane }.compactMap { span in
+            (span["ts"] as? Double).flatMap { start in
+              (span["dur"] as? Double).map { (start, start + $0) }
+            }
+          }.sorted { $0.0 < $1.0 }
+          #expect(zip(times, times.dropFirst()).allSatisfy { $0.1 <= $1.0 + 0.01 }, "lane \(lane)")
+        }
+      }
+    }
+  }
+
+  @Test func aTimelineThatCannotBeWrittenIsAnErrorAtTheStart() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let run = try ProgramRun.unetDist(
+        ranks: 2,
+        TinyTraining.arguments(
+          data: folder + "/data", output: folder + "/run",
+          ["--steps", "3", "--timeline", folder + "/nowhere/trace.json"]))
+      run.expectOneError(naming: [folder + "/nowhere/trace.json"])
+      #expect(try RunTrace(path: folder + "/run").steps().isEmpty)
     }
   }
 
@@ -123,22 +211,6 @@ import Testing
       // One sample a step leaves nothing to sum.
       #expect(try several.tensors() == alone.tensors())
       #expect(try several.losses() == alone.losses())
-    }
-  }
-
-  @Test func ranksDoNotChangeWhatIsLearnt() throws {
-    try withTemporaryFolder { folder in
-      try TinyImages.squares(folder + "/data")
-      let options = ["--steps", "5", "--global-batch", "4"]
-      let alone = try Self.train(folder, into: "alone", options).losses()
-      for ranks in [2, 3] {
-        let losses = try Self.train(folder, into: "\(ranks)", ranks: ranks, options).losses()
-        // The order of sums may differ in the last bits of single precision.
-        for (loss, expected) in zip(losses, alone) {
-          #expect(abs(loss - expected) < 1e-5 * expected, "\(ranks): \(losses), \(alone)")
-        }
-        #expect(losses.count == alone.count)
-      }
     }
   }
 

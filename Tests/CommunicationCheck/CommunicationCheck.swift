@@ -24,6 +24,8 @@ private enum CommunicationCheck {
     switch scenario {
     case "contract":
       try checkContract(communicator)
+    case "reducer":
+      try checkReducer(communicator)
     case "solo":
       try expect(communicator is SoloCommunicator, equals: true, "solo")
       try checkContract(communicator)

@@ -11,6 +11,7 @@ func checkContract(_ communicator: any Communicator) throws {
   try checkLargeBuffers(communicator)
   try checkTogether(communicator)
   try checkAgreement(communicator)
+  try checkMessages(communicator)
   try checkReducer(communicator)
   try checkBudget(communicator)
   try communicator.barrier()
@@ -186,39 +187,152 @@ private func checkAgreement(_ communicator: any Communicator) throws {
   try expect(missing.differences.first?.ranks, equals: Array(1..<size), "where it is missing")
 }
 
-private func checkReducer(_ communicator: any Communicator) throws {
+private func checkMessages(_ communicator: any Communicator) throws {
   let (rank, size) = (communicator.rank, communicator.size)
-  // Three buckets of 1000 and one of 500.
-  let buckets = GradientBuckets(elementCount: 3500, byteCount: 4000)
-  let reducer = GradientReducer(communicator: communicator, buckets: buckets)
-  let byteCount = size == 1 ? 0 : 4 * 3500
-  var gradients = [Float](repeating: 0, count: 3500)
-  for step in 1...2 {
-    try gradients.withUnsafeMutableBufferPointer { gradients in
-      reducer.begin(gradients)
-      var end = gradients.count
-      for offset in [3400, 3000, 2999, 1000, 0] {
-        for index in offset..<end { gradients[index] = Float(step * (rank * 10_000 + index)) }
-        reducer.reduce(from: offset)
-        end = offset
-      }
-      try reducer.finish()
-    }
-    let rankSum = size * (size - 1) / 2
-    try expect(
-      gradients, equals: (0..<3500).map { Float(step * (rankSum * 10_000 + size * $0)) },
-      "gradients of step \(step)")
-    try expect(reducer.byteCount, equals: byteCount, "bytes of step \(step)")
-    try expect(reducer.seconds >= 0 && reducer.seconds < 30, equals: true, "seconds are plausible")
-  }
+  let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size)
+  let (one, other) = (communicator.messages(tag: 1), communicator.messages(tag: 32767))
+  try expect(one.test(), equals: true, "nothing is under way")
+  guard size > 1 else { return }
 
-  // Without a word in between, everything is summed at the end.
-  try gradients.withUnsafeMutableBufferPointer { gradients in
-    gradients.update(repeating: 1)
-    reducer.begin(gradients)
-    try reducer.finish()
+  // Of one tag in the order of sending, whatever is under way with another.
+  let (sent, received) = (messageBuffers { UInt8(rank + $0) }, messageBuffers { _ in 0 })
+  defer { for buffer in sent + received { buffer.deallocate() } }
+  for (index, buffer) in received.enumerated() {
+    try (index.isMultiple(of: 3) ? other : one).receive(buffer, from: previous)
   }
-  try expectAll(gradients, equal: Float(size), "gradients of a step without hand-over")
+  for (index, buffer) in sent.enumerated() {
+    try (index.isMultiple(of: 3) ? other : one).send(UnsafeRawBufferPointer(buffer), to: next)
+  }
+  while try !one.test() {}
+  while try !other.test() {}
+  for index in received.indices {
+    try expectAll(received[index], equal: UInt8(previous + index), "message \(index)")
+  }
+}
+
+/// Forty buffers from one byte up to more than is sent at once.
+private func messageBuffers(_ value: (Int) -> UInt8) -> [UnsafeMutableRawBufferPointer] {
+  (0..<40).map { index in
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 + 5000 * index, alignment: 1)
+    _ = buffer.initializeMemory(as: UInt8.self, repeating: value(index))
+    return buffer
+  }
+}
+
+/// The value that place `place` adds to element `index` in `step`: sums of such values depend on
+/// their order.
+private func addend(_ place: Int, _ index: Int, step: Int) -> Float {
+  let number = (place * 7919 + index * 104_729 + step * 1_299_709) % 10_007
+  return (number.isMultiple(of: 2) ? 1 : -1) / (1 + Float(number))
+}
+
+/// The sum over `places` in the order of the tree, by its definition.
+private func treeSum(_ count: Int, level: Int, node: Int, of value: (Int) -> Float) -> Float? {
+  let places = (node * count) >> level..<((node + 1) * count) >> level
+  if places.count <= 1 { return places.first.map(value) }
+  let left = treeSum(count, level: level + 1, node: 2 * node, of: value)
+  let right = treeSum(count, level: level + 1, node: 2 * node + 1, of: value)
+  guard let left, let right else { return left ?? right }
+  return left + right
+}
+
+/// Checks the sums of gradients against the definition of the tree, in all ways to make them.
+func checkReducer(_ communicator: any Communicator) throws {
+  for overlap in [Overlap.off, .test, .thread] {
+    for isSharded in [false, true] {
+      try checkReducer(communicator, .tree, overlap, isSharded: isSharded)
+    }
+  }
+  try checkReducer(communicator, .fast, .off, isSharded: false)
+  try checkReducer(communicator, .fast, .thread, isSharded: false)
+}
+
+private func checkReducer(
+  _ communicator: any Communicator, _ reduction: Reduction, _ overlap: Overlap, isSharded: Bool
+) throws {
+  // Eleven buckets, more than are under way at once, and a ragged one; fewer of large chunks.
+  let bucket = isSharded ? 3 * GradientReducer.shardAlignment : 160
+  let elementCount = (isSharded ? 2 : 11) * bucket + 50
+  let buckets = GradientBuckets(elementCount: elementCount, byteCount: 4 * bucket)
+  let (rank, size) = (communicator.rank, communicator.size)
+  let reducer = GradientReducer(
+    communicator: communicator, buckets: buckets, reduction: reduction, overlap: overlap,
+    isSharded: isSharded)
+  // Fewer places than ranks, as many, and more of all kinds.
+  let counts = isSharded ? [3, 8] : [1, 2, 3, 4, 5, 8, 13, 24, 24, 1]
+  for (step, count) in counts.enumerated() {
+    let shares = (0..<size).map { $0 * count / size..<($0 + 1) * count / size }
+    let nodes =
+      reduction == .tree ? ReductionTree(count: count).cover(shares[rank]) : [shares[rank]]
+    var sums = nodes.map { node in
+      (0..<elementCount).map { index in
+        reduction == .tree
+          ? nodeSum(node, count) { addend($0, index, step: step) }
+          : node.reduce(0) { $0 + addend($1, index, step: step) }
+      }
+    }
+    if sums.isEmpty { sums = [[Float](repeating: 99, count: elementCount)] }
+    let buffers = sums.map { sum in
+      let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: elementCount)
+      _ = buffer.initialize(from: sum)
+      return buffer
+    }
+    defer { for buffer in buffers { buffer.deallocate() } }
+    let exact = (0..<elementCount).map { index in
+      treeSum(count, level: 0, node: 0) { addend($0, index, step: step) } ?? 0
+    }
+    func check(_ range: Range<Int>, _ what: String) throws {
+      for index in range {
+        let found = buffers[0][index]
+        let agrees =
+          reduction == .tree
+          ? found.bitPattern == exact[index].bitPattern : abs(found - exact[index]) < 1e-5
+        try expect(
+          agrees, equals: true,
+          "\(what): \(reduction), \(overlap), \(count) places, [\(index)]: \(found), \(exact[index])"
+        )
+      }
+    }
+    reducer.begin(buffers, shares: shares)
+    if step > 0 {
+      for tenth in [9, 7, 7, 4, 1, 0] { reducer.reduce(from: tenth * elementCount / 10) }
+    }
+    if step > 1 && reduction == .tree {
+      // Values beside the buckets, then buckets one by one.
+      let told = try reducer.gather([Double(rank), 0.1, -0.0])
+      try expect(told.map { $0[0] }, equals: (0..<size).map { Double($0) }, "gathered ranks")
+      try expect(told.allSatisfy { $0[1] == 0.1 && $0[2].sign == .minus }, equals: true, "values")
+      for bucket in buckets.ranges.indices {
+        try reducer.wait(forBucket: bucket)
+        if !isSharded { try check(buckets.ranges[bucket], "bucket \(bucket)") }
+      }
+    }
+    try reducer.finish()
+    let own = reducer.owned(by: rank)
+    for range in own { try check(range, "owned") }
+    try expect(
+      try reducer.gather([1]), equals: [[Double]](repeating: [1], count: size), "after the sums")
+    if isSharded {
+      reducer.beginGather(of: buffers[0])
+      for bucket in buckets.ranges.indices { reducer.gather(throughBucket: bucket) }
+      try reducer.finishGather()
+      try check(0..<elementCount, "gathered")
+    }
+    try expect(
+      reducer.seconds >= 0 && reducer.seconds < 30, equals: true, "seconds are plausible")
+    if size == 1 { try expect(reducer.sentByteCount, equals: 0, "bytes sent alone") }
+  }
+}
+
+/// The sum over a node of the tree over `count` places, found by its places.
+private func nodeSum(_ node: Range<Int>, _ count: Int, of value: (Int) -> Float) -> Float {
+  for level in 0..<20 {
+    for index in 0..<(1 << level) where (index * count) >> level == node.lowerBound {
+      guard ((index + 1) * count) >> level == node.upperBound else { continue }
+      if let sum = treeSum(count, level: level, node: index, of: value) { return sum }
+    }
+  }
+  return .nan
 }
 
 private func checkBudget(_ communicator: any Communicator) throws {

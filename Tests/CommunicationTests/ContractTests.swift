@@ -13,6 +13,15 @@ import Testing
     #expect(run.standardOutput == "ok\n", "\(run)")
   }
 
+  @Test(arguments: [5, 6, 8])
+  func sumsGradientsWithRanks(_ ranks: Int) throws {
+    let run = try ProgramRun.mpirun(
+      ranks: ranks, program: ProgramRun.builtProgram(named: "communication-check"),
+      arguments: ["reducer"], timeLimit: 60)
+    #expect(run.succeeded, "\(run)")
+    #expect(run.standardOutput == "ok\n", "\(run)")
+  }
+
   /// The program itself looks whether MPI was initialised.
   @Test func holdsAloneWithoutMPI() throws {
     let run = try ProgramRun(

@@ -32,11 +32,11 @@ import Testing
       communicator: SoloCommunicator(), buckets: GradientBuckets(elementCount: 25, byteCount: 40))
     var gradients = (0..<25).map { Float($0) }
     try gradients.withUnsafeMutableBufferPointer { gradients in
-      reducer.begin(gradients)
+      reducer.begin([gradients], shares: [0..<1])
       reducer.reduce(from: 12)
       try reducer.finish()
     }
     #expect(gradients == (0..<25).map { Float($0) })
-    #expect(reducer.byteCount == 0 && reducer.seconds == 0)
+    #expect(reducer.sentByteCount == 0 && reducer.seconds == 0)
   }
 }

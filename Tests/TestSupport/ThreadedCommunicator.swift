@@ -19,6 +19,8 @@ public final class ThreadedCommunicator: Communicator {
   public var hostSize: Int { size }
   /// Always 0.
   public let hostLeader = 0
+  /// Always true.
+  public let allowsOtherThreads = true
   /// Always "threads".
   public let hostName = "threads"
 
@@ -101,6 +103,11 @@ public final class ThreadedCommunicator: Communicator {
     try exchange(bytes, "gather of any counts")
   }
 
+  /// Messages that are copied from one thread's memory to the other's.
+  public func messages(tag: Int) -> any Messages {
+    ThreadedMessages(rank: rank, tag: tag, letterBox: meeting.letterBox)
+  }
+
   /// Waits for the others, as the end of MPI may.
   public func leave() throws(MPIError) {
     _ = try exchange([], "leave")
@@ -135,6 +142,72 @@ public final class ThreadedCommunicator: Communicator {
   }
 }
 
+// MARK: - Messages
+
+/// The messages that were sent and not yet received.
+private final class LetterBox: @unchecked Sendable {
+  // Unchecked because of the variable, which the lock guards.
+
+  struct Address: Hashable {
+    let source: Int
+    let destination: Int
+    let tag: Int
+  }
+
+  private let lock = NSLock()
+  private var letters: [Address: [[UInt8]]] = [:]
+
+  func put(_ bytes: [UInt8], _ address: Address) {
+    lock.withLock { letters[address, default: []].append(bytes) }
+  }
+
+  func take(_ address: Address) -> [UInt8]? {
+    lock.withLock {
+      guard let first = letters[address]?.first else { return nil }
+      letters[address]?.removeFirst()
+      return first
+    }
+  }
+}
+
+private final class ThreadedMessages: Messages {
+  private let rank: Int
+  private let tag: Int
+  private let letterBox: LetterBox
+  private var expected: [(source: Int, bytes: UnsafeMutableRawBufferPointer)] = []
+
+  init(rank: Int, tag: Int, letterBox: LetterBox) {
+    self.rank = rank
+    self.tag = tag
+    self.letterBox = letterBox
+  }
+
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) {
+    letterBox.put(Array(bytes), .init(source: self.rank, destination: rank, tag: tag))
+  }
+
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) {
+    expected.append((rank, bytes))
+  }
+
+  func test() -> Bool {
+    // One source after the other, so that letters of one keep their order.
+    var blocked: Set<Int> = []
+    expected.removeAll { source, bytes in
+      guard !blocked.contains(source),
+        let letter = letterBox.take(.init(source: source, destination: rank, tag: tag))
+      else {
+        blocked.insert(source)
+        return false
+      }
+      precondition(letter.count == bytes.count, "\(letter.count) bytes for \(bytes.count)")
+      bytes.copyBytes(from: letter)
+      return true
+    }
+    return expected.isEmpty
+  }
+}
+
 // MARK: - Where the threads meet
 
 /// The point where all ranks leave their bytes and take away those of the others.
@@ -142,6 +215,7 @@ private final class Meeting: @unchecked Sendable {
   // Unchecked because of the variables, all of them guarded by the condition's lock.
 
   let size: Int
+  let letterBox = LetterBox()
   private let condition = NSCondition()
   private var given: [Int: [UInt8]] = [:]
   private var operation = ""

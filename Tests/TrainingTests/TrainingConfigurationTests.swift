@@ -25,7 +25,10 @@ import Training
     ("augment", "blur"), ("augment", "flip,flip"), ("validation-fraction", "1"),
     ("validation-fraction", "-0.1"), ("evaluate-every", "-1"), ("checkpoint-every", "-1"),
     ("keep", "0"), ("threads", "0"), ("seed", "-1"), ("check-replicas", "-1"),
-    ("log-level", "loud"), ("data", ""), ("output", ""),
+    ("log-level", "loud"), ("reduction", "ring"), ("overlap", "yes"), ("compression", "fp16"),
+    ("accumulate", "0"), ("shard-optimizer", "yes"),
+    ("bucket-kib", "0"), ("bucket-kib", "24"), ("bucket-kib", "2097152"), ("data", ""),
+    ("output", ""),
   ])
   func wrongValueNamesItsOption(name: String, value: String) throws {
     let error = try #require(throws: ConfigurationError.self) {
@@ -39,7 +42,8 @@ import Training
 
   @Test(arguments: [
     ["data": "d", "images": "i", "masks": "m"], ["data": "d", "masks": "m"],
-    ["steps": "3", "epochs": "2"], ["validation-fraction": "0.2", "validation-data": "v"],
+    ["steps": "3", "epochs": "2"], ["global-batch": "3", "accumulate": "2"],
+    ["validation-fraction": "0.2", "validation-data": "v"],
     ["resume": "", "load": "l"],
   ])
   func alternativesExcludeEachOther(flags: [String: String]) throws {

@@ -18,16 +18,22 @@ enum StepBenchmark {
 
   /// Measures steps; the report counts on rank 0 only.
   static func run(
-    _ setting: BenchmarkSetting, _ communicator: any Communicator
+    _ setting: BenchmarkSetting, _ exchange: ExchangeSetting, _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
     let team = ThreadTeam(count: setting.threads)
+    let layout = setting.network.layout
+    let reducer = GradientReducer(
+      communicator: communicator, buckets: GradientBuckets(elementCount: layout.count),
+      reduction: exchange.reduction, compression: exchange.compression, overlap: exchange.overlap,
+      isSharded: exchange.isSharded)
     let step = TrainingStep(
       network: setting.network,
       optimizer: Optimizer(
-        kind: .sgd, momentum: 0.99, weightDecay: 0, layout: setting.network.layout),
+        kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout,
+        slices: reducer.owned(by: communicator.rank)),
       tile: setting.tile, globalBatch: setting.batch * communicator.size, classWeights: nil,
-      clipNorm: 0, seed: 0, communicator: communicator, team: team)
+      clipNorm: 0, seed: 0, reducer: reducer, communicator: communicator, team: team)
     setting.network.initialize(step.parameters.base, seed: 0, on: team)
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
     let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
@@ -37,6 +43,7 @@ enum StepBenchmark {
       let whole = try measurement.seconds { parts = try step.run(batch, rate: 1e-5).seconds }
       return [whole, parts.forward, parts.backward, parts.reduce, parts.update]
     }
+    let ranks = try RankSeconds.gather(medianParts(own), communicator)
     // Each repetition: the whole step, then its parts.
     let slowest = try measurement.largest(own)
     var report = BenchmarkReport(
@@ -56,9 +63,33 @@ enum StepBenchmark {
     report.details = [
       ("median_part_seconds", .object(fields)),
       ("global_batch", .integer(setting.batch * communicator.size)),
+      ("reduction", .text(exchange.reduction.rawValue)),
+      ("compression", .text(exchange.compression.rawValue)),
+      ("overlap", .text(exchange.overlap.rawValue)),
+      ("shard_optimizer", .boolean(exchange.isSharded)),
+      ("sent_bytes", .integer(reducer.sentByteCount)),
     ]
+    if communicator.size > 1 {
+      report.details += [
+        ("slowest_rank", .integer(ranks.slowest)),
+        (
+          "rank_part_seconds",
+          .list(
+            ranks.ranks.map { .object($0.parts.dropFirst().map { ($0.name, .number($0.seconds)) }) }
+          )
+        ),
+      ]
+      table.add(["slowest rank", "\(ranks.slowest)", ""])
+    }
     report.detailText = table.text
     return report
+  }
+
+  /// The parts of a step on this rank, each the median of the repetitions.
+  private static func medianParts(_ own: [[Double]]) -> StepRecord.Seconds {
+    func part(_ index: Int) -> Double { median(own.map { $0[index] }) }
+    return StepRecord.Seconds(
+      forward: part(1), backward: part(2), reduce: part(3), update: part(4))
   }
 }
 

@@ -1,0 +1,200 @@
+// The sums of a step's buckets over the ranks, several under way at once.
+
+/// How gradients are summed over the samples and ranks.
+public enum Reduction: String, Codable, CaseIterable, Sendable {
+  /// In the order of a ``ReductionTree``: the same bits for every number of ranks.
+  case tree
+  /// On each rank in the order of its samples, then by the MPI library's all-reduce.
+  case fast
+}
+
+/// What is done with the buckets of a step.
+enum ExchangePhase: Sendable {
+  /// Every rank gets the sums.
+  case all
+  /// Every rank gets the sums of its own chunks.
+  case reduce
+  /// Every rank gets all ranks' chunks.
+  case gather
+}
+
+/// When a bucket began and ended on its way through the ranks.
+public struct BucketTimes: Sendable {
+  /// When the first message was sent.
+  public var start: ContinuousClock.Instant
+  /// When the last one had arrived.
+  public var end: ContinuousClock.Instant
+}
+
+/// The exchange of one step's buckets; all calls come from one thread.
+///
+/// Buckets go in the order of ``GradientBuckets``, up to `slotCount` of them side by side. Bucket i
+/// uses slot i mod the number of slots in use, with the slot's tag, on every rank, so no message can
+/// be taken for that of another bucket.
+final class BucketExchange {
+  /// Enough that a rank which waits for one message has others to go on with.
+  static let slotCount = 8
+  /// The floats of scratch memory that the slots may take together: 32 MB.
+  private static let scratchLimit = 8 << 20
+
+  private let communicator: any Communicator
+  private let buckets: GradientBuckets
+  private let reduction: Reduction
+  private let alignment: Int
+  private let slots: [ReductionExecution]
+  private var schedules: [ScheduleKey: ReductionSchedule] = [:]
+  private let clock = ContinuousClock()
+
+  private var phase = ExchangePhase.all
+  private var own: [UnsafeMutableBufferPointer<Float>] = []
+  private var shares: [Range<Int>] = []
+  private var slotsInUse = 1
+  private var started = 0
+  private var finished: [Bool]
+  private var libraryByteCount = 0
+  private var sentBefore = 0
+
+  /// The leading buckets that are through.
+  private(set) var finishedCount = 0
+  /// When each bucket of the step was exchanged, so far.
+  private(set) var times: [BucketTimes] = []
+
+  private let gathering: ReductionExecution
+  /// Whether a gather is under way beside the buckets.
+  private(set) var isGathering = false
+
+  /// An exchange in chunks that begin at multiples of `alignment` elements of a bucket.
+  init(
+    communicator: any Communicator, buckets: GradientBuckets, reduction: Reduction,
+    compression: Compression, alignment: Int
+  ) {
+    self.communicator = communicator
+    self.buckets = buckets
+    self.reduction = reduction
+    self.alignment = alignment
+    slots = (0..<Self.slotCount).map {
+      ReductionExecution(communicator: communicator, tag: $0 + 1, compression: compression)
+    }
+    gathering = ReductionExecution(communicator: communicator, tag: Self.slotCount + 1)
+    finished = [Bool](repeating: false, count: buckets.ranges.count)
+  }
+
+  /// Bytes that this rank has sent since it was made; with ``Reduction/fast`` those of a ring, since
+  /// the library does not tell.
+  var sentByteCount: Int {
+    slots.reduce(gathering.sentByteCount) { $0 + $1.sentByteCount } + libraryByteCount
+  }
+
+  /// Begins a step or its second half; see ``GradientReducer/begin(_:shares:)``.
+  func begin(
+    _ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>], phase: ExchangePhase
+  ) {
+    self.own = own
+    self.shares = shares
+    self.phase = phase
+    started = 0
+    finishedCount = 0
+    for index in finished.indices { finished[index] = false }
+    times.removeAll(keepingCapacity: true)
+    let limit =
+      buckets.ranges.map(\.count).max().map { schedule(elementCount: $0).scratchLimit } ?? 0
+    slotsInUse = max(1, min(slots.count, Self.scratchLimit / max(1, limit)))
+  }
+
+  /// Begins to gather `values`, in which each rank has written its own `count` floats at
+  /// ``gatherOffset(of:count:)``; it is under way until `isGathering` is false.
+  func beginGather(_ values: UnsafeMutableBufferPointer<Float>, count: Int) throws(MPIError) {
+    let ranks = communicator.size
+    guard let base = values.baseAddress, values.count == ranks * count else {
+      preconditionFailure("\(values.count) floats for \(ranks) ranks with \(count) each")
+    }
+    let schedule = ReductionSchedule(
+      tree: ReductionTree(count: ranks), shares: (0..<ranks).map { $0..<$0 + 1 },
+      rank: communicator.rank, elementCount: values.count, alignment: count)
+    try gathering.begin(schedule.gatherRounds, of: schedule, own: [base])
+    isGathering = true
+  }
+
+  /// Where the floats of `rank` lie in what is gathered.
+  func gatherOffset(of rank: Int, count: Int) -> Int {
+    let ranks = communicator.size
+    return ReductionSchedule.owned(
+      rank: rank, ranks: ranks, elementCount: ranks * count, alignment: count
+    ).lowerBound
+  }
+
+  /// Starts what may start and goes as far as is possible, of the first `handedOver` buckets.
+  ///
+  /// With ``Reduction/fast`` it waits until those are summed.
+  func advance(_ handedOver: Int) throws(MPIError) {
+    if isGathering { isGathering = try !gathering.advance() }
+    if reduction == .fast { return try sumByLibrary(handedOver) }
+    while true {
+      // A slot is free when the bucket before in it has finished.
+      while started < handedOver && (started < slotsInUse || finished[started - slotsInUse]) {
+        try start(started)
+        started += 1
+      }
+      var moved = false
+      for bucket in finishedCount..<started where !finished[bucket] {
+        guard try slots[bucket % slotsInUse].advance() else { continue }
+        finished[bucket] = true
+        times[bucket].end = clock.now
+        moved = true
+      }
+      while finishedCount < started && finished[finishedCount] { finishedCount += 1 }
+      if !moved || started == handedOver { return }
+    }
+  }
+
+  private func start(_ bucket: Int) throws(MPIError) {
+    let range = buckets.ranges[bucket]
+    let now = clock.now
+    times.append(BucketTimes(start: now, end: now))
+    let schedule = schedule(elementCount: range.count)
+    let count = phase == .gather ? 1 : max(1, schedule.partialSumCount)
+    let parts = own.prefix(count).map { part in
+      guard let base = part.baseAddress else { preconditionFailure("an empty gradient buffer") }
+      return base + range.lowerBound
+    }
+    let rounds =
+      switch phase {
+      case .all: schedule.reduceRounds + schedule.gatherRounds
+      case .reduce: schedule.reduceRounds
+      case .gather: schedule.gatherRounds
+      }
+    try slots[bucket % slotsInUse].begin(
+      rounds, of: schedule, own: parts, isExact: phase == .gather)
+  }
+
+  private func sumByLibrary(_ handedOver: Int) throws(MPIError) {
+    while finishedCount < handedOver {
+      let bucket = UnsafeMutableBufferPointer(rebasing: own[0][buckets.ranges[finishedCount]])
+      let start = clock.now
+      try communicator.allReduceSum(bucket)
+      times.append(BucketTimes(start: start, end: clock.now))
+      let ranks = communicator.size
+      libraryByteCount += 2 * bucket.count * MemoryLayout<Float>.size * (ranks - 1) / ranks
+      finishedCount += 1
+    }
+  }
+
+  // MARK: Schedules
+
+  /// What decides a schedule on a rank: the shares follow from the number of places.
+  private struct ScheduleKey: Hashable {
+    let elementCount: Int
+    let placeCount: Int
+  }
+
+  private func schedule(elementCount: Int) -> ReductionSchedule {
+    let key = ScheduleKey(
+      elementCount: elementCount, placeCount: shares[shares.count - 1].upperBound)
+    if let schedule = schedules[key] { return schedule }
+    let schedule = ReductionSchedule(
+      tree: ReductionTree(count: key.placeCount), shares: shares, rank: communicator.rank,
+      elementCount: elementCount, alignment: alignment)
+    schedules[key] = schedule
+    return schedule
+  }
+}

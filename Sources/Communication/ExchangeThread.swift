@@ -1,0 +1,129 @@
+// The thread that makes all MPI calls while a step's gradients are under way.
+
+import Foundation
+
+/// A bucket exchange that goes on by itself.
+///
+/// From `begin` until everything handed over has been waited for, only this thread may call MPI in
+/// the process.
+final class ExchangeThread: @unchecked Sendable {
+  // Unchecked because of the variables: those of the caller and the thread are guarded by the
+  // condition's lock, and the exchange is the thread's from the first hand-over until all is
+  // finished, and the caller's otherwise.
+
+  private let exchange: BucketExchange
+  private let condition = NSCondition()
+  private var handedOver = 0
+  private var finishedCount = 0
+  private var gather: (values: UnsafeMutableBufferPointer<Float>, count: Int)?
+  private var isGathering = false
+  private var failure: MPIError?
+  private var isEnding = false
+  private var hasEnded = false
+
+  /// Starts the thread.
+  init(_ exchange: BucketExchange) {
+    self.exchange = exchange
+    let thread = Thread { self.serve() }
+    thread.name = "gradient exchange"
+    thread.start()
+  }
+
+  /// Ends the thread and waits until it has ended; what is under way is given up.
+  func close() {
+    condition.lock()
+    isEnding = true
+    condition.broadcast()
+    while !hasEnded { condition.wait() }
+    condition.unlock()
+  }
+
+  /// Prepares the exchange by `body`, while nothing is under way.
+  func begin(_ body: (BucketExchange) -> Void) {
+    condition.lock()
+    defer { condition.unlock() }
+    precondition(finishedCount == handedOver && !isGathering, "begin while buckets are under way")
+    body(exchange)
+    handedOver = 0
+    finishedCount = 0
+  }
+
+  /// Lets the first `count` buckets go.
+  func handOver(_ count: Int) {
+    condition.lock()
+    handedOver = count
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  /// Lets a gather go, beside the buckets.
+  func handOver(_ values: UnsafeMutableBufferPointer<Float>, count: Int) {
+    condition.lock()
+    gather = (values, count)
+    isGathering = true
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  /// Returns when the first `count` buckets are through.
+  func wait(for count: Int) throws(MPIError) {
+    condition.lock()
+    defer { condition.unlock() }
+    while finishedCount < count && failure == nil { condition.wait() }
+    if let failure { throw failure }
+  }
+
+  /// Returns when the gather is through.
+  func waitForGather() throws(MPIError) {
+    condition.lock()
+    defer { condition.unlock() }
+    while isGathering && failure == nil { condition.wait() }
+    if let failure { throw failure }
+  }
+
+  private func serve() {
+    var patience = Patience()
+    condition.lock()
+    while true {
+      // After a failure the other ranks are lost to this one: more calls could only hang.
+      while !isEnding && (failure != nil || finishedCount == handedOver && !isGathering) {
+        condition.wait()
+        patience.reset()
+      }
+      if isEnding { break }
+      let (target, next) = (handedOver, gather)
+      gather = nil
+      condition.unlock()
+      let newFailure = advance(target, gathering: next)
+      let moved = exchange.finishedCount
+      condition.lock()
+      failure = newFailure
+      let gathers = gather != nil || exchange.isGathering
+      if moved != finishedCount || gathers != isGathering || failure != nil {
+        finishedCount = moved
+        isGathering = gathers
+        condition.broadcast()
+        patience.reset()
+      } else {
+        condition.unlock()
+        patience.pause()
+        condition.lock()
+      }
+    }
+    hasEnded = true
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  private func advance(
+    _ target: Int, gathering next: (values: UnsafeMutableBufferPointer<Float>, count: Int)?
+  ) -> MPIError? {
+    do throws(MPIError) {
+      if let next { try exchange.beginGather(next.values, count: next.count) }
+      try exchange.advance(target)
+      return nil
+    } catch {
+      return error
+    }
+  }
+}

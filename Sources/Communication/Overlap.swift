@@ -1,0 +1,41 @@
+// Who moves the gradients' messages while the network computes.
+
+/// How the exchange of gradients goes on beside the backward pass.
+public enum Overlap: String, Codable, CaseIterable, Sendable {
+  /// Whichever of the others suits the machine; see ``resolved(threads:budget:communicator:)``.
+  case auto
+  /// A thread of its own makes all MPI calls of a step, and sleeps while nothing arrives.
+  case thread
+  /// The thread that computes looks after the messages between layers.
+  case test
+  /// The exchange begins when the backward pass has ended.
+  case off
+
+  /// The way that this run takes, the same on all ranks; never `auto`.
+  ///
+  /// MPI libraries move messages only while they are called. Two threads of a rank that both want a
+  /// core are slower than one, so `auto` takes a thread where every host has a core to spare or the
+  /// ranks are on several hosts, where a network is to be waited for; and `off` where all ranks
+  /// share the cores of one host and nothing is to be gained. Where the library allows calls from
+  /// one thread only, `test` stands in for `thread`.
+  ///
+  /// Collective.
+  public func resolved(
+    threads: Int, budget: ThreadBudget, communicator: any Communicator
+  ) throws(MPIError) -> Overlap {
+    guard communicator.size > 1 else { return .off }
+    let isFull = threads * communicator.hostSize >= budget.boundCores
+    // Hosts that are full, ranks that see other hosts, ranks that may not use threads.
+    let told = try communicator.allReduceSum([
+      isFull ? Int64(1) : 0, communicator.hostSize < communicator.size ? 1 : 0,
+      communicator.allowsOtherThreads ? 0 : 1,
+    ])
+    let (isSomewhereFull, hasSeveralHosts, mustTest) = (told[0] > 0, told[1] > 0, told[2] > 0)
+    let wish =
+      switch self {
+      case .auto: isSomewhereFull && !hasSeveralHosts ? Overlap.off : .thread
+      case .thread, .test, .off: self
+      }
+    return wish == .thread && mustTest ? .test : wish
+  }
+}

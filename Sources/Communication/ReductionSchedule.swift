@@ -1,0 +1,271 @@
+// Who sends what to whom, and adds what to what, so that a buffer is summed in the tree's order.
+
+/// One rank's part in the sum of a buffer over all ranks, in the order of a ``ReductionTree``.
+///
+/// Every rank holds one partial sum for each node of the tree that covers its places; the result
+/// goes over the first of them (`own(0)`, which a rank without places has as well, with any
+/// content). There are two forms, and both give the same bits:
+///
+/// - *Halving*, where the ranks are 2^k and each holds one node of level k: in round j the ranks
+///   that differ in bit j exchange halves of what they still own and add them. 2 k rounds.
+/// - *Direct*, for any ranks: every rank owns a chunk, receives all partial sums of it, and adds
+///   them up along the tree. 2 rounds of messages to all other ranks.
+///
+/// The owned chunks are then gathered by the same messages in reverse. For n bytes, p ranks and s
+/// partial sums a rank both send (1 + s) n (p - 1) / p bytes, with s = 1 in the first form.
+///
+/// Source: the first is the algorithm of Rabenseifner (2004), "Optimization of Collective Reduction
+/// Operations", with nearest neighbours first, so that its additions are those of the tree.
+public struct ReductionSchedule: Sendable {
+  /// Where elements lie on this rank.
+  public enum Memory: Sendable, Equatable {
+    /// In this partial sum of the rank, counted from the buffer's first element.
+    case own(Int)
+    /// In memory that only the reduction uses.
+    case scratch
+  }
+
+  /// Consecutive elements.
+  public struct Block: Sendable, Equatable {
+    /// Where they lie.
+    public let memory: Memory
+    /// Which they are.
+    public let range: Range<Int>
+  }
+
+  /// Elements that go to, or come from, another rank.
+  public struct Message: Sendable, Equatable {
+    /// The elements on this rank.
+    public let block: Block
+    /// The other rank.
+    public let peer: Int
+  }
+
+  /// target := left + right, or left alone; `target` may be `left`.
+  public struct Addition: Sendable, Equatable {
+    /// What is overwritten.
+    public let target: Block
+    /// What is added.
+    public let left: Block
+    /// What is added to it, if anything.
+    public let right: Block?
+  }
+
+  /// Messages that are under way together, and the additions that follow their arrival.
+  public struct Round: Sendable, Equatable {
+    /// What this rank sends.
+    public var sends: [Message] = []
+    /// What it receives.
+    public var receives: [Message] = []
+    /// What it adds then, in order.
+    public var additions: [Addition] = []
+  }
+
+  /// The rounds after which this rank's `owned` elements of the result are the sums.
+  public let reduceRounds: [Round]
+  /// The rounds that bring the owned elements of all ranks to all ranks.
+  public let gatherRounds: [Round]
+  /// The elements that this rank has the sums of between the two.
+  public let owned: Range<Int>
+  /// Elements of scratch memory that the rounds use.
+  public let scratchCount: Int
+  /// An upper limit of `scratchCount` that is the same on all ranks.
+  public let scratchLimit: Int
+
+  /// The partial sums of this rank.
+  public let partialSumCount: Int
+
+  /// Elements that this rank sends in all rounds.
+  public var sentCount: Int {
+    (reduceRounds + gatherRounds).reduce(0) {
+      $0 + $1.sends.reduce(0) { $0 + $1.block.range.count }
+    }
+  }
+
+  /// The part of `rank` in the sum of `elementCount` elements.
+  ///
+  /// `shares` are the places of every rank, one after the other and together all of the tree's.
+  /// Chunks begin at multiples of `alignment` elements, by default a cache line of floats.
+  public init(
+    tree: ReductionTree, shares: [Range<Int>], rank: Int, elementCount: Int, alignment: Int = 16
+  ) {
+    precondition(shares.indices.contains(rank), "rank \(rank) of \(shares.count)")
+    precondition(
+      zip(shares, shares.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound }
+        && shares[0].lowerBound == 0 && shares[shares.count - 1].upperBound == tree.count,
+      "shares \(shares) of \(tree.count) places")
+    partialSumCount = tree.cover(shares[rank]).count
+    if Self.areNodesOfOneLevel(shares, tree) {
+      let halving = Self.halving(
+        shares, rank: rank, elementCount: elementCount, alignment: alignment)
+      (reduceRounds, gatherRounds) = (halving.reduce, halving.gather)
+      (owned, scratchCount) = (halving.owned, halving.scratchCount)
+      scratchLimit = Self.middle(of: 0..<elementCount, alignment: alignment)
+    } else {
+      let nodes = shares.map { tree.cover($0) }
+      let direct = Self.direct(
+        nodes, tree: tree, rank: rank, elementCount: elementCount, alignment: alignment)
+      (reduceRounds, gatherRounds) = ([direct.reduce], [direct.gather])
+      (owned, scratchCount) = (direct.owned, direct.scratchCount)
+      let units = (elementCount + alignment - 1) / alignment
+      let largestChunk = (units + shares.count - 1) / shares.count * alignment
+      scratchLimit = nodes.reduce(0) { $0 + $1.count } * largestChunk
+    }
+  }
+
+  /// The elements that `rank` of `ranks` owns in a schedule for the shares of a `ShardedSampler`.
+  public static func owned(
+    rank: Int, ranks: Int, elementCount: Int, alignment: Int
+  ) -> Range<Int> {
+    guard ranks & (ranks - 1) == 0 else {
+      return chunk(rank, of: ranks, elementCount: elementCount, alignment: alignment)
+    }
+    var owned = 0..<elementCount
+    var distance = 1
+    while distance < ranks {
+      let middle = middle(of: owned, alignment: alignment)
+      owned =
+        rank & distance == 0 ? owned.lowerBound..<middle : middle..<owned.upperBound
+      distance *= 2
+    }
+    return owned
+  }
+
+  /// Whether rank i of 2^k holds node i of level k.
+  private static func areNodesOfOneLevel(_ shares: [Range<Int>], _ tree: ReductionTree) -> Bool {
+    let ranks = shares.count
+    guard ranks & (ranks - 1) == 0 else { return false }
+    return shares.enumerated().allSatisfy { rank, share in
+      share == rank * tree.count / ranks..<(rank + 1) * tree.count / ranks
+    }
+  }
+
+  // MARK: Halving
+
+  private static func halving(
+    _ shares: [Range<Int>], rank: Int, elementCount: Int, alignment: Int
+  ) -> (reduce: [Round], gather: [Round], owned: Range<Int>, scratchCount: Int) {
+    var (reduce, gather): ([Round], [Round]) = ([], [])
+    var (owned, scratchCount) = (0..<elementCount, 0)
+    var distance = 1
+    while distance < shares.count {
+      let peer = rank ^ distance
+      let middle = middle(of: owned, alignment: alignment)
+      let (low, high) = (owned.lowerBound..<middle, middle..<owned.upperBound)
+      let (kept, given) = rank & distance == 0 ? (low, high) : (high, low)
+      // What the rank and its peer have the sum of: the node of all ranks that agree above the bit.
+      func hasPlaces(_ rank: Int) -> Bool {
+        let first = rank & ~(distance - 1)
+        return shares[first].lowerBound < shares[first + distance - 1].upperBound
+      }
+      var round = Round()
+      if hasPlaces(rank) && !given.isEmpty {
+        round.sends = [Message(block: Block(memory: .own(0), range: given), peer: peer)]
+      }
+      if hasPlaces(peer) && !kept.isEmpty {
+        let result = Block(memory: .own(0), range: kept)
+        if hasPlaces(rank) {
+          let other = Block(memory: .scratch, range: 0..<kept.count)
+          round.receives = [Message(block: other, peer: peer)]
+          round.additions = [Addition(target: result, left: result, right: other)]
+          scratchCount = max(scratchCount, kept.count)
+        } else {
+          round.receives = [Message(block: result, peer: peer)]
+        }
+      }
+      reduce.append(round)
+      var back = Round()
+      if !kept.isEmpty {
+        back.sends = [Message(block: Block(memory: .own(0), range: kept), peer: peer)]
+      }
+      if !given.isEmpty {
+        back.receives = [Message(block: Block(memory: .own(0), range: given), peer: peer)]
+      }
+      gather.append(back)
+      owned = kept
+      distance *= 2
+    }
+    return (reduce, gather.reversed(), owned, scratchCount)
+  }
+
+  private static func middle(of range: Range<Int>, alignment: Int) -> Int {
+    let half = (range.count / 2 + alignment - 1) / alignment * alignment
+    return range.lowerBound + min(half, range.count)
+  }
+
+  // MARK: Direct
+
+  private static func direct(
+    _ nodes: [[Range<Int>]], tree: ReductionTree, rank: Int, elementCount: Int, alignment: Int
+  ) -> (reduce: Round, gather: Round, owned: Range<Int>, scratchCount: Int) {
+    let ranks = nodes.count
+    let units = (elementCount + alignment - 1) / alignment
+    func chunk(_ rank: Int) -> Range<Int> {
+      min(
+        rank * units / ranks * alignment, elementCount)..<min(
+          (rank + 1) * units / ranks * alignment, elementCount)
+    }
+    let owned = chunk(rank)
+    var (reduce, gather) = (Round(), Round())
+    for peer in others(than: rank, of: ranks) where !chunk(peer).isEmpty {
+      for sum in nodes[rank].indices {
+        reduce.sends.append(
+          Message(block: Block(memory: .own(sum), range: chunk(peer)), peer: peer))
+      }
+      gather.receives.append(
+        Message(block: Block(memory: .own(0), range: chunk(peer)), peer: peer))
+    }
+    guard !owned.isEmpty else { return (reduce, gather, owned, 0) }
+
+    // The values of the tree's nodes, in the order of places: where each lies on this rank.
+    var values: [(node: Range<Int>, block: Block)] = []
+    var scratchCount = 0
+    for source in nodes.indices {
+      for (sum, node) in nodes[source].enumerated() {
+        guard source != rank else {
+          values.append((node, Block(memory: .own(sum), range: owned)))
+          continue
+        }
+        let block = Block(memory: .scratch, range: scratchCount..<scratchCount + owned.count)
+        reduce.receives.append(Message(block: block, peer: source))
+        values.append((node, block))
+        scratchCount += owned.count
+      }
+    }
+    let result = Block(memory: .own(0), range: owned)
+    var stack: [Block] = []
+    for (node, block) in values {
+      stack.append(block)
+      for _ in 0..<tree.additions(after: node) {
+        let right = stack.removeLast()
+        let left = stack.removeLast()
+        reduce.additions.append(Addition(target: left, left: left, right: right))
+        stack.append(left)
+      }
+    }
+    // The whole is put where the result belongs, by the last addition if there is one.
+    if let sum = stack.first, sum != result {
+      if let last = reduce.additions.popLast() {
+        reduce.additions.append(Addition(target: result, left: last.left, right: last.right))
+      } else {
+        reduce.additions.append(Addition(target: result, left: sum, right: nil))
+      }
+    }
+    gather.sends = others(than: rank, of: ranks).map { Message(block: result, peer: $0) }
+    return (reduce, gather, owned, scratchCount)
+  }
+
+  private static func chunk(
+    _ rank: Int, of ranks: Int, elementCount: Int, alignment: Int
+  ) -> Range<Int> {
+    let units = (elementCount + alignment - 1) / alignment
+    return min(
+      rank * units / ranks * alignment, elementCount)..<min(
+        (rank + 1) * units / ranks * alignment, elementCount)
+  }
+
+  /// The other ranks, the next one first, so that not all send to the same one at once.
+  private static func others(than rank: Int, of ranks: Int) -> [Int] {
+    (1..<max(ranks, 1)).map { (rank + $0) % ranks }
+  }
+}

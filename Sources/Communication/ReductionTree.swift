@@ -1,0 +1,83 @@
+// The fixed order in which what belongs to the places of a global batch is added.
+
+/// A binary tree over the places 0..<count of a global batch; it depends on `count` alone.
+///
+/// Node i of level k covers the places
+///
+///     floor(i count / 2^k) ..< floor((i + 1) count / 2^k)
+///
+/// and its children are the nodes 2i and 2i + 1 of level k + 1. The value of a node is the sum of
+/// its children's values; a child without places adds nothing, not even a zero, because -0 + 0 is
+/// another bit pattern than -0. With 2^k ranks that take even shares (`ShardedSampler.places`) rank
+/// i holds exactly node i of level k, whatever the count is; any other contiguous share is the union
+/// of at most two nodes of each level. So a rank can add up complete nodes by itself, and the rest
+/// of the same tree adds the ranks' nodes: the bits do not depend on the number of ranks.
+public struct ReductionTree: Sendable, Hashable {
+  /// The places of the batch.
+  public let count: Int
+
+  /// The tree over `count` places.
+  ///
+  /// - Precondition: `count` is not negative.
+  public init(count: Int) {
+    precondition(count >= 0, "a tree over \(count) places")
+    self.count = count
+  }
+
+  /// The fewest nodes that together cover `places`, ascending; each as the places it covers.
+  ///
+  /// - Complexity: O(log count) nodes are visited for each one returned.
+  public func cover(_ places: Range<Int>) -> [Range<Int>] {
+    var nodes: [Range<Int>] = []
+    func visit(level: Int, index: Int) {
+      let node = self.places(level: level, index: index)
+      guard !node.isEmpty, node.overlaps(places) else { return }
+      if places.lowerBound <= node.lowerBound && node.upperBound <= places.upperBound {
+        nodes.append(node)
+        return
+      }
+      visit(level: level + 1, index: 2 * index)
+      visit(level: level + 1, index: 2 * index + 1)
+    }
+    visit(level: 0, index: 0)
+    return nodes
+  }
+
+  /// How many additions follow when `node` is known, where nodes come in ascending order from
+  /// `start` on: each adds the newest value to the one before it.
+  ///
+  /// It is the number of nodes that end where `node` ends and begin before it, though not before
+  /// `start`. Who keeps the values in a stack so has one for each node of the cover in the end.
+  ///
+  /// - Precondition: `node` is one of the tree's and not empty.
+  public func additions(after node: Range<Int>, from start: Int = 0) -> Int {
+    let last = node.upperBound - 1
+    precondition(0..<count ~= last, "places \(node) of \(count)")
+    var (level, index, additions) = (0, 0, 0)
+    while true {
+      let ancestor = places(level: level, index: index)
+      guard ancestor.lowerBound < node.lowerBound else { return additions }
+      if ancestor.upperBound == node.upperBound && ancestor.lowerBound >= start { additions += 1 }
+      let left = places(level: level + 1, index: 2 * index)
+      level += 1
+      index = 2 * index + (left.contains(last) ? 0 : 1)
+    }
+  }
+
+  /// The values that are held at once, at most, while the single places in `places` are added up.
+  ///
+  /// - Complexity: O(log count) for each place.
+  public func stackHeight(of places: Range<Int>) -> Int {
+    var (height, highest) = (0, 0)
+    for place in places {
+      height += 1
+      highest = max(highest, height)
+      height -= additions(after: place..<place + 1, from: places.lowerBound)
+    }
+    return highest
+  }
+
+  private func places(level: Int, index: Int) -> Range<Int> {
+    (index * count) >> level..<((index + 1) * count) >> level
+  }
+}

@@ -1,0 +1,52 @@
+// The norm of the gradient, from sums over pieces that do not depend on ranks or buckets.
+
+import Kernels
+import Tensors
+import Threading
+
+/// The sum of squares of each piece of a gradient; added in the order of the pieces they give the
+/// same norm whoever has computed them, and in whatever order.
+final class GradientSquares {
+  private var sums: UnsafeMutableBufferPointer<Double>
+  /// The pieces of each rank's slices, as many for all ranks as any has.
+  private let owners: [[Int]]
+  private let largestCount: Int
+
+  /// Room for the pieces of `elementCount` elements of which rank r computes `slices[r]`.
+  ///
+  /// - Precondition: slices begin where pieces do.
+  init(elementCount: Int, slices: [[Range<Int>]]) {
+    sums = .allocate(capacity: VectorSums.scratchCount(elementCount))
+    sums.initialize(repeating: 0)
+    owners = slices.map { slices in
+      slices.flatMap {
+        VectorSums.scratchCount($0.lowerBound)..<VectorSums.scratchCount($0.upperBound)
+      }
+    }
+    largestCount = owners.map(\.count).max() ?? 0
+  }
+
+  deinit { sums.deallocate() }
+
+  /// The Euclidean norm, where every piece is known.
+  var norm: Double { sums.reduce(0, +).squareRoot() }
+
+  /// Computes the pieces of `range`, which begins where a piece does.
+  func add(_ gradients: FloatBuffer, _ range: Range<Int>, on team: ThreadTeam) {
+    guard let base = sums.baseAddress, !range.isEmpty else { return }
+    _ = VectorSums.squares(
+      gradients.base + range.lowerBound, count: range.count,
+      scratch: base + VectorSums.scratchCount(range.lowerBound), on: team)
+  }
+
+  /// The pieces that `rank` computes, with zeros behind them up to the count that all ranks have.
+  func pieces(of rank: Int) -> [Double] {
+    let own = owners[rank].map { sums[$0] }
+    return own + [Double](repeating: 0, count: largestCount - own.count)
+  }
+
+  /// Takes over the pieces that `rank` has computed.
+  func setPieces(of rank: Int, _ values: some Sequence<Double>) {
+    for (piece, value) in zip(owners[rank], values) { sums[piece] = value }
+  }
+}

@@ -1,0 +1,143 @@
+// The gradients of one rank's samples, added in the order of the reduction tree.
+
+import Communication
+import Kernels
+import Synchronization
+import Tensors
+import Threading
+
+/// The gradient buffers of a rank, as a stack of partial sums.
+///
+/// With `Reduction.tree` every sample's gradient is computed in a buffer of its own, and added to
+/// the one below as soon as the tree says so; after the last sample the stack holds one sum for each
+/// node that covers the rank's places. That takes up to 1 + log2(places) buffers, and one for one
+/// sample a rank. With `Reduction.fast` all samples accumulate in one buffer.
+final class PartialSums {
+  /// Elements of a buffer.
+  let elementCount: Int
+
+  private let reduction: Reduction
+  private let compression: Compression
+  private var buffers: [FloatBuffer] = []
+  private var tree = ReductionTree(count: 0)
+  private var places = 0..<0
+  private var nextPlace = 0
+  private var height = 0
+
+  /// The buffers of a rank that takes `places` of `count` places.
+  init(
+    elementCount: Int, reduction: Reduction, compression: Compression = .none, places: Range<Int>,
+    of count: Int
+  ) {
+    self.elementCount = elementCount
+    self.reduction = reduction
+    self.compression = compression
+    for _ in 0..<Self.bufferCount(reduction, places: places, of: count) { allocate() }
+  }
+
+  /// The number of buffers that a rank needs which takes `places` of `count` places.
+  static func bufferCount(_ reduction: Reduction, places: Range<Int>, of count: Int) -> Int {
+    reduction == .fast ? 1 : max(1, ReductionTree(count: count).stackHeight(of: places))
+  }
+
+  /// The sums of the samples so far, from the first place on; at least one buffer, which is the
+  /// first one in every step.
+  var sums: [FloatBuffer] { Array(buffers.prefix(max(1, height))) }
+
+  /// Begins a step in which this rank takes `places` of `count` places.
+  func begin(places: Range<Int>, of count: Int) {
+    tree = ReductionTree(count: count)
+    self.places = places
+    nextPlace = places.lowerBound
+    height = 0
+  }
+
+  /// The buffer to which the next sample's gradient is to be added.
+  func beginSample(on team: ThreadTeam) -> UnsafeMutablePointer<Float> {
+    if reduction == .fast && height == 1 { return buffers[0].base }
+    // The last batch of an epoch has another tree, which may need one more.
+    if height == buffers.count { allocate() }
+    height += 1
+    VectorSums.clear(buffers[height - 1].base, count: elementCount, on: team)
+    return buffers[height - 1].base
+  }
+
+  /// The sums that will be there once the newest sample is added up.
+  var sumsAfterSample: [FloatBuffer] { Array(buffers.prefix(max(1, height - pendingAdditions))) }
+
+  /// Adds up what the tree says after the newest sample, in `range` of the buffers.
+  ///
+  /// Its gradient is final there, and is rounded first where it is sent compressed. Every element must be covered once before ``endSample()``.
+  func add(_ range: Range<Int>, on team: ThreadTeam) {
+    if compression != .none {
+      forEachPiece(of: range, buffers[height - 1].base, on: team) { [compression] base, piece in
+        GradientSum.round(
+          base + piece.lowerBound, count: piece.count, compression: compression)
+      }
+    }
+    for addition in 0..<pendingAdditions {
+      let pair = (buffers[height - 2 - addition].base, buffers[height - 1 - addition].base)
+      forEachPiece(of: range, pair, on: team) { [compression] pair, piece in
+        let target = pair.0 + piece.lowerBound
+        GradientSum.add(
+          target, pair.1 + piece.lowerBound, into: target, count: piece.count,
+          compression: compression)
+      }
+    }
+  }
+
+  /// Ends the sample whose gradient was added up everywhere.
+  func endSample() {
+    height -= pendingAdditions
+    nextPlace += 1
+  }
+
+  /// Whether, in `range`, no element of the sums after the newest sample is beyond `limit` in size,
+  /// nor infinite or undefined.
+  func areWithin(_ limit: Float, _ range: Range<Int>, on team: ThreadTeam) -> Bool {
+    sumsAfterSample.allSatisfy { sum in
+      let wrong = Atomic<Int>(0)
+      let piece = 65_536
+      team.forEach((range.count + piece - 1) / piece, sum.base) { base, item, _ in
+        let start = range.lowerBound + item * piece
+        if !isWithin(limit, base, start..<min(start + piece, range.upperBound)) {
+          wrong.add(1, ordering: .relaxed)
+        }
+      }
+      return wrong.load(ordering: .relaxed) == 0
+    }
+  }
+
+  private var pendingAdditions: Int {
+    guard reduction == .tree, places.contains(nextPlace) else { return 0 }
+    return tree.additions(after: nextPlace..<nextPlace + 1, from: places.lowerBound)
+  }
+
+  private func allocate() { buffers.append(FloatBuffer(count: elementCount)) }
+}
+
+/// Whether -limit <= value <= limit holds for all values in `range`; it does for no NaN.
+private func isWithin(
+  _ limit: Float, _ values: UnsafePointer<Float>, _ range: Range<Int>
+) -> Bool {
+  var index = range.lowerBound
+  while index + 16 <= range.upperBound {
+    let part = UnsafeRawPointer(values + index).loadUnaligned(as: SIMD16<Float>.self)
+    guard all((part .<= limit) .& (part .>= -limit)) else { return false }
+    index += 16
+  }
+  return (index..<range.upperBound).allSatisfy { values[$0] <= limit && values[$0] >= -limit }
+}
+
+/// Calls `body` with `context` and each piece of `range`.
+private func forEachPiece<Context>(
+  of range: Range<Int>, _ context: Context, on team: ThreadTeam,
+  _ body: @escaping (Context, Range<Int>) -> Void
+) {
+  // A piece is long enough to be worth its hand-over and short enough to share out evenly.
+  let length = 16_384
+  team.forEach((range.count + length - 1) / length, context) { context, item, _ in
+    let start = range.lowerBound + item * length
+    body(context, start..<min(start + length, range.upperBound))
+  }
+}

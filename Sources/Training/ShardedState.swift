@@ -1,0 +1,117 @@
+// The optimiser's state between the slices of the ranks and the whole in a checkpoint.
+
+import Communication
+import Tensors
+
+/// Moves the optimiser's state between ranks that keep slices of it and rank 0, which reads and
+/// writes files.
+struct ShardedState {
+  private let optimizer: Optimizer
+  private let elementCount: Int
+  private let isSharded: Bool
+  private let communicator: any Communicator
+
+  /// The state of `optimizer` on this rank, of parameters that fill `elementCount` floats.
+  ///
+  /// `isSharded` is the same on all ranks; a single rank may happen to keep all of it even then.
+  init(
+    _ optimizer: Optimizer, elementCount: Int, isSharded: Bool, communicator: any Communicator
+  ) {
+    self.optimizer = optimizer
+    self.elementCount = elementCount
+    self.isSharded = isSharded
+    self.communicator = communicator
+  }
+
+  /// The floats that go in one message.
+  private static let pieceCount = 1 << 20
+
+  /// Buffers on rank 0 for the whole of every part, to read a file into; none on the others.
+  func buffers() -> [(name: String, values: FloatBuffer)] {
+    guard communicator.rank == 0 else { return [] }
+    guard isSharded else { return optimizer.state }
+    return optimizer.state.map { ($0.name, FloatBuffer(count: elementCount)) }
+  }
+
+  /// The whole of every part of the state, in the order of the parameters, on rank 0; nothing on
+  /// the others.
+  ///
+  /// Collective. Where every rank keeps all of it, nothing is moved.
+  func gathered() throws -> [(name: String, values: FloatBuffer)] {
+    guard isSharded else { return optimizer.state }
+    let slices = try allSlices()
+    let messages = communicator.messages(tag: 1)
+    return try optimizer.state.compactMap { name, own in
+      guard communicator.rank == 0 else {
+        for piece in pieces(own.count) {
+          try messages.send(UnsafeRawBufferPointer(floats(own, piece)), to: 0)
+          try messages.wait()
+        }
+        return nil
+      }
+      let whole = FloatBuffer(count: elementCount)
+      for rank in 0..<communicator.size {
+        let count = slices[rank].reduce(0) { $0 + $1.count }
+        let part = rank == 0 ? own : FloatBuffer(count: count)
+        if rank > 0 {
+          for piece in pieces(count) {
+            try messages.receive(UnsafeMutableRawBufferPointer(floats(part, piece)), from: rank)
+            try messages.wait()
+          }
+        }
+        var place = 0
+        for slice in slices[rank] {
+          (whole.base + slice.lowerBound).update(from: part.base + place, count: slice.count)
+          place += slice.count
+        }
+      }
+      return (name, whole)
+    }
+  }
+
+  /// Gives every rank its slices of what rank 0 has in `whole`, by part; other ranks give nothing.
+  ///
+  /// Collective.
+  func scatter(_ whole: [(name: String, values: FloatBuffer)]) throws {
+    let piece = FloatBuffer(count: Self.pieceCount)
+    for (index, (_, own)) in optimizer.state.enumerated() {
+      for range in pieces(elementCount) {
+        if communicator.rank == 0 {
+          piece.base.update(
+            from: whole[index].values.base + range.lowerBound, count: range.count)
+        }
+        try communicator.broadcast(
+          UnsafeMutableBufferPointer(start: piece.base, count: range.count), from: 0)
+        var place = 0
+        for slice in optimizer.slices {
+          let part = slice.clamped(to: range)
+          (own.base + place + part.lowerBound - slice.lowerBound)
+            .update(from: piece.base + part.lowerBound - range.lowerBound, count: part.count)
+          place += slice.count
+        }
+      }
+    }
+  }
+
+  /// The slices of every rank.
+  private func allSlices() throws -> [[Range<Int>]] {
+    let bounds = optimizer.slices.flatMap { [$0.lowerBound, $0.upperBound] }
+    let told = bounds.flatMap { bound in withUnsafeBytes(of: bound.littleEndian) { Array($0) } }
+    return try communicator.allGatherVariable(told).map { bytes in
+      let bounds = stride(from: 0, to: bytes.count, by: 8).map { start in
+        bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
+      }
+      return stride(from: 0, to: bounds.count, by: 2).map { bounds[$0]..<bounds[$0 + 1] }
+    }
+  }
+
+  private func pieces(_ count: Int) -> [Range<Int>] {
+    stride(from: 0, to: count, by: Self.pieceCount).map { $0..<min($0 + Self.pieceCount, count) }
+  }
+
+  private func floats(_ buffer: FloatBuffer, _ range: Range<Int>) -> UnsafeMutableBufferPointer<
+    Float
+  > {
+    UnsafeMutableBufferPointer(start: buffer.base + range.lowerBound, count: range.count)
+  }
+}

@@ -1,0 +1,57 @@
+// The options of benchmarks in which ranks exchange gradients.
+
+import ArgumentParser
+import Communication
+import Training
+
+/// How gradients are summed, under the names that `train` has.
+struct ExchangeOptions: ParsableArguments {
+  @Option(help: "Sum over ranks: tree or fast.") var reduction = Reduction.tree
+
+  @Option(help: "Gradients between ranks: none or bf16.") var compression = Compression.none
+
+  @Option(help: "Sum beside the backward pass: auto, thread, test or off.")
+  var overlap = Overlap.auto
+
+  @Flag(help: "Each rank keeps its share of the optimiser's state only.")
+  var shardOptimizer = false
+
+  /// What the options come to on this machine.
+  ///
+  /// Collective: all ranks call it together.
+  func setting(threads: Int, _ communicator: any Communicator) throws -> ExchangeSetting {
+    try communicator.together {
+      try TrainingConfiguration.checkExchange(
+        reduction: reduction, compression: compression, overlap: overlap,
+        shardOptimizer: shardOptimizer)
+    }
+    return ExchangeSetting(
+      reduction: reduction, compression: compression,
+      overlap: try overlap.resolved(
+        threads: threads, budget: try ThreadBudget.measure(for: communicator),
+        communicator: communicator),
+      isSharded: shardOptimizer && communicator.size > 1)
+  }
+
+  /// The options as arguments for another run of this program.
+  var arguments: [String] {
+    [
+      "--reduction", reduction.rawValue, "--compression", compression.rawValue, "--overlap",
+      overlap.rawValue,
+    ]
+      + (shardOptimizer ? ["--shard-optimizer"] : [])
+  }
+}
+
+/// The exchange of gradients with nothing left open.
+struct ExchangeSetting {
+  let reduction: Reduction
+  let compression: Compression
+  /// Never `auto`.
+  let overlap: Overlap
+  let isSharded: Bool
+}
+
+extension Reduction: ExpressibleByArgument {}
+extension Compression: ExpressibleByArgument {}
+extension Overlap: ExpressibleByArgument {}

@@ -1,0 +1,299 @@
+// The messages and additions of a reduction, carried out for many ranks in one process.
+
+import Communication
+import Testing
+
+@Suite struct ReductionScheduleTests {
+  static let counts = [1, 2, 3, 5, 8, 12, 24, 37, 96]
+
+  @Test(arguments: counts) func sameBitsForEveryNumberOfRanks(_ count: Int) {
+    let addends = Addends(places: count, elementCount: 100)
+    let alone = addends.sum()
+    for ranks in Array(1...12) + [16, 17, 24, 31, 32, 64] {
+      let reduction = SimulatedReduction(addends, ranks: ranks)
+      for (rank, result) in reduction.results.enumerated() {
+        #expect(result.map(\.bitPattern) == alone.map(\.bitPattern), "rank \(rank) of \(ranks)")
+      }
+    }
+  }
+
+  /// One sample a rank, on as many ranks as a large machine has.
+  @Test(arguments: [96, 100, 256, 1000, 1024, 4096]) func manyRanks(_ ranks: Int) {
+    let addends = Addends(places: ranks, elementCount: 20)
+    let alone = addends.sum()
+    let reduction = SimulatedReduction(addends, ranks: ranks, alignment: 1)
+    #expect(reduction.results.allSatisfy { $0.map(\.bitPattern) == alone.map(\.bitPattern) })
+  }
+
+  /// A sum by another order differs somewhere, else the tests above show nothing.
+  @Test func theOrderMatters() {
+    let addends = Addends(places: 24, elementCount: 100)
+    let inTurn = (0..<100).map { index in addends.values.reduce(0) { $0 + $1[index] } }
+    #expect(inTurn != addends.sum())
+  }
+
+  @Test func theSignOfZeroSurvives() {
+    let addends = Addends(values: [[Float](repeating: -0.0, count: 40)])
+    for ranks in 1...5 {
+      for result in SimulatedReduction(addends, ranks: ranks).results {
+        #expect(result.allSatisfy { $0.sign == .minus }, "\(ranks) ranks")
+      }
+    }
+  }
+
+  /// (1 + s) n (p - 1) / p, where the chunks divide evenly.
+  @Test(arguments: [(2, 24), (3, 3), (4, 24), (5, 5), (6, 24), (7, 7), (8, 8), (8, 24), (64, 64)])
+  func bytesAreThoseOfTheFormula(ranks: Int, count: Int) {
+    let elementCount = 16 * ranks * 10
+    let tree = ReductionTree(count: count)
+    let shares = evenShares(of: count, ranks: ranks)
+    var total = 0
+    for rank in 0..<ranks {
+      let schedule = ReductionSchedule(
+        tree: tree, shares: shares, rank: rank, elementCount: elementCount)
+      let sums = tree.cover(shares[rank]).count
+      #expect(schedule.partialSumCount == sums)
+      #expect(schedule.sentCount == (1 + sums) * elementCount * (ranks - 1) / ranks, "rank \(rank)")
+      total += schedule.sentCount
+    }
+    if ranks & (ranks - 1) == 0 || count == ranks {
+      #expect(total == 2 * elementCount * (ranks - 1))
+    }
+  }
+
+  @Test func ownedChunksCoverTheBufferOnce() {
+    for ranks in [1, 2, 3, 6, 8, 16] {
+      let chunks = (0..<ranks).map {
+        ReductionSchedule(
+          tree: ReductionTree(count: ranks), shares: evenShares(of: ranks, ranks: ranks), rank: $0,
+          elementCount: 1000, alignment: 64
+        ).owned
+      }
+      let ordered = chunks.filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
+      #expect(ordered.first?.lowerBound == 0 && ordered.last?.upperBound == 1000)
+      #expect(zip(ordered, ordered.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
+      #expect(ordered.allSatisfy { $0.lowerBound.isMultiple(of: 64) })
+    }
+  }
+}
+
+@Suite struct ReductionTreeTests {
+  @Test func aNodeOfEachLevelForPowersOfTwo() {
+    for count in [1, 3, 5, 24, 100] {
+      for ranks in [1, 2, 4, 8, 16] {
+        for share in evenShares(of: count, ranks: ranks) {
+          #expect(ReductionTree(count: count).cover(share) == (share.isEmpty ? [] : [share]))
+        }
+      }
+    }
+  }
+
+  @Test func coversAreNodesInOrder() {
+    #expect(ReductionTree(count: 24).cover(0..<8) == [0..<6, 6..<7, 7..<8])
+    #expect(ReductionTree(count: 24).cover(8..<16) == [8..<9, 9..<12, 12..<15, 15..<16])
+    #expect(ReductionTree(count: 24).cover(3..<3) == [])
+    #expect(ReductionTree(count: 0).cover(0..<0) == [])
+  }
+
+  @Test func heightsOfTheStack() {
+    #expect(ReductionTree(count: 1).stackHeight(of: 0..<1) == 1)
+    #expect(ReductionTree(count: 2).stackHeight(of: 0..<2) == 2)
+    #expect(ReductionTree(count: 8).stackHeight(of: 0..<8) == 4)
+    #expect(ReductionTree(count: 8).stackHeight(of: 4..<5) == 1)
+    #expect(ReductionTree(count: 8).stackHeight(of: 3..<3) == 0)
+    #expect(ReductionTree(count: 24).stackHeight(of: 0..<24) == 6)
+  }
+
+  /// The stack of additions leaves exactly the cover.
+  @Test func additionsMakeTheCover() {
+    for count in 1...40 {
+      let tree = ReductionTree(count: count)
+      for start in 0..<count {
+        for end in start + 1...count {
+          var stack: [Range<Int>] = []
+          for place in start..<end {
+            stack.append(place..<place + 1)
+            for _ in 0..<tree.additions(after: place..<place + 1, from: start) {
+              let right = stack.removeLast()
+              let left = stack.removeLast()
+              stack.append(left.lowerBound..<right.upperBound)
+            }
+          }
+          #expect(stack == tree.cover(start..<end), "\(start)..<\(end) of \(count)")
+        }
+      }
+    }
+  }
+}
+
+/// The shares that `ShardedSampler` deals.
+private func evenShares(of count: Int, ranks: Int) -> [Range<Int>] {
+  (0..<ranks).map { $0 * count / ranks..<($0 + 1) * count / ranks }
+}
+
+/// What each place adds, of sizes so different that the order of sums shows.
+private struct Addends {
+  let values: [[Float]]
+
+  init(values: [[Float]]) { self.values = values }
+
+  init(places: Int, elementCount: Int) {
+    values = (0..<places).map { place in
+      (0..<elementCount).map { index in
+        let number = (place * 7919 + index * 104_729 + 13) % 10_007
+        return (number.isMultiple(of: 2) ? 1 : -1) / (1 + Float(number))
+      }
+    }
+  }
+
+  /// The sum over the whole tree, by its definition.
+  func sum() -> [Float] { sum(level: 0, node: 0) ?? [] }
+
+  /// The sum over `places`, which are a node of the tree.
+  func sum(over places: Range<Int>) -> [Float] {
+    var (level, node) = (0, 0)
+    while true {
+      if range(level, node) == places { return sum(level: level, node: node) ?? [] }
+      level += 1
+      node = range(level, 2 * node).upperBound > places.lowerBound ? 2 * node : 2 * node + 1
+    }
+  }
+
+  private func range(_ level: Int, _ node: Int) -> Range<Int> {
+    (node * values.count) >> level..<((node + 1) * values.count) >> level
+  }
+
+  private func sum(level: Int, node: Int) -> [Float]? {
+    let places = range(level, node)
+    if places.count <= 1 { return places.first.map { values[$0] } }
+    let left = sum(level: level + 1, node: 2 * node)
+    let right = sum(level: level + 1, node: 2 * node + 1)
+    guard let left, let right else { return left ?? right }
+    return zip(left, right).map { $0 + $1 }
+  }
+}
+
+/// The schedules of all ranks, carried out round by round with plain copies.
+private struct SimulatedReduction {
+  /// The buffer of each rank at the end.
+  let results: [[Float]]
+
+  init(_ addends: Addends, ranks: Int, alignment: Int = 16) {
+    let count = addends.values.count
+    let elementCount = addends.values[0].count
+    let tree = ReductionTree(count: count)
+    let shares = evenShares(of: count, ranks: ranks)
+    let schedules = (0..<ranks).map {
+      ReductionSchedule(
+        tree: tree, shares: shares, rank: $0, elementCount: elementCount, alignment: alignment)
+    }
+    var own = shares.map { share in tree.cover(share).map { addends.sum(over: $0) } }
+    // A rank without places has a buffer all the same, of any content.
+    for rank in 0..<ranks where own[rank].isEmpty {
+      own[rank] = [[Float](repeating: .nan, count: elementCount)]
+    }
+    var scratch = schedules.map { [Float](repeating: .nan, count: $0.scratchCount) }
+    let rounds = schedules.map { $0.reduceRounds + $0.gatherRounds }
+
+    func read(_ block: ReductionSchedule.Block, _ rank: Int) -> [Float] {
+      switch block.memory {
+      case .own(let sum): Array(own[rank][sum][block.range])
+      case .scratch: Array(scratch[rank][block.range])
+      }
+    }
+    func write(_ values: [Float], _ block: ReductionSchedule.Block, _ rank: Int) {
+      precondition(values.count == block.range.count)
+      switch block.memory {
+      case .own(let sum): own[rank][sum].replaceSubrange(block.range, with: values)
+      case .scratch: scratch[rank].replaceSubrange(block.range, with: values)
+      }
+    }
+    for round in rounds[0].indices {
+      var letters: [[[[Float]]]] = []
+      var places: [[Int: Int]] = []
+      for rank in 0..<ranks {
+        // By receiver, in the order of sending.
+        var sent: [[[Float]]] = []
+        var place: [Int: Int] = [:]
+        for message in rounds[rank][round].sends {
+          if place[message.peer] == nil {
+            place[message.peer] = sent.count
+            sent.append([])
+          }
+          sent[place[message.peer] ?? 0].append(read(message.block, rank))
+        }
+        letters.append(sent)
+        places.append(place)
+      }
+      var received = (0..<ranks).map { _ in [Int: Int]() }
+      for rank in 0..<ranks {
+        for message in rounds[rank][round].receives {
+          let number = received[rank][message.peer, default: 0]
+          received[rank][message.peer] = number + 1
+          let place = places[message.peer][rank] ?? 0
+          write(letters[message.peer][place][number], message.block, rank)
+        }
+        for addition in rounds[rank][round].additions {
+          let left = read(addition.left, rank)
+          let right = addition.right.map { read($0, rank) }
+          write(right.map { zip(left, $0).map { $0 + $1 } } ?? left, addition.target, rank)
+        }
+      }
+      // Nothing is sent that nobody receives.
+      for rank in 0..<ranks {
+        for (peer, place) in places[rank] {
+          precondition(received[peer][rank] == letters[rank][place].count, "a lost message")
+        }
+      }
+    }
+    results = own.map { $0[0] }
+  }
+}
+
+@Suite struct GradientSumTests {
+  /// Against the definition: the nearest of the values with 16 bits, the even one of two.
+  @Test func roundsToTheNearestBFloat16() {
+    var values: [Float] = [0, -0.0, 1, -1.5, .infinity, -.infinity, 3.4e38]
+    for step in 0..<2000 {
+      let bits = UInt32(truncatingIfNeeded: step &* 2_654_435_761)
+      let value = Float(bitPattern: bits)
+      if !value.isNaN { values.append(value) }
+    }
+    values += [Float.leastNonzeroMagnitude, -Float.leastNormalMagnitude / 3]
+    // Ties, of which the even one is below and above.
+    values += [Float(bitPattern: 0x3F80_8000), Float(bitPattern: 0x3F81_8000)]
+    var rounded = values
+    let count = rounded.count
+    rounded.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      GradientSum.round(base, count: count, compression: .bf16)
+    }
+    for (value, result) in zip(values, rounded) {
+      let low = value.bitPattern & 0xFFFF_0000
+      let lower = Float(bitPattern: low)
+      let upper = Float(bitPattern: low &+ 0x1_0000)
+      guard value.isFinite && value != lower else {
+        #expect(result.bitPattern == value.bitPattern, "\(value)")
+        continue
+      }
+      // By bits, since the distance to infinity is none; the halves lie 0x10000 apart.
+      let distance = value.bitPattern - low
+      let isLow = distance < 0x8000 || distance == 0x8000 && (low >> 16).isMultiple(of: 2)
+      #expect(result.bitPattern == (isLow ? lower : upper).bitPattern, "\(value)")
+    }
+  }
+
+  @Test func notANumberStaysSo() {
+    var values = [Float](repeating: 1, count: 40)
+    for (index, bits) in [UInt32(0x7F80_0001), 0xFFFF_FFFF, 0x7FC0_0000].enumerated() {
+      values[index * 13] = Float(bitPattern: bits)
+    }
+    values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      GradientSum.round(base, count: 40, compression: .bf16)
+    }
+    for (index, value) in values.enumerated() {
+      #expect(value.isNaN == [0, 13, 26].contains(index))
+    }
+  }
+}
