@@ -30,12 +30,3 @@ static inline const char *COpenBLAS_widestCoreType(void) {
 #endif
   return NULL;
 }
-
-// Whether the code is compiled for 32 vector registers of 512 bits.
-static inline int COpenBLAS_hasWideVectors(void) {
-#if defined(__AVX512F__)
-  return 1;
-#else
-  return 0;
-#endif
-}

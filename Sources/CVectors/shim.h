@@ -1,5 +1,14 @@
-// Two things that the processor does and Swift has no word for.
+// What the processor does and Swift has no word for.
 #pragma once
+
+// Whether the code is compiled for 32 vector registers of 512 bits.
+static inline int CVectors_hasWideVectors(void) {
+#if defined(__AVX512F__)
+  return 1;
+#else
+  return 0;
+#endif
+}
 
 // Sixteen floats; Swift sees SIMD16<Float>.
 typedef float CVectors_Float16 __attribute__((ext_vector_type(16)));

@@ -1,6 +1,6 @@
 // Products with a matrix that lies in narrow panels: the inner loop of transformed convolutions.
 
-import COpenBLAS
+import CVectors
 
 /// Products of small matrices whose second factor lies in panels of at most 64 columns.
 ///
@@ -23,7 +23,7 @@ enum PanelProduct {
 
   /// Whether the processor that this is compiled for has the registers for the loops below; without,
   /// BLAS multiplies.
-  static let hasWideVectors = COpenBLAS_hasWideVectors() != 0
+  static let hasWideVectors = CVectors_hasWideVectors() != 0
 
   /// result := rows * panel, or result += rows * panel when `accumulating`.
   ///

@@ -1,9 +1,11 @@
 // The gradient of a kernel by a tile transform: products over the tiles, plane by plane.
 //
-// Tiles are taken in passes that fit the shared cache. A pass transforms its tiles of the input
-// and of the output's gradient once for all, then each task multiplies them for a part of the
-// kernel's channels. Every value of the result has one task, which takes the passes in order, so
-// the bits do not depend on the number of threads.
+// Where channels are many, tiles are taken in passes that fit the shared cache. A pass transforms its
+// tiles of the input and of the output's gradient once for all, then each task multiplies them for a
+// part of the kernel's channels. Every value of the result has one task, which takes the passes in
+// order. Where channels are few, the tiles are cut into a fixed number of spans; a task takes a span
+// through transforms and products in its own cache, and the spans' products are added in order.
+// Neither way do the bits depend on the number of threads.
 
 import Tensors
 import Threading
@@ -22,8 +24,11 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   private let tiles: TileGrid
   private let inputGroups: ChannelGroups
   private let outputGroups: ChannelGroups
+  /// Tiles that are transformed before they are multiplied: in a pass, or in a block of a span.
   private let passTiles: Int
   private let passes: Int
+  /// Spans of tiles with products of their own; 0 where tiles are taken in passes.
+  private let spans: Int
   /// Planes in a task: all of them, or a few where there are few channels to share out.
   private let taskPlanes: Int
 
@@ -42,13 +47,23 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
     outputGroups = ChannelGroups(outputChannels)
     let tileCount =
       Transform.planes * (inputGroups.paddedChannels + outputGroups.paddedChannels)
-    let limit =
-      tiles.count * tileCount <= Self.largestSinglePass
-      ? tiles.count : max(Self.sliceTiles, Self.largestPass / tileCount)
-    let wanted = (tiles.count + limit - 1) / limit
-    let even = (tiles.count + wanted - 1) / wanted
-    passTiles = (even + Self.sliceTiles - 1) / Self.sliceTiles * Self.sliceTiles
-    passes = (tiles.count + passTiles - 1) / passTiles
+    let spanTiles = max(Self.sliceTiles, Self.largestSpanBlock / tileCount)
+    if inputGroups.paddedChannels * outputGroups.paddedChannels <= Self.fewWeights
+      && tiles.count >= Self.manySpans * spanTiles
+    {
+      spans = Self.manySpans
+      passTiles = spanTiles
+      passes = 1
+    } else {
+      let limit =
+        tiles.count * tileCount <= Self.largestSinglePass
+        ? tiles.count : max(Self.sliceTiles, Self.largestPass / tileCount)
+      let wanted = (tiles.count + limit - 1) / limit
+      let even = (tiles.count + wanted - 1) / wanted
+      spans = 0
+      passTiles = (even + Self.sliceTiles - 1) / Self.sliceTiles * Self.sliceTiles
+      passes = (tiles.count + passTiles - 1) / passTiles
+    }
     let pairs = inputGroups.count * outputGroups.count
     taskPlanes = pairs >= Self.wantedTasks ? Transform.planes : Self.planesOfSmallTask
   }
@@ -58,6 +73,12 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   private static var largestSinglePass: Int { 11 << 20 }
   /// Floats of transformed tiles in one of several passes.
   private static var largestPass: Int { 1 << 20 }
+  /// Weights a tap up to which tiles are cut into spans.
+  private static var fewWeights: Int { 32 * 64 }
+  /// How many spans: a fixed number, so that the order of their sum does not follow the threads.
+  private static var manySpans: Int { 16 }
+  /// Floats of transformed tiles in a block of a span.
+  private static var largestSpanBlock: Int { 72 << 10 }
   /// Tiles that a task transforms, and whose gradients it sums for the bias: a fixed number.
   private static var sliceTiles: Int { 16 }
   /// Tasks wanted, so that threads end together.
@@ -84,10 +105,16 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   private var gradientCount: Int { groupStride * outputGroups.count }
   private var groupStride: Int { Transform.planes * planeStride }
   /// Planes lie a cache line apart beyond their length, so that they do not share its sets.
-  private var planeStride: Int { passTiles * PanelProduct.widestPanel + 16 }
+  private var planeStride: Int { passTiles * max(inputGroups.widest, outputGroups.widest) + 16 }
   /// Floats from a plane of products of two groups to the next, a cache line further likewise.
   private var productCount: Int { inputGroups.widest * outputGroups.widest + 16 }
-  private var biasCount: Int { slices * outputGroups.paddedChannels }
+  private var biasCount: Int {
+    (spans > 0 ? spans : slices) * outputGroups.paddedChannels
+  }
+  /// Floats of the products of all pairs of groups.
+  private var productsCount: Int {
+    inputGroups.count * outputGroups.count * Transform.planes * productCount
+  }
 
   private var patchCount: Int {
     VirtualImage.patchScratchCount(extent: max(Transform.inputExtent, Transform.outputExtent))
@@ -95,12 +122,14 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
 
   /// Scratch memory that `add` needs.
   var scratchSize: ScratchSize {
-    let products = Transform.planes * productCount
+    let patches = patchCount + Transform.kernelExtent * Transform.kernelExtent * 16
+    if spans > 0 {
+      return ScratchSize(
+        thread: patches + inputCount + gradientCount, shared: biasCount + spans * productsCount)
+    }
     return ScratchSize(
-      thread: patchCount + Transform.kernelExtent * Transform.kernelExtent * 16
-        + (keepsProducts ? 0 : products),
-      shared: inputCount + gradientCount + biasCount
-        + (keepsProducts ? inputGroups.count * outputGroups.count * products : 0))
+      thread: patches + (keepsProducts ? 0 : Transform.planes * productCount),
+      shared: inputCount + gradientCount + biasCount + (keepsProducts ? productsCount : 0))
   }
 
   // MARK: The gradient
@@ -118,33 +147,40 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       "a weight gradient of \(inputChannels) to \(outputChannels) channels at "
         + "\(outputRows.count) x \(outputColumns.count), given \(input.channels) and "
         + "\(outputGradient.shape)")
-    let pairs = inputGroups.count * outputGroups.count
-    for pass in 0..<passes {
-      let operands = Operands(
+    func operands(pass: Int) -> Operands {
+      Operands(
         plan: self, input: input, outputGradient: ConvolutionImage(outputGradient),
         weightGradient: weightGradient, scratch: scratch, pass: pass)
-      team.forEach(min(slicesInPass, slices - pass * slicesInPass), operands) {
-        operands, slice, thread in
-        operands.transform(slice: slice, thread: thread)
+    }
+    if spans > 0 {
+      team.forEach(spans, operands(pass: 0)) { operands, span, thread in
+        operands.sumSpan(span, thread: thread)
       }
-      team.forEach(pairs * planeTasks, operands) { operands, task, thread in
-        operands.multiply(task: task, thread: thread)
+    } else {
+      let pairs = inputGroups.count * outputGroups.count
+      for pass in 0..<passes {
+        team.forEach(
+          min(slicesInPass, slices - pass * slicesInPass), operands(pass: pass)
+        ) { operands, slice, thread in
+          operands.transform(slice: slice, thread: thread)
+        }
+        team.forEach(pairs * planeTasks, operands(pass: pass)) { operands, task, thread in
+          operands.multiply(task: task, thread: thread)
+        }
       }
     }
-    let operands = Operands(
-      plan: self, input: input, outputGradient: ConvolutionImage(outputGradient),
-      weightGradient: weightGradient, scratch: scratch, pass: passes)
-    if keepsProducts {
+    let last = operands(pass: passes)
+    if keepsProducts || spans > 0 {
       let chunks = (inputChannels + 15) / 16
-      team.forEach(chunks * outputGroups.count, operands) { operands, task, thread in
+      team.forEach(chunks * outputGroups.count, last) { operands, task, thread in
         operands.transformBack(task: task, thread: thread)
       }
     }
-    let biasSums = operands.biasSums
+    let biasSums = last.biasSums
     for channel in 0..<outputChannels {
       var sum = 0.0
-      for slice in 0..<slices {
-        sum += Double(biasSums[slice * outputGroups.paddedChannels + channel])
+      for part in 0..<biasCount / outputGroups.paddedChannels {
+        sum += Double(biasSums[part * outputGroups.paddedChannels + channel])
       }
       biasGradient[channel] += Float(sum)
     }
@@ -163,9 +199,11 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
     private var inputs: UnsafeMutablePointer<Float> { scratch.shared }
     /// [output group, plane, tile, channel].
     private var gradients: UnsafeMutablePointer<Float> { scratch.shared + plan.inputCount }
-    /// [slice, channel].
-    var biasSums: UnsafeMutablePointer<Float> { gradients + plan.gradientCount }
-    /// [pair of groups, plane, input channel, output channel].
+    /// [slice or span, channel].
+    var biasSums: UnsafeMutablePointer<Float> {
+      plan.spans > 0 ? scratch.shared : gradients + plan.gradientCount
+    }
+    /// [span, pair of groups, plane, input channel, output channel].
     private var products: UnsafeMutablePointer<Float> { biasSums + plan.biasCount }
 
     private var tiles: Range<Int> {
@@ -177,22 +215,38 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
     /// Transforms a slice of the pass's tiles, of the input and of the output's gradient.
     func transform(slice: Int, thread: Int) {
       let first = tiles.lowerBound + slice * TransformedWeightGradient.sliceTiles
-      let slice = first..<min(first + TransformedWeightGradient.sliceTiles, tiles.upperBound)
+      let padded = plan.outputGroups.paddedChannels
+      let part = first / TransformedWeightGradient.sliceTiles
+      let tiles = first..<min(first + TransformedWeightGradient.sliceTiles, tiles.upperBound)
       transform(
-        slice, of: input, rows: plan.rows, columns: plan.columns, step: Transform.inputStep,
-        extent: Transform.inputExtent, groups: plan.inputGroups, thread: thread, into: inputs
+        tiles, after: self.tiles.lowerBound, thread: thread, inputs: inputs, gradients: gradients)
+      sumForBias(
+        tiles, after: self.tiles.lowerBound, gradients: gradients, into: biasSums + part * padded,
+        accumulating: false)
+    }
+
+    /// Transforms tiles, whose place in memory counts from tile `origin` on.
+    private func transform(
+      _ tiles: Range<Int>, after origin: Int, thread: Int, inputs: UnsafeMutablePointer<Float>,
+      gradients: UnsafeMutablePointer<Float>
+    ) {
+      transform(
+        tiles, after: origin, of: input, rows: plan.rows, columns: plan.columns,
+        step: Transform.inputStep, extent: Transform.inputExtent, groups: plan.inputGroups,
+        thread: thread, into: inputs
       ) { patch, planes in Transform.input(patch, into: planes) }
       transform(
-        slice, of: outputGradient, rows: plan.outputRows, columns: plan.outputColumns,
-        step: Transform.outputExtent, extent: Transform.outputExtent, groups: plan.outputGroups,
-        thread: thread, into: gradients
+        tiles, after: origin, of: outputGradient, rows: plan.outputRows,
+        columns: plan.outputColumns, step: Transform.outputExtent,
+        extent: Transform.outputExtent, groups: plan.outputGroups, thread: thread,
+        into: gradients
       ) { patch, planes in Transform.outputGradient(patch, into: planes) }
-      sumForBias(slice)
     }
 
     @inline(__always)
     private func transform(
-      _ slice: Range<Int>, of image: ConvolutionImage, rows: AxisMap, columns: AxisMap, step: Int,
+      _ slice: Range<Int>, after origin: Int, of image: ConvolutionImage, rows: AxisMap,
+      columns: AxisMap, step: Int,
       extent: Int, groups: ChannelGroups, thread: Int, into target: UnsafeMutablePointer<Float>,
       _ transform: (PatchSource, PlaneTarget) -> Void
     ) {
@@ -204,14 +258,14 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
             let (row, column) = plan.tiles.place(tile)
             let place = image.place(
               firstRow: row * step, firstColumn: column * step, extent: extent)
-            let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, tiles.upperBound - 1))
+            let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, slice.upperBound - 1))
             let next = image.place(
               firstRow: nextRow * step, firstColumn: nextColumn * step, extent: extent)
             for group in 0..<groups.count {
               let channels = groups.columns(group)
               let base =
                 target + group * plan.groupStride
-                + (tile - tiles.lowerBound) * groups.paddedWidth(group)
+                + (tile - origin) * groups.paddedWidth(group)
               for channel in stride(from: channels.lowerBound, to: channels.upperBound, by: 16) {
                 image.prefetch(next, channel: channel, last: step)
                 transform(
@@ -225,50 +279,71 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       }
     }
 
-    /// Sums the plane that holds each tile's sum; one result for each slice.
-    private func sumForBias(_ slice: Range<Int>) {
-      let padded = plan.outputGroups.paddedChannels
-      let sums = biasSums + slice.lowerBound / TransformedWeightGradient.sliceTiles * padded
+    /// Sums the plane that holds each tile's sum.
+    private func sumForBias(
+      _ slice: Range<Int>, after origin: Int, gradients: UnsafePointer<Float>,
+      into sums: UnsafeMutablePointer<Float>, accumulating: Bool
+    ) {
       for group in 0..<plan.outputGroups.count {
         let width = plan.outputGroups.paddedWidth(group)
         let first = plan.outputGroups.columns(group).lowerBound
         let plane =
           gradients + group * plan.groupStride + Transform.sumPlane * plan.planeStride
-          + (slice.lowerBound - tiles.lowerBound) * width
+          + (slice.lowerBound - origin) * width
         for channel in stride(from: 0, to: width, by: 16) {
           var sum = plane.vector(channel)
           for tile in 1..<max(1, slice.count) { sum += plane.vector(tile * width + channel) }
-          sums.store(sum, at: first + channel)
+          sums.store(
+            accumulating ? sums.vector(first + channel) + sum : sum, at: first + channel)
         }
       }
     }
 
     // MARK: Products
 
+    /// Takes a span of tiles through transforms and products, block by block; its products and its
+    /// sums for the bias are overwritten.
+    func sumSpan(_ span: Int, thread: Int) {
+      let count = plan.tiles.count
+      let tiles = span * count / plan.spans..<(span + 1) * count / plan.spans
+      let inputs =
+        scratch.thread(thread) + plan.patchCount
+        + Transform.kernelExtent * Transform.kernelExtent * 16
+      let gradients = inputs + plan.inputCount
+      for first in stride(from: tiles.lowerBound, to: tiles.upperBound, by: plan.passTiles) {
+        let block = first..<min(first + plan.passTiles, tiles.upperBound)
+        let isFirst = first == tiles.lowerBound
+        transform(block, after: first, thread: thread, inputs: inputs, gradients: gradients)
+        sumForBias(
+          block, after: first, gradients: gradients,
+          into: biasSums + span * plan.outputGroups.paddedChannels, accumulating: !isFirst)
+        for pair in 0..<plan.inputGroups.count * plan.outputGroups.count {
+          multiply(
+            pair: pair, planes: 0..<Transform.planes, tiles: block.count, inputs: inputs,
+            gradients: gradients,
+            into: products + span * plan.productsCount
+              + pair * Transform.planes * plan.productCount,
+            accumulating: !isFirst)
+        }
+      }
+    }
+
     /// Multiplies some planes of an input group by those of an output group, over all tiles.
     func multiply(task: Int, thread: Int) {
       let pair = task / plan.planeTasks
-      let (inputGroup, outputGroup) = (
-        pair / plan.outputGroups.count, pair % plan.outputGroups.count
-      )
-      let channels = plan.inputGroups.columns(inputGroup)
-      let depthStride = plan.inputGroups.paddedWidth(inputGroup)
-      let width = plan.outputGroups.paddedWidth(outputGroup)
       let firstPlane = task % plan.planeTasks * plan.taskPlanes
       let target =
         plan.keepsProducts
         ? products + pair * Transform.planes * plan.productCount
         : scratch.thread(thread) + plan.patchCount
-      for plane in firstPlane..<min(firstPlane + plan.taskPlanes, Transform.planes) {
-        PanelProduct.multiply(
-          rows: channels.count, columns: width, depth: tiles.count,
-          .init(
-            base: inputs + inputGroup * plan.groupStride + plane * plan.planeStride,
-            rowStride: 1, depthStride: depthStride),
-          panel: gradients + outputGroup * plan.groupStride + plane * plan.planeStride,
-          into: target + plane * plan.productCount, accumulating: pass > 0)
-      }
+      multiply(
+        pair: pair, planes: firstPlane..<min(firstPlane + plan.taskPlanes, Transform.planes),
+        tiles: tiles.count, inputs: inputs, gradients: gradients, into: target,
+        accumulating: pass > 0)
       if !plan.keepsProducts {
+        let outputGroup = pair % plan.outputGroups.count
+        let channels = plan.inputGroups.columns(pair / plan.outputGroups.count)
+        let width = plan.outputGroups.paddedWidth(outputGroup)
         for channel in channels {
           transformBack(
             target + (channel - channels.lowerBound) * width, channel: channel,
@@ -277,7 +352,29 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       }
     }
 
-    /// Transforms the products of up to sixteen input channels with an output group back.
+    /// products := or += the products of a pair of groups over `count` tiles.
+    private func multiply(
+      pair: Int, planes: Range<Int>, tiles count: Int, inputs: UnsafePointer<Float>,
+      gradients: UnsafePointer<Float>, into products: UnsafeMutablePointer<Float>,
+      accumulating: Bool
+    ) {
+      let (inputGroup, outputGroup) = (
+        pair / plan.outputGroups.count, pair % plan.outputGroups.count
+      )
+      for plane in planes {
+        PanelProduct.multiply(
+          rows: plan.inputGroups.columns(inputGroup).count,
+          columns: plan.outputGroups.paddedWidth(outputGroup), depth: count,
+          .init(
+            base: inputs + inputGroup * plan.groupStride + plane * plan.planeStride,
+            rowStride: 1, depthStride: plan.inputGroups.paddedWidth(inputGroup)),
+          panel: gradients + outputGroup * plan.groupStride + plane * plan.planeStride,
+          into: products + plane * plan.productCount, accumulating: accumulating)
+      }
+    }
+
+    /// Adds the products of up to sixteen input channels with an output group over the spans, and
+    /// transforms them back.
     func transformBack(task: Int, thread: Int) {
       let outputGroup = task % plan.outputGroups.count
       let first = task / plan.outputGroups.count * 16
@@ -287,11 +384,23 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       guard let inputGroup else { return }
       let pair = inputGroup * plan.outputGroups.count + outputGroup
       let offset = first - plan.inputGroups.columns(inputGroup).lowerBound
-      for channel in first..<min(first + 16, plan.inputChannels) {
+      let width = plan.outputGroups.paddedWidth(outputGroup)
+      let count = min(first + 16, plan.inputChannels) - first
+      let sums = products + pair * Transform.planes * plan.productCount + offset * width
+      for plane in 0..<Transform.planes {
+        for span in 1..<max(1, plan.spans) {
+          let (to, from) = (
+            sums + plane * plan.productCount,
+            sums + span * plan.productsCount + plane * plan.productCount
+          )
+          for place in stride(from: 0, to: count * width, by: 16) {
+            to.store(to.vector(place) + from.vector(place), at: place)
+          }
+        }
+      }
+      for row in 0..<count {
         transformBack(
-          products + pair * Transform.planes * plan.productCount
-            + (offset + channel - first) * plan.outputGroups.paddedWidth(outputGroup),
-          channel: channel, outputGroup: outputGroup, thread: thread)
+          sums + row * width, channel: first + row, outputGroup: outputGroup, thread: thread)
       }
     }
 

@@ -133,6 +133,8 @@ private struct FloatMemory {
   /// What the processor's larger pages hold.
   private static let largePage = 2 << 20
 
+  /// Memory for `count` floats.
+  ///
   /// Large blocks come from the system, in large pages where it grants them: the kernels walk
   /// through many planes at once, more than the processor keeps addresses of small pages for. Such
   /// memory is zero without being written, so what a step never touches is never taken.
