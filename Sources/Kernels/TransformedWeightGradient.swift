@@ -74,11 +74,11 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   /// Floats of transformed tiles in one of several passes.
   private static var largestPass: Int { 1 << 20 }
   /// Weights a tap up to which tiles are cut into spans.
-  private static var fewWeights: Int { 32 * 64 }
+  private static var fewWeights: Int { 64*128 }
   /// How many spans: a fixed number, so that the order of their sum does not follow the threads.
   private static var manySpans: Int { 16 }
   /// Floats of transformed tiles in a block of a span.
-  private static var largestSpanBlock: Int { 72 << 10 }
+  private static var largestSpanBlock: Int { 144 << 10 }
   /// Tiles that a task transforms, and whose gradients it sums for the bias: a fixed number.
   private static var sliceTiles: Int { 16 }
   /// Tasks wanted, so that threads end together.
