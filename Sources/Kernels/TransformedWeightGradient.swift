@@ -74,7 +74,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   /// Floats of transformed tiles in one of several passes.
   private static var largestPass: Int { 1 << 20 }
   /// Weights a tap up to which tiles are cut into spans.
-  private static var fewWeights: Int { 64*128 }
+  private static var fewWeights: Int { 64 * 128 }
   /// How many spans: a fixed number, so that the order of their sum does not follow the threads.
   private static var manySpans: Int { 16 }
   /// Floats of transformed tiles in a block of a span.

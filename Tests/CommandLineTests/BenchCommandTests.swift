@@ -29,6 +29,27 @@ import Testing
     #expect((object["blas_kernels"] as? String)?.isEmpty == false, "\(run)")
   }
 
+  @Test func kernelsNameAlgorithmSpeedAndShareOfEachFunction() throws {
+    let run = try ProgramRun(
+      ProgramRun.builtProgram(named: "unet-dist"), arguments: ["bench", "kernels"] + Self.tiny)
+    let layers = try #require(try run.jsonObject()["layers"] as? [[String: Any]], "\(run)")
+    var share = 0.0
+    for layer in layers {
+      for function in ["forward", "input_gradient", "weight_gradient"] {
+        share += layer["\(function)_share"] as? Double ?? 0
+        guard layer["gflop_direct"] as? Double ?? 0 > 0,
+          let seconds = layer["\(function)_seconds"] as? Double
+        else { continue }
+        #expect(seconds > 0)
+        #expect(layer["\(function)_gflops"] is Double, "\(layer)")
+        #expect(
+          ["patches", "winograd", "doubling"].contains(
+            layer["\(function)_algorithm"] as? String ?? ""), "\(layer)")
+      }
+    }
+    #expect(abs(share - 1) < 1e-9, "\(run)")
+  }
+
   @Test func aStepIsThreeForwardPasses() throws {
     let run = try ProgramRun(
       ProgramRun.builtProgram(named: "unet-dist"), arguments: ["bench", "step"] + Self.tiny)

@@ -20,6 +20,28 @@ import Testing
     #expect((object["layers"] as? [Any])?.count == 27)
   }
 
+  @Test func thePlanNamesAnAlgorithmForEveryFunction() throws {
+    let table = try ProgramRun.unetDist("inspect", "--plan")
+    for text in ["winograd by tiles", "winograd by channels", "doubling by tiles", "patches"] {
+      #expect(table.standardOutput.contains(text), "\(text) in \(table)")
+    }
+    let object = try ProgramRun.unetDist("inspect", "--json").jsonObject()
+    let layers = try #require(object["layers"] as? [[String: Any]])
+    var plans: [String: [String: Any]] = [:]
+    for layer in layers {
+      guard let name = layer["name"] as? String else { continue }
+      plans[name] = layer["plan"] as? [String: Any]
+    }
+    // Every layer but the poolings; only the first has no gradient of its input.
+    #expect(plans.count == 23)
+    #expect(plans.filter { $0.value["input_gradient"] is NSNull }.map(\.key) == ["down.0.conv1"])
+    let bridge = try #require(plans["down.4.conv2"]?["forward"] as? [String: Any])
+    #expect(bridge["algorithm"] as? String == "winograd")
+    #expect(bridge["schedule"] as? String == "channels")
+    // 7 x 7 tiles of 36 planes.
+    #expect(bridge["multiply_adds"] as? Int == 36 * 49 * 1024 * 1024)
+  }
+
   @Test func anIllegalTileNamesLegalOnes() throws {
     let run = try ProgramRun.unetDist("inspect", "--tile", "570")
     #expect(run.exitStatus == 1, "\(run)")
