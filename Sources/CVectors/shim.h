@@ -1,10 +1,13 @@
 // What the processor does and Swift has no word for.
 #pragma once
 
-// Whether the code is compiled for 32 vector registers of 512 bits.
-static inline int CVectors_hasWideVectors(void) {
+// The vector registers with fused multiply-add that the code is compiled for: 512 where there are 32
+// of 512 bits, 256 where there are 16 of 256 bits, 0 where there are none.
+static inline int CVectors_fusedRegisterBits(void) {
 #if defined(__AVX512F__)
-  return 1;
+  return 512;
+#elif defined(__AVX2__) && defined(__FMA__)
+  return 256;
 #else
   return 0;
 #endif

@@ -10,7 +10,7 @@ public enum MatrixProduct {
   ///
   /// They decide the bits of a product, so a checkpoint records them.
   public static let kernels: String =
-    selectKernels() + (PanelProduct.hasWideVectors ? "" : ", also for panels")
+    selectKernels() + (PanelProduct.isCompiled ? "" : ", also for panels")
 
   private static let isPrepared = !kernels.isEmpty
 

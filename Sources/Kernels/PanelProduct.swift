@@ -23,7 +23,7 @@ enum PanelProduct {
 
   /// Whether the processor that this is compiled for has the registers for the loops below; without,
   /// BLAS multiplies.
-  static let hasWideVectors = CVectors_hasWideVectors() != 0
+  static let isCompiled = CVectors_fusedRegisterBits() != 0
 
   /// result := rows * panel, or result += rows * panel when `accumulating`.
   ///
@@ -53,7 +53,28 @@ enum PanelProduct {
     rows count: Int, columns: Int, depth: Int, _ rows: Rows, panel: UnsafePointer<Float>,
     into result: UnsafeMutablePointer<Float>, accumulating: Bool
   ) {
-    guard hasWideVectors else {
+    func product(column: Int = 0) -> RunningProduct {
+      RunningProduct(
+        rows: rows, panel: panel + column, depth: depth, result: result + column, stride: columns,
+        left: count, accumulating: accumulating)
+    }
+    // As many accumulators as registers allow beside the panel's vectors.
+    switch CVectors_fusedRegisterBits() {
+    case 512:
+      var product = product()
+      switch columns / 16 {
+      case 4: product.run(SixRows<FourVectors>.self, FourVectors.self)
+      case 3: product.run(EightRows<ThreeVectors>.self, ThreeVectors.self)
+      case 2: product.run(TwelveRows<TwoVectors>.self, TwoVectors.self)
+      default: product.run(TwelveRows<OneVector>.self, OneVector.self)
+      }
+    case 256:
+      // A vector takes two registers.
+      for column in stride(from: 0, to: columns, by: 16) {
+        var product = product(column: column)
+        product.run(SixRows<OneVector>.self, OneVector.self)
+      }
+    default:
       MatrixProduct.multiply(
         rows: count, columns: columns, depth: depth,
         rows.depthStride == 1
@@ -61,17 +82,6 @@ enum PanelProduct {
           : .init(base: rows.base, rowStride: rows.depthStride, transposed: true),
         .init(base: panel, rowStride: columns), into: result, rowStride: columns,
         accumulating: accumulating)
-      return
-    }
-    var product = RunningProduct(
-      rows: rows, panel: panel, depth: depth, result: result, left: count,
-      accumulating: accumulating)
-    // As many accumulators as registers allow beside the panel's vectors.
-    switch columns / 16 {
-    case 4: product.run(SixRows<FourVectors>.self, FourVectors.self)
-    case 3: product.run(EightRows<ThreeVectors>.self, ThreeVectors.self)
-    case 2: product.run(TwelveRows<TwoVectors>.self, TwoVectors.self)
-    default: product.run(TwelveRows<OneVector>.self, OneVector.self)
     }
   }
 }
@@ -82,6 +92,8 @@ private struct RunningProduct {
   let panel: UnsafePointer<Float>
   let depth: Int
   var result: UnsafeMutablePointer<Float>
+  /// Floats from a line of the panel, and of the result, to the next.
+  let stride: Int
   var left: Int
   let accumulating: Bool
 
@@ -104,11 +116,11 @@ private struct RunningProduct {
     for _ in 0..<depth {
       sums.addProducts(column, rows.rowStride, Tile.Line(line))
       column += rows.depthStride
-      line += 16 &* Tile.Line.count
+      line += stride
     }
-    sums.store(to: result, accumulating: accumulating)
+    sums.store(to: result, stride: stride, accumulating: accumulating)
     rows.base += Tile.count &* rows.rowStride
-    result += 16 &* Tile.count &* Tile.Line.count
+    result += Tile.count &* stride
     left &-= Tile.count
   }
 }
@@ -186,7 +198,7 @@ private protocol RowTile {
   init()
   /// Adds the products of a column of the first factor with a line of the panel.
   mutating func addProducts(_ column: UnsafePointer<Float>, _ stride: Int, _ line: Line)
-  func store(to target: UnsafeMutablePointer<Float>, accumulating: Bool)
+  func store(to target: UnsafeMutablePointer<Float>, stride: Int, accumulating: Bool)
 }
 
 private struct OneRow<Line: PanelLine>: RowTile {
@@ -203,7 +215,7 @@ private struct OneRow<Line: PanelLine>: RowTile {
   }
 
   @inline(__always)
-  func store(to target: UnsafeMutablePointer<Float>, accumulating: Bool) {
+  func store(to target: UnsafeMutablePointer<Float>, stride: Int, accumulating: Bool) {
     sums.store(to: target, accumulating: accumulating)
   }
 }
@@ -224,10 +236,9 @@ private struct Above<Upper: RowTile, Lower: RowTile>: RowTile where Upper.Line =
   }
 
   @inline(__always)
-  func store(to target: UnsafeMutablePointer<Float>, accumulating: Bool) {
-    upper.store(to: target, accumulating: accumulating)
-    lower.store(
-      to: target + 16 &* Upper.count &* Upper.Line.count, accumulating: accumulating)
+  func store(to target: UnsafeMutablePointer<Float>, stride: Int, accumulating: Bool) {
+    upper.store(to: target, stride: stride, accumulating: accumulating)
+    lower.store(to: target + Upper.count &* stride, stride: stride, accumulating: accumulating)
   }
 }
 
