@@ -110,6 +110,10 @@ public struct Convolution: Sendable {
       convolution.forward(
         input, weights: weights, rule: rule, into: ConvolutionImage(output), scratch: scratch,
         on: team)
+    case .direct(let convolution):
+      convolution.forward(
+        input, weights: weights, rule: rule, into: ConvolutionImage(output), scratch: scratch,
+        on: team)
     case .tiles(let convolution):
       convolution.forward(
         input,
@@ -153,6 +157,10 @@ public struct Convolution: Sendable {
         input, outputGradient: outputGradient, into: weightGradient, scratch: scratch, on: team)
       BiasGradient.add(
         outputGradient, to: biasGradient, scratch: scratch.shared, on: team)
+    case .direct(let convolution):
+      convolution.addGradients(
+        input, outputGradient: outputGradient, to: weightGradient, biasGradient: biasGradient,
+        scratch: scratch, on: team)
     case .tiles(let gradient):
       gradient.add(
         input, outputGradient: outputGradient, to: weightGradient, biasGradient: biasGradient,

@@ -125,7 +125,7 @@ struct ConvolutionAdjoint: Sendable {
   }
 
   /// Floats of weights in their new order, for algorithms that do not turn them by themselves.
-  private var turnedCount: Int { algorithm == .patches ? weightCount : 0 }
+  private var turnedCount: Int { algorithm == .winograd ? 0 : weightCount }
 
   /// inputGradient := the adjoint of the convolution applied to outputGradient; overwritten, with
   /// the gradients of rectifiers where `rectified` says so.
@@ -155,7 +155,16 @@ struct ConvolutionAdjoint: Sendable {
     turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionImage,
     _ rule: OutputRule, _ scratch: ConvolutionScratch, _ team: ThreadTeam
   ) {
-    var phaseWeights = turned
+    var next = turned
+    /// The weights of a phase in their new order.
+    func turn(_ phase: Phase) -> UnsafePointer<Float> {
+      let phaseWeights = next
+      transposeTaps(
+        weights, taps: phase.taps, rows: inputChannels, columns: outputChannels,
+        into: phaseWeights, on: team)
+      next += phase.taps.count * inputChannels * outputChannels
+      return UnsafePointer(phaseWeights)
+    }
     for phase in phases {
       let target = inputGradient.everyNth(
         step: stride, row: phase.firstRow, column: phase.firstColumn, height: phase.height,
@@ -171,13 +180,13 @@ struct ConvolutionAdjoint: Sendable {
             columns: inputChannels),
           rule: rule, into: target, scratch: scratch, on: team)
       case .patches(let convolution):
-        transposeTaps(
-          weights, taps: phase.taps, rows: inputChannels, columns: outputChannels,
-          into: phaseWeights, on: team)
         convolution.forward(
-          ConvolutionImage(outputGradient), weights: phaseWeights, rule: rule, into: target,
+          ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
           scratch: scratch, on: team)
-        phaseWeights += phase.taps.count * inputChannels * outputChannels
+      case .direct(let convolution):
+        convolution.forward(
+          ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
+          scratch: scratch, on: team)
       }
     }
   }

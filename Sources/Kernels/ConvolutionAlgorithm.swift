@@ -6,6 +6,8 @@ import Tensors
 public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   /// Gathered patches times the weights: any kernel, any stride.
   case patches
+  /// The taps over lines of the image as they lie: stride 1, a few input channels.
+  case direct
   /// Winograd's F(4x4, 3x3): kernels of 3x3 and stride 1.
   case winograd
   /// Four products for four outputs: a 2x2 kernel behind nearest-neighbour doubling.
@@ -33,7 +35,11 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
         TileGrid(height: height, width: width, extent: WinogradTransform.outputExtent).count),
       inputChannels: Double(inputChannels), inputVectors: Double((inputChannels + 15) / 16),
       outputVectors: Double((outputChannels + 15) / 16))
-    return winogradCost(function, sizes) < patchCost(sizes) ? .winograd : .patches
+    let costs: [(ConvolutionAlgorithm, Double)] = [
+      (.patches, patchCost(sizes)), (.direct, directCost(sizes)),
+      (.winograd, winogradCost(function, sizes)),
+    ]
+    return costs.min { $0.1 < $1.1 }?.0 ?? .patches
   }
 
   /// The sizes of a 3x3 convolution, with channels in vectors of sixteen.
@@ -66,6 +72,11 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
     return sizes.pixels * taps * sizes.weights
       + gather * sizes.pixels * (taps * sizes.inputVectors + sizes.outputVectors)
       + load * taps * sizes.weights
+  }
+
+  /// Products, outputs stored.
+  private static func directCost(_ sizes: Sizes) -> Double {
+    sizes.pixels * 9 * sizes.weights + gather * sizes.pixels * sizes.outputVectors
   }
 
   /// Products in every plane, tiles transformed and transformed back, weights brought and
@@ -102,6 +113,7 @@ public struct LayerPlan: Sendable, Equatable {
 /// A planned convolution of one algorithm.
 enum ConvolutionEngine: Sendable {
   case patches(PatchConvolution)
+  case direct(DirectConvolution)
   case tiles(TransformedConvolution<WinogradTransform>)
 
   init(
@@ -114,6 +126,12 @@ enum ConvolutionEngine: Sendable {
         PatchConvolution(
           rows: rows, columns: columns, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
+    case .direct:
+      precondition(stride == 1, "a direct convolution of stride \(stride)")
+      self = .direct(
+        DirectConvolution(
+          rows: rows, columns: columns, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
+          inputChannels: inputChannels, outputChannels: outputChannels))
     case .winograd:
       precondition(
         kernelHeight == 3 && kernelWidth == 3 && stride == 1,
@@ -131,6 +149,7 @@ enum ConvolutionEngine: Sendable {
   var plan: KernelPlan {
     switch self {
     case .patches(let convolution): convolution.plan
+    case .direct(let convolution): convolution.plan
     case .tiles(let convolution): convolution.plan(.winograd)
     }
   }
@@ -139,6 +158,7 @@ enum ConvolutionEngine: Sendable {
   var scratchSize: ScratchSize {
     switch self {
     case .patches(let convolution): convolution.forwardScratch
+    case .direct(let convolution): convolution.forwardScratch
     case .tiles(let convolution): convolution.scratchSize
     }
   }
@@ -147,6 +167,7 @@ enum ConvolutionEngine: Sendable {
 /// A planned weight gradient of one algorithm.
 enum WeightGradientEngine: Sendable {
   case patches(PatchConvolution)
+  case direct(DirectConvolution)
   case tiles(TransformedWeightGradient<WinogradTransform>)
 
   init(
@@ -159,6 +180,12 @@ enum WeightGradientEngine: Sendable {
         PatchConvolution(
           rows: rows, columns: columns, kernelHeight: kernel, kernelWidth: kernel,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
+    case .direct:
+      precondition(stride == 1, "a direct convolution of stride \(stride)")
+      self = .direct(
+        DirectConvolution(
+          rows: rows, columns: columns, kernelHeight: kernel, kernelWidth: kernel,
+          inputChannels: inputChannels, outputChannels: outputChannels))
     case .winograd:
       self = .tiles(
         TransformedWeightGradient(
@@ -173,6 +200,7 @@ enum WeightGradientEngine: Sendable {
   var plan: KernelPlan {
     switch self {
     case .patches(let convolution): convolution.plan
+    case .direct(let convolution): convolution.plan
     case .tiles(let gradient): gradient.plan(.winograd)
     }
   }
@@ -189,6 +217,7 @@ enum WeightGradientEngine: Sendable {
             ImageShape(
               height: convolution.outputHeight, width: convolution.outputWidth,
               channels: convolution.outputChannels))))
+    case .direct(let convolution): convolution.gradientScratch
     case .tiles(let gradient): gradient.scratchSize
     }
   }

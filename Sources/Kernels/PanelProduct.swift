@@ -14,18 +14,24 @@ enum PanelProduct {
   /// Columns that a panel has in memory for `columns` columns: a multiple of the vector.
   static func paddedColumns(_ columns: Int) -> Int { (columns + 15) / 16 * 16 }
 
-  /// The first factor: the value (row, depth) lies at base + row * rowStride + depth * depthStride.
+  /// The first factor: the value (row, segment, depth) lies at
+  /// base + row * rowStride + segment * segmentStride + depth * depthStride.
+  ///
+  /// The depths of all segments follow each other: the panel has [segments, depth] lines.
   struct Rows {
     var base: UnsafePointer<Float>
     var rowStride: Int
     var depthStride: Int
+    var segments = 1
+    var segmentStride = 0
   }
 
   /// Whether the processor that this is compiled for has the registers for the loops below; without,
   /// BLAS multiplies.
   static let isCompiled = CVectors_fusedRegisterBits() != 0
 
-  /// result := rows * panel, or result += rows * panel when `accumulating`.
+  /// result := rows * panel, or result += rows * panel when `accumulating`; `depth` is that of a
+  /// segment.
   ///
   /// `columns` is a multiple of 16 up to 64 and is the stride of both the panel and the result.
   /// Each value is the sum over the depth in its order, by fused multiply-adds in blocks of
@@ -34,6 +40,18 @@ enum PanelProduct {
     rows count: Int, columns: Int, depth: Int, _ rows: Rows, panel: UnsafePointer<Float>,
     into result: UnsafeMutablePointer<Float>, accumulating: Bool
   ) {
+    guard rows.segments == 1 || rows.segments * depth <= deepestBlock else {
+      for segment in 0..<rows.segments {
+        multiply(
+          rows: count, columns: columns, depth: depth,
+          Rows(
+            base: rows.base + segment * rows.segmentStride, rowStride: rows.rowStride,
+            depthStride: rows.depthStride),
+          panel: panel + segment * depth * columns, into: result,
+          accumulating: accumulating || segment > 0)
+      }
+      return
+    }
     var first = 0
     while first < depth {
       var part = rows
@@ -75,13 +93,16 @@ enum PanelProduct {
         product.run(SixRows<OneVector>.self, OneVector.self)
       }
     default:
-      MatrixProduct.multiply(
-        rows: count, columns: columns, depth: depth,
-        rows.depthStride == 1
-          ? .init(base: rows.base, rowStride: rows.rowStride)
-          : .init(base: rows.base, rowStride: rows.depthStride, transposed: true),
-        .init(base: panel, rowStride: columns), into: result, rowStride: columns,
-        accumulating: accumulating)
+      for segment in 0..<rows.segments {
+        let base = rows.base + segment * rows.segmentStride
+        MatrixProduct.multiply(
+          rows: count, columns: columns, depth: depth,
+          rows.depthStride == 1
+            ? .init(base: base, rowStride: rows.rowStride)
+            : .init(base: base, rowStride: rows.depthStride, transposed: true),
+          .init(base: panel + segment * depth * columns, rowStride: columns), into: result,
+          rowStride: columns, accumulating: accumulating || segment > 0)
+      }
     }
   }
 }
@@ -97,12 +118,13 @@ private struct RunningProduct {
   var left: Int
   let accumulating: Bool
 
-  /// Multiplies all rows, as many at a time as `Tile` holds, the last ones by fours, twos and ones.
+  /// Multiplies all rows, as many at a time as `Tile` holds, the last ones by fours and less.
   @inline(__always)
   mutating func run<Tile: RowTile, Line: PanelLine>(_ tile: Tile.Type, _: Line.Type)
   where Tile.Line == Line {
     while left >= Tile.count { multiply(tile) }
     while left >= 4 { multiply(FourRows<Line>.self) }
+    if left >= 3 { multiply(ThreeRows<Line>.self) }
     if left >= 2 { multiply(TwoRows<Line>.self) }
     if left >= 1 { multiply(OneRow<Line>.self) }
   }
@@ -111,12 +133,16 @@ private struct RunningProduct {
   @inline(__always)
   private mutating func multiply<Tile: RowTile>(_: Tile.Type) {
     var sums = Tile()
-    var column = rows.base
+    var segment = rows.base
     var line = panel
-    for _ in 0..<depth {
-      sums.addProducts(column, rows.rowStride, Tile.Line(line))
-      column += rows.depthStride
-      line += stride
+    for _ in 0..<rows.segments {
+      var column = segment
+      for _ in 0..<depth {
+        sums.addProducts(column, rows.rowStride, Tile.Line(line))
+        column += rows.depthStride
+        line += stride
+      }
+      segment += rows.segmentStride
     }
     sums.store(to: result, stride: stride, accumulating: accumulating)
     rows.base += Tile.count &* rows.rowStride
@@ -243,6 +269,7 @@ private struct Above<Upper: RowTile, Lower: RowTile>: RowTile where Upper.Line =
 }
 
 private typealias TwoRows<Line: PanelLine> = Above<OneRow<Line>, OneRow<Line>>
+private typealias ThreeRows<Line: PanelLine> = Above<TwoRows<Line>, OneRow<Line>>
 private typealias FourRows<Line: PanelLine> = Above<TwoRows<Line>, TwoRows<Line>>
 private typealias SixRows<Line: PanelLine> = Above<FourRows<Line>, TwoRows<Line>>
 private typealias EightRows<Line: PanelLine> = Above<FourRows<Line>, FourRows<Line>>

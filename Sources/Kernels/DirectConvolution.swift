@@ -1,0 +1,294 @@
+// The engine of convolutions with few input channels: the kernel's taps over lines of the image.
+//
+// Neighbouring outputs see patches that overlap in memory: the patch of pixel x begins `channels`
+// floats after that of pixel x - 1. So where lines of the image lie in memory side by side, they are
+// a matrix of patches already, and nothing is gathered or transformed. With one or a few channels
+// that is less work than any tile transform, which handles sixteen channels at a time.
+
+import Tensors
+import Threading
+
+/// A convolution of stride 1 over a virtual image, planned once.
+///
+///     output(y, x, o) = bias(o) + sum over i, j, c of input(y + i, x + j, c) * weight(i, j, c, o)
+///
+/// with the virtual input given by two axis maps. Weights are [kH, kW, in, out] in row-major order.
+/// Sums run over (i, j, c) in order, those over pixels in a fixed number of bands, so the bits do
+/// not depend on the number of threads.
+struct DirectConvolution: Sendable {
+  let rows: AxisMap
+  let columns: AxisMap
+  let kernelHeight: Int
+  let kernelWidth: Int
+  let inputChannels: Int
+  let outputChannels: Int
+  let outputHeight: Int
+  let outputWidth: Int
+
+  private let groups: ChannelGroups
+
+  init(
+    rows: AxisMap, columns: AxisMap, kernelHeight: Int, kernelWidth: Int, inputChannels: Int,
+    outputChannels: Int
+  ) {
+    precondition(
+      rows.count >= kernelHeight && columns.count >= kernelWidth,
+      "a kernel of \(kernelHeight) x \(kernelWidth) over \(rows.count) x \(columns.count)")
+    self.rows = rows
+    self.columns = columns
+    self.kernelHeight = kernelHeight
+    self.kernelWidth = kernelWidth
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    outputHeight = rows.count - kernelHeight + 1
+    outputWidth = columns.count - kernelWidth + 1
+    groups = ChannelGroups(outputChannels)
+  }
+
+  /// Output rows in a task of the forward pass, and of which lines are copied together.
+  private static let bandRows = 8
+  /// Pixels of a product, so that it stays in the first cache.
+  private static let blockPixels = 64
+  /// Parts of the sum over pixels in the weight gradient: a fixed number, so that it does not follow
+  /// the threads.
+  private static let slices = 16
+
+  /// Floats of a virtual line.
+  private var lineLength: Int { columns.count * inputChannels }
+  /// Floats of a kernel row's part of a patch.
+  private var rowLength: Int { kernelWidth * inputChannels }
+  private var patchSize: Int { kernelHeight * rowLength }
+
+  /// What it is and does; forward and weight gradient alike.
+  var plan: KernelPlan {
+    KernelPlan(
+      algorithm: .direct,
+      multiplyAdds: outputHeight * outputWidth * patchSize * groups.paddedChannels)
+  }
+
+  // MARK: Scratch memory
+
+  private var linesCount: Int { (Self.bandRows + kernelHeight - 1) * lineLength }
+  private var blockCount: Int { Self.blockPixels * groups.widest }
+
+  /// Scratch memory that `forward` needs.
+  var forwardScratch: ScratchSize {
+    ScratchSize(thread: linesCount + blockCount, shared: patchSize * groups.paddedChannels)
+  }
+
+  /// Scratch memory that `addGradients` needs.
+  var gradientScratch: ScratchSize {
+    ScratchSize(thread: linesCount + blockCount, shared: Self.slices * sliceCount)
+  }
+
+  /// Floats of a slice's sums: weights, then biases, in groups of channels.
+  private var sliceCount: Int { (patchSize + 1) * groups.paddedChannels }
+
+  // MARK: Lines and weights
+
+  /// Copies the virtual lines from `first` on into memory, side by side.
+  private func copyLines(
+    _ input: ConvolutionImage, first: Int, count: Int, into lines: UnsafeMutablePointer<Float>
+  ) {
+    for line in 0..<count {
+      let target = lines + line * lineLength
+      let row = rows.sources[first + line]
+      guard row >= 0 else {
+        target.update(repeating: 0, count: lineLength)
+        continue
+      }
+      for (x, column) in columns.sources.enumerated() {
+        let pixel = target + x * inputChannels
+        if column < 0 {
+          pixel.update(repeating: 0, count: inputChannels)
+        } else {
+          input.load(channel: 0, count: inputChannels, y: row, x: column, into: pixel)
+        }
+      }
+    }
+  }
+
+  /// The patch of the first pixel of a line, as a row of a product.
+  private func patches(_ lines: UnsafePointer<Float>) -> PanelProduct.Rows {
+    .init(
+      base: lines, rowStride: inputChannels, depthStride: 1, segments: kernelHeight,
+      segmentStride: lineLength)
+  }
+
+  /// Copies the weights into panels, one for each group, with zeros beyond the last channel.
+  private func copyWeights(
+    _ weights: UnsafePointer<Float>, into panels: UnsafeMutablePointer<Float>
+  ) {
+    for group in 0..<groups.count {
+      let (channels, width) = (groups.columns(group), groups.paddedWidth(group))
+      let panel = panels + channels.lowerBound * patchSize
+      panel.update(repeating: 0, count: patchSize * width)
+      for tap in 0..<patchSize {
+        copyFloats(
+          weights + tap * outputChannels + channels.lowerBound, to: panel + tap * width,
+          count: channels.count)
+      }
+    }
+  }
+
+  // MARK: Forward
+
+  /// output := input * weights by `rule`; overwritten.
+  func forward(
+    _ input: ConvolutionImage, weights: UnsafePointer<Float>, rule: OutputRule,
+    into output: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    precondition(
+      input.channels == inputChannels && output.channels == outputChannels
+        && output.first.shape.height == outputHeight && output.first.shape.width == outputWidth,
+      "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
+        + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
+    copyWeights(weights, into: scratch.shared)
+    let operands = ForwardOperands(
+      plan: self, input: input, rule: rule, output: output, scratch: scratch)
+    let bands = (outputHeight + Self.bandRows - 1) / Self.bandRows
+    team.forEach(bands, operands) { operands, band, thread in
+      operands.convolve(band: band, thread: thread)
+    }
+  }
+
+  /// What the tasks of a forward pass work on.
+  private struct ForwardOperands {
+    let plan: DirectConvolution
+    let input: ConvolutionImage
+    let rule: OutputRule
+    let output: ConvolutionImage
+    let scratch: ConvolutionScratch
+
+    func convolve(band: Int, thread: Int) {
+      let first = band * DirectConvolution.bandRows
+      let count = min(DirectConvolution.bandRows, plan.outputHeight - first)
+      let lines = scratch.thread(thread)
+      let products = lines + plan.linesCount
+      plan.copyLines(input, first: first, count: count + plan.kernelHeight - 1, into: lines)
+      for y in 0..<count {
+        for x in stride(from: 0, to: plan.outputWidth, by: DirectConvolution.blockPixels) {
+          let pixels = min(DirectConvolution.blockPixels, plan.outputWidth - x)
+          for group in 0..<plan.groups.count {
+            let (channels, width) = (plan.groups.columns(group), plan.groups.paddedWidth(group))
+            PanelProduct.multiply(
+              rows: pixels, columns: width, depth: plan.rowLength,
+              plan.patches(lines + y * plan.lineLength + x * plan.inputChannels),
+              panel: scratch.shared + channels.lowerBound * plan.patchSize, into: products,
+              accumulating: false)
+            for pixel in 0..<pixels {
+              output.store(
+                products + pixel * width, channels: channels.count,
+                firstChannel: channels.lowerBound, y: first + y, x: x + pixel, rule: rule)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Gradients of weights and bias
+
+  /// weightGradient(i, j, c, o) += sum over y, x of input(y + i, x + j, c) * gradient(y, x, o), and
+  /// biasGradient(o) += sum over y, x of gradient(y, x, o); accumulated.
+  func addGradients(
+    _ input: ConvolutionImage, outputGradient: TensorView,
+    to weightGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>,
+    scratch: ConvolutionScratch, on team: ThreadTeam
+  ) {
+    precondition(
+      input.channels == inputChannels && outputGradient.shape.channels == outputChannels
+        && outputGradient.shape.height == outputHeight
+        && outputGradient.shape.width == outputWidth,
+      "a weight gradient of \(inputChannels) to \(outputChannels) channels at \(outputHeight) x "
+        + "\(outputWidth), given \(input.channels) and \(outputGradient.shape)")
+    let operands = GradientOperands(
+      plan: self, input: input, outputGradient: outputGradient, scratch: scratch)
+    team.forEach(Self.slices, operands) { operands, slice, thread in
+      operands.sum(slice: slice, thread: thread)
+    }
+    for group in 0..<groups.count {
+      let (channels, width) = (groups.columns(group), groups.paddedWidth(group))
+      for tap in 0...patchSize {
+        let sums = scratch.shared + channels.lowerBound * (patchSize + 1) + tap * width
+        for channel in channels {
+          var sum = 0.0
+          for slice in 0..<Self.slices {
+            sum += Double(sums[slice * sliceCount + channel - channels.lowerBound])
+          }
+          if tap < patchSize {
+            weightGradient[tap * outputChannels + channel] += Float(sum)
+          } else {
+            biasGradient[channel] += Float(sum)
+          }
+        }
+      }
+    }
+  }
+
+  /// What the tasks of the gradients work on.
+  private struct GradientOperands {
+    let plan: DirectConvolution
+    let input: ConvolutionImage
+    let outputGradient: TensorView
+    let scratch: ConvolutionScratch
+
+    /// Overwrites a slice's sums by those over its rows.
+    func sum(slice: Int, thread: Int) {
+      let slices = DirectConvolution.slices
+      let rows = slice * plan.outputHeight / slices..<(slice + 1) * plan.outputHeight / slices
+      let sums = scratch.shared + slice * plan.sliceCount
+      sums.update(repeating: 0, count: plan.sliceCount)
+      let lines = scratch.thread(thread)
+      for first in stride(
+        from: rows.lowerBound, to: rows.upperBound, by: DirectConvolution.bandRows)
+      {
+        let count = min(DirectConvolution.bandRows, rows.upperBound - first)
+        plan.copyLines(input, first: first, count: count + plan.kernelHeight - 1, into: lines)
+        for y in 0..<count {
+          add(row: first + y, lines: lines + y * plan.lineLength, to: sums, thread: thread)
+        }
+      }
+    }
+
+    private func add(
+      row: Int, lines: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>, thread: Int
+    ) {
+      let gradients = scratch.thread(thread) + plan.linesCount
+      for x in stride(from: 0, to: plan.outputWidth, by: DirectConvolution.blockPixels) {
+        let pixels = min(DirectConvolution.blockPixels, plan.outputWidth - x)
+        for group in 0..<plan.groups.count {
+          let (channels, width) = (plan.groups.columns(group), plan.groups.paddedWidth(group))
+          let sums = sums + channels.lowerBound * (plan.patchSize + 1)
+          gradients.update(repeating: 0, count: channels.count < width ? pixels * width : 0)
+          for pixel in 0..<pixels {
+            copyFloats(
+              outputGradient.pixel(row, x + pixel) + channels.lowerBound,
+              to: gradients + pixel * width, count: channels.count)
+          }
+          for i in 0..<plan.kernelHeight {
+            PanelProduct.multiply(
+              rows: plan.rowLength, columns: width, depth: pixels,
+              .init(
+                base: lines + i * plan.lineLength + x * plan.inputChannels, rowStride: 1,
+                depthStride: plan.inputChannels),
+              panel: gradients, into: sums + i * plan.rowLength * width, accumulating: true)
+          }
+          addRows(
+            gradients, count: pixels, width: width, to: sums + plan.patchSize * width)
+        }
+      }
+    }
+
+    /// sums += the sum of rows of `width` floats, a multiple of 16.
+    private func addRows(
+      _ rows: UnsafePointer<Float>, count: Int, width: Int, to sums: UnsafeMutablePointer<Float>
+    ) {
+      for column in stride(from: 0, to: width, by: 16) {
+        var sum = rows.vector(column)
+        for row in 1..<max(1, count) { sum += rows.vector(row * width + column) }
+        sums.store(UnsafePointer(sums).vector(column) + sum, at: column)
+      }
+    }
+  }
+}
