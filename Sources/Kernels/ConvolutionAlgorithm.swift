@@ -60,6 +60,8 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   private static let gather = 3.0
   /// A vector of weights brought from memory.
   private static let load = 30.0
+  /// A vector of one plane of products, beside the products themselves.
+  private static let start = 6.0
   /// A vector of one plane of a tile transformed.
   private static let transform = 5.0
   /// A vector of one plane of the weights transformed, or of their gradient transformed back.
@@ -83,7 +85,7 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   /// transformed.
   private static func winogradCost(_ function: Function, _ sizes: Sizes) -> Double {
     let planes = Double(WinogradTransform.planes)
-    return planes * sizes.tiles * sizes.weights
+    return planes * sizes.tiles * (sizes.weights + start * sizes.outputVectors)
       + transform * planes * sizes.tiles * (sizes.inputVectors + sizes.outputVectors)
       + load * 9 * sizes.weights
       + (function == .image ? weightTransform : gradientTransform) * planes * sizes.weights

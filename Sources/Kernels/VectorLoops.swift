@@ -4,6 +4,8 @@ import CVectors
 import Threading
 
 typealias Vector = SIMD16<Float>
+/// What is left of channels that are a multiple of eight.
+private typealias HalfVector = SIMD8<Float>
 
 extension SIMD16 where Scalar == Float {
   /// self + factor * vector with one rounding.
@@ -19,6 +21,11 @@ extension UnsafePointer where Pointee == Float {
   func vector(_ index: Int) -> Vector {
     UnsafeRawPointer(self + index).loadUnaligned(as: Vector.self)
   }
+
+  @inline(__always)
+  fileprivate func half(_ index: Int) -> HalfVector {
+    UnsafeRawPointer(self + index).loadUnaligned(as: HalfVector.self)
+  }
 }
 
 extension UnsafeMutablePointer where Pointee == Float {
@@ -33,6 +40,11 @@ extension UnsafeMutablePointer where Pointee == Float {
   func store(_ vector: Vector, at index: Int) {
     UnsafeMutableRawPointer(self + index).storeBytes(of: vector, as: Vector.self)
   }
+
+  @inline(__always)
+  fileprivate func store(_ half: HalfVector, at index: Int) {
+    UnsafeMutableRawPointer(self + index).storeBytes(of: half, as: HalfVector.self)
+  }
 }
 
 /// target := source, for counts too small to be worth a call of memcpy.
@@ -44,6 +56,10 @@ func copyFloats(
   while index &+ 16 <= count {
     target.store(source.vector(index), at: index)
     index &+= 16
+  }
+  if index &+ 8 <= count {
+    target.store(source.half(index), at: index)
+    index &+= 8
   }
   while index < count {
     target[index] = source[index]
@@ -57,7 +73,7 @@ func storeFloats(
   _ source: UnsafePointer<Float>, bias: UnsafePointer<Float>?, rectifying: Bool,
   to target: UnsafeMutablePointer<Float>, count: Int
 ) {
-  let floor = Vector(repeating: rectifying ? 0 : -.infinity)
+  let floor: Float = rectifying ? 0 : -.infinity
   var index = 0
   if let bias {
     while index &+ 16 <= count {
@@ -65,9 +81,14 @@ func storeFloats(
       target.store(sum.replacing(with: floor, where: sum .< floor), at: index)
       index &+= 16
     }
+    if index &+ 8 <= count {
+      let sum = source.half(index) + bias.half(index)
+      target.store(sum.replacing(with: floor, where: sum .< floor), at: index)
+      index &+= 8
+    }
     while index < count {
       let sum = source[index] + bias[index]
-      target[index] = rectifying && sum < 0 ? 0 : sum
+      target[index] = sum < floor ? floor : sum
       index &+= 1
     }
   } else {
@@ -76,8 +97,13 @@ func storeFloats(
       target.store(value.replacing(with: floor, where: value .< floor), at: index)
       index &+= 16
     }
+    if index &+ 8 <= count {
+      let value = source.half(index)
+      target.store(value.replacing(with: floor, where: value .< floor), at: index)
+      index &+= 8
+    }
     while index < count {
-      target[index] = rectifying && source[index] < 0 ? 0 : source[index]
+      target[index] = source[index] < floor ? floor : source[index]
       index &+= 1
     }
   }
@@ -93,6 +119,11 @@ func passFloats(
     let passes = target.vector(index) .> 0
     target.store(Vector.zero.replacing(with: source.vector(index), where: passes), at: index)
     index &+= 16
+  }
+  if index &+ 8 <= count {
+    let passes = UnsafePointer(target).half(index) .> 0
+    target.store(HalfVector.zero.replacing(with: source.half(index), where: passes), at: index)
+    index &+= 8
   }
   while index < count {
     target[index] = target[index] > 0 ? source[index] : 0

@@ -42,28 +42,49 @@ struct VirtualImage {
       && sources[last] == sources[first] &+ extent &- 1
   }
 
-  /// Sixteen channels of a patch from `channel` on; those beyond the last are zeros.
+  /// Sixteen channels of a patch from `channel` on; those beyond the last are any numbers.
   ///
   /// What it returns is valid until the next call.
   @inline(__always)
   func patch(_ place: Place, channel: Int) -> PatchSource {
     let firstChannels = image.first.shape.channels
     if place.isPlain {
-      let (row, column) = (rows[place.firstRow], columns[place.firstColumn])
-      if channel &+ 16 <= firstChannels {
-        return PatchSource(
-          base: image.first.pixel(row, column) + channel, rowStride: image.first.rowStride,
-          pixelStride: image.first.pixelStride)
-      }
-      if let second = image.second, channel >= firstChannels, channel &+ 16 <= image.channels {
-        return PatchSource(
-          base: second.pixel(row, column) + (channel &- firstChannels),
-          rowStride: second.rowStride, pixelStride: second.pixelStride)
+      if let second = image.second, channel >= firstChannels {
+        if let source = Self.source(
+          second, rows[place.firstRow], columns[place.firstColumn], extent: place.extent,
+          channel: channel &- firstChannels)
+        {
+          return source
+        }
+      } else if image.second == nil || channel &+ 16 <= firstChannels,
+        let source = Self.source(
+          image.first, rows[place.firstRow], columns[place.firstColumn], extent: place.extent,
+          channel: channel)
+      {
+        return source
       }
     }
     gather(place, channel: channel)
     return PatchSource(
       base: patchScratch, rowStride: place.extent &* 16, pixelStride: 16)
+  }
+
+  /// Sixteen channels of a patch as it lies in memory, if they all lie within the image.
+  ///
+  /// Behind a pixel's last channel lies the next pixel: numbers that no one asks for, in the lanes
+  /// of channels that there are not.
+  @inline(__always)
+  private static func source(
+    _ view: TensorView, _ row: Int, _ column: Int, extent: Int, channel: Int
+  ) -> PatchSource? {
+    let (rowsLeft, columnsLeft) = (
+      view.shape.height &- row &- extent, view.shape.width &- column &- extent
+    )
+    let floatsBehind = rowsLeft &* view.rowStride &+ columnsLeft &* view.pixelStride
+    guard channel &+ 16 <= view.shape.channels &+ floatsBehind else { return nil }
+    return PatchSource(
+      base: view.pixel(row, column) + channel, rowStride: view.rowStride,
+      pixelStride: view.pixelStride)
   }
 
   /// Asks for the last `count` pixels of each row of a patch, to be read soon.

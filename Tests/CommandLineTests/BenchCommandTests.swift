@@ -43,7 +43,7 @@ import Testing
         #expect(seconds > 0)
         #expect(layer["\(function)_gflops"] is Double, "\(layer)")
         #expect(
-          ["patches", "winograd", "doubling"].contains(
+          ["patches", "direct", "winograd", "doubling"].contains(
             layer["\(function)_algorithm"] as? String ?? ""), "\(layer)")
       }
     }

@@ -139,6 +139,16 @@ func tolerance(products: Int) -> Tolerance {
           height: padding == .none ? 3 : 1, width: padding == .none ? 3 : 1, inputs: 17,
           outputs: 2, kernel: 3, padding: padding),
       ]
+      // Lines as they lie: several bands and blocks, channels off the vector width, more than one
+      // panel, kernel rows too long for one product.
+      for (height, width, inputs, outputs, kernel) in [
+        (33, 70, 1, 16, 3), (9, 131, 3, 33, 3), (5, 6, 4, 150, 5), (7, 6, 90, 8, 3), (3, 3, 2, 1, 2),
+      ] {
+        cases.append(
+          ConvolutionCase(
+            height: height, width: width, inputs: inputs, outputs: outputs, kernel: kernel,
+            padding: padding, algorithm: .direct))
+      }
       // Winograd's tiles: whole ones, cut ones, one alone; vectors whole, cut and empty; more than
       // one block of the summed channels.
       for (height, width, inputs, outputs) in [
@@ -259,7 +269,7 @@ func tolerance(products: Int) -> Tolerance {
     }
   }
 
-  @Test(arguments: [ConvolutionAlgorithm.patches, .winograd])
+  @Test(arguments: [ConvolutionAlgorithm.patches, .direct, .winograd])
   func twoSourcesAreOneImageSideBySide(_ algorithm: ConvolutionAlgorithm) {
     let convolution = ConvolutionCase(
       height: 12, width: 11, inputs: 21, outputs: 6, kernel: 3, padding: .mirror,
