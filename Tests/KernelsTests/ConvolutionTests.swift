@@ -142,7 +142,8 @@ func tolerance(products: Int) -> Tolerance {
       // Lines as they lie: several bands and blocks, channels off the vector width, more than one
       // panel, kernel rows too long for one product.
       for (height, width, inputs, outputs, kernel) in [
-        (33, 70, 1, 16, 3), (9, 131, 3, 33, 3), (5, 6, 4, 150, 5), (7, 6, 90, 8, 3), (3, 3, 2, 1, 2),
+        (33, 70, 1, 16, 3), (9, 131, 3, 33, 3), (5, 6, 4, 150, 5), (7, 6, 90, 8, 3),
+        (3, 3, 2, 1, 2),
       ] {
         cases.append(
           ConvolutionCase(
