@@ -5,12 +5,10 @@ import Glibc
 
 /// Products of float matrices by OpenBLAS's sgemm on the calling thread.
 public enum MatrixProduct {
-  /// The kernels in use: OpenBLAS's name for its own, such as `Cooperlake`, and who multiplies
-  /// panels where that is not `PanelProduct` itself.
+  /// The kernels in use: OpenBLAS's name for its own, such as `Cooperlake`.
   ///
   /// They decide the bits of a product, so a checkpoint records them.
-  public static let kernels: String =
-    selectKernels() + (PanelProduct.isCompiled ? "" : ", also for panels")
+  public static let kernels: String = selectKernels()
 
   private static let isPrepared = !kernels.isEmpty
 

@@ -26,15 +26,11 @@ enum PanelProduct {
     var segmentStride = 0
   }
 
-  /// Whether the processor that this is compiled for has the registers for the loops below; without,
-  /// BLAS multiplies.
-  static let isCompiled = CVectors_fusedRegisterBits() != 0
-
   /// result := rows * panel, or result += rows * panel when `accumulating`; `depth` is that of a
   /// segment.
   ///
   /// `columns` is a multiple of 16 up to 64 and is the stride of both the panel and the result.
-  /// Each value is the sum over the depth in its order, by fused multiply-adds in blocks of
+  /// Each value is the sum over the depth in its order, by multiply-adds in blocks of
   /// `deepestBlock`, whatever the other counts; so how rows are shared out never shows in the bits.
   static func multiply(
     rows count: Int, columns: Int, depth: Int, _ rows: Rows, panel: UnsafePointer<Float>,
@@ -77,7 +73,7 @@ enum PanelProduct {
         left: count, accumulating: accumulating)
     }
     // As many accumulators as registers allow beside the panel's vectors.
-    switch CVectors_fusedRegisterBits() {
+    switch CVectors_registerBits() {
     case 512:
       var product = product()
       switch columns / 16 {
@@ -93,15 +89,10 @@ enum PanelProduct {
         product.run(SixRows<OneVector>.self, OneVector.self)
       }
     default:
-      for segment in 0..<rows.segments {
-        let base = rows.base + segment * rows.segmentStride
-        MatrixProduct.multiply(
-          rows: count, columns: columns, depth: depth,
-          rows.depthStride == 1
-            ? .init(base: base, rowStride: rows.rowStride)
-            : .init(base: base, rowStride: rows.depthStride, transposed: true),
-          .init(base: panel + segment * depth * columns, rowStride: columns), into: result,
-          rowStride: columns, accumulating: accumulating || segment > 0)
+      // Four registers.
+      for column in stride(from: 0, to: columns, by: 16) {
+        var product = product(column: column)
+        product.run(TwoRows<OneVector>.self, OneVector.self)
       }
     }
   }
@@ -177,7 +168,7 @@ private struct OneVector: PanelLine {
 
   @inline(__always)
   mutating func addProduct(_ factor: Vector, _ line: OneVector) {
-    vector.addProduct(factor, line.vector)
+    vector = CVectors_multiplyAdd(factor, line.vector, vector)
   }
 
   @inline(__always)

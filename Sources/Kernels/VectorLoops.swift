@@ -8,10 +8,10 @@ typealias Vector = SIMD16<Float>
 private typealias HalfVector = SIMD8<Float>
 
 extension SIMD16 where Scalar == Float {
-  /// self + factor * vector with one rounding.
+  /// self + factor * vector, with one rounding where the processor has an instruction for it.
   @inline(__always)
   func plus(_ factor: Float, times vector: Vector) -> Vector {
-    CVectors_fusedMultiplyAdd(Vector(repeating: factor), vector, self)
+    CVectors_multiplyAdd(Vector(repeating: factor), vector, self)
   }
 }
 
