@@ -75,7 +75,7 @@ func message(of error: any Error) -> String {
 }
 
 /// "rank 3", "ranks 1, 2 and 3", "ranks 1, 2, 3, 4, 5, 6, 7, 8 and 24 more".
-func rankList(_ ranks: [Int]) -> String {
+public func rankList(_ ranks: [Int]) -> String {
   let shown = ranks.prefix(8).map(String.init)
   guard let last = shown.last, ranks.count > 1 else {
     return "rank \(shown.joined())"

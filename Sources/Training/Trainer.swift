@@ -20,6 +20,7 @@ public final class Trainer {
   private let communicator: any Communicator
   private let data: TrainingData
   private let step: TrainingStep
+  private let replicas: ReplicaCheck
   private let state: ShardedState
   private let predictor: TiledPredictor
   private let sampler: ShardedSampler
@@ -116,6 +117,8 @@ public final class Trainer {
       classWeights: Self.classWeights(configuration, data.dataset.mapping),
       clipNorm: configuration.clipNorm, seed: configuration.seed,
       reducer: reducer, communicator: communicator, team: team)
+    replicas = ReplicaCheck(
+      elementCount: network.layout.count, communicator: communicator, team: team)
     predictor = TiledPredictor(
       network: network, parameters: step.parameters, activations: step.activations, threads: team)
 
@@ -178,7 +181,7 @@ public final class Trainer {
       try report(
         result, batch.batch, rate: rate, seconds: (ContinuousClock().now - began) / .seconds(1))
 
-      if isDue(configuration.checkReplicas), communicator.size > 1 { try checkReplicas() }
+      if isDue(configuration.checkReplicas) { try replicas.verify(step.parameters, step: updates) }
       let isLast = updates == totalSteps
       var isBest = false
       if !data.validationIDs.isEmpty, isLast || isDue(configuration.evaluateEvery) {
@@ -233,16 +236,6 @@ public final class Trainer {
     try output?.record(
       scores, step: updates, isBest: isBest, names: data.dataset.mapping.names)
     return isBest
-  }
-
-  /// Fails on all ranks when a replica's weights differ from rank 0's.
-  private func checkReplicas() throws {
-    let floats = UnsafeRawBufferPointer(step.parameters.floats)
-    var hash = SHA256()
-    hash.update(bufferPointer: floats)
-    try communicator.verifyEqualOnAllRanks([
-      NamedDigest(name: "replica after step \(updates)", digest: Array(hash.finalize()))
-    ])
   }
 
   private func save(epoch: Int, isBest: Bool) throws {

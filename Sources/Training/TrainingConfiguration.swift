@@ -120,7 +120,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Seed of every random number.
   public var seed: UInt64 = 0
   /// Steps between comparisons of the ranks' weights; 0 is never.
-  public var checkReplicas = 100
+  public var checkReplicas = 10
   /// Least severe messages that are shown.
   public var logLevel = Logger.Level.info
 

@@ -37,14 +37,17 @@ enum StepBenchmark {
     setting.network.initialize(step.parameters.base, seed: 0, on: team)
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
     let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
+    let replicas = ReplicaCheck(
+      elementCount: layout.count, communicator: communicator, team: team)
     let own = try measurement.repetitions(setting) {
       var parts = StepRecord.Seconds()
       // A rate so small that noise for data does not make the weights overflow.
       let whole = try measurement.seconds { parts = try step.run(batch, rate: 1e-5).seconds }
-      return [whole, parts.forward, parts.backward, parts.reduce, parts.update]
+      let check = try measurement.seconds { try replicas.verify(step.parameters, step: 0) }
+      return [whole, parts.forward, parts.backward, parts.reduce, parts.update, check]
     }
     let ranks = try RankSeconds.gather(medianParts(own), communicator)
-    // Each repetition: the whole step, then its parts.
+    // Each repetition: the whole step, then its parts, then the check of replicas after it.
     let slowest = try measurement.largest(own)
     var report = BenchmarkReport(
       name: "step", setting: setting, ranks: communicator.size, seconds: slowest.map { $0[0] },
@@ -70,7 +73,13 @@ enum StepBenchmark {
       ("sent_bytes", .integer(reducer.sentByteCount)),
     ]
     if communicator.size > 1 {
+      let check = median(slowest.map { $0[parts.count + 1] })
+      table.add([
+        "check of replicas, beside the step", "\(check.decimals(4)) s",
+        "\((100 * check / median(report.seconds)).decimals(2)) %",
+      ])
       report.details += [
+        ("replica_check_seconds", .number(check)),
         ("slowest_rank", .integer(ranks.slowest)),
         (
           "rank_part_seconds",
