@@ -101,8 +101,13 @@ struct BenchCommand: ParsableCommand {
 
   struct Scaling: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Training steps over one batch by several numbers of ranks.",
-      discussion: "Starts mpirun itself, so it is not to be started by mpirun.")
+      abstract: "Training steps over one batch by several numbers of ranks, or a model of more.",
+      discussion: """
+        Starts mpirun itself, so it is not to be started by mpirun. With --model it is: two ranks or \
+        more, best one a host, measure what they compute and what the network between them does, and \
+        a model predicts steps on up to 4,096 ranks with --batch tiles each. One process can model a \
+        network that is given by --latency-us and --gbit-per-second.
+        """)
 
     @Option(help: "Numbers of ranks, the first of which the others are compared with.")
     var ranks = "1,2,4,8"
@@ -112,10 +117,62 @@ struct BenchCommand: ParsableCommand {
 
     @Option(help: "The program that starts ranks.") var launcher = "mpirun"
 
+    @Flag(help: "Predict steps on up to 4,096 ranks from what is measured here.") var model = false
+
+    @Option(help: "With --model: the latency of a network that is not here, in microseconds.")
+    var latencyUs: Double?
+
+    @Option(help: "With --model: its bandwidth in each direction.") var gbitPerSecond: Double?
+
     @OptionGroup var options: BenchmarkOptions
     @OptionGroup var exchange: ExchangeOptions
 
-    func run() throws {
+    func validate() throws {
+      guard (latencyUs == nil) == (gbitPerSecond == nil), model || latencyUs == nil else {
+        throw ValidationError("--latency-us and --gbit-per-second: give both, with --model")
+      }
+      if let latencyUs, !(latencyUs >= 0 && latencyUs <= 1e6) {
+        throw ValidationError("--latency-us: expected 0 to 1000000, found \(latencyUs)")
+      }
+      if let gbitPerSecond, !(gbitPerSecond >= 1e-3 && gbitPerSecond <= 1e5) {
+        throw ValidationError("--gbit-per-second: expected 0.001 to 100000, found \(gbitPerSecond)")
+      }
+    }
+
+    func run() throws { if model { try runModel() } else { try runRanks() } }
+
+    private func runModel() throws {
+      try runCommand { communicator in
+        let setting = try options.setting(for: communicator)
+        let resolved = try exchange.setting(threads: setting.threads, communicator)
+        guard resolved.reduction == .tree, resolved.compression == .none, !exchange.shardOptimizer
+        else {
+          throw ConfigurationError(
+            option: "model", expected: "the tree, uncompressed and not sharded",
+            found: "another exchange")
+        }
+        let given = gbitPerSecond.map {
+          ScalingModel.Network(
+            latency: 1e-6 * (latencyUs ?? 0), secondsPerByte: 8e-9 / $0,
+            processorSecondsPerByte: 0, secondsPerAddition: 0)
+        }
+        guard given != nil || communicator.size > 1 else {
+          throw ConfigurationError(
+            option: "model", expected: "two ranks or more, between which the network is measured",
+            found: "one process",
+            hint: "start it by mpirun -np 2, or give --latency-us and --gbit-per-second")
+        }
+        let benchmark = try ScalingModelBenchmark(
+          setting,
+          // One process has nothing to overlap; the ranks that it stands for do.
+          overlap: communicator.size > 1 ? resolved.overlap : exchange.overlap, given: given,
+          communicator)
+        guard communicator.rank == 0 else { return }
+        printText(options.json ? benchmark.json.json + "\n" : benchmark.text)
+      }
+    }
+
+    private func runRanks() throws {
       try runCommand { communicator in
         guard communicator.size == 1 else {
           throw ConfigurationError(

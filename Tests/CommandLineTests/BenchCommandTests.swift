@@ -142,7 +142,34 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 2, 3]) func scalingModelPredictsManyRanks(_ ranks: Int) throws {
+    let given = ranks == 1 ? ["--latency-us", "20", "--gbit-per-second", "10"] : []
+    let run = try ProgramRun.unetDist(
+      ranks: ranks, ["bench", "scaling", "--model"] + given + Self.tiny)
+    let object = try run.jsonObject()
+    #expect(object["is_model"] as? Bool == true)
+    let network = try #require(object["network"] as? [String: Any])
+    #expect(network["is_measured"] as? Bool == (ranks > 1))
+    let bandwidth = try #require(network["bytes_per_second"] as? Double)
+    #expect(ranks == 1 ? abs(bandwidth - 1.25e9) < 1 : bandwidth > 1e6, "\(run)")
+    let computation = try #require(object["computation"] as? [String: Double])
+    let alone = ["before_seconds", "backward_seconds", "update_seconds"]
+      .reduce(0) { $0 + (computation[$1] ?? .nan) }
+    let predictions = try #require(object["predictions"] as? [[String: Any]])
+    #expect(predictions.compactMap { $0["ranks"] as? Int } == (0...12).map { 1 << $0 })
+    let seconds = predictions.compactMap { $0["step_seconds"] as? Double }
+    #expect(abs(seconds[0] - alone) < 1e-9, "\(run)")
+    #expect(zip(seconds, seconds.dropFirst()).allSatisfy { $0 <= $1 + 1e-9 }, "\(run)")
+    let here = object["here"] as? [String: Any]
+    #expect(here?["ranks"] as? Int == (ranks > 1 ? ranks : nil), "\(run)")
+  }
+
   @Test(arguments: [
+    (["--model"], "two ranks or more"), (["--latency-us", "1"], "give both, with --model"),
+    (["--model", "--latency-us", "1"], "give both, with --model"),
+    (["--model", "--latency-us", "1", "--gbit-per-second", "0"], "0.001 to 100000"),
+    (["--model", "--latency-us", "2e6", "--gbit-per-second", "1"], "0 to 1000000"),
+    (["--model", "--compression", "bf16"], "uncompressed"),
     (["--ranks", "1,2", "--global-batch", "3"], "divisors of the global batch 3"),
     (["--ranks", "1,,2"], "numbers as in 1,2,4"), (["--ranks", "0"], "divisors"),
     (["--launcher", "no-such-launcher", "--ranks", "2"], "no such program"),
