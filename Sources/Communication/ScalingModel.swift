@@ -7,14 +7,14 @@ import Foundation
 /// A bucket goes on its way when its gradients are final and the link has carried those before it:
 ///
 ///     begin(i)  = max(final(i), end of transfer(i - 1))
-///     end of transfer(i) = begin(i) + bytes(i) * secondsPerByte
-///     summed(i) = end of transfer(i) + rounds * latency + additions(i) * secondsPerAddition
+///     summed(i) = end of transfer(i) + rounds * latency
 ///
-/// with bytes, rounds and additions those of the ``ReductionSchedule`` of rank 0. Latencies of buckets
-/// overlap, since several are under way at once. Without overlap all buckets are final when the
-/// backward pass has ended. Where no core is spare, the processor's work for the exchange delays what
-/// is computed beside it. Buckets are updated in turn, none before the losses of all ranks have been
-/// gathered:
+/// with bytes and rounds those of the ``ReductionSchedule`` of rank 0. Latencies of buckets overlap,
+/// since several are under way at once. A byte takes `secondsPerByte`, or `secondsPerByteBeside` while
+/// the backward pass goes on, and then delays that pass and what becomes final in it by
+/// `delayPerByte`: where no core is spare, computing and exchanging slow each other down. Without
+/// overlap all buckets are final when the backward pass has ended. Buckets are updated in turn, none
+/// before the losses of all ranks have been gathered:
 ///
 ///     updated(i) = max(summed(i), updated(i - 1)) + update * elements(i) / elements
 ///
@@ -50,26 +50,26 @@ public struct ScalingModel: Sendable {
     public var seconds: Double { before + backward + update }
   }
 
-  /// What it costs to move and add.
+  /// What it costs to exchange.
   public struct Network: Sendable {
     /// Seconds until the first byte of a message arrives.
     public var latency: Double
-    /// Seconds for each byte that a rank sends while it receives as many.
+    /// Seconds for each byte that a rank sends while it receives as many, additions included.
     public var secondsPerByte: Double
-    /// Seconds of a processor for each such byte.
-    public var processorSecondsPerByte: Double
-    /// Seconds for each addition of two floats.
-    public var secondsPerAddition: Double
+    /// The same while the rank computes.
+    public var secondsPerByteBeside: Double
+    /// Seconds by which each such byte delays what the rank computes.
+    public var delayPerByte: Double
 
-    /// A network from its costs.
+    /// A network from its costs; without the last two, computing and exchanging do not meet.
     public init(
-      latency: Double, secondsPerByte: Double, processorSecondsPerByte: Double,
-      secondsPerAddition: Double
+      latency: Double, secondsPerByte: Double, secondsPerByteBeside: Double? = nil,
+      delayPerByte: Double = 0
     ) {
       self.latency = latency
       self.secondsPerByte = secondsPerByte
-      self.processorSecondsPerByte = processorSecondsPerByte
-      self.secondsPerAddition = secondsPerAddition
+      self.secondsPerByteBeside = secondsPerByteBeside ?? secondsPerByte
+      self.delayPerByte = delayPerByte
     }
   }
 
@@ -94,14 +94,13 @@ public struct ScalingModel: Sendable {
   private let buckets: GradientBuckets
   private let samples: Int
   private let overlaps: Bool
-  private let hasSpareCore: Bool
 
   /// A model of steps with `samples` samples a rank.
   ///
   /// - Precondition: the computation knows when each of `buckets` is final.
   public init(
     computation: Computation, network: Network, buckets: GradientBuckets, samples: Int,
-    overlaps: Bool, hasSpareCore: Bool
+    overlaps: Bool
   ) {
     precondition(
       computation.bucketsFinal.count == buckets.ranges.count,
@@ -111,7 +110,6 @@ public struct ScalingModel: Sendable {
     self.buckets = buckets
     self.samples = samples
     self.overlaps = overlaps
-    self.hasSpareCore = hasSpareCore
   }
 
   /// The step on `ranks` ranks.
@@ -124,22 +122,17 @@ public struct ScalingModel: Sendable {
     for (bucket, range) in buckets.ranges.enumerated() where ranks > 1 {
       let schedule = ReductionSchedule(
         tree: tree, shares: shares, rank: 0, elementCount: range.count)
-      let all = schedule.reduceRounds + schedule.gatherRounds
-      let bytes = 4 * schedule.sentCount
-      let additions = all.reduce(0) { sum, round in
-        sum + round.additions.reduce(0) { $0 + $1.target.range.count }
-      }
-      let adding = Double(additions) * network.secondsPerAddition
-      let transfer = Double(bytes) * network.secondsPerByte
-      rounds = all.count
+      let bytes = Double(4 * schedule.sentCount)
+      rounds = schedule.reduceRounds.count + schedule.gatherRounds.count
       let final = overlaps ? computation.bucketsFinal[bucket] : computation.backward
       let begin = max(final + delay, linkFree)
-      if overlaps && !hasSpareCore && begin < computation.backward + delay {
-        delay += Double(bytes) * network.processorSecondsPerByte + adding
-      }
-      linkFree = begin + transfer
-      summed.append(linkFree + Double(all.count) * network.latency + adding)
-      sentByteCount += bytes
+      let beside = bytesBeside(
+        bytes, seconds: overlaps ? computation.backward + delay - begin : 0)
+      delay += beside * network.delayPerByte
+      linkFree =
+        begin + beside * network.secondsPerByteBeside + (bytes - beside) * network.secondsPerByte
+      summed.append(linkFree + Double(rounds) * network.latency)
+      sentByteCount += Int(bytes)
     }
     let computed = computation.backward + delay
     // The losses are gathered in half as many rounds as sums take.
@@ -157,5 +150,12 @@ public struct ScalingModel: Sendable {
       exposed: ranks == 1 ? 0 : max(0, end - computation.backward - computation.update),
       straggle: straggle,
       efficiency: computation.seconds / seconds, sentByteCount: sentByteCount)
+  }
+
+  /// How many of `bytes` go while a rank computes for `seconds` more, and for what they delay it.
+  private func bytesBeside(_ bytes: Double, seconds: Double) -> Double {
+    guard seconds > 0 else { return 0 }
+    let gain = network.secondsPerByteBeside - network.delayPerByte
+    return gain > 0 ? min(bytes, seconds / gain) : bytes
   }
 }

@@ -153,8 +153,7 @@ struct BenchCommand: ParsableCommand {
         }
         let given = gbitPerSecond.map {
           ScalingModel.Network(
-            latency: 1e-6 * (latencyUs ?? 0), secondsPerByte: 8e-9 / $0,
-            processorSecondsPerByte: 0, secondsPerAddition: 0)
+            latency: 1e-6 * (latencyUs ?? 0), secondsPerByte: 8e-9 / $0)
         }
         guard given != nil || communicator.size > 1 else {
           throw ConfigurationError(

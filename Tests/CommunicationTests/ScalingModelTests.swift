@@ -8,8 +8,8 @@ import Testing
 
   /// A step of 1 + 2 + 0.1 s whose buckets become final evenly over the backward pass.
   private static func model(
-    secondsPerByte: Double = 0, latency: Double = 0, processor: Double = 0, jitter: Double = 0,
-    overlaps: Bool = true, hasSpareCore: Bool = true, buckets: GradientBuckets = buckets
+    secondsPerByte: Double = 0, beside: Double? = nil, delay: Double = 0, latency: Double = 0,
+    jitter: Double = 0, overlaps: Bool = true, buckets: GradientBuckets = buckets
   ) -> ScalingModel {
     let count = buckets.ranges.count
     return ScalingModel(
@@ -18,9 +18,9 @@ import Testing
         bucketsFinal: (1...count).map { 2 * Double($0) / Double(count) }, update: 0.1,
         jitter: jitter),
       network: .init(
-        latency: latency, secondsPerByte: secondsPerByte, processorSecondsPerByte: processor,
-        secondsPerAddition: 0),
-      buckets: buckets, samples: 1, overlaps: overlaps, hasSpareCore: hasSpareCore)
+        latency: latency, secondsPerByte: secondsPerByte, secondsPerByteBeside: beside,
+        delayPerByte: delay),
+      buckets: buckets, samples: 1, overlaps: overlaps)
   }
 
   private static func isClose(_ value: Double, _ expected: Double) -> Bool {
@@ -66,12 +66,21 @@ import Testing
     #expect(Self.isClose(step.exposed, 0.06), "\(step)")
   }
 
-  @Test func workOfTheExchangeDelaysWhereNoCoreIsSpare() {
-    let spare = Self.model(secondsPerByte: 1e-9, processor: 1e-8).prediction(ranks: 2)
-    let full = Self.model(secondsPerByte: 1e-9, processor: 1e-8, hasSpareCore: false)
-      .prediction(ranks: 2)
+  @Test func theExchangeDelaysWhatIsComputedBesideIt() {
+    let free = Self.model(secondsPerByte: 1e-9).prediction(ranks: 2)
+    let delayed = Self.model(secondsPerByte: 1e-9, beside: 3e-8, delay: 1e-8).prediction(ranks: 2)
+    // All buckets but the last, which is final with the backward pass.
     let work = Double(15 << 20) * 1e-8
-    #expect(Self.isClose(full.seconds - spare.seconds, work), "\(full), \(spare)")
+    #expect(Self.isClose(delayed.seconds - free.seconds, work), "\(delayed), \(free)")
+  }
+
+  /// The link never rests: half the speed until the backward pass has ended, then all of it.
+  @Test func aLinkIsSlowerBesideABackwardPass() {
+    let step = Self.model(secondsPerByte: 1e-6, beside: 2e-6).prediction(ranks: 2)
+    let count = Double(Self.buckets.ranges.count)
+    let beside = (2 - 2 / count) / 2e-6
+    let rest = (Double(16 << 20) - beside) * 1e-6
+    #expect(Self.isClose(step.seconds, 1 + 2 + rest + 0.1 / count), "\(step)")
   }
 
   @Test func theSlowestOfManyIsLater() {

@@ -1,0 +1,188 @@
+// What the model of a step on many ranks stands on: passes and exchanges, apart and side by side.
+
+import Communication
+import Kernels
+import Network
+import Randomness
+import Tensors
+import Threading
+import Training
+
+/// Passes of one sample on this rank, without any exchange.
+final class ModelledPasses {
+  private let network: UNet
+  private let team: ThreadTeam
+  private let activations: UNetActivations
+  private let parameters: FloatBuffer
+  private let gradients: FloatBuffer
+  private let optimizer: Optimizer
+  private let image: FloatBuffer
+  private let labels: [UInt8]
+  private let clock = ContinuousClock()
+
+  /// Memory for passes of the setting's network.
+  init(_ setting: BenchmarkSetting) {
+    network = setting.network
+    team = ThreadTeam(count: setting.threads)
+    activations = UNetActivations(
+      network, height: setting.tile, width: setting.tile, training: true, threads: team.count)
+    let layout = network.layout
+    (parameters, gradients) = (FloatBuffer(count: layout.count), FloatBuffer(count: layout.count))
+    network.initialize(parameters.base, seed: 0, on: team)
+    optimizer = Optimizer(kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout)
+    image = BenchmarkData.normal(count: activations.input.count)
+    labels = BenchmarkData.labels(
+      count: activations.logits.shape.pixels, classes: network.configuration.classes)
+  }
+
+  /// Seconds of each repetition: before the backward pass, that pass, the update, and from the
+  /// beginning of the backward pass until each bucket was final.
+  func measure(
+    _ setting: BenchmarkSetting, _ buckets: GradientBuckets, _ communicator: any Communicator
+  ) throws -> [[Double]] {
+    try BenchmarkMeasurement(communicator).repetitions(setting) {
+      let start = clock.now
+      forward()
+      let computed = clock.now
+      var finalTimes: [Double] = []
+      backward { offset in
+        let complete = buckets.completeCount(from: offset, reduced: finalTimes.count)
+        let now = (clock.now - computed) / .seconds(1)
+        while finalTimes.count < complete { finalTimes.append(now) }
+      }
+      let ended = clock.now
+      let seconds = (ended - computed) / .seconds(1)
+      while finalTimes.count < buckets.ranges.count { finalTimes.append(seconds) }
+      optimizer.update(
+        parameters, gradients: gradients, range: 0..<gradients.count, gradientScale: 1, rate: 1e-5,
+        update: 1, on: team)
+      return [(computed - start) / .seconds(1), seconds, (clock.now - ended) / .seconds(1)]
+        + finalTimes
+    }
+  }
+
+  /// Everything before a backward pass.
+  func forward() {
+    VectorSums.clear(gradients.base, count: gradients.count, on: team)
+    network.forward(
+      TensorView(base: image.base, shape: activations.input), parameters: parameters.base,
+      activations: activations, dropout: DropoutKey(RandomStream(seed: 0, purpose: .dropout)),
+      on: team)
+    guard let gradient = activations.logitsGradient else { preconditionFailure("for training") }
+    labels.withUnsafeBufferPointer { labels in
+      guard let base = labels.baseAddress else { return }
+      _ = SoftmaxCrossEntropy.lossAndGradient(
+        logits: activations.logits, labels: base, classWeights: nil,
+        scale: 1 / Float(labels.count), gradient: gradient, rowSums: activations.rowSums, on: team)
+    }
+  }
+
+  /// A backward pass.
+  func backward(ready: (_ offset: Int) -> Void) {
+    network.backward(
+      TensorView(base: image.base, shape: activations.input), parameters: parameters.base,
+      activations: activations, gradients: gradients.base, dropped: true, on: team, ready: ready)
+  }
+}
+
+/// Exchanges of as many gradients as the network has, by themselves and beside backward passes.
+struct ModelledExchange {
+  private let passes: ModelledPasses
+  private let buckets: GradientBuckets
+  private let reducer: GradientReducer
+  private let communicator: any Communicator
+  private let measurement: BenchmarkMeasurement
+  /// Zeros, so that sums of sums stay finite.
+  private let buffer: FloatBuffer
+  private let clock = ContinuousClock()
+
+  /// Exchanges between the ranks as `overlap` has them.
+  init(
+    _ passes: ModelledPasses, buckets: GradientBuckets, overlap: Overlap,
+    _ communicator: any Communicator
+  ) {
+    self.passes = passes
+    self.buckets = buckets
+    self.communicator = communicator
+    measurement = BenchmarkMeasurement(communicator)
+    reducer = GradientReducer(communicator: communicator, buckets: buckets, overlap: overlap)
+    buffer = FloatBuffer(count: buckets.elementCount)
+  }
+
+  /// The costs of the network between the ranks, on the slowest of them.
+  func network(_ setting: BenchmarkSetting) throws -> ScalingModel.Network {
+    let latency = try slowest(of: measurement.repetitions(setting) { [try messageSeconds()] })[0]
+    let alone = try slowest(of: measurement.repetitions(setting) { [try exchangeSeconds()] })[0]
+    let bytes = Double(max(1, reducer.sentByteCount))
+    let secondsPerByte = max(alone - 2 * latency, 0) / bytes
+    guard reducer.overlap != .off else {
+      return ScalingModel.Network(latency: latency, secondsPerByte: secondsPerByte)
+    }
+    let beside = try slowest(
+      of: measurement.repetitions(setting) { try costsBeside(bytes: bytes) })
+    return ScalingModel.Network(
+      latency: latency, secondsPerByte: secondsPerByte,
+      secondsPerByteBeside: max(beside[0], secondsPerByte), delayPerByte: beside[1])
+  }
+
+  private func slowest(of own: [[Double]]) throws -> [Double] {
+    let medians = own[0].indices.map { part in median(own.map { $0[part] }) }
+    return try measurement.largest([medians])[0]
+  }
+
+  /// Seconds of a message of four bytes, there and back at once, between rank r and r + p / 2, which
+  /// is on another host where there are several.
+  private func messageSeconds() throws -> Double {
+    let half = communicator.size / 2
+    guard communicator.rank < 2 * half else { return 0 }
+    let partner =
+      communicator.rank < half ? communicator.rank + half : communicator.rank - half
+    let messages = communicator.messages(tag: 32_000)
+    let bytes = UnsafeMutableRawBufferPointer(
+      start: buffer.base, count: MemoryLayout<Float>.size)
+    let received = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 4)
+    defer { received.deallocate() }
+    return try measurement.seconds {
+      try messages.receive(received, from: partner)
+      try messages.send(UnsafeRawBufferPointer(bytes), to: partner)
+      try messages.wait()
+    }
+  }
+
+  private func begin() {
+    reducer.begin([buffer.floats], shares: (0..<communicator.size).map { $0..<$0 + 1 })
+  }
+
+  /// Seconds of an exchange while nothing is computed.
+  private func exchangeSeconds() throws -> Double {
+    try measurement.seconds {
+      begin()
+      try reducer.finish()
+    }
+  }
+
+  /// Seconds for each byte while this rank computes, and by how much each delays what it computes.
+  ///
+  /// A backward pass alone, then one while all buckets are on their way. The bytes of a bucket count
+  /// where it was summed before the pass had ended.
+  private func costsBeside(bytes: Double) throws -> [Double] {
+    passes.forward()
+    let alone = measurement.seconds { passes.backward { _ in } }
+    passes.forward()
+    try communicator.barrier()
+    begin()
+    reducer.reduce(from: 0)
+    let start = clock.now
+    passes.backward { _ in reducer.reduce(from: 0) }
+    let end = clock.now
+    try reducer.finish()
+    let summed = reducer.times.filter { $0.end <= end }
+    guard let last = summed.map(\.end).max() else { return [0, 0] }
+    let moved = bytes * Double(summed.count) / Double(buckets.ranges.count)
+    let until = summed.count == buckets.ranges.count ? last : end
+    return [
+      max(0, (until - start) / .seconds(1)) / moved,
+      max(0, (end - start) / .seconds(1) - alone) / moved,
+    ]
+  }
+}
