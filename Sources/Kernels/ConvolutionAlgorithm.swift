@@ -29,17 +29,14 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
     outputChannels: Int
   ) -> ConvolutionAlgorithm {
     guard kernel == 3 && stride == 1 else { return .patches }
+    guard inputChannels > imageChannels else { return .direct }
     let sizes = Sizes(
       pixels: Double(height * width),
       tiles: Double(
         TileGrid(height: height, width: width, extent: WinogradTransform.outputExtent).count),
       inputChannels: Double(inputChannels), inputVectors: Double((inputChannels + 15) / 16),
       outputVectors: Double((outputChannels + 15) / 16))
-    let costs: [(ConvolutionAlgorithm, Double)] = [
-      (.patches, patchCost(sizes)), (.direct, directCost(sizes)),
-      (.winograd, winogradCost(function, sizes)),
-    ]
-    return costs.min { $0.1 < $1.1 }?.0 ?? .patches
+    return winogradCost(function, sizes) < patchCost(sizes) ? .winograd : .patches
   }
 
   /// The sizes of a 3x3 convolution, with channels in vectors of sixteen.
@@ -54,14 +51,15 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
     var weights: Double { inputChannels * outputVectors }
   }
 
+  /// Input channels up to which lines as they lie are always best: those of a grey or a colour image.
+  private static let imageChannels = 3
+
   // Costs are in products of two vectors, of which these processors do two a cycle.
   // Measured choices; see docs/engine.md.
   /// A vector of a patch gathered, or of an output stored.
   private static let gather = 3.0
   /// A vector of weights brought from memory.
   private static let load = 30.0
-  /// A vector of one plane of products, beside the products themselves.
-  private static let start = 6.0
   /// A vector of one plane of a tile transformed.
   private static let transform = 5.0
   /// A vector of one plane of the weights transformed, or of their gradient transformed back.
@@ -76,16 +74,11 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
       + load * taps * sizes.weights
   }
 
-  /// Products, outputs stored.
-  private static func directCost(_ sizes: Sizes) -> Double {
-    sizes.pixels * 9 * sizes.weights + gather * sizes.pixels * sizes.outputVectors
-  }
-
   /// Products in every plane, tiles transformed and transformed back, weights brought and
   /// transformed.
   private static func winogradCost(_ function: Function, _ sizes: Sizes) -> Double {
     let planes = Double(WinogradTransform.planes)
-    return planes * sizes.tiles * (sizes.weights + start * sizes.outputVectors)
+    return planes * sizes.tiles * sizes.weights
       + transform * planes * sizes.tiles * (sizes.inputVectors + sizes.outputVectors)
       + load * 9 * sizes.weights
       + (function == .image ? weightTransform : gradientTransform) * planes * sizes.weights
