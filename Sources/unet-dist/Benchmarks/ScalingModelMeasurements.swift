@@ -87,6 +87,9 @@ final class ModelledPasses {
 
 /// Exchanges of as many gradients as the network has, by themselves and beside backward passes.
 struct ModelledExchange {
+  /// The messages of which one is hardly disturbed.
+  private static let messageCount = 100
+
   private let passes: ModelledPasses
   private let buckets: GradientBuckets
   private let reducer: GradientReducer
@@ -111,10 +114,11 @@ struct ModelledExchange {
 
   /// The costs of the network between the ranks, on the slowest of them.
   func network(_ setting: BenchmarkSetting) throws -> ScalingModel.Network {
-    let latency = try slowest(of: measurement.repetitions(setting) { [try messageSeconds()] })[0]
+    let latency = try latency()
     let alone = try slowest(of: measurement.repetitions(setting) { [try exchangeSeconds()] })[0]
     let bytes = Double(max(1, reducer.sentByteCount))
-    let secondsPerByte = max(alone - 2 * latency, 0) / bytes
+    // Of a small network's exchange latencies are most, and the difference could be below 0.
+    let secondsPerByte = max(alone - 2 * latency, alone / 2) / bytes
     guard reducer.overlap != .off else {
       return ScalingModel.Network(latency: latency, secondsPerByte: secondsPerByte)
     }
@@ -128,6 +132,19 @@ struct ModelledExchange {
   private func slowest(of own: [[Double]]) throws -> [Double] {
     let medians = own[0].indices.map { part in median(own.map { $0[part] }) }
     return try measurement.largest([medians])[0]
+  }
+
+  /// Seconds of the fastest of many messages, each as the rank has it that waited longest: the
+  /// partner that begins later finds its message there already, and measures too little.
+  ///
+  /// Not their median: a rank that gives up its core while it waits gets it back after milliseconds,
+  /// where another program wants it, which is a thousand latencies.
+  private func latency() throws -> Double {
+    let own = try (0..<Self.messageCount).map { _ in
+      try communicator.barrier()
+      return try messageSeconds()
+    }
+    return try measurement.largest([own])[0].min() ?? 0
   }
 
   /// Seconds of a message of four bytes, there and back at once, between rank r and r + p / 2, which
