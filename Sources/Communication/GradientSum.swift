@@ -62,8 +62,10 @@ enum BFloat16 {
     let bits = unsafeBitCast(values, to: SIMD16<UInt32>.self)
     let odd = (bits &>> 16) & 1
     let nearest = (bits &+ 0x7FFF &+ odd) & 0xFFFF_0000
-    let result = nearest.replacing(
-      with: (bits & 0xFFFF_0000) | 0x0040_0000, where: (bits & 0x7FFF_FFFF) .> 0x7F80_0000)
+    // All bits where the size is beyond infinity's; a mask of comparisons would be taken lane by lane.
+    let size = unsafeBitCast(bits & 0x7FFF_FFFF, to: SIMD16<Int32>.self)
+    let isNaN = unsafeBitCast((0x7F80_0000 &- size) &>> 31, to: SIMD16<UInt32>.self)
+    let result = (nearest & ~isNaN) | (((bits & 0xFFFF_0000) | 0x0040_0000) & isNaN)
     return unsafeBitCast(result, to: SIMD16<Float>.self)
   }
 
