@@ -9,7 +9,7 @@ import Threading
 /// against someone who wants two buffers to look alike.
 public enum BufferDigest {
   /// Digests of pieces that `digest` needs room for.
-  public static func scratchCount(_ count: Int) -> Int { (count + pieceSize - 1) / pieceSize }
+  public static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
 
   /// The digest of `count` floats by their bits.
   ///
@@ -25,7 +25,7 @@ public enum BufferDigest {
         values + piece.lowerBound, count: piece.count)
     }
     var digest = UInt64(count)
-    for piece in 0..<scratchCount(count) { digest = mix(digest, scratch[piece]) }
+    for piece in 0..<pieceCount(count) { digest = mix(digest, scratch[piece]) }
     return digest
   }
 

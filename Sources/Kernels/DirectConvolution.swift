@@ -274,20 +274,10 @@ struct DirectConvolution: Sendable {
                 depthStride: plan.inputChannels),
               panel: gradients, into: sums + i * plan.rowLength * width, accumulating: true)
           }
-          addRows(
-            gradients, count: pixels, width: width, to: sums + plan.patchSize * width)
+          sumLines(
+            gradients, count: pixels, width: width, into: sums + plan.patchSize * width,
+            accumulating: true)
         }
-      }
-    }
-
-    /// sums += the sum of rows of `width` floats, a multiple of 16.
-    private func addRows(
-      _ rows: UnsafePointer<Float>, count: Int, width: Int, to sums: UnsafeMutablePointer<Float>
-    ) {
-      for column in stride(from: 0, to: width, by: 16) {
-        var sum = rows.vector(column)
-        for row in 1..<max(1, count) { sum += rows.vector(row * width + column) }
-        sums.store(UnsafePointer(sums).vector(column) + sum, at: column)
       }
     }
   }

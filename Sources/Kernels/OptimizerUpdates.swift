@@ -94,7 +94,7 @@ public enum VectorSums {
   }
 
   /// Doubles of scratch memory that `squares` needs.
-  public static func scratchCount(_ count: Int) -> Int { (count + pieceSize - 1) / pieceSize }
+  public static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
 
   /// The sum of squares, in Double: within pieces of a fixed size, then over the pieces in order.
   public static func squares(
@@ -119,7 +119,7 @@ public enum VectorSums {
       scratch[piece.lowerBound / pieceSize] = sum
     }
     var total = 0.0
-    for piece in 0..<scratchCount(count) { total += scratch[piece] }
+    for piece in 0..<pieceCount(count) { total += scratch[piece] }
     return total
   }
 }

@@ -11,9 +11,6 @@ enum PanelProduct {
   /// Columns of a panel at most: four vectors.
   static let widestPanel = 64
 
-  /// Columns that a panel has in memory for `columns` columns: a multiple of the vector.
-  static func paddedColumns(_ columns: Int) -> Int { (columns + 15) / 16 * 16 }
-
   /// The first factor: the value (row, segment, depth) lies at
   /// base + row * rowStride + segment * segmentStride + depth * depthStride.
   ///

@@ -290,12 +290,8 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
         let plane =
           gradients + group * plan.groupStride + Transform.sumPlane * plan.planeStride
           + (slice.lowerBound - origin) * width
-        for channel in stride(from: 0, to: width, by: 16) {
-          var sum = plane.vector(channel)
-          for tile in 1..<max(1, slice.count) { sum += plane.vector(tile * width + channel) }
-          sums.store(
-            accumulating ? sums.vector(first + channel) + sum : sum, at: first + channel)
-        }
+        sumLines(
+          plane, count: slice.count, width: width, into: sums + first, accumulating: accumulating)
       }
     }
 

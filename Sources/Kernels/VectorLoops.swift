@@ -131,9 +131,24 @@ func passFloats(
   }
 }
 
+/// sums := or += the sum of `count` lines of `width` floats, a multiple of 16, which follow each other.
+func sumLines(
+  _ lines: UnsafePointer<Float>, count: Int, width: Int, into sums: UnsafeMutablePointer<Float>,
+  accumulating: Bool
+) {
+  for column in stride(from: 0, to: width, by: 16) {
+    var sum = lines.vector(column)
+    for line in 1..<max(1, count) { sum += lines.vector(line * width + column) }
+    sums.store(accumulating ? sums.vector(column) + sum : sum, at: column)
+  }
+}
+
 /// Floats in a piece of a flat buffer: a fixed number, so that the order of sums never depends on
 /// the number of threads.
 let pieceSize = 4096
+
+/// Pieces of a flat buffer of `count` floats.
+func pieceCount(_ count: Int) -> Int { (count + pieceSize - 1) / pieceSize }
 
 /// Calls `body` with `context` and each of the consecutive pieces of 0..<count.
 func forEachPiece<Context>(
@@ -141,7 +156,7 @@ func forEachPiece<Context>(
   _ body: @escaping (_ context: Context, _ piece: Range<Int>) -> Void
 ) {
   let pieces = Pieces(count: count, context: context, body: body)
-  team.forEach((count + pieceSize - 1) / pieceSize, pieces) { pieces, piece, _ in
+  team.forEach(pieceCount(count), pieces) { pieces, piece, _ in
     pieces.body(
       pieces.context, piece * pieceSize..<min((piece + 1) * pieceSize, pieces.count))
   }
