@@ -98,7 +98,12 @@ final class BucketExchange {
     times.removeAll(keepingCapacity: true)
     let limit =
       buckets.ranges.map(\.count).max().map { schedule(elementCount: $0).scratchLimit } ?? 0
-    slotsInUse = max(1, min(slots.count, Self.scratchLimit / max(1, limit)))
+    slotsInUse = Self.slotsInUse(scratchLimit: limit)
+  }
+
+  /// Buckets side by side when each needs up to `scratchLimit` floats of scratch memory.
+  static func slotsInUse(scratchLimit: Int) -> Int {
+    max(1, min(slotCount, Self.scratchLimit / max(1, scratchLimit)))
   }
 
   /// Begins to gather `values`, in which each rank has written its own `count` floats at

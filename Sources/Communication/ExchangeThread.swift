@@ -65,6 +65,13 @@ final class ExchangeThread: @unchecked Sendable {
     condition.unlock()
   }
 
+  /// Whether all buckets that were let go are through, or never will be.
+  var hasFinished: Bool {
+    condition.lock()
+    defer { condition.unlock() }
+    return finishedCount == handedOver || failure != nil
+  }
+
   /// Returns when the first `count` buckets are through.
   func wait(for count: Int) throws(MPIError) {
     condition.lock()

@@ -129,6 +129,13 @@ public final class GradientReducer {
     handOver(buckets.completeCount(from: offset, reduced: handedOver))
   }
 
+  /// Whether all buckets that were declared final are through, or never will be; does not wait.
+  public var hasFinished: Bool {
+    guard let exchange else { return true }
+    if let thread { return thread.hasFinished }
+    return failure != nil || exchange.finishedCount == handedOver
+  }
+
   /// Returns when the first `bucket` + 1 buckets, which were declared final, are through.
   public func wait(forBucket bucket: Int) throws(MPIError) {
     guard let exchange else { return }

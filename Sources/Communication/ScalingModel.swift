@@ -4,23 +4,27 @@ import Foundation
 
 /// The time of a step by the schedule that the ranks carry out, on a network of given cost.
 ///
-/// A bucket goes on its way when its gradients are final and the link has carried those before it:
+/// A bucket goes on its way when its gradients are final and a slot of the exchange is free. The
+/// messages of a round go when those of the round before have arrived, and a rank's link carries
+/// them one after the other:
 ///
-///     begin(i)  = max(final(i), end of transfer(i - 1))
-///     summed(i) = end of transfer(i) + rounds * latency
+///     posted(bucket, round)  = arrived(bucket, round - 1), or final(bucket)
+///     carried(bucket, round) = max(posted, carried of the message before) + bytes * seconds per byte
+///     arrived(bucket, round) = carried + latency
 ///
-/// with bytes and rounds those of the ``ReductionSchedule`` of rank 0. Latencies of buckets overlap,
-/// since several are under way at once. A byte takes `secondsPerByte`, or `secondsPerByteBeside` while
-/// the backward pass goes on, and then delays that pass and what becomes final in it by
-/// `delayPerByte`: where no core is spare, computing and exchanging slow each other down. Without
-/// overlap all buckets are final when the backward pass has ended. Buckets are updated in turn, none
-/// before the losses of all ranks have been gathered:
+/// with rounds and bytes those of the ``ReductionSchedule`` of rank 0. So the first rounds of the
+/// buckets that are final together go before the second round of any. A byte takes
+/// `secondsPerByte`, or `secondsPerByteBeside` while the backward pass goes on, and then delays that
+/// pass and what becomes final in it by `delayPerByte`: where no core is spare, computing and
+/// exchanging slow each other down. Without overlap all buckets are final when the backward pass has
+/// ended. Buckets are updated in turn, none before the losses of all ranks have been gathered:
 ///
 ///     updated(i) = max(summed(i), updated(i - 1)) + update * elements(i) / elements
 ///
 /// A step ends with the slowest of p ranks. Where their times are normally distributed with a
-/// relative deviation sigma, that is about sigma * sqrt(2 ln p) beyond the mean (the expected
-/// largest of p draws, from above).
+/// relative deviation sigma, it is expected sigma * q((p - 3/8) / (p + 1/4)) beyond the mean, with q
+/// the quantile of the normal distribution (Blom 1958, "Statistical Estimates and Transformed
+/// Beta-Variables").
 public struct ScalingModel: Sendable {
   /// What a rank computes in a step, in seconds.
   public struct Computation: Sendable {
@@ -114,36 +118,24 @@ public struct ScalingModel: Sendable {
 
   /// The step on `ranks` ranks.
   public func prediction(ranks: Int) -> Prediction {
-    let tree = ReductionTree(count: ranks * samples)
-    let shares = (0..<ranks).map { $0 * samples..<($0 + 1) * samples }
-    var (delay, linkFree, sentByteCount) = (0.0, 0.0, 0)
-    var summed: [Double] = []
-    var rounds = 0
-    for (bucket, range) in buckets.ranges.enumerated() where ranks > 1 {
-      let schedule = ReductionSchedule(
-        tree: tree, shares: shares, rank: 0, elementCount: range.count)
-      let bytes = Double(4 * schedule.sentCount)
-      rounds = schedule.reduceRounds.count + schedule.gatherRounds.count
-      let final = overlaps ? computation.bucketsFinal[bucket] : computation.backward
-      let begin = max(final + delay, linkFree)
-      let beside = bytesBeside(
-        bytes, seconds: overlaps ? computation.backward + delay - begin : 0)
-      delay += beside * network.delayPerByte
-      linkFree =
-        begin + beside * network.secondsPerByteBeside + (bytes - beside) * network.secondsPerByte
-      summed.append(linkFree + Double(rounds) * network.latency)
-      sentByteCount += Int(bytes)
+    var link = Link(network: network, computing: overlaps ? computation.backward : 0)
+    var (summed, sentByteCount, rounds): ([Double], Int, Int) = ([], 0, 0)
+    if ranks > 1 {
+      let transfers = transfers(ranks: ranks)
+      sentByteCount = transfers.reduce(0) { $0 + $1.sentByteCount }
+      rounds = transfers.map(\.rounds.count).max() ?? 0
+      summed = exchange(transfers, by: &link)
     }
-    let computed = computation.backward + delay
+    let computed = computation.backward + link.delay
     // The losses are gathered in half as many rounds as sums take.
     var end = computed + Double(rounds) / 2 * network.latency
-    if !overlaps { end = max(end, summed.last ?? 0) }
+    if !overlaps { end = max(end, summed.max() ?? 0) }
     for (time, range) in zip(summed, buckets.ranges) {
       let share = Double(range.count) / Double(max(1, buckets.elementCount))
       end = max(end, time) + computation.update * share
     }
     if ranks == 1 { end += computation.update }
-    let straggle = computation.jitter * (2 * log(Double(ranks))).squareRoot() * computation.seconds
+    let straggle = computation.jitter * Self.largestOf(ranks) * computation.seconds
     let seconds = computation.before + end + straggle
     return Prediction(
       ranks: ranks, seconds: seconds,
@@ -152,10 +144,118 @@ public struct ScalingModel: Sendable {
       efficiency: computation.seconds / seconds, sentByteCount: sentByteCount)
   }
 
-  /// How many of `bytes` go while a rank computes for `seconds` more, and for what they delay it.
-  private func bytesBeside(_ bytes: Double, seconds: Double) -> Double {
-    guard seconds > 0 else { return 0 }
-    let gain = network.secondsPerByteBeside - network.delayPerByte
-    return gain > 0 ? min(bytes, seconds / gain) : bytes
+  // MARK: The exchange
+
+  /// A bucket's way through the ranks, as rank 0 has it.
+  private struct Transfer {
+    /// Bytes of each round, in the direction in which they are more.
+    let rounds: [Double]
+    let sentByteCount: Int
+    /// How many buckets may be under way at once.
+    let slotCount: Int
+  }
+
+  private func transfers(ranks: Int) -> [Transfer] {
+    let tree = ReductionTree(count: ranks * samples)
+    let shares = (0..<ranks).map { $0 * samples..<($0 + 1) * samples }
+    // All buckets but the ragged one are alike.
+    var known: [Int: Transfer] = [:]
+    return buckets.ranges.map { range in
+      if let transfer = known[range.count] { return transfer }
+      let schedule = ReductionSchedule(
+        tree: tree, shares: shares, rank: 0, elementCount: range.count)
+      func bytes(_ messages: [ReductionSchedule.Message]) -> Double {
+        Double(4 * messages.reduce(0) { $0 + $1.block.range.count })
+      }
+      let transfer = Transfer(
+        rounds: (schedule.reduceRounds + schedule.gatherRounds).map {
+          max(bytes($0.sends), bytes($0.receives))
+        },
+        sentByteCount: 4 * schedule.sentCount,
+        slotCount: BucketExchange.slotsInUse(scratchLimit: schedule.scratchLimit))
+      known[range.count] = transfer
+      return transfer
+    }
+  }
+
+  /// When each bucket is summed, from the beginning of the backward pass.
+  private func exchange(_ transfers: [Transfer], by link: inout Link) -> [Double] {
+    let slotCount = transfers.map(\.slotCount).min() ?? 1
+    var summed = [Double](repeating: .infinity, count: transfers.count)
+    var underWay: [(bucket: Int, round: Int, posted: Double)] = []
+    var started = 0
+    /// When the next bucket has a slot and is final.
+    func nextStart(delay: Double) -> Double {
+      guard started < transfers.count else { return .infinity }
+      let slotFree = started < slotCount ? 0 : summed[started - slotCount]
+      let final =
+        overlaps ? computation.bucketsFinal[started] + delay : computation.backward
+      return max(slotFree, final)
+    }
+    while true {
+      let start = nextStart(delay: link.delay)
+      let first = underWay.indices.min { underWay[$0].posted < underWay[$1].posted }
+      let posted = first.map { underWay[$0].posted } ?? .infinity
+      guard min(start, posted) < .infinity else { return summed }
+      if start <= posted {
+        underWay.append((started, 0, start))
+        started += 1
+      } else if let first {
+        let (bucket, round, _) = underWay[first]
+        let arrived = link.carry(transfers[bucket].rounds[round], posted: posted)
+        if round + 1 < transfers[bucket].rounds.count {
+          underWay[first] = (bucket, round + 1, arrived)
+        } else {
+          underWay.remove(at: first)
+          summed[bucket] = arrived
+        }
+      }
+    }
+  }
+
+  /// What a rank sends, one message after the other.
+  private struct Link {
+    let network: Network
+    /// Seconds for which the rank would compute if nothing were sent.
+    let computing: Double
+    /// Seconds by which what was sent has delayed that.
+    var delay = 0.0
+    private var free = 0.0
+
+    init(network: Network, computing: Double) {
+      self.network = network
+      self.computing = computing
+    }
+
+    /// Carries `bytes` that are there at `posted`; returns when the last has arrived.
+    mutating func carry(_ bytes: Double, posted: Double) -> Double {
+      let begin = max(posted, free)
+      let beside = bytesBeside(bytes, seconds: computing + delay - begin)
+      delay += beside * network.delayPerByte
+      free =
+        begin + beside * network.secondsPerByteBeside + (bytes - beside) * network.secondsPerByte
+      return free + network.latency
+    }
+
+    /// How many of `bytes` go while the rank computes for `seconds` more, and for what they delay it.
+    private func bytesBeside(_ bytes: Double, seconds: Double) -> Double {
+      guard seconds > 0 else { return 0 }
+      let gain = network.secondsPerByteBeside - network.delayPerByte
+      return gain > 0 ? min(bytes, seconds / gain) : bytes
+    }
+  }
+
+  // MARK: The slowest rank
+
+  /// The expected largest of `count` draws from the standard normal distribution.
+  private static func largestOf(_ count: Int) -> Double {
+    let probability = (Double(count) - 0.375) / (Double(count) + 0.25)
+    // The quantile, by halving: the distribution function is erfc(-x / sqrt 2) / 2.
+    var (low, high) = (0.0, 10.0)
+    for _ in 0..<60 {
+      let middle = (low + high) / 2
+      if erfc(-middle / 2.0.squareRoot()) / 2 < probability { low = middle } else { high = middle }
+    }
+    return low
   }
 }

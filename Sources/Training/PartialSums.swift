@@ -2,7 +2,6 @@
 
 import Communication
 import Kernels
-import Synchronization
 import Tensors
 import Threading
 
@@ -95,16 +94,8 @@ final class PartialSums {
   /// Whether, in `range`, no element of the sums after the newest sample is beyond `limit` in size,
   /// nor infinite or undefined.
   func areWithin(_ limit: Float, _ range: Range<Int>, on team: ThreadTeam) -> Bool {
-    sumsAfterSample.allSatisfy { sum in
-      let wrong = Atomic<Int>(0)
-      let piece = 65_536
-      team.forEach((range.count + piece - 1) / piece, sum.base) { base, item, _ in
-        let start = range.lowerBound + item * piece
-        if !isWithin(limit, base, start..<min(start + piece, range.upperBound)) {
-          wrong.add(1, ordering: .relaxed)
-        }
-      }
-      return wrong.load(ordering: .relaxed) == 0
+    sumsAfterSample.allSatisfy {
+      VectorBounds.areWithin(limit, $0.base + range.lowerBound, count: range.count, on: team)
     }
   }
 
@@ -114,19 +105,6 @@ final class PartialSums {
   }
 
   private func allocate() { buffers.append(FloatBuffer(count: elementCount)) }
-}
-
-/// Whether -limit <= value <= limit holds for all values in `range`; it does for no NaN.
-private func isWithin(
-  _ limit: Float, _ values: UnsafePointer<Float>, _ range: Range<Int>
-) -> Bool {
-  var index = range.lowerBound
-  while index + 16 <= range.upperBound {
-    let part = UnsafeRawPointer(values + index).loadUnaligned(as: SIMD16<Float>.self)
-    guard all((part .<= limit) .& (part .>= -limit)) else { return false }
-    index += 16
-  }
-  return (index..<range.upperBound).allSatisfy { values[$0] <= limit && values[$0] >= -limit }
 }
 
 /// Calls `body` with `context` and each piece of `range`.

@@ -39,7 +39,17 @@ struct BenchmarkMeasurement {
   ///
   /// Collective. Seconds of a repetition become those of the slowest rank.
   func largest(_ values: [[Double]]) throws -> [[Double]] {
-    let own = values.joined().flatMap { value in
+    let all = try gathered(Array(values.joined()))
+    let largest = all[0].indices.map { index in all.map { $0[index] }.max() ?? 0 }
+    let width = values.first?.count ?? 0
+    return values.indices.map { Array(largest[$0 * width..<($0 + 1) * width]) }
+  }
+
+  /// The values of every rank, on rank 0; on others their own only.
+  ///
+  /// Collective.
+  func gathered(_ values: [Double]) throws -> [[Double]] {
+    let own = values.flatMap { value in
       withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
     }
     let all = try communicator.gatherVariable(own, to: 0).map { bytes in
@@ -48,10 +58,7 @@ struct BenchmarkMeasurement {
           bitPattern: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) })
       }
     }
-    guard let first = all.first else { return values }
-    let largest = first.indices.map { index in all.map { $0[index] }.max() ?? 0 }
-    let width = values.first?.count ?? 0
-    return values.indices.map { Array(largest[$0 * width..<($0 + 1) * width]) }
+    return all.isEmpty ? [values] : all
   }
 
   /// The largest resident set of any rank so far, in bytes; on rank 0 only.

@@ -30,13 +30,13 @@ struct ScalingModelBenchmark {
   ) throws {
     let buckets = GradientBuckets(elementCount: setting.network.layout.count)
     let passes = ModelledPasses(setting)
-    let own = try passes.measure(setting, buckets, communicator)
-    computation = try Self.computation(own, samples: setting.batch, communicator)
-    isMeasured = given == nil
+    let own = RankCosts(try passes.measure(setting, buckets, communicator))
+    computation = try RankCosts.slowest(own, communicator).computation(samples: setting.batch)
     network =
       try given
       ?? ModelledExchange(passes, buckets: buckets, overlap: overlap, communicator).network(
         setting)
+    isMeasured = given == nil
     overlaps = overlap != .off
     threads = setting.threads
     samples = setting.batch
@@ -51,26 +51,6 @@ struct ScalingModelBenchmark {
       ranks *= 2
     }
     self.predictions = predictions
-  }
-
-  /// The parts of a step on the slowest rank, from each repetition's on this one.
-  private static func computation(
-    _ own: [[Double]], samples: Int, _ communicator: any Communicator
-  ) throws -> ScalingModel.Computation {
-    let totals: [Double] = own.map { $0[0] + $0[1] + $0[2] }
-    let mean = totals.reduce(0, +) / Double(totals.count)
-    let squares: Double = totals.reduce(0.0) { (sum: Double, total: Double) in
-      sum + (total - mean) * (total - mean)
-    }
-    let variance: Double = squares / Double(max(1, totals.count - 1))
-    let jitter = variance.squareRoot() / mean
-    let medians = own[0].indices.map { part in median(own.map { $0[part] }) }
-    let slowest = try BenchmarkMeasurement(communicator).largest([medians + [jitter]])[0]
-    let count = Double(samples)
-    return ScalingModel.Computation(
-      before: count * slowest[0] + (count - 1) * slowest[1], backward: slowest[1],
-      bucketsFinal: Array(slowest[3..<slowest.count - 1]), update: slowest[2],
-      jitter: slowest[slowest.count - 1])
   }
 
   // MARK: Reports
@@ -137,5 +117,46 @@ struct ScalingModelBenchmark {
     return measured.text + "\n" + check
       + "A MODEL, not a measurement: one rank a host, all hosts and links as measured here.\n\n"
       + table.text
+  }
+}
+
+/// What a rank computes in a step of one sample.
+private struct RankCosts {
+  /// The variance of all of it, relative to the square of its mean; then medians: before the
+  /// backward pass, that pass, the update, and until each bucket is final.
+  private var values: [Double]
+
+  /// The costs of this rank, from the seconds of each repetition.
+  init(_ repetitions: [[Double]]) {
+    let totals = repetitions.map { $0[0] + $0[1] + $0[2] }
+    let mean = totals.reduce(0, +) / Double(totals.count)
+    let squares = totals.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    let variance = squares / Double(max(1, totals.count - 1)) / (mean * mean)
+    let medians = repetitions[0].indices.map { part in median(repetitions.map { $0[part] }) }
+    values = [variance] + medians
+  }
+
+  private init(values: [Double]) { self.values = values }
+
+  private var total: Double { values[1] + values[2] + values[3] }
+
+  /// The costs of the rank that computes longest, with the mean variance of all; on rank 0 only.
+  ///
+  /// Collective.
+  static func slowest(_ own: RankCosts, _ communicator: any Communicator) throws -> RankCosts {
+    let all = try BenchmarkMeasurement(communicator).gathered(own.values)
+      .map(RankCosts.init(values:))
+    var slowest = all.max { $0.total < $1.total } ?? own
+    slowest.values[0] = all.reduce(0) { $0 + $1.values[0] } / Double(all.count)
+    return slowest
+  }
+
+  /// The parts of a step with `samples` samples.
+  func computation(samples: Int) -> ScalingModel.Computation {
+    let (before, backward) = (values[1], values[2])
+    let count = Double(samples)
+    return ScalingModel.Computation(
+      before: count * before + (count - 1) * backward, backward: backward,
+      bucketsFinal: Array(values[4...]), update: values[3], jitter: values[0].squareRoot())
   }
 }

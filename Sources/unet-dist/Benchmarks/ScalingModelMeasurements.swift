@@ -15,9 +15,11 @@ final class ModelledPasses {
   private let activations: UNetActivations
   private let parameters: FloatBuffer
   private let gradients: FloatBuffer
+  private let squares: UnsafeMutablePointer<Double>
   private let optimizer: Optimizer
   private let image: FloatBuffer
   private let labels: [UInt8]
+  private var areSmall = true
   private let clock = ContinuousClock()
 
   /// Memory for passes of the setting's network.
@@ -28,12 +30,15 @@ final class ModelledPasses {
       network, height: setting.tile, width: setting.tile, training: true, threads: team.count)
     let layout = network.layout
     (parameters, gradients) = (FloatBuffer(count: layout.count), FloatBuffer(count: layout.count))
+    squares = .allocate(capacity: VectorSums.scratchCount(layout.count))
     network.initialize(parameters.base, seed: 0, on: team)
     optimizer = Optimizer(kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout)
     image = BenchmarkData.normal(count: activations.input.count)
     labels = BenchmarkData.labels(
       count: activations.logits.shape.pixels, classes: network.configuration.classes)
   }
+
+  deinit { squares.deallocate() }
 
   /// Seconds of each repetition: before the backward pass, that pass, the update, and from the
   /// beginning of the backward pass until each bucket was final.
@@ -45,7 +50,14 @@ final class ModelledPasses {
       forward()
       let computed = clock.now
       var finalTimes: [Double] = []
+      var finalOffset = gradients.count
       backward { offset in
+        // As in a step, a look at the gradients decides whether buckets may be updated early.
+        areSmall =
+          VectorBounds.areWithin(
+            .greatestFiniteMagnitude, gradients.base + offset, count: finalOffset - offset,
+            on: team) && areSmall
+        finalOffset = offset
         let complete = buckets.completeCount(from: offset, reduced: finalTimes.count)
         let now = (clock.now - computed) / .seconds(1)
         while finalTimes.count < complete { finalTimes.append(now) }
@@ -53,6 +65,9 @@ final class ModelledPasses {
       let ended = clock.now
       let seconds = (ended - computed) / .seconds(1)
       while finalTimes.count < buckets.ranges.count { finalTimes.append(seconds) }
+      // As in a step, the norm is taken on the way.
+      _ = VectorSums.squares(
+        gradients.base, count: gradients.count, scratch: squares, on: team)
       optimizer.update(
         parameters, gradients: gradients, range: 0..<gradients.count, gradientScale: 1, rate: 1e-5,
         update: 1, on: team)
@@ -112,26 +127,28 @@ struct ModelledExchange {
     buffer = FloatBuffer(count: buckets.elementCount)
   }
 
-  /// The costs of the network between the ranks, on the slowest of them.
+  /// The costs of the network between the ranks; on rank 0 only.
+  ///
+  /// An exchange has ended when it has on all ranks, so the seconds of a repetition are the largest.
   func network(_ setting: BenchmarkSetting) throws -> ScalingModel.Network {
     let latency = try latency()
-    let alone = try slowest(of: measurement.repetitions(setting) { [try exchangeSeconds()] })[0]
+    let alone = try medians(of: measurement.repetitions(setting) { [try exchangeSeconds()] })[0]
     let bytes = Double(max(1, reducer.sentByteCount))
     // Of a small network's exchange latencies are most, and the difference could be below 0.
     let secondsPerByte = max(alone - 2 * latency, alone / 2) / bytes
     guard reducer.overlap != .off else {
       return ScalingModel.Network(latency: latency, secondsPerByte: secondsPerByte)
     }
-    let beside = try slowest(
-      of: measurement.repetitions(setting) { try costsBeside(bytes: bytes) })
+    let beside = try medians(of: measurement.repetitions(setting) { try secondsBeside() })
     return ScalingModel.Network(
       latency: latency, secondsPerByte: secondsPerByte,
-      secondsPerByteBeside: max(beside[0], secondsPerByte), delayPerByte: beside[1])
+      secondsPerByteBeside: max(beside[0] / bytes, secondsPerByte),
+      delayPerByte: max(0, beside[1] / bytes))
   }
 
-  private func slowest(of own: [[Double]]) throws -> [Double] {
-    let medians = own[0].indices.map { part in median(own.map { $0[part] }) }
-    return try measurement.largest([medians])[0]
+  private func medians(of own: [[Double]]) throws -> [Double] {
+    let largest = try measurement.largest(own)
+    return largest[0].indices.map { part in median(largest.map { $0[part] }) }
   }
 
   /// Seconds of the fastest of many messages, each as the rank has it that waited longest: the
@@ -171,35 +188,45 @@ struct ModelledExchange {
   }
 
   /// Seconds of an exchange while nothing is computed.
+  ///
+  /// As in a step it follows passes, which leave cold caches and a link that has rested.
   private func exchangeSeconds() throws -> Double {
-    try measurement.seconds {
+    passes.forward()
+    passes.backward { _ in }
+    try communicator.barrier()
+    return try measurement.seconds {
       begin()
       try reducer.finish()
     }
   }
 
-  /// Seconds for each byte while this rank computes, and by how much each delays what it computes.
+  /// Seconds of an exchange while this rank computes, and by how much it delays what is computed.
   ///
-  /// A backward pass alone, then one while all buckets are on their way. The bytes of a bucket count
-  /// where it was summed before the pass had ended.
-  private func costsBeside(bytes: Double) throws -> [Double] {
-    passes.forward()
-    let alone = measurement.seconds { passes.backward { _ in } }
-    passes.forward()
+  /// Passes follow each other until all buckets are summed, so that all bytes count; the same number
+  /// of passes would take as many times what those take that come before, alone. Where the passes
+  /// look after the messages, they do so in backward passes only, and only those count.
+  private func secondsBeside() throws -> [Double] {
+    let alone = measurement.seconds {
+      passes.forward()
+      passes.backward { _ in }
+    }
     try communicator.barrier()
     begin()
     reducer.reduce(from: 0)
     let start = clock.now
-    passes.backward { _ in reducer.reduce(from: 0) }
+    var (passCount, idle) = (0, 0.0)
+    repeat {
+      let forward = measurement.seconds { passes.forward() }
+      if reducer.overlap == .test { idle += forward }
+      passes.backward { _ in reducer.reduce(from: 0) }
+      passCount += 1
+    } while !reducer.hasFinished
     let end = clock.now
     try reducer.finish()
-    let summed = reducer.times.filter { $0.end <= end }
-    guard let last = summed.map(\.end).max() else { return [0, 0] }
-    let moved = bytes * Double(summed.count) / Double(buckets.ranges.count)
-    let until = summed.count == buckets.ranges.count ? last : end
+    let summed = reducer.times.map(\.end).max() ?? end
     return [
-      max(0, (until - start) / .seconds(1)) / moved,
-      max(0, (end - start) / .seconds(1) - alone) / moved,
+      (summed - start) / .seconds(1) - idle,
+      (end - start) / .seconds(1) - Double(passCount) * alone,
     ]
   }
 }
