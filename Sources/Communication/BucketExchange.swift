@@ -34,8 +34,8 @@ public struct BucketTimes: Sendable {
 final class BucketExchange {
   /// Enough that a rank which waits for one message has others to go on with.
   static let slotCount = 8
-  /// The floats of scratch memory that the slots may take together: 32 MB.
-  private static let scratchLimit = 8 << 20
+  /// The floats of scratch memory that the slots may take together, if they are more than one: 24 MB.
+  private static let scratchLimit = 6 << 20
 
   private let communicator: any Communicator
   private let buckets: GradientBuckets

@@ -79,19 +79,46 @@ enum BFloat16 {
     return Float(bitPattern: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000)
   }
 
-  /// The upper halves of `values`, whose lower halves are 0.
+  /// Writes the upper halves of `values`, whose lower halves are 0, to `halves`, which may be where
+  /// the values begin.
   static func pack(
-    _ values: UnsafePointer<Float>, into halves: UnsafeMutablePointer<UInt16>, count: Int
+    _ values: UnsafePointer<Float>, into halves: UnsafeMutableRawPointer, count: Int
   ) {
-    for index in 0..<count {
-      halves[index] = UInt16(truncatingIfNeeded: values[index].bitPattern >> 16)
+    let values = UnsafeRawPointer(values)
+    var index = 0
+    while index + 16 <= count {
+      let bits = values.loadUnaligned(fromByteOffset: 4 * index, as: SIMD16<UInt32>.self)
+      halves.storeBytes(
+        of: SIMD16<UInt16>(truncatingIfNeeded: bits &>> 16), toByteOffset: 2 * index,
+        as: SIMD16<UInt16>.self)
+      index += 16
+    }
+    while index < count {
+      let bits = values.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)
+      halves.storeBytes(
+        of: UInt16(truncatingIfNeeded: bits >> 16), toByteOffset: 2 * index, as: UInt16.self)
+      index += 1
     }
   }
 
-  /// The values of upper halves.
+  /// Writes the values of `halves` to `values`, of which they may be the second half: what is written
+  /// is never beyond what was read.
   static func unpack(
-    _ halves: UnsafePointer<UInt16>, into values: UnsafeMutablePointer<Float>, count: Int
+    _ halves: UnsafeRawPointer, into values: UnsafeMutablePointer<Float>, count: Int
   ) {
-    for index in 0..<count { values[index] = Float(bitPattern: UInt32(halves[index]) << 16) }
+    let values = UnsafeMutableRawPointer(values)
+    var index = 0
+    while index + 16 <= count {
+      let upper = halves.loadUnaligned(fromByteOffset: 2 * index, as: SIMD16<UInt16>.self)
+      values.storeBytes(
+        of: SIMD16<UInt32>(truncatingIfNeeded: upper) &<< 16, toByteOffset: 4 * index,
+        as: SIMD16<UInt32>.self)
+      index += 16
+    }
+    while index < count {
+      let upper = halves.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
+      values.storeBytes(of: UInt32(upper) << 16, toByteOffset: 4 * index, as: UInt32.self)
+      index += 1
+    }
   }
 }

@@ -10,8 +10,6 @@ final class ReductionExecution {
   private let compression: Compression
   /// Whether the rounds under way move values of 16 bits.
   private var packs = false
-  /// What is sent and received of them in a round, the receives first.
-  private var halves = UnsafeMutableBufferPointer<UInt16>(start: nil, count: 0)
   private var scratch = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
   private var own: [UnsafeMutablePointer<Float>] = []
   private var rounds: [ReductionSchedule.Round] = []
@@ -26,10 +24,7 @@ final class ReductionExecution {
     self.compression = compression
   }
 
-  deinit {
-    scratch.deallocate()
-    halves.deallocate()
-  }
+  deinit { scratch.deallocate() }
 
   /// Begins `rounds` of `schedule`.
   ///
@@ -42,14 +37,16 @@ final class ReductionExecution {
     own: [UnsafeMutablePointer<Float>], isExact: Bool = false
   ) throws(MPIError) {
     precondition(round == self.rounds.count, "begin before round \(round) of \(self.rounds.count)")
-    if schedule.scratchCount > scratch.count {
-      scratch.deallocate()
-      scratch = .allocate(capacity: schedule.scratchCount)
-    }
     self.own = own
     self.rounds = rounds
     packs = compression == .bf16 && !isExact
     round = 0
+    let packedCount = packs ? rounds.map(\.packedCount).max() ?? 0 : 0
+    let scratchCount = max(schedule.scratchCount, (packedCount + 1) / 2)
+    if scratchCount > scratch.count {
+      scratch.deallocate()
+      scratch = .allocate(capacity: scratchCount)
+    }
     if !rounds.isEmpty { try post() }
   }
 
@@ -77,45 +74,39 @@ final class ReductionExecution {
     }
   }
 
+  /// Posts a round of 16-bit values, for which no more memory is needed: they arrive in the second
+  /// half of the memory of their values; what is given away is packed in the first half of its own,
+  /// and what is kept in the scratch memory, where sums no longer arrive.
   private func postPacked(_ round: ReductionSchedule.Round) throws(MPIError) {
-    let count = (round.receives + round.sends).reduce(0) { $0 + $1.block.range.count }
-    if count > halves.count {
-      halves.deallocate()
-      halves = .allocate(capacity: count)
-    }
-    var place = 0
-    func next(_ block: ReductionSchedule.Block) -> UnsafeMutableBufferPointer<UInt16> {
-      defer { place += block.range.count }
-      return UnsafeMutableBufferPointer(rebasing: halves[place..<place + block.range.count])
-    }
     for message in round.receives {
+      let count = message.block.range.count
       try messages.receive(
-        UnsafeMutableRawBufferPointer(next(message.block)), from: message.peer)
+        UnsafeMutableRawBufferPointer(start: arrival(of: message.block), count: 2 * count),
+        from: message.peer)
     }
-    // What goes to several ranks is packed once.
-    var packed: (block: ReductionSchedule.Block, halves: UnsafeMutableBufferPointer<UInt16>)?
-    for message in round.sends {
-      var part = next(message.block)
-      if let packed, packed.block == message.block {
-        part = packed.halves
-      } else if let values = base(message.block), let target = part.baseAddress {
-        BFloat16.pack(values, into: target, count: part.count)
-        packed = (message.block, part)
-      }
-      try messages.send(UnsafeRawBufferPointer(part), to: message.peer)
-      sentByteCount += 2 * part.count
+    for (index, message) in round.sends.enumerated() {
+      guard let values = base(message.block) else { continue }
+      let count = message.block.range.count
+      let packed = UnsafeMutableRawPointer(
+        round.keepsSent ? scratch.baseAddress ?? values : values)
+      // What goes to several ranks is packed once.
+      if !round.keepsSent || index == 0 { BFloat16.pack(values, into: packed, count: count) }
+      try messages.send(UnsafeRawBufferPointer(start: packed, count: 2 * count), to: message.peer)
+      sentByteCount += 2 * count
     }
   }
 
   private func unpack(_ receives: [ReductionSchedule.Message]) {
-    var place = 0
     for message in receives {
-      let count = message.block.range.count
-      if let values = base(message.block), let source = halves.baseAddress {
-        BFloat16.unpack(source + place, into: values, count: count)
+      guard let values = base(message.block), let halves = arrival(of: message.block) else {
+        continue
       }
-      place += count
+      BFloat16.unpack(halves, into: values, count: message.block.range.count)
     }
+  }
+
+  private func arrival(of block: ReductionSchedule.Block) -> UnsafeMutableRawPointer? {
+    base(block).map { UnsafeMutableRawPointer($0) + 2 * block.range.count }
   }
 
   private func floats(_ block: ReductionSchedule.Block) -> UnsafeMutableBufferPointer<Float> {
@@ -136,5 +127,12 @@ final class ReductionExecution {
       return target.update(from: left, count: count)
     }
     GradientSum.add(left, right, into: target, count: count, compression: compression)
+  }
+}
+
+extension ReductionSchedule.Round {
+  /// Values that are packed outside of their own memory.
+  fileprivate var packedCount: Int {
+    keepsSent ? sends.first?.block.range.count ?? 0 : 0
   }
 }

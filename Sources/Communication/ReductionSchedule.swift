@@ -59,6 +59,8 @@ public struct ReductionSchedule: Sendable {
     public var receives: [Message] = []
     /// What it adds then, in order.
     public var additions: [Addition] = []
+    /// Whether what it sends is one block that it needs itself; otherwise it is given away.
+    public var keepsSent = false
   }
 
   /// The rounds after which this rank's `owned` elements of the result are the sums.
@@ -174,7 +176,7 @@ public struct ReductionSchedule: Sendable {
         }
       }
       reduce.append(round)
-      var back = Round()
+      var back = Round(keepsSent: true)
       if !kept.isEmpty {
         back.sends = [Message(block: Block(memory: .own(0), range: kept), peer: peer)]
       }
@@ -206,7 +208,7 @@ public struct ReductionSchedule: Sendable {
           (rank + 1) * units / ranks * alignment, elementCount)
     }
     let owned = chunk(rank)
-    var (reduce, gather) = (Round(), Round())
+    var (reduce, gather) = (Round(), Round(keepsSent: true))
     for peer in others(than: rank, of: ranks) where !chunk(peer).isEmpty {
       for sum in nodes[rank].indices {
         reduce.sends.append(
