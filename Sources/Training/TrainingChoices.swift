@@ -8,17 +8,6 @@ public enum OptimizerKind: String, Codable, CaseIterable, Sendable {
   case adam
   /// Adam with betas 0.9 and 0.999; weight decay acts on the weights, apart from the gradient.
   case adamw
-
-  /// The learning rate taken when none is given.
-  ///
-  /// 0.01 for `sgd`: with momentum 0.99 a steady gradient moves the weights a hundred times that
-  /// far. 0.0003 for `adam` and `adamw`, whose steps have about the size of the rate.
-  public var defaultLearningRate: Double {
-    switch self {
-    case .sgd: 0.01
-    case .adam, .adamw: 0.0003
-    }
-  }
 }
 
 /// What is minimised.

@@ -82,9 +82,7 @@ extension TrainingOption {
 
     required("optimizer", \.optimizer, "RULE", "sgd, adam or adamw"),
     required(
-      "learning-rate", \.learningRate, "X",
-      "rate before the schedule (default: 0.01 for sgd, 0.0003 for adam and adamw)",
-      must: .positive),
+      "learning-rate", \.learningRate, "X", "rate before the schedule", must: .positive),
     required("momentum", \.momentum, "X", "momentum of sgd", must: .fraction),
     required("weight-decay", \.weightDecay, "X", "weight decay", must: .notNegative),
     required("schedule", \.schedule, "RULE", "course of the rate: constant, poly or cosine"),

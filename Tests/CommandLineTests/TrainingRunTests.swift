@@ -391,6 +391,24 @@ import Testing
     }
   }
 
+  /// The optimiser's own rate, momentum and a network as deep as the default: the loss must fall, and
+  /// not leave for infinity within a few steps.
+  @Test func theDefaultRecipeTrains() throws {
+    try withTemporaryFolder { folder in
+      let run = try ProgramRun.unetDist(
+        ranks: 1,
+        [
+          "train", "--output", folder + "/run", "--base-channels", "16", "--tile", "316", "--steps",
+          "40", "--seed", "1", "--evaluate-every", "0", "--validation-fraction", "0",
+        ])
+      #expect(run.succeeded, "\(run)")
+      let losses = try RunTrace(path: folder + "/run").losses()
+      #expect(losses.count == 40)
+      // A guess that knows nothing but that there are two classes costs ln 2 = 0.69.
+      #expect(losses.suffix(10).allSatisfy { $0 < 1 }, "\(losses)")
+    }
+  }
+
   @Test func withoutDataOnSyntheticCells() throws {
     try withTemporaryFolder { folder in
       let run = try ProgramRun.unetDist(
