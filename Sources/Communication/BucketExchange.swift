@@ -35,7 +35,7 @@ final class BucketExchange {
   /// Enough that a rank which waits for one message has others to go on with.
   static let slotCount = 8
   /// The floats of scratch memory that the slots may take together, if they are more than one: 24 MB.
-  private static let scratchLimit = 6 << 20
+  private static let scratchBudget = 6 << 20
 
   private let communicator: any Communicator
   private let buckets: GradientBuckets
@@ -103,7 +103,7 @@ final class BucketExchange {
 
   /// Buckets side by side when each needs up to `scratchLimit` floats of scratch memory.
   static func slotsInUse(scratchLimit: Int) -> Int {
-    max(1, min(slotCount, Self.scratchLimit / max(1, scratchLimit)))
+    max(1, min(slotCount, scratchBudget / max(1, scratchLimit)))
   }
 
   /// Begins to gather `values`, in which each rank has written its own `count` floats at

@@ -85,10 +85,10 @@ final class ReductionExecution {
         from: message.peer)
     }
     for (index, message) in round.sends.enumerated() {
-      guard let values = base(message.block) else { continue }
+      guard let values = base(message.block),
+        let packed = round.keepsSent ? scratch.baseAddress : values
+      else { preconditionFailure("no memory to pack \(message) in") }
       let count = message.block.range.count
-      let packed = UnsafeMutableRawPointer(
-        round.keepsSent ? scratch.baseAddress ?? values : values)
       // What goes to several ranks is packed once.
       if !round.keepsSent || index == 0 { BFloat16.pack(values, into: packed, count: count) }
       try messages.send(UnsafeRawBufferPointer(start: packed, count: 2 * count), to: message.peer)

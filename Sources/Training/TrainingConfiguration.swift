@@ -57,8 +57,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var optimizer = OptimizerKind.sgd
   /// Learning rate before the schedule.
   ///
-  /// With a momentum of 0.99 a steady gradient moves the weights a hundred times that far: at 0.003
-  /// the default network diverges within steps, at 0.001 it learns nothing for a thousand. Steps of
+  /// With a momentum of 0.99 a steady gradient moves the weights a hundred times that far. On the
+  /// synthetic cells the default network diverges in three steps at 0.01; with 16 base channels it
+  /// does at 0.003 within 22, and at 0.001 it calls all pixels one class after 1,500. Steps of
   /// `adam` and `adamw` have about the size of the rate, which suits them as well.
   public var learningRate = 0.0003
   /// Momentum of `sgd`; the others do not use it.

@@ -19,7 +19,6 @@ final class ModelledPasses {
   private let optimizer: Optimizer
   private let image: FloatBuffer
   private let labels: [UInt8]
-  private var areSmall = true
   private let clock = ContinuousClock()
 
   /// Memory for passes of the setting's network.
@@ -53,10 +52,8 @@ final class ModelledPasses {
       var finalOffset = gradients.count
       backward { offset in
         // As in a step, a look at the gradients decides whether buckets may be updated early.
-        areSmall =
-          VectorBounds.areWithin(
-            .greatestFiniteMagnitude, gradients.base + offset, count: finalOffset - offset,
-            on: team) && areSmall
+        _ = VectorBounds.areWithin(
+          .greatestFiniteMagnitude, gradients.base + offset, count: finalOffset - offset, on: team)
         finalOffset = offset
         let complete = buckets.completeCount(from: offset, reduced: finalTimes.count)
         let now = (clock.now - computed) / .seconds(1)
