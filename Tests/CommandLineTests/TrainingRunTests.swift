@@ -391,8 +391,8 @@ import Testing
     }
   }
 
-  /// The optimiser's own rate, momentum and a network as deep as the default: the loss must fall, and
-  /// not leave for infinity within a few steps.
+  /// The default rate and momentum, and a network as deep as the default: the loss must not leave
+  /// for infinity within a few steps.
   @Test func theDefaultRecipeTrains() throws {
     try withTemporaryFolder { folder in
       let run = try ProgramRun.unetDist(

@@ -102,6 +102,11 @@ import Training
   }
 
   @Test func defaultsFollowOtherOptions() throws {
+    let adam = try TrainingConfiguration(file: nil, flags: ["optimizer": "adam"])
+    #expect(adam.learningRate == 0.0003)
+    let rated = try TrainingConfiguration(
+      file: nil, flags: ["optimizer": "adam", "learning-rate": "1e-2"])
+    #expect(rated.learningRate == 0.01)
     let validated = try TrainingConfiguration(file: nil, flags: ["validation-data": "v"])
     #expect(validated.validationFraction == 0)
     let epochs = try TrainingConfiguration(file: nil, flags: ["epochs": "2"])
