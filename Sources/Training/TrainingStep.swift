@@ -35,6 +35,9 @@ public final class TrainingStep {
   public let optimizer: Optimizer
   /// Where steps are recorded, if anywhere.
   public var timeline: Timeline?
+  /// What sums the gradients; between steps another may take its place that gives this rank the
+  /// sums of the same elements, compressed alike.
+  public var reducer: GradientReducer
 
   private let partialSums: PartialSums
   /// The memory of the passes; between steps it is free for evaluation.
@@ -43,7 +46,6 @@ public final class TrainingStep {
   private let clipNorm: Double
   private let seed: UInt64
   private let communicator: any Communicator
-  private let reducer: GradientReducer
   private let team: ThreadTeam
   /// The loss of each of this rank's places, as many as any rank has.
   private var ownLosses: [Double]

@@ -20,10 +20,24 @@ struct BenchCommand: ParsableCommand {
       discussion: "Its GFLOP are three times those of the forward pass.")
     @OptionGroup var options: BenchmarkOptions
     @OptionGroup var exchange: ExchangeOptions
+
+    @Flag(
+      help: """
+        Also measure how much of the exchange is hidden behind what is computed, by steps in turn \
+        that exchange afterwards.
+        """)
+    var hidden = false
+
     func run() throws {
       try runBenchmark(options) { setting, communicator in
-        try StepBenchmark.run(
-          setting, try exchange.setting(threads: setting.threads, communicator), communicator)
+        guard !hidden || communicator.size > 1 else {
+          throw ConfigurationError(
+            option: "hidden", expected: "two ranks or more, which exchange something",
+            found: "one process", hint: "start it by mpirun")
+        }
+        return try StepBenchmark.run(
+          setting, try exchange.setting(threads: setting.threads, communicator),
+          measuresHidden: hidden, communicator)
       }
     }
   }

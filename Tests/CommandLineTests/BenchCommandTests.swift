@@ -57,6 +57,28 @@ import Testing
     #expect(abs(work - 3 * Self.forwardWork) < 1e-9, "\(run)")
   }
 
+  @Test(arguments: ["auto", "off"]) func aStepTellsHowMuchOfItsExchangeIsHidden(
+    _ overlap: String
+  ) throws {
+    let run = try ProgramRun.unetDist(
+      ranks: 2, ["bench", "step", "--hidden", "--overlap", overlap] + Self.tiny)
+    let object = try run.jsonObject()
+    let exchange = try #require(object["exchange"] as? [String: Double], "\(run)")
+    // The reference computes and then exchanges, on every rank.
+    #expect(exchange["alone_seconds"] ?? 0 > 0, "\(run)")
+    #expect(exchange["backward_alone_seconds"] ?? 0 > 0, "\(run)")
+    let exposed = try #require(exchange["exposed_seconds"], "\(run)")
+    let share = try #require(exchange["exposed_share"], "\(run)")
+    #expect(exposed.sign == share.sign && share < 1, "\(run)")
+  }
+
+  @Test func oneProcessHasNoExchangeToHide() throws {
+    let run = try ProgramRun(
+      ProgramRun.builtProgram(named: "unet-dist"),
+      arguments: ["bench", "step", "--hidden"] + Self.tiny)
+    run.expectOneError(naming: ["--hidden", "two ranks or more"])
+  }
+
   @Test(arguments: [1, 2]) func theErrorOfTheScoresIsThatOfRounding(_ ranks: Int) throws {
     let run = try ProgramRun.unetDist(
       ranks: ranks, ["bench", "inference", "--accuracy"] + Self.tiny)

@@ -17,16 +17,23 @@ enum StepBenchmark {
   private static let parts = ["forward", "backward", "reduce", "update"]
 
   /// Measures steps; the report counts on rank 0 only.
+  ///
+  /// - Parameter measuresHidden: whether also to measure how much of the exchange is hidden.
   static func run(
-    _ setting: BenchmarkSetting, _ exchange: ExchangeSetting, _ communicator: any Communicator
+    _ setting: BenchmarkSetting, _ exchange: ExchangeSetting, measuresHidden: Bool = false,
+    _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
     let team = ThreadTeam(count: setting.threads)
     let layout = setting.network.layout
-    let reducer = GradientReducer(
-      communicator: communicator, buckets: GradientBuckets(elementCount: layout.count),
-      reduction: exchange.reduction, compression: exchange.compression, overlap: exchange.overlap,
-      isSharded: exchange.isSharded)
+    func makeReducer(_ overlap: Overlap) -> GradientReducer {
+      GradientReducer(
+        communicator: communicator, buckets: GradientBuckets(elementCount: layout.count),
+        reduction: exchange.reduction, compression: exchange.compression, overlap: overlap,
+        isSharded: exchange.isSharded)
+    }
+    let reducer = makeReducer(exchange.overlap)
+    let reducerAfterwards = measuresHidden ? makeReducer(.off) : nil
     let step = TrainingStep(
       network: setting.network,
       optimizer: Optimizer(
@@ -39,15 +46,29 @@ enum StepBenchmark {
     let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
     let replicas = ReplicaCheck(
       elementCount: layout.count, communicator: communicator, team: team)
-    let own = try measurement.repetitions(setting) {
+    /// Seconds of a step, and of its parts.
+    func measureStep(_ reducer: GradientReducer) throws -> (whole: Double, StepRecord.Seconds) {
+      step.reducer = reducer
       var parts = StepRecord.Seconds()
       // A rate so small that noise for data does not make the weights overflow.
       let whole = try measurement.seconds { parts = try step.run(batch, rate: 1e-5).seconds }
+      return (whole, parts)
+    }
+    let own = try measurement.repetitions(setting) {
+      // In turn, so that whatever else the machine does meets both alike.
+      var apart: [Double] = []
+      if let reducerAfterwards {
+        let (whole, parts) = try measureStep(reducerAfterwards)
+        apart = [whole, parts.forward + parts.backward + parts.update, parts.backward]
+        try communicator.barrier()
+      }
+      let (whole, parts) = try measureStep(reducer)
       let check = try measurement.seconds { try replicas.verify(step.parameters, step: 0) }
-      return [whole, parts.forward, parts.backward, parts.reduce, parts.update, check]
+      return [whole, parts.forward, parts.backward, parts.reduce, parts.update, check] + apart
     }
     let ranks = try RankSeconds.gather(medianParts(own), communicator)
-    // Each repetition: the whole step, then its parts, then the check of replicas after it.
+    // Each repetition: the whole step, then its parts, then the check of replicas after it, then
+    // what a step takes in all, to compute, and for its backward pass that exchanges afterwards.
     let slowest = try measurement.largest(own)
     var report = BenchmarkReport(
       name: "step", setting: setting, ranks: communicator.size, seconds: slowest.map { $0[0] },
@@ -90,6 +111,11 @@ enum StepBenchmark {
       ]
       table.add(["slowest rank", "\(ranks.slowest)", ""])
     }
+    if measuresHidden {
+      let hidden = ExchangeHidden(slowest.map { ($0[0], apart: Array($0.suffix(3))) })
+      report.details.append(("exchange", hidden.json))
+      for row in hidden.rows { table.add(row) }
+    }
     report.detailText = table.text
     return report
   }
@@ -99,6 +125,45 @@ enum StepBenchmark {
     func part(_ index: Int) -> Double { median(own.map { $0[index] }) }
     return StepRecord.Seconds(
       forward: part(1), backward: part(2), reduce: part(3), update: part(4))
+  }
+}
+
+/// How much of the exchange is hidden behind what is computed, each a median of repetitions.
+///
+/// What a step takes longer than what it computes takes by itself is not hidden: the time for which
+/// ranks wait for the exchange, and that by which the exchange delays what is computed beside it.
+private struct ExchangeHidden {
+  /// Seconds of the exchange by itself, and of the backward pass by itself.
+  let exchange, backward: Double
+  /// Seconds that are not hidden, and their share of the step.
+  let exposed, exposedShare: Double
+
+  /// From the seconds of steps, each with those of one that exchanges after it has computed: in all,
+  /// to compute, and for its backward pass.
+  init(_ steps: [(whole: Double, apart: [Double])]) {
+    exchange = median(steps.map { $0.apart[0] - $0.apart[1] })
+    backward = median(steps.map { $0.apart[2] })
+    exposed = median(steps.map { $0.whole - $0.apart[1] })
+    exposedShare = median(steps.map { ($0.whole - $0.apart[1]) / $0.whole })
+  }
+
+  var json: JSONValue {
+    [
+      "alone_seconds": .number(exchange), "backward_alone_seconds": .number(backward),
+      "exposed_seconds": .number(exposed), "exposed_share": .number(exposedShare),
+    ]
+  }
+
+  var rows: [[String]] {
+    [
+      [
+        "exchange by itself", "\(exchange.decimals(4)) s",
+        "\((100 * exchange / backward).decimals(0)) % of the backward pass",
+      ],
+      [
+        "not hidden", "\(exposed.decimals(4)) s", "\((100 * exposedShare).decimals(1)) %",
+      ],
+    ]
   }
 }
 
