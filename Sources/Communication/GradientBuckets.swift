@@ -6,9 +6,11 @@
 /// at the end is complete first. Ranges begin at multiples of the bucket size; the ragged one is
 /// at the end.
 public struct GradientBuckets: Sendable, Equatable {
-  /// 4 MB: latency is then a few percent of the transfer on any network from 1 to 100 Gbit/s, and
-  /// there are enough buckets for transfers to begin early in the backward pass.
-  public static let defaultByteCount = 4 << 20
+  /// 1 MB.
+  ///
+  /// Transfers begin early in the backward pass, and little is left when it ends. On fast networks
+  /// the latency is more than the transfer, but many buckets are under way at once.
+  public static let defaultByteCount = 1 << 20
 
   /// The ranges of element offsets, in the order in which they are reduced.
   public let ranges: [Range<Int>]

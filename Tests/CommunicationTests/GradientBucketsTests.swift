@@ -12,9 +12,9 @@ import Testing
     #expect(GradientBuckets(elementCount: 0).ranges.isEmpty)
   }
 
-  @Test func paperNetworkHasThirtyBuckets() {
+  @Test func paperNetworkHasBucketsOfAMegabyte() {
     let buckets = GradientBuckets(elementCount: 31_030_658)
-    #expect(buckets.ranges.count == 30)
+    #expect(buckets.ranges.count == 119)
     #expect(buckets.ranges.map(\.count).reduce(0, +) == 31_030_658)
   }
 
