@@ -63,6 +63,8 @@ enum StepBenchmark {
         try communicator.barrier()
       }
       let (whole, parts) = try measureStep(reducer)
+      // Whoever waits for the end of another's step waits for that, and not for the check.
+      try communicator.barrier()
       let check = try measurement.seconds { try replicas.verify(step.parameters, step: 0) }
       return [whole, parts.forward, parts.backward, parts.reduce, parts.update, check] + apart
     }
