@@ -35,9 +35,17 @@ public final class TrainingStep {
   public let optimizer: Optimizer
   /// Where steps are recorded, if anywhere.
   public var timeline: Timeline?
-  /// What sums the gradients; between steps another may take its place that gives this rank the
-  /// sums of the same elements, compressed alike.
-  public var reducer: GradientReducer
+  /// What sums the gradients.
+  ///
+  /// Between steps another may take its place that makes the same sums at other times.
+  public var reducer: GradientReducer {
+    willSet {
+      precondition(
+        newValue.reduction == reducer.reduction && newValue.compression == reducer.compression
+          && newValue.isSharded == reducer.isSharded && newValue.buckets == reducer.buckets,
+        "a reducer that makes other sums")
+    }
+  }
 
   private let partialSums: PartialSums
   /// The memory of the passes; between steps it is free for evaluation.
