@@ -32,8 +32,8 @@ public struct BucketTimes: Sendable {
 /// uses slot i mod the number of slots in use, with the slot's tag, on every rank, so no message can
 /// be taken for that of another bucket.
 final class BucketExchange {
-  /// So many that a link always has something to carry: libraries agree with the receiver before they
-  /// send a message of this size, so that most of those under way only wait for each other.
+  /// So many that a link has something to carry while others under way are still being agreed upon with
+  /// their receivers, as libraries do before they send a message of such a size.
   static let slotCount = 32
   /// The floats of scratch memory that the slots may take together, if they are more than one: 24 MB.
   private static let scratchBudget = 6 << 20
