@@ -26,7 +26,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
@@ -35,6 +34,7 @@ let package = Package(
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CScheduling"),
     .systemLibrary(name: "CVectors"),
     .target(
@@ -47,7 +47,7 @@ let package = Package(
 
     // MARK: Level 2
     .target(
-      name: "Tensors", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+      name: "Tensors", dependencies: ["CCrypto"],
       swiftSettings: numericSettings),
 
     // MARK: Level 3
@@ -81,7 +81,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
-        "Tensors", "Threading", "Yams", .product(name: "Crypto", package: "swift-crypto"),
+        "Tensors", "Threading", "Yams",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: numericSettings),

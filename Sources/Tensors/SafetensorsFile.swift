@@ -1,6 +1,5 @@
 // Reading and writing safetensors files, the format of checkpoints.
 
-import Crypto
 import Glibc
 
 #if _endian(big)
@@ -58,7 +57,7 @@ extension SafetensorsFile {
         hint: "the file is cut short")
     }
     var hash = SHA256()
-    let lengthBytes = try input.read(8) { hash.update(bufferPointer: $0) }
+    let lengthBytes = try input.read(8) { hash.update($0) }
     let length = lengthBytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     let largest = min(SafetensorsHeader.largestByteCount, input.byteCount - 8)
     guard length <= UInt64(largest) else {
@@ -80,10 +79,10 @@ extension SafetensorsFile {
 
     for place in header.checksumDigits ?? 0..<0 { headerBytes[place] = UInt8(ascii: "0") }
     let isHashed = header.checksumDigits != nil
-    hash.update(data: headerBytes)
-    let data = try input.read(dataByteCount) { if isHashed { hash.update(bufferPointer: $0) } }
+    hash.update(headerBytes)
+    let data = try input.read(dataByteCount) { if isHashed { hash.update($0) } }
     if let stored = header.metadata[SafetensorsHeader.checksumKey] {
-      let computed = SafetensorsHeader.checksumPrefix + hexadecimal(hash.finalize())
+      let computed = SafetensorsHeader.checksumPrefix + hash.finalize().hexadecimal
       guard stored == computed else {
         throw SafetensorsError(
           .altered, path: path, expected: "the checksum \(stored)", found: computed,
@@ -231,9 +230,6 @@ extension SafetensorsFile {
     }
   }
 
-  private static func hexadecimal(_ digest: SHA256.Digest) -> String {
-    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-  }
 }
 
 // MARK: - Writing
@@ -304,7 +300,7 @@ extension SafetensorsFile {
     do {
       var writer = try DurableFileWriter(path: path, permissions: permissions)
       var hash = SHA256()
-      hash.update(data: header)
+      hash.update(header)
       try header.span.withUnsafeBytes { (bytes) throws(FileSystemError) in
         try writer.append(bytes)
       }
@@ -312,12 +308,12 @@ extension SafetensorsFile {
         var rest = entry.values[...]
         while !rest.isEmpty {
           let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(pieceByteCount))
-          hash.update(bufferPointer: piece)
+          hash.update(piece)
           try writer.append(piece)
           rest = rest.dropFirst(piece.count)
         }
       }
-      let checksum = Array(hexadecimal(hash.finalize()).utf8)
+      let checksum = Array(hash.finalize().hexadecimal.utf8)
       try checksum.span.withUnsafeBytes { (bytes) throws(FileSystemError) in
         try writer.overwrite(at: 8 + digits.lowerBound, with: bytes)
       }

@@ -1,6 +1,5 @@
 // What this build computes on this machine, in a few bytes: a probe of the bits.
 
-import Crypto
 import Foundation
 import Kernels
 import Network
@@ -59,12 +58,10 @@ public enum ArithmeticProbe {
       update: 1, on: team)
 
     var hash = SHA256()
-    withUnsafeBytes(of: &loss) { hash.update(bufferPointer: $0) }
+    withUnsafeBytes(of: &loss) { hash.update($0) }
     for buffer in [gradients, parameters] {
-      hash.update(bufferPointer: UnsafeRawBufferPointer(buffer.floats))
+      hash.update(UnsafeRawBufferPointer(buffer.floats))
     }
-    return hash.finalize().prefix(8).reduce(into: "") { text, byte in
-      text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }
+    return hash.finalize().prefix(8).hexadecimal
   }
 }

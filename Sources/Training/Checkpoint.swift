@@ -1,6 +1,5 @@
 // The state of a run in one file: weights, optimiser, position, and all that prediction needs.
 
-import Crypto
 import Datasets
 import Foundation
 import Network

@@ -1,7 +1,6 @@
 // A run of training on all ranks, from the first step to the last.
 
 import Communication
-import Crypto
 import Datasets
 import Evaluation
 import Foundation
@@ -308,7 +307,7 @@ extension Trainer {
 
   private static func digest(_ layout: ParameterLayout) -> [UInt8] {
     let text = layout.parameters.map { "\($0.name) \($0.shape) \($0.slot.offset)" }
-    return Array(SHA256.hash(data: Data(text.joined(separator: "\n").utf8)))
+    return SHA256.digest(of: text.joined(separator: "\n"))
   }
 
   /// The factor of each class in the loss, or nil where all are 1.

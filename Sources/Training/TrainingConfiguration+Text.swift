@@ -1,6 +1,6 @@
 // A configuration written out: as a file, and as a digest to compare runs by.
 
-import Crypto
+import Tensors
 import Yams
 
 extension TrainingConfiguration {
@@ -35,9 +35,7 @@ extension TrainingConfiguration {
   /// folder, threads, log level and the number of kept checkpoints are never part of it.
   public func digest(for comparison: Comparison = .ranks) -> String {
     let lines = agreeing(for: comparison).map { "\($0.name)=\($0.text(self) ?? "")\n" }
-    return SHA256.hash(data: Array(lines.joined().utf8)).reduce(into: "") { text, byte in
-      text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }
+    return SHA256.digest(of: lines.joined()).hexadecimal
   }
 
   /// The names of the options that must agree and do not, to explain two digests.

@@ -1,8 +1,8 @@
 // The images that a run trains and validates on.
 
-import Crypto
 import Datasets
 import Foundation
+import Tensors
 import Threading
 
 /// The training and validation images of a run, with their classes.
@@ -20,7 +20,7 @@ public struct TrainingData: Sendable {
 
   /// The digest in hexadecimal, as checkpoints keep it.
   public var digestText: String {
-    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    digest.hexadecimal
   }
 
   /// Images of the built-in set when no data is given, and their side.
@@ -61,7 +61,7 @@ public struct TrainingData: Sendable {
       trainingIDs = split.training
       validationIDs = split.validation
     }
-    digest = Array(SHA256.hash(data: Data(listing.joined(separator: "\n").utf8)))
+    digest = SHA256.digest(of: listing.joined(separator: "\n"))
   }
 
   /// The samples of a folder, or of images and masks given apart; nil when neither is given.

@@ -1,0 +1,3 @@
+// Makes libcrypto's message digests visible to Swift.
+#pragma once
+#include <openssl/evp.h>
