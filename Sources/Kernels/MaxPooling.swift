@@ -8,7 +8,8 @@ public enum MaxPooling {
   /// output(y, x, c) := the largest of input(2 y + i, 2 x + j, c), i and j in 0...1; overwritten.
   ///
   /// `indices` receives for each output value 2 i + j of the first largest in row order, one byte
-  /// a value.
+  /// a value. A NaN counts as larger than all before it, as in PyTorch's `max_pool2d`, so that it
+  /// comes out wherever it lies: the last one where there are several.
   public static func forward(
     _ input: TensorView, into output: TensorView, indices: UnsafeMutablePointer<UInt8>,
     on team: ThreadTeam
@@ -39,10 +40,9 @@ public enum MaxPooling {
         while c < channels {
           var best = upper[c]
           var place: UInt8 = 0
-          let candidates = (upper[c + input.pixelStride], lower[c], lower[c + input.pixelStride])
-          if candidates.0 > best { (best, place) = (candidates.0, 1) }
-          if candidates.1 > best { (best, place) = (candidates.1, 2) }
-          if candidates.2 > best { (best, place) = (candidates.2, 3) }
+          take(upper[c + input.pixelStride], 1, &best, &place)
+          take(lower[c], 2, &best, &place)
+          take(lower[c + input.pixelStride], 3, &best, &place)
           target[c] = best
           index[c] = place
           c += 1
@@ -55,9 +55,16 @@ public enum MaxPooling {
   private static func take(
     _ candidate: Vector, _ place: Int32, _ best: inout Vector, _ places: inout SIMD16<Int32>
   ) {
-    let larger = candidate .> best
-    best.replace(with: candidate, where: larger)
-    places.replace(with: place, where: larger)
+    let taken = (candidate .> best) .| (candidate .!= candidate)
+    best.replace(with: candidate, where: taken)
+    places.replace(with: place, where: taken)
+  }
+
+  @inline(__always)
+  private static func take(
+    _ candidate: Float, _ place: UInt8, _ best: inout Float, _ bestPlace: inout UInt8
+  ) {
+    if candidate > best || candidate.isNaN { (best, bestPlace) = (candidate, place) }
   }
 
   /// inputGradient := outputGradient at the places in `indices`, 0 elsewhere; on the centred

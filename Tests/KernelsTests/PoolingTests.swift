@@ -51,6 +51,29 @@ import Threading
     }
   }
 
+  /// 16 channels are a vector, the 17th to 19th are its tail.
+  @Test(arguments: 0..<4) func poolingKeepsWhatIsNotANumber(_ place: Int) {
+    let channels = 19
+    for channel in [0, 5, 15, 16, 18] {
+      var input = ReferenceImage.random(height: 2, width: 2, channels: channels, seed: 1)
+      input[place / 2, place % 2, channel] = .nan
+      let team = ThreadTeam(count: 1)
+      let output = OwnedImage(1, 1, channels)
+      let inputGradient = OwnedImage(2, 2, channels)
+      var indices = [UInt8](repeating: 9, count: channels)
+      MaxPooling.forward(
+        OwnedImage(input).view, into: output.view, indices: &indices, on: team)
+      MaxPooling.backward(
+        OwnedImage(ReferenceImage.random(height: 1, width: 1, channels: channels, seed: 2)).view,
+        indices: indices, skip: nil, into: inputGradient.view, on: team)
+      let isBroken = output.values.map(\.isNaN)
+      #expect(isBroken == (0..<channels).map { $0 == channel })
+      #expect(Int(indices[channel]) == place)
+      let gradients = (0..<4).map { inputGradient.values[$0 * channels + channel] }
+      #expect((0..<4).filter { gradients[$0] != 0 } == [place])
+    }
+  }
+
   @Test(arguments: [2, 3, 7]) func lossAgreesWithTheReference(_ classes: Int) {
     let logits = ReferenceImage.random(height: 5, width: 9, channels: classes, seed: 1)
     let labels = (0..<45).map { $0 * 7 % classes }
