@@ -377,7 +377,9 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       let inputGroup = (0..<plan.inputGroups.count).first {
         plan.inputGroups.columns($0).contains(first)
       }
-      guard let inputGroup else { return }
+      guard let inputGroup else {
+        preconditionFailure("input channel \(first) of \(plan.inputChannels) is in no group")
+      }
       let pair = inputGroup * plan.outputGroups.count + outputGroup
       let offset = first - plan.inputGroups.columns(inputGroup).lowerBound
       let width = plan.outputGroups.paddedWidth(outputGroup)
