@@ -62,6 +62,11 @@ public struct Dataset: Sendable {
   public let mapping: ClassMapping
   /// How the intensities were normalised.
   public let normalization: IntensityNormalization
+  /// Bytes of the images and labels that are kept in memory.
+  public let keptByteCount: Int
+  /// Bytes that the largest image takes while it is decoded: its samples and its mask's, at most four
+  /// bytes each, its pixels and its labels.
+  public let largestByteCount: Int
   private let storage: Storage
 
   /// The number of images.
@@ -89,7 +94,7 @@ public struct Dataset: Sendable {
           .imageWithoutMask, path: entry.imagePath, expected: "a mask", found: "none",
           hint: "an index made for prediction has no labels to learn or score")
       }
-      byteCount += size.width * size.height * (4 * size.channels + 1)
+      byteCount += Self.keptByteCount(size)
     }
     guard let channels = index.channels else {
       throw DatasetError(
@@ -100,6 +105,8 @@ public struct Dataset: Sendable {
     self.mapping = mapping
     self.normalization = normalization
     names = index.entries.map(\.name)
+    largestByteCount = index.entries.compactMap(\.size).map(Self.decodingByteCount).max() ?? 0
+    keptByteCount = byteCount <= byteBudget ? byteCount : 0
     if byteCount <= byteBudget {
       storage = .memory(
         try index.entries.map {
@@ -138,6 +145,11 @@ public struct Dataset: Sendable {
     self.mapping = mapping
     self.normalization = normalization
     names = samples.map(\.name)
+    let sizes = images.map {
+      SampleIndex.Size(width: $0.width, height: $0.height, channels: $0.channels)
+    }
+    keptByteCount = sizes.reduce(0) { $0 + Self.keptByteCount($1) }
+    largestByteCount = sizes.map(Self.decodingByteCount).max() ?? 0
     storage = .memory(images)
   }
 
@@ -170,6 +182,15 @@ public struct Dataset: Sendable {
     case .files(let index):
       return try Self.decoded(index.entries[id], mapping: mapping, normalization: normalization)
     }
+  }
+
+  /// Bytes of a `DatasetImage`.
+  private static func keptByteCount(_ size: SampleIndex.Size) -> Int {
+    size.width * size.height * (4 * size.channels + 1)
+  }
+
+  private static func decodingByteCount(_ size: SampleIndex.Size) -> Int {
+    keptByteCount(size) + size.width * size.height * 4 * (size.channels + 1)
   }
 
   private static func decoded(

@@ -29,6 +29,12 @@ public final class SampleBuffer: @unchecked Sendable {
   /// The number of values at `labels`.
   public var labelCount: Int { tile.outputSide * tile.outputSide }
 
+  /// Bytes of the memory for one tile.
+  public static func byteCount(tile: TileShape, channels: Int) -> Int {
+    tile.inputSide * tile.inputSide * channels * MemoryLayout<Float>.stride
+      + tile.outputSide * tile.outputSide
+  }
+
   /// Uninitialised memory for one tile, aligned to cache lines.
   public init(tile: TileShape, channels: Int) {
     precondition(channels > 0, "a tile of \(channels) channels")

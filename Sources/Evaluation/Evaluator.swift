@@ -2,6 +2,7 @@
 
 import Communication
 import Datasets
+import Tensors
 
 /// Scores whole images, each of their pixels once over all ranks.
 public enum Evaluator {
@@ -89,7 +90,7 @@ private struct Share {
           found: "\(image.width)x\(image.height)", hint: "leave the files alone during a run")
       }
       for window in own {
-        add(tiling.windows[window], of: tiling, image: image, predictor: predictor, softmax)
+        try add(tiling.windows[window], of: tiling, image: image, predictor: predictor, softmax)
       }
     }
   }
@@ -97,7 +98,7 @@ private struct Share {
   private mutating func add(
     _ window: MirroredTiling.Window, of tiling: MirroredTiling, image: DatasetImage,
     predictor: TiledPredictor, _ softmax: borrowing PixelSoftmax
-  ) {
+  ) throws(AllocationError) {
     let (rows, columns) = (window.ownRows, window.ownColumns)
     let classes = counts.classes
     let truth = rows.flatMap { y in
@@ -105,7 +106,7 @@ private struct Share {
     }
     var prediction = [UInt8](repeating: 0, count: truth.count)
     var rowLosses = [Double](repeating: 0, count: rows.count)
-    let logits = predictor.logits(window, of: tiling, pixels: image.pixels)
+    let logits = try predictor.logits(window, of: tiling, pixels: image.pixels)
     prediction.withUnsafeMutableBufferPointer { prediction in
       rowLosses.withUnsafeMutableBufferPointer { rowLosses in
         predictor.forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in

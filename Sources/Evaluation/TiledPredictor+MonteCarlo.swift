@@ -4,6 +4,7 @@ import Datasets
 import Glibc
 import Network
 import Randomness
+import Tensors
 
 /// The mean of several predictions with dropout, and its entropy.
 public struct MonteCarloPrediction: Sendable, Equatable {
@@ -25,8 +26,8 @@ extension TiledPredictor {
   /// - Precondition: the image has the network's channels, and `samples` is positive.
   public func monteCarlo(
     of image: DatasetImage, samples: Int, seed: UInt64
-  ) -> MonteCarloPrediction {
-    monteCarlo(
+  ) throws(AllocationError) -> MonteCarloPrediction {
+    try monteCarlo(
       height: image.height, width: image.width, channels: image.channels, pixels: image.pixels,
       image: image.id, samples: samples, seed: seed)
   }
@@ -41,7 +42,7 @@ extension TiledPredictor {
   ///   positive.
   public func monteCarlo(
     height: Int, width: Int, channels: Int, pixels: [Float], image: Int, samples: Int, seed: UInt64
-  ) -> MonteCarloPrediction {
+  ) throws(AllocationError) -> MonteCarloPrediction {
     check(channels: channels)
     precondition(samples > 0, "a mean of \(samples) samples")
     let classes = network.configuration.classes
@@ -59,8 +60,8 @@ extension TiledPredictor {
         // Every pass sees the same tile.
         let logits =
           sample == 0
-          ? logits(window, of: tiling, pixels: pixels, dropout: key)
-          : logitsOfTile(of: tiling, dropout: key)
+          ? try logits(window, of: tiling, pixels: pixels, dropout: key)
+          : try logitsOfTile(of: tiling, dropout: key)
         sums.withUnsafeMutableBufferPointer { sums in
           forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in
             let probabilities = softmax(scores, thread: thread).probabilities

@@ -37,9 +37,9 @@ public final class TiledPredictor {
     let pixels: FloatBuffer
     let activations: UNetActivations
 
-    init(_ activations: UNetActivations) {
+    init(_ activations: UNetActivations) throws(AllocationError) {
       self.activations = activations
-      pixels = FloatBuffer(count: activations.input.count)
+      pixels = try FloatBuffer(count: activations.input.count, for: "the pixels of a tile")
     }
   }
 
@@ -62,7 +62,7 @@ public final class TiledPredictor {
   ///   square tiles and at least as many threads.
   public init(
     network: UNet, parameters: FloatBuffer, activations: UNetActivations, threads team: ThreadTeam
-  ) {
+  ) throws(AllocationError) {
     Self.check(parameters, of: network)
     precondition(
       activations.input.height == activations.input.width, "tiles of \(activations.input)")
@@ -70,7 +70,7 @@ public final class TiledPredictor {
     self.parameters = parameters
     self.team = team
     fixedPlan = TilePlan(square: activations.input.height, for: network.configuration)
-    memory = TileMemory(activations)
+    memory = try TileMemory(activations)
   }
 
   private static func check(_ parameters: FloatBuffer, of network: UNet) {
@@ -104,16 +104,18 @@ public final class TiledPredictor {
   public func logits(
     _ window: MirroredTiling.Window, of tiling: MirroredTiling, pixels: [Float],
     dropout: DropoutKey? = nil
-  ) -> TensorView {
-    let memory = memory(for: tiling)
+  ) throws(AllocationError) -> TensorView {
+    let memory = try memory(for: tiling)
     let channels = network.configuration.inputChannels
     tiling.extract(window, of: pixels, channels: channels, to: memory.pixels.base)
-    return logitsOfTile(of: tiling, dropout: dropout)
+    return try logitsOfTile(of: tiling, dropout: dropout)
   }
 
   /// Runs the network on the tile that was extracted last.
-  func logitsOfTile(of tiling: MirroredTiling, dropout: DropoutKey?) -> TensorView {
-    let memory = memory(for: tiling)
+  func logitsOfTile(
+    of tiling: MirroredTiling, dropout: DropoutKey?
+  ) throws(AllocationError) -> TensorView {
+    let memory = try memory(for: tiling)
     network.forward(
       TensorView(base: memory.pixels.base, shape: memory.activations.input),
       parameters: parameters.base, activations: memory.activations, dropout: dropout, on: team)
@@ -122,7 +124,7 @@ public final class TiledPredictor {
   }
 
   /// The memory for a tiling's tiles; that of the last tiling where it fits.
-  private func memory(for tiling: MirroredTiling) -> TileMemory {
+  private func memory(for tiling: MirroredTiling) throws(AllocationError) -> TileMemory {
     let (height, width) = (tiling.tileRows.inputSide, tiling.tileColumns.inputSide)
     if let memory, memory.activations.input.height == height,
       memory.activations.input.width == width
@@ -132,7 +134,7 @@ public final class TiledPredictor {
     precondition(fixedPlan == nil || memory == nil, "tiles of \(width) x \(height)")
     // The old memory goes first, so that there are never two.
     memory = nil
-    let fresh = TileMemory(
+    let fresh = try TileMemory(
       UNetActivations(
         network, height: height, width: width, training: false, threads: team.count))
     memory = fresh
@@ -146,8 +148,8 @@ extension TiledPredictor {
   /// The probabilities of the classes in each pixel of an image, without dropout.
   ///
   /// - Precondition: the image has the network's channels.
-  public func probabilities(of image: DatasetImage) -> ProbabilityMap {
-    probabilities(
+  public func probabilities(of image: DatasetImage) throws(AllocationError) -> ProbabilityMap {
+    try probabilities(
       height: image.height, width: image.width, channels: image.channels, pixels: image.pixels)
   }
 
@@ -158,14 +160,14 @@ extension TiledPredictor {
   /// - Precondition: the counts fit the size, and the image has the network's channels.
   public func probabilities(
     height: Int, width: Int, channels: Int, pixels: [Float]
-  ) -> ProbabilityMap {
+  ) throws(AllocationError) -> ProbabilityMap {
     check(channels: channels)
     let classes = network.configuration.classes
     let tiling = tiling(height: height, width: width)
     let softmax = PixelSoftmax(classes: classes, threads: team.count)
     var values = [Float](repeating: 0, count: height * width * classes)
     for window in tiling.windows {
-      let logits = logits(window, of: tiling, pixels: pixels)
+      let logits = try logits(window, of: tiling, pixels: pixels)
       values.withUnsafeMutableBufferPointer { values in
         forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in
           let probabilities = softmax(scores, thread: thread).probabilities

@@ -61,10 +61,12 @@ public final class UNetActivations: @unchecked Sendable {
   /// Plans and allocates the memory for tiles of `height` x `width`.
   ///
   /// - Precondition: both are legal tile sizes of the configuration.
-  public init(_ network: UNet, height: Int, width: Int, training: Bool, threads: Int) {
+  public init(
+    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int
+  ) throws(AllocationError) {
     let plan = UNetActivationPlan(
       network, height: height, width: width, training: training, threads: threads)
-    let arena = plan.arena.allocate()
+    let arena = try plan.arena.allocate(for: "activations")
     self.arena = arena
     input = plan.input
     byteCount = arena.count * MemoryLayout<Float>.stride

@@ -36,10 +36,10 @@ public struct ArenaPlan {
   /// Floats that the memory of the plan will have, without allocating it.
   public var floatCount: Int { placement().count }
 
-  /// Assigns offsets and allocates the memory.
-  public consuming func allocate() -> Arena {
+  /// Assigns offsets and allocates the memory, which is wanted for `purpose`.
+  public consuming func allocate(for purpose: String) throws(AllocationError) -> Arena {
     let (offsets, count) = placement()
-    return Arena(offsets: offsets, count: count)
+    return try Arena(offsets: offsets, count: count, for: purpose)
   }
 
   /// The offset of every part, and the floats in all: largest parts first, each at the lowest
@@ -78,10 +78,10 @@ public final class Arena: @unchecked Sendable {
   private let offsets: [Int]
   private let memory: FloatMemory
 
-  fileprivate init(offsets: [Int], count: Int) {
+  fileprivate init(offsets: [Int], count: Int, for purpose: String) throws(AllocationError) {
     self.offsets = offsets
     self.count = count
-    memory = FloatMemory(count: count)
+    memory = try FloatMemory(count: count, for: purpose)
   }
 
   deinit { memory.release() }
@@ -110,10 +110,21 @@ public final class FloatBuffer: @unchecked Sendable {
   public let count: Int
   private let memory: FloatMemory
 
-  /// A buffer of `count` zeros.
-  public init(count: Int) {
+  /// A buffer of `count` zeros, which are wanted for `purpose`: a noun phrase for the error.
+  public init(count: Int, for purpose: String) throws(AllocationError) {
     self.count = count
-    memory = FloatMemory(count: count)
+    memory = try FloatMemory(count: count, for: purpose)
+  }
+
+  /// A buffer of `count` zeros, few enough that no user's choice of sizes makes them too many.
+  ///
+  /// - Precondition: the system grants the memory.
+  public convenience init(count: Int) {
+    do {
+      try self.init(count: count, for: "a buffer of \(count) floats")
+    } catch {
+      preconditionFailure("\(error)")
+    }
   }
 
   deinit { memory.release() }
@@ -138,8 +149,11 @@ private struct FloatMemory {
   /// Large blocks come from the system, in large pages where it grants them: the kernels walk
   /// through many planes at once, more than the processor keeps addresses of small pages for. Such
   /// memory is zero without being written, so what a step never touches is never taken.
-  init(count: Int) {
-    let needed = count * MemoryLayout<Float>.stride
+  init(count: Int, for purpose: String) throws(AllocationError) {
+    let (needed, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+    guard !overflow, needed < Int.max - Self.largePage else {
+      throw AllocationError(byteCount: nil, purpose: purpose)
+    }
     if needed >= 2 * Self.largePage {
       let byteCount = needed + Self.largePage
       if let start = mmap(
@@ -156,7 +170,7 @@ private struct FloatMemory {
     }
     let byteCount = max(64, (needed + 63) / 64 * 64)
     guard let memory = aligned_alloc(64, byteCount) else {
-      fatalError("no memory for \(byteCount) bytes")
+      throw AllocationError(byteCount: needed, purpose: purpose)
     }
     memset(memory, 0, byteCount)
     mapped = nil

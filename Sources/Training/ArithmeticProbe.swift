@@ -17,16 +17,20 @@ import Threading
 /// paths.
 public enum ArithmeticProbe {
   /// The digest of this process, in hexadecimal; computed once, in some milliseconds.
-  public static let digest: String = measure()
+  ///
+  /// - Throws: `AllocationError`.
+  public static var digest: String { get throws { try measured.get() } }
 
-  private static func measure() -> String {
+  private static let measured = Result { try measure() }
+
+  private static func measure() throws -> String {
     let network = UNet(
       UNetConfiguration(
         inputChannels: 1, classes: 2, baseChannels: 16, depth: 2, padding: .zero,
         upsampling: .nearest, dropout: 0.5))
     let tile = 32
     let team = ThreadTeam(count: 1)
-    let activations = UNetActivations(
+    let activations = try UNetActivations(
       network, height: tile, width: tile, training: true, threads: 1)
     let parameters = FloatBuffer(count: network.layout.count)
     let gradients = FloatBuffer(count: network.layout.count)
@@ -51,7 +55,7 @@ public enum ArithmeticProbe {
       view, parameters: parameters.base, activations: activations, gradients: gradients.base,
       dropped: true, on: team
     ) { _ in }
-    let optimizer = Optimizer(
+    let optimizer = try Optimizer(
       kind: .adam, momentum: 0, weightDecay: 0.01, layout: network.layout)
     optimizer.update(
       parameters, gradients: gradients, range: 0..<gradients.count, gradientScale: 0.5, rate: 0.001,

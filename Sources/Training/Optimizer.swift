@@ -27,14 +27,15 @@ public final class Optimizer {
   public init(
     kind: OptimizerKind, momentum: Double, weightDecay: Double, layout: ParameterLayout,
     slices: [Range<Int>]? = nil
-  ) {
+  ) throws(AllocationError) {
     self.kind = kind
     self.momentum = Float(momentum)
     self.weightDecay = Float(weightDecay)
     self.slices = slices ?? [0..<layout.count]
     let stateCount = self.slices.reduce(0) { $0 + $1.count }
-    momenta = FloatBuffer(count: stateCount)
-    variances = kind == .sgd ? nil : FloatBuffer(count: stateCount)
+    momenta = try FloatBuffer(count: stateCount, for: "optimiser state")
+    variances =
+      kind == .sgd ? nil : try FloatBuffer(count: stateCount, for: "optimiser state")
     guard weightDecay != 0 else {
       spans = [(0..<layout.count, false)]
       return

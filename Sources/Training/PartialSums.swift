@@ -27,11 +27,11 @@ final class PartialSums {
   init(
     elementCount: Int, reduction: Reduction, compression: Compression = .none, places: Range<Int>,
     of count: Int
-  ) {
+  ) throws(AllocationError) {
     self.elementCount = elementCount
     self.reduction = reduction
     self.compression = compression
-    for _ in 0..<Self.bufferCount(reduction, places: places, of: count) { allocate() }
+    for _ in 0..<Self.bufferCount(reduction, places: places, of: count) { try allocate() }
   }
 
   /// The number of buffers that a rank needs which takes `places` of `count` places.
@@ -52,10 +52,12 @@ final class PartialSums {
   }
 
   /// The buffer to which the next sample's gradient is to be added.
-  func beginSample(on team: ThreadTeam) -> UnsafeMutablePointer<Float> {
+  func beginSample(
+    on team: ThreadTeam
+  ) throws(AllocationError) -> UnsafeMutablePointer<Float> {
     if reduction == .fast && height == 1 { return buffers[0].base }
     // The last batch of an epoch has another tree, which may need one more.
-    if height == buffers.count { allocate() }
+    if height == buffers.count { try allocate() }
     height += 1
     VectorSums.clear(buffers[height - 1].base, count: elementCount, on: team)
     return buffers[height - 1].base
@@ -104,7 +106,9 @@ final class PartialSums {
     return tree.additions(after: nextPlace..<nextPlace + 1, from: places.lowerBound)
   }
 
-  private func allocate() { buffers.append(FloatBuffer(count: elementCount)) }
+  private func allocate() throws(AllocationError) {
+    buffers.append(try FloatBuffer(count: elementCount, for: "gradients"))
+  }
 }
 
 /// Calls `body` with `context` and each piece of `range`.

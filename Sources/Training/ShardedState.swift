@@ -23,14 +23,19 @@ struct ShardedState {
     self.communicator = communicator
   }
 
+  /// What the memory is for.
+  private static let purpose = "the whole optimiser state"
+
   /// The floats that go in one message.
   private static let pieceCount = 1 << 20
 
   /// Buffers on rank 0 for the whole of every part, to read a file into; none on the others.
-  func buffers() -> [(name: String, values: FloatBuffer)] {
+  func buffers() throws(AllocationError) -> [(name: String, values: FloatBuffer)] {
     guard communicator.rank == 0 else { return [] }
     guard isSharded else { return optimizer.state }
-    return optimizer.state.map { ($0.name, FloatBuffer(count: elementCount)) }
+    return try optimizer.state.map { (part) throws(AllocationError) in
+      (part.name, try FloatBuffer(count: elementCount, for: Self.purpose))
+    }
   }
 
   /// The whole of every part of the state, in the order of the parameters, on rank 0; nothing on
@@ -49,10 +54,10 @@ struct ShardedState {
         }
         return nil
       }
-      let whole = FloatBuffer(count: elementCount)
+      let whole = try FloatBuffer(count: elementCount, for: Self.purpose)
       for rank in 0..<communicator.size {
         let count = slices[rank].reduce(0) { $0 + $1.count }
-        let part = rank == 0 ? own : FloatBuffer(count: count)
+        let part = rank == 0 ? own : try FloatBuffer(count: count, for: Self.purpose)
         if rank > 0 {
           for piece in pieces(count) {
             try messages.receive(UnsafeMutableRawBufferPointer(floats(part, piece)), from: rank)

@@ -50,22 +50,18 @@ public final class Trainer {
 
     threads = asked.threads ?? budget.threads
     let team = ThreadTeam(count: threads)
-    let data = try communicator.together { try TrainingData(asked, on: team) }
+    // Before anything large is allocated, which is what the demand counts.
+    let memory = MemoryBudget.measure(for: communicator)
+    let data = try communicator.together {
+      try TrainingData(asked, byteBudget: memory.byteCount / 2, on: team)
+    }
     self.data = data
     let (rank, ranks) = (communicator.rank, communicator.size)
     let configuration = try communicator.together { [threads] in
       let configuration = try Self.resolve(asked, data: data, ranks: ranks)
-      let network = UNet(Self.architecture(configuration, data))
-      let batch = configuration.globalBatch ?? ranks
-      let gradientBuffers = PartialSums.bufferCount(
-        configuration.reduction,
-        places: ShardedSampler.places(of: batch, rank: rank, ranks: ranks), of: batch)
-      // Shares of less than a whole copy are not counted.
-      let stateCopies =
-        configuration.shardOptimizer && ranks > 1 ? 0 : configuration.optimizer == .sgd ? 1 : 2
-      try MemoryLimit.check(
-        network, tile: configuration.tile, training: true, threads: threads,
-        copies: 1 + stateCopies + gradientBuffers, hostRanks: communicator.hostSize)
+      try MemoryDemand.check(
+        configuration, network: UNet(Self.architecture(configuration, data)), data: data,
+        threads: threads, rank: rank, ranks: ranks, against: memory)
       return configuration
     }
     self.configuration = configuration
@@ -75,7 +71,7 @@ public final class Trainer {
       NamedDigest(name: "data set listing", digest: data.digest),
       NamedDigest(name: "parameter layout", digest: Self.digest(network.layout)),
       NamedDigest(name: "choice of matrix kernels", digest: Array(MatrixProduct.kernels.utf8)),
-      NamedDigest(name: "arithmetic", digest: Array(ArithmeticProbe.digest.utf8)),
+      NamedDigest(name: "arithmetic", digest: Array(try ArithmeticProbe.digest.utf8)),
     ])
 
     // Once all ranks agree on the run, and before its memory is allocated.
@@ -106,26 +102,29 @@ public final class Trainer {
       overlap: try configuration.overlap.resolved(
         threads: threads, budget: budget, communicator: communicator),
       isSharded: configuration.shardOptimizer && ranks > 1)
-    step = TrainingStep(
-      network: network,
-      optimizer: Optimizer(
-        kind: configuration.optimizer, momentum: configuration.momentum,
-        weightDecay: configuration.weightDecay, layout: network.layout,
-        slices: reducer.owned(by: rank)),
-      tile: configuration.tile, globalBatch: globalBatch,
-      classWeights: Self.classWeights(configuration, data.dataset.mapping),
-      clipNorm: configuration.clipNorm, seed: configuration.seed,
-      reducer: reducer, communicator: communicator, team: team)
+    let step = try communicator.together {
+      try TrainingStep(
+        network: network,
+        optimizer: Optimizer(
+          kind: configuration.optimizer, momentum: configuration.momentum,
+          weightDecay: configuration.weightDecay, layout: network.layout,
+          slices: reducer.owned(by: rank)),
+        tile: configuration.tile, globalBatch: globalBatch,
+        classWeights: Self.classWeights(configuration, data.dataset.mapping),
+        clipNorm: configuration.clipNorm, seed: configuration.seed,
+        reducer: reducer, communicator: communicator, team: team)
+    }
+    self.step = step
     replicas = ReplicaCheck(
       elementCount: network.layout.count, communicator: communicator, team: team)
-    predictor = TiledPredictor(
+    predictor = try TiledPredictor(
       network: network, parameters: step.parameters, activations: step.activations, threads: team)
 
     let state = ShardedState(
       step.optimizer, elementCount: network.layout.count, isSharded: reducer.isSharded,
       communicator: communicator)
     self.state = state
-    let wholeState = state.buffers()
+    let wholeState = try communicator.together { try state.buffers() }
     let start = try Self.loadStart(
       configuration, output: output, data: data, step: step, state: wholeState,
       communicator: communicator)
@@ -146,7 +145,7 @@ public final class Trainer {
       try communicator.together { if isFirst { try Timeline.prepare(path) } }
       step.timeline = try Timeline(communicator: communicator)
     }
-    if isFirst { announce(budget: budget, resumed: start) }
+    if isFirst { try announce(budget: budget, resumed: start) }
   }
 
   // MARK: The run
@@ -243,7 +242,7 @@ public final class Trainer {
       normalization: data.dataset.normalization, configuration: configuration.yaml(),
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
-      arithmetic: ArithmeticProbe.digest, dataDigest: data.digestText, best: best)
+      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText, best: best)
     let whole = try state.gathered()
     try communicator.together {
       try output?.save(checkpoint, step: step, state: whole, isBest: isBest)
@@ -365,7 +364,7 @@ extension Trainer {
     return try Checkpoint(metadata: metadata, path: start?.1 ?? "the checkpoint")
   }
 
-  private func announce(budget: ThreadBudget, resumed: Checkpoint?) {
+  private func announce(budget: ThreadBudget, resumed: Checkpoint?) throws {
     let mapping = data.dataset.mapping
     logger.info("\(mapping.table)")
     if let warning = mapping.warning { logger.warning("\(warning)") }
@@ -388,6 +387,7 @@ extension Trainer {
       \(MatrixProduct.kernels)
       """)
     if let resumed {
+      let arithmetic = try ArithmeticProbe.digest
       logger.info("continuing after step \(resumed.step)")
       if resumed.matrixKernels != MatrixProduct.kernels {
         logger.warning(
@@ -395,11 +395,11 @@ extension Trainer {
           the checkpoint was made with matrix kernels \(resumed.matrixKernels), so the bits will \
           differ from those of an uninterrupted run; set UNET_DIST_BLAS_KERNELS to get the same
           """)
-      } else if let arithmetic = resumed.arithmetic, arithmetic != ArithmeticProbe.digest {
+      } else if let before = resumed.arithmetic, before != arithmetic {
         logger.warning(
           """
           the checkpoint was made by a build or a machine that rounds differently (arithmetic \
-          \(arithmetic), here \(ArithmeticProbe.digest)), so the bits will differ from those of \
+          \(before), here \(arithmetic)), so the bits will differ from those of \
           an uninterrupted run; build with the same UNET_DIST_MARCH and compiler to get the same
           """)
       }

@@ -15,6 +15,8 @@ public struct TrainingData: Sendable {
   public let validation: Dataset
   /// The ids that are validated on; none without validation.
   public let validationIDs: [Int]
+  /// Bytes of the images that both sets keep in memory.
+  public let keptByteCount: Int
   /// SHA-256 of the listings, equal on ranks that see the same files.
   public let digest: [UInt8]
 
@@ -29,14 +31,22 @@ public struct TrainingData: Sendable {
 
   /// Finds, checks and reads the images that the configuration asks for.
   ///
+  /// A set is kept in memory where it takes at most `Dataset.defaultByteBudget`, and both together at
+  /// most `byteBudget`.
+  ///
   /// - Throws: `DatasetError` or `ImagingError`.
-  public init(_ configuration: TrainingConfiguration, on team: ThreadTeam) throws {
+  public init(
+    _ configuration: TrainingConfiguration, byteBudget: Int = 2 * Dataset.defaultByteBudget,
+    on team: ThreadTeam
+  ) throws {
     var listing: [String]
     let seed = configuration.seed
     if let index = try Self.index(
       data: configuration.data, images: configuration.images, masks: configuration.masks)
     {
-      dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+      dataset = try Dataset(
+        index, mapping: ClassMapping(scanning: index),
+        byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
     } else {
       dataset = try SyntheticCells.dataset(
@@ -50,7 +60,10 @@ public struct TrainingData: Sendable {
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
           found: "\(index.channels ?? 0)", hint: "validate on images like those of the training")
       }
-      validation = try Dataset(index, mapping: dataset.mapping)
+      validation = try Dataset(
+        index, mapping: dataset.mapping,
+        byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
+      keptByteCount = dataset.keptByteCount + validation.keptByteCount
       trainingIDs = Array(0..<dataset.count)
       validationIDs = Array(0..<validation.count)
       listing += ["validation"] + index.listing
@@ -58,6 +71,7 @@ public struct TrainingData: Sendable {
       let split = try dataset.split(
         validationFraction: Float(configuration.validationFraction), seed: seed)
       validation = dataset
+      keptByteCount = dataset.keptByteCount
       trainingIDs = split.training
       validationIDs = split.validation
     }

@@ -68,7 +68,7 @@ public final class TrainingStep {
     network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int, classWeights: [Float]?,
     clipNorm: Double, seed: UInt64, reducer: GradientReducer, communicator: any Communicator,
     team: ThreadTeam
-  ) {
+  ) throws(AllocationError) {
     let own = reducer.owned(by: communicator.rank)
     precondition(optimizer.slices == own, "state of \(optimizer.slices), sums of \(own)")
     self.network = network
@@ -79,14 +79,14 @@ public final class TrainingStep {
     self.reducer = reducer
     self.communicator = communicator
     self.team = team
-    parameters = FloatBuffer(count: network.layout.count)
-    partialSums = PartialSums(
+    parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
+    partialSums = try PartialSums(
       elementCount: network.layout.count, reduction: reducer.reduction,
       compression: reducer.compression,
       places: ShardedSampler.places(
         of: globalBatch, rank: communicator.rank, ranks: communicator.size),
       of: globalBatch)
-    activations = UNetActivations(
+    activations = try UNetActivations(
       network, height: tile, width: tile, training: true, threads: team.count)
     let share = (globalBatch + communicator.size - 1) / communicator.size
     ownLosses = [Double](repeating: 0, count: share)
@@ -120,7 +120,7 @@ public final class TrainingStep {
     let limit = Float.greatestFiniteMagnitude / (2 * Float(batch.batch.samples.count))
     var areSmall = true
     for (index, sample) in batch.samples.enumerated() {
-      let gradients = partialSums.beginSample(on: team)
+      let gradients = try partialSums.beginSample(on: team)
       seconds.backward += lap("clear gradients")
       let image = TensorView(base: sample.image, shape: activations.input)
       // A draw is told apart within its epoch, so the epoch is the moment of its dropout.

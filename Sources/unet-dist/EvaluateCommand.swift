@@ -71,7 +71,11 @@ struct EvaluateCommand: ParsableCommand {
     for id in 0..<dataset.count {
       let size = dataset.size(id)
       let plan = trained.predictor.plan(height: size.height, width: size.width)
-      if checked.insert(plan).inserted { try trained.checkMemory(of: plan) }
+      if checked.insert(plan).inserted {
+        try trained.checkMemory(
+          height: size.height, width: size.width, imageByteCount: dataset.largestByteCount,
+          path: dataset.names[id])
+      }
       count += plan.tiling(height: size.height, width: size.width).windows.count
     }
     return count

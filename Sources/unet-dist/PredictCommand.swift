@@ -106,6 +106,25 @@ struct PredictCommand: ParsableCommand {
     URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
   }
 
+  /// Bytes of what is held at once for each pixel of an image.
+  private func pixelByteCount(_ image: Image, _ trained: TrainedNetwork) -> Int {
+    let sample =
+      switch image.samples {
+      case .uint8: 1
+      case .uint16: 2
+      case .float32: 4
+      }
+    let float = MemoryLayout<Float>.stride
+    // The image as stored and normalised, the probabilities, the labels.
+    var count =
+      image.channels * (sample + float) + trained.checkpoint.network.classes * float + 1
+    // Its intensities, and the picture.
+    if overlay { count += image.channels * float + 3 }
+    // The entropy, its picture, and sums in Double of at most all pixels.
+    if mcSamples > 0 { count += float + 1 + 8 * trained.checkpoint.network.classes }
+    return count
+  }
+
   private func predict(_ entry: SampleIndex.Entry, _ trained: TrainedNetwork) throws {
     let image = try ImageFile.read(entry.imagePath, page: entry.imagePage)
     let channels = trained.checkpoint.network.inputChannels
@@ -117,12 +136,14 @@ struct PredictCommand: ParsableCommand {
         origin: .init(file: entry.imagePath))
     }
     try trained.checkMemory(
-      of: trained.predictor.plan(height: image.height, width: image.width))
+      height: image.height, width: image.width,
+      imageByteCount: image.height * image.width * pixelByteCount(image, trained),
+      path: entry.imagePath)
     let pixels = try trained.checkpoint.normalization.normalized(image, path: entry.imagePath)
     var map: ProbabilityMap
     let base = "\(output)/\(entry.name)"
     if mcSamples > 0 {
-      let prediction = trained.predictor.monteCarlo(
+      let prediction = try trained.predictor.monteCarlo(
         height: image.height, width: image.width, channels: channels, pixels: pixels,
         image: entry.id & 0xFFFF, samples: mcSamples, seed: seed)
       map = prediction.mean
@@ -133,7 +154,7 @@ struct PredictCommand: ParsableCommand {
       try NumPyFile.write(
         prediction.entropy, shape: [image.height, image.width], to: base + "-entropy.npy")
     } else {
-      map = trained.predictor.probabilities(
+      map = try trained.predictor.probabilities(
         height: image.height, width: image.width, channels: channels, pixels: pixels)
     }
     let labels = map.labels

@@ -40,13 +40,17 @@ struct TrainedNetwork {
   let checkpoint: Checkpoint
   let predictor: TiledPredictor
   private let threads: Int
-  private let hostRanks: Int
+  /// Measured before anything large was allocated.
+  private let memory: MemoryBudget
 
   /// Reads the checkpoint on every rank; collective.
   init(_ options: TrainedNetworkOptions, communicator: any Communicator) throws {
     let budget = try ThreadBudget.measure(for: communicator)
     let threads = options.threads ?? budget.threads
+    let team = ThreadTeam(count: threads)
+    let memory = MemoryBudget.measure(for: communicator)
     (checkpoint, predictor) = try communicator.together {
+      try Self.checkMemory(ofFile: options.checkpoint, against: memory)
       let (checkpoint, file) = try Checkpoint.read(options.checkpoint)
       let network = UNet(checkpoint.network)
       try Checkpoint.check(file, has: network.layout)
@@ -56,22 +60,52 @@ struct TrainedNetwork {
           option: "tile", expected: "a legal size for this network", found: "\(tile)",
           hint: "the nearest are " + nearest.joined(separator: " and "))
       }
-      let parameters = FloatBuffer(count: network.layout.count)
+      let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
       try Checkpoint.load(file, layout: network.layout, into: parameters)
       let predictor = TiledPredictor(
         network: network, parameters: parameters, tile: options.tile,
-        threads: ThreadTeam(count: threads))
+        threads: team)
       return (checkpoint, predictor)
     }
     self.threads = threads
-    hostRanks = communicator.hostSize
+    self.memory = memory
   }
 
-  /// Refuses tiles that the host's memory does not hold.
-  func checkMemory(of plan: TilePlan) throws(ConfigurationError) {
-    try MemoryLimit.check(
-      predictor.network, height: plan.rows.inputSide, width: plan.columns.inputSide,
-      training: false, threads: threads, copies: 1, hostRanks: hostRanks)
+  /// Refuses a checkpoint that this rank cannot hold while it is read.
+  private static func checkMemory(
+    ofFile path: String, against memory: MemoryBudget
+  ) throws(ConfigurationError) {
+    // Whatever else is wrong with the file is told by its reader.
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    guard let byteCount = (attributes?[.size] as? NSNumber)?.intValue else { return }
+    var demand = MemoryDemand()
+    demand.add("the file", byteCount)
+    try demand.check(
+      against: memory, option: "checkpoint", subject: path,
+      hint: "take the checkpoint of a smaller network")
+  }
+
+  /// Refuses an image that this rank cannot predict: its tiles, and `imageByteCount` bytes of what
+  /// is held of it as a whole.
+  ///
+  /// - Parameter path: where the image lies.
+  func checkMemory(
+    height: Int, width: Int, imageByteCount: Int, path: String
+  ) throws(ConfigurationError) {
+    let network = predictor.network
+    let plan = predictor.plan(height: height, width: width)
+    let (rows, columns) = (plan.rows.inputSide, plan.columns.inputSide)
+    // With --tile the plan is not looked for, and may be beyond all sense.
+    try MemoryLimit.check(network.configuration, tile: max(rows, columns))
+    var demand = MemoryDemand()
+    demand.add("parameters", network.layout.count * MemoryLayout<Float>.stride)
+    demand.addTile(
+      of: network, height: rows, width: columns, training: false, threads: threads)
+    demand.add("the whole image", imageByteCount)
+    try demand.check(
+      against: memory, option: nil,
+      subject: "\(width)x\(height) pixels in tiles of \(columns)x\(rows)",
+      hint: "take a smaller --tile or a smaller image", origin: .init(file: path))
   }
 }
 

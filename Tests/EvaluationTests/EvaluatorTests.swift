@@ -35,7 +35,7 @@ import Testing
     var loss = 0.0
     for id in 0..<3 {
       let image = try dataset.image(id)
-      let map = predictor.probabilities(of: image)
+      let map = try predictor.probabilities(of: image)
       counts.add(truth: image.labels, prediction: map.labels)
       for (pixel, label) in image.labels.enumerated() {
         loss -= log(Double(map.values[pixel * 2 + Int(label)]))

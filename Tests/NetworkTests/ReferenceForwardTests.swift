@@ -18,14 +18,14 @@ import Threading
   /// A small network on noise; its channels and its tile are no multiples of the blocks in registers.
   private func run(
     _ padding: Padding, _ upsampling: Upsampling, base: Int = 5, threads: Int = 2
-  ) -> NetworkRun {
+  ) throws -> NetworkRun {
     let configuration = UNetConfiguration(
       inputChannels: 3, classes: 3, baseChannels: base, depth: 2, padding: padding,
       upsampling: upsampling)
     var stream = RandomStream(seed: 4, purpose: .synthesis)
     let (height, width) = (60, 52)
     let outputs = (configuration.outputSide(tile: height), configuration.outputSide(tile: width))
-    let run = NetworkRun(
+    let run = try NetworkRun(
       configuration, height: height, width: width,
       image: (0..<height * width * 3).map { _ in stream.normalPair().0 },
       labels: [UInt8](repeating: 0, count: (outputs.0 ?? 0) * (outputs.1 ?? 0)), threads: threads)
@@ -49,9 +49,9 @@ import Threading
   }
 
   @Test(arguments: Padding.allCases, Upsampling.allCases)
-  func theFastPassIsExactUpToRounding(_ padding: Padding, _ upsampling: Upsampling) {
+  func theFastPassIsExactUpToRounding(_ padding: Padding, _ upsampling: Upsampling) throws {
     for base in [5, 16] {
-      let run = run(padding, upsampling, base: base)
+      let run = try self.run(padding, upsampling, base: base)
       let error = error(run, reference: reference(run))
       // Some roundings of 2^-24 a layer by direct sums, some tens by Winograd's transforms.
       #expect(error.rootMeanSquare < 1e-5)
@@ -62,8 +62,8 @@ import Threading
 
   // Each parameter by a thousandth part; all its values, as rectifiers may hide a single neuron.
   @Test(arguments: Padding.allCases, Upsampling.allCases)
-  func aWrongWeightIsSeen(_ padding: Padding, _ upsampling: Upsampling) {
-    let run = run(padding, upsampling)
+  func aWrongWeightIsSeen(_ padding: Padding, _ upsampling: Upsampling) throws {
+    let run = try self.run(padding, upsampling)
     let exact = reference(run)
     let right = error(run, reference: exact).rootMeanSquare
     for parameter in run.network.layout.parameters {
@@ -79,10 +79,10 @@ import Threading
     #expect(wrong.largest > 1e-4 && wrong.rootMeanSquare > 1e-5)
   }
 
-  @Test func theSameBitsForAnyNumberOfThreads() {
-    let alone = reference(run(.mirror, .nearest, threads: 1))
+  @Test func theSameBitsForAnyNumberOfThreads() throws {
+    let alone = try reference(run(.mirror, .nearest, threads: 1))
     for threads in 2...3 {
-      #expect(reference(run(.mirror, .nearest, threads: threads)) == alone)
+      #expect(try reference(run(.mirror, .nearest, threads: threads)) == alone)
     }
   }
 

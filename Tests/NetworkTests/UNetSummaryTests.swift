@@ -28,14 +28,14 @@ import Testing
   }
 
   @Test(arguments: Padding.allCases, Upsampling.allCases)
-  func agreesWithTheMemoryThatIsAllocated(_ padding: Padding, _ upsampling: Upsampling) {
+  func agreesWithTheMemoryThatIsAllocated(_ padding: Padding, _ upsampling: Upsampling) throws {
     let network = UNet(
       UNetConfiguration(
         inputChannels: 3, classes: 3, baseChannels: 4, depth: 2, padding: padding,
         upsampling: upsampling))
     let summary = UNetSummary(network, height: 60, width: 76)
-    let training = UNetActivations(network, height: 60, width: 76, training: true, threads: 2)
-    let inference = UNetActivations(network, height: 60, width: 76, training: false, threads: 2)
+    let training = try UNetActivations(network, height: 60, width: 76, training: true, threads: 2)
+    let inference = try UNetActivations(network, height: 60, width: 76, training: false, threads: 2)
     let memory = summary.trainingMemory(threads: 2)
     let parameters = 4 * network.layout.count
     #expect(memory.arena == training.byteCount)

@@ -25,7 +25,7 @@ final class NetworkRun {
   init(
     _ configuration: UNetConfiguration, height: Int, width: Int, image: [Float], labels: [UInt8],
     classWeights: [Float]? = nil, threads: Int
-  ) {
+  ) throws {
     network = UNet(configuration)
     parameters = FloatBuffer(count: network.layout.count)
     gradients = FloatBuffer(count: network.layout.count)
@@ -34,7 +34,7 @@ final class NetworkRun {
     for (index, value) in image.enumerated() { self.image.base[index] = value }
     self.labels = labels
     self.classWeights = classWeights
-    activations = UNetActivations(
+    activations = try UNetActivations(
       network, height: height, width: width, training: true, threads: threads)
     team = ThreadTeam(count: threads)
   }
@@ -88,7 +88,7 @@ final class NetworkRun {
       padding: try #require(Padding(rawValue: file.metadata["padding"] ?? "")),
       upsampling: try #require(Upsampling(rawValue: file.metadata["upsampling"] ?? "")),
       dropout: 0)
-    let run = NetworkRun(
+    let run = try NetworkRun(
       configuration, height: number("tile"), width: number("tile"),
       image: try file.floats(of: "input"),
       labels: try file.floats(of: "labels").map { UInt8($0) },
@@ -140,8 +140,8 @@ final class NetworkRun {
   }
 
   /// A network with dropout, wide enough that tasks are divided, on noise.
-  func noisyRun(threads: Int) -> NetworkRun {
-    let run = NetworkRun(
+  func noisyRun(threads: Int) throws -> NetworkRun {
+    let run = try NetworkRun(
       UNetConfiguration(inputChannels: 3, classes: 3, baseChannels: 24, depth: 2), height: 92,
       width: 108, image: repeatableValues(count: 92 * 108 * 3, seed: 1),
       labels: (0..<52 * 68).map { UInt8($0 * 7 % 3) }, threads: threads)
@@ -152,7 +152,7 @@ final class NetworkRun {
   // Values in the order of files from one end of the stream to the other, on any team or none.
   @Test(arguments: Upsampling.allCases) func initialWeightsAreTheirStreamInOrder(
     _ upsampling: Upsampling
-  ) {
+  ) throws {
     // Parameters of several pieces, and one of an odd number of values: 3 x 5 x 3 x 3.
     let network = UNet(
       UNetConfiguration(
@@ -180,9 +180,9 @@ final class NetworkRun {
     }
   }
 
-  @Test func sameBitsForAnyNumberOfThreads() {
-    let results = [1, 2, 3].map { threads in
-      let run = noisyRun(threads: threads)
+  @Test func sameBitsForAnyNumberOfThreads() throws {
+    let results = try [1, 2, 3].map { threads in
+      let run = try noisyRun(threads: threads)
       let losses = (0..<2).map { step in
         let loss = run.step(
           dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout, moment: step)))
@@ -197,7 +197,7 @@ final class NetworkRun {
   }
 
   @Test func gradientsOfADroppedPassAgreeWithDifferences() throws {
-    let run = noisyRun(threads: 2)
+    let run = try noisyRun(threads: 2)
     let key = DropoutKey(RandomStream(seed: 9, purpose: .dropout, moment: 1))
     run.step(dropout: key)
     let analytic = run.gradients.floats.map { Double($0) }
@@ -217,8 +217,8 @@ final class NetworkRun {
     #expect(worst.error < 5e-3, "\(worst)")
   }
 
-  @Test func dropoutChangesTrainingAndNothingElse() {
-    let run = noisyRun(threads: 2)
+  @Test func dropoutChangesTrainingAndNothingElse() throws {
+    let run = try noisyRun(threads: 2)
     run.forward()
     let first = run.logits
     run.forward(dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout)))
@@ -228,7 +228,7 @@ final class NetworkRun {
     #expect(dropped != first)
     var without = run.network.configuration
     without.dropout = 0
-    let plain = NetworkRun(
+    let plain = try NetworkRun(
       without, height: 92, width: 108, image: Array(run.image.floats), labels: run.labels,
       threads: 2)
     plain.network.initialize(plain.parameters.base, seed: 5)
@@ -236,10 +236,10 @@ final class NetworkRun {
     #expect(plain.logits == first)
   }
 
-  @Test func inferenceNeedsLessMemoryAndGivesTheSameLogits() {
-    let run = noisyRun(threads: 2)
+  @Test func inferenceNeedsLessMemoryAndGivesTheSameLogits() throws {
+    let run = try noisyRun(threads: 2)
     run.forward()
-    let activations = UNetActivations(
+    let activations = try UNetActivations(
       run.network, height: 92, width: 108, training: false, threads: 2)
     run.network.forward(
       run.input, parameters: run.parameters.base, activations: activations, on: run.team)
@@ -249,8 +249,8 @@ final class NetworkRun {
     #expect(activations.byteCount < run.activations.byteCount * 2 / 3)
   }
 
-  @Test func aStepAllocatesNothing() {
-    let run = noisyRun(threads: 2)
+  @Test func aStepAllocatesNothing() throws {
+    let run = try noisyRun(threads: 2)
     let key = DropoutKey(RandomStream(seed: 1, purpose: .dropout))
     run.step(dropout: key)
     run.update(rate: 0.01, momentum: 0.9)

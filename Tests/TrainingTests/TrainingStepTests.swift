@@ -88,7 +88,7 @@ import Training
         buckets: GradientBuckets(elementCount: network.layout.count, byteCount: 16 << 10),
         overlap: exchange.overlap, isSharded: exchange.isSharded)
       #expect(reducer.buckets.ranges.count > 3)
-      let step = TrainingStep(
+      let step = try TrainingStep(
         network: network,
         optimizer: Optimizer(
           kind: .adam, momentum: 0, weightDecay: 0.01, layout: network.layout,

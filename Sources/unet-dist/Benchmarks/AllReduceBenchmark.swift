@@ -21,7 +21,7 @@ enum AllReduceBenchmark {
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
     // Zeros, so that sums of sums stay finite.
-    let buffer = FloatBuffer(count: setting.network.layout.count)
+    let buffer = try FloatBuffer(count: setting.network.layout.count, for: "gradients")
     defer { withExtendedLifetime(buffer) {} }
     var table = TextTable(["bytes", "tree s", "library s", "ratio", "tree GB/s"])
     var sizes: [JSONValue] = []

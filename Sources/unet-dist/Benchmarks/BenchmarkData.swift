@@ -8,8 +8,8 @@ enum BenchmarkData {
   /// `count` normal values of mean 0 and deviation 1.
   ///
   /// They repeat after a while, because drawing takes longer than the kernels that are measured.
-  static func normal(count: Int, scale: Float = 1) -> FloatBuffer {
-    let buffer = FloatBuffer(count: count)
+  static func normal(count: Int, scale: Float = 1) throws(AllocationError) -> FloatBuffer {
+    let buffer = try FloatBuffer(count: count, for: "made-up values")
     var stream = RandomStream(seed: 0, purpose: .synthesis)
     let period = min(count, 1 << 16)
     for index in 0..<period { buffer.base[index] = stream.normalPair().0 * scale }

@@ -18,13 +18,13 @@ struct InferenceAccuracy {
 
   /// Runs both forward passes.
   ///
-  /// - Throws: `DatasetError` where no synthetic cells are drawn in this size.
+  /// - Throws: `DatasetError` where no synthetic cells are drawn in this size; `AllocationError`.
   init(_ setting: BenchmarkSetting) throws {
     let network = setting.network
     let team = ThreadTeam(count: setting.threads)
-    let parameters = FloatBuffer(count: network.layout.count)
+    let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
     network.initialize(parameters.base, seed: 0, on: team)
-    let activations = UNetActivations(
+    let activations = try UNetActivations(
       network, height: setting.tile, width: setting.tile, training: false,
       threads: setting.threads)
     let tile = try Self.cells(side: setting.tile, channels: activations.input.channels)
@@ -41,7 +41,7 @@ struct InferenceAccuracy {
   /// A tile of normalised synthetic cells, side x side x channels.
   private static func cells(side: Int, channels: Int) throws -> FloatBuffer {
     let dataset = try SyntheticCells.dataset(count: channels, side: side, seed: 0)
-    let tile = FloatBuffer(count: side * side * channels)
+    let tile = try FloatBuffer(count: side * side * channels, for: "a tile")
     for channel in 0..<channels {
       for (pixel, value) in try dataset.image(channel).pixels.enumerated() {
         tile.base[pixel * channels + channel] = value

@@ -17,13 +17,13 @@ enum InferenceBenchmark {
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
     let network = setting.network
-    let activations = UNetActivations(
+    let activations = try UNetActivations(
       network, height: setting.tile, width: setting.tile, training: false,
       threads: setting.threads)
     let team = ThreadTeam(count: setting.threads)
-    let parameters = FloatBuffer(count: network.layout.count)
+    let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
     network.initialize(parameters.base, seed: 0, on: team)
-    let image = BenchmarkData.normal(count: activations.input.count)
+    let image = try BenchmarkData.normal(count: activations.input.count)
     defer { withExtendedLifetime(image) {} }
     let input = TensorView(base: image.base, shape: activations.input)
     let own = try measurement.repetitions(setting) {
@@ -58,19 +58,19 @@ enum InferenceBenchmark {
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
     let network = setting.network
-    let parameters = FloatBuffer(count: network.layout.count)
+    let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
     let team = ThreadTeam(count: setting.threads)
     network.initialize(parameters.base, seed: 0, on: team)
     let predictor = TiledPredictor(
       network: network, parameters: parameters, tile: tile, threads: team)
     let channels = network.configuration.inputChannels
-    let noise = BenchmarkData.normal(count: side * side * channels)
+    let noise = try BenchmarkData.normal(count: side * side * channels)
     let pixels = withExtendedLifetime(noise) { Array(noise.floats) }
     let own = try measurement.repetitions(setting) {
       [
-        measurement.seconds {
+        try measurement.seconds {
           for _ in 0..<setting.batch {
-            _ = predictor.probabilities(
+            _ = try predictor.probabilities(
               height: side, width: side, channels: channels, pixels: pixels)
           }
         }

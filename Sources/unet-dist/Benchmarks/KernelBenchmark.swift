@@ -22,8 +22,9 @@ enum KernelBenchmark {
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
     let team = ThreadTeam(count: setting.threads)
     let size = summary.scratchSize
-    let threadScratch = FloatBuffer(count: size.thread * setting.threads)
-    let sharedScratch = FloatBuffer(count: size.shared)
+    let threadScratch = try FloatBuffer(
+      count: size.thread * setting.threads, for: "scratch memory")
+    let sharedScratch = try FloatBuffer(count: size.shared, for: "scratch memory")
     defer { withExtendedLifetime((threadScratch, sharedScratch)) {} }
     let scratch = ConvolutionScratch(
       threads: threadScratch.base, threadStride: size.thread, shared: sharedScratch.base)
@@ -31,7 +32,7 @@ enum KernelBenchmark {
     var times: [LayerTimes] = []
     var input = summary.input
     for layer in summary.layers {
-      let calls = KernelCalls(
+      let calls = try KernelCalls(
         layer, input: input, isFirst: times.isEmpty, scratch: scratch, team: team)
       let own = try measurement.repetitions(setting) {
         calls.all.map { call in call.map { measurement.seconds(of: $0) } ?? 0 }
@@ -130,17 +131,17 @@ private struct KernelCalls {
   init(
     _ layer: UNetSummary.Layer, input: ImageShape, isFirst: Bool, scratch: ConvolutionScratch,
     team: ThreadTeam
-  ) {
-    let output = OwnedTensor(layer.output)
-    let outputGradient = OwnedTensor(layer.output)
-    let weights = BenchmarkData.normal(count: max(1, layer.parameterCount), scale: 0.02)
-    let gradients = FloatBuffer(count: max(1, layer.parameterCount))
+  ) throws(AllocationError) {
+    let output = try OwnedTensor(layer.output)
+    let outputGradient = try OwnedTensor(layer.output)
+    let weights = try BenchmarkData.normal(count: max(1, layer.parameterCount), scale: 0.02)
+    let gradients = try FloatBuffer(count: max(1, layer.parameterCount), for: "gradients")
     let bias = FloatBuffer(count: layer.output.channels)
     let biasGradient = FloatBuffer(count: layer.output.channels)
     switch layer.kernel {
     case .convolution(let convolution, let sources, let rectifying):
-      let images = Self.sources(convolution.input, count: sources)
-      let imageGradients = Self.sources(convolution.input, count: sources)
+      let images = try Self.sources(convolution.input, count: sources)
+      let imageGradients = try Self.sources(convolution.input, count: sources)
       all[0] = {
         convolution.forward(
           Self.input(images), weights: weights.base, bias: bias.base, rectifying: rectifying,
@@ -159,8 +160,8 @@ private struct KernelCalls {
           biasGradient: biasGradient.base, scratch: scratch, on: team)
       }
     case .upConvolution(let upConvolution):
-      let image = OwnedTensor(upConvolution.input)
-      let imageGradient = OwnedTensor(upConvolution.input)
+      let image = try OwnedTensor(upConvolution.input)
+      let imageGradient = try OwnedTensor(upConvolution.input)
       all[0] = {
         upConvolution.forward(
           image.view, weights: weights.base, bias: bias.base, into: output.view, scratch: scratch,
@@ -177,8 +178,8 @@ private struct KernelCalls {
           biasGradient: biasGradient.base, scratch: scratch, on: team)
       }
     case .pooling:
-      let image = OwnedTensor(input)
-      let imageGradient = OwnedTensor(input)
+      let image = try OwnedTensor(input)
+      let imageGradient = try OwnedTensor(input)
       let places = OwnedBytes(count: layer.output.count)
       all[0] = {
         MaxPooling.forward(image.view, into: output.view, indices: places.base, on: team)
@@ -192,9 +193,11 @@ private struct KernelCalls {
   }
 
   /// Buffers for an input, its channels divided evenly.
-  private static func sources(_ shape: ImageShape, count: Int) -> [OwnedTensor] {
-    (0..<count).map { _ in
-      OwnedTensor(
+  private static func sources(
+    _ shape: ImageShape, count: Int
+  ) throws(AllocationError) -> [OwnedTensor] {
+    try (0..<count).map { (_) throws(AllocationError) in
+      try OwnedTensor(
         ImageShape(height: shape.height, width: shape.width, channels: shape.channels / count))
     }
   }
@@ -215,8 +218,8 @@ private final class OwnedTensor {
   private let buffer: FloatBuffer
   let view: TensorView
 
-  init(_ shape: ImageShape) {
-    buffer = BenchmarkData.normal(count: shape.count)
+  init(_ shape: ImageShape) throws(AllocationError) {
+    buffer = try BenchmarkData.normal(count: shape.count)
     view = TensorView(base: buffer.base, shape: shape)
   }
 }

@@ -29,7 +29,7 @@ struct ScalingModelBenchmark {
     _ communicator: any Communicator
   ) throws {
     let buckets = GradientBuckets(elementCount: setting.network.layout.count)
-    let passes = ModelledPasses(setting)
+    let passes = try ModelledPasses(setting)
     let own = RankCosts(try passes.measure(setting, buckets, communicator))
     computation = try RankCosts.slowest(own, communicator).computation(samples: setting.batch)
     network =

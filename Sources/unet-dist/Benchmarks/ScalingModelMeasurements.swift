@@ -22,17 +22,18 @@ final class ModelledPasses {
   private let clock = ContinuousClock()
 
   /// Memory for passes of the setting's network.
-  init(_ setting: BenchmarkSetting) {
+  init(_ setting: BenchmarkSetting) throws(AllocationError) {
     network = setting.network
     team = ThreadTeam(count: setting.threads)
-    activations = UNetActivations(
+    activations = try UNetActivations(
       network, height: setting.tile, width: setting.tile, training: true, threads: team.count)
     let layout = network.layout
-    (parameters, gradients) = (FloatBuffer(count: layout.count), FloatBuffer(count: layout.count))
+    parameters = try FloatBuffer(count: layout.count, for: "parameters")
+    gradients = try FloatBuffer(count: layout.count, for: "gradients")
     squares = .allocate(capacity: VectorSums.scratchCount(layout.count))
     network.initialize(parameters.base, seed: 0, on: team)
-    optimizer = Optimizer(kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout)
-    image = BenchmarkData.normal(count: activations.input.count)
+    optimizer = try Optimizer(kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout)
+    image = try BenchmarkData.normal(count: activations.input.count)
     labels = BenchmarkData.labels(
       count: activations.logits.shape.pixels, classes: network.configuration.classes)
   }
@@ -115,13 +116,13 @@ struct ModelledExchange {
   init(
     _ passes: ModelledPasses, buckets: GradientBuckets, overlap: Overlap,
     _ communicator: any Communicator
-  ) {
+  ) throws(AllocationError) {
     self.passes = passes
     self.buckets = buckets
     self.communicator = communicator
     measurement = BenchmarkMeasurement(communicator)
     reducer = GradientReducer(communicator: communicator, buckets: buckets, overlap: overlap)
-    buffer = FloatBuffer(count: buckets.elementCount)
+    buffer = try FloatBuffer(count: buckets.elementCount, for: "gradients")
   }
 
   /// The costs of the network between the ranks; on rank 0 only.

@@ -34,9 +34,9 @@ enum StepBenchmark {
     }
     let reducer = makeReducer(exchange.overlap)
     let reducerAfterwards = measuresHidden ? makeReducer(.off) : nil
-    let step = TrainingStep(
+    let step = try TrainingStep(
       network: setting.network,
-      optimizer: Optimizer(
+      optimizer: try Optimizer(
         kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout,
         slices: reducer.owned(by: communicator.rank)),
       tile: setting.tile, globalBatch: setting.batch * communicator.size, classWeights: nil,
@@ -178,10 +178,10 @@ extension BenchmarkSetting {
       samples: Array(0..<batch * ranks), globalBatch: batch * ranks, seed: 0)
     let global = sampler.batch(step: 0)
     let places = global.places(rank: rank, ranks: ranks)
-    let samples = places.map { _ in
+    let samples = try places.map { _ in
       let buffer = SampleBuffer(
         tile: TileShape(inputSide: tile, outputSide: side), channels: configuration.inputChannels)
-      let image = BenchmarkData.normal(count: buffer.imageCount)
+      let image = try BenchmarkData.normal(count: buffer.imageCount)
       buffer.image.initialize(from: image.base, count: buffer.imageCount)
       let labels = BenchmarkData.labels(count: buffer.labelCount, classes: configuration.classes)
       buffer.labels.initialize(from: labels, count: buffer.labelCount)
