@@ -44,11 +44,17 @@ final class PartialSums {
   var sums: [FloatBuffer] { Array(buffers.prefix(max(1, height))) }
 
   /// Begins a step in which this rank takes `places` of `count` places.
-  func begin(places: Range<Int>, of count: Int) {
+  ///
+  /// Without places the sum of nothing is zeros where the library adds it to the others'; the tree
+  /// leaves it out, whatever the buffer holds.
+  func begin(places: Range<Int>, of count: Int, on team: ThreadTeam) {
     tree = ReductionTree(count: count)
     self.places = places
     nextPlace = places.lowerBound
     height = 0
+    if reduction == .fast && places.isEmpty {
+      VectorSums.clear(buffers[0].base, count: elementCount, on: team)
+    }
   }
 
   /// The buffer to which the next sample's gradient is to be added.

@@ -114,7 +114,7 @@ public final class TrainingStep {
       return (now - start) / .seconds(1)
     }
 
-    partialSums.begin(places: batch.places, of: batch.batch.samples.count)
+    partialSums.begin(places: batch.places, of: batch.batch.samples.count, on: team)
     let outputPixels = activations.logits.shape.pixels
     let scale = 1 / Float(batch.batch.samples.count * outputPixels)
     let limit = Float.greatestFiniteMagnitude / (2 * Float(batch.batch.samples.count))
@@ -129,7 +129,9 @@ public final class TrainingStep {
       network.forward(
         image, parameters: parameters.base, activations: activations, dropout: dropout, on: team)
       seconds.forward += lap("forward")
-      guard let logitsGradient = activations.logitsGradient else { continue }
+      guard let logitsGradient = activations.logitsGradient else {
+        preconditionFailure("a step needs activations for training")
+      }
       ownLosses[index] = SoftmaxCrossEntropy.lossAndGradient(
         logits: activations.logits, labels: sample.labels, classWeights: classWeights,
         scale: scale, gradient: logitsGradient, rowSums: activations.rowSums, on: team)

@@ -134,6 +134,20 @@ import Testing
     }
   }
 
+  /// With fewer samples than ranks, those without one add nothing to the library's sum.
+  @Test func aRankWithoutSamplesAddsNothingToTheFastSum() throws {
+    try withTemporaryFolder { folder in
+      try Self.images(folder)
+      let options = ["--steps", "3", "--global-batch", "1", "--reduction", "fast"]
+      func norms(_ trace: RunTrace) throws -> [Double] {
+        try trace.steps().map { try #require($0["gradient_norm"] as? Double) }
+      }
+      let alone = try norms(TrainingRunTests.train(folder, into: "alone", options))
+      let two = try norms(TrainingRunTests.train(folder, into: "two", ranks: 2, options))
+      expectClose(two, alone, .direct, "norms on two ranks")
+    }
+  }
+
   private static func images(_ folder: String) throws {
     // 34 images of about one tile are left for training, of which each is drawn twice an epoch.
     try TinyImages.squares(folder + "/data", count: 19)

@@ -27,6 +27,15 @@ import Testing
     }
   }
 
+  /// Else the ranks' sums of squares would not be those of one rank.
+  @Test func aShardedReducerRefusesBucketsThatCutBlocks() async {
+    await #expect(processExitsWith: .failure) {
+      _ = GradientReducer(
+        communicator: SoloCommunicator(),
+        buckets: GradientBuckets(elementCount: 20_000, byteCount: 24 << 10), isSharded: true)
+    }
+  }
+
   @Test func soloReducerDoesNothing() throws {
     let reducer = GradientReducer(
       communicator: SoloCommunicator(), buckets: GradientBuckets(elementCount: 25, byteCount: 40))

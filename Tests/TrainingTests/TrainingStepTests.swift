@@ -12,30 +12,95 @@ import Threading
 import Training
 
 @Suite struct TrainingStepTests {
-  /// A way to exchange gradients.
+  /// A way to exchange gradients of batches of a size.
   struct Exchange: Sendable, CustomStringConvertible {
-    let ranks: Int
-    let overlap: Overlap
-    let isSharded: Bool
-    var description: String { "\(ranks) ranks, \(overlap)\(isSharded ? ", sharded" : "")" }
+    var ranks = 1
+    var reduction = Reduction.tree
+    var compression = Compression.none
+    var overlap = Overlap.off
+    var isSharded = false
+    var globalBatch = 5
+    var description: String {
+      "\(ranks) ranks, batches of \(globalBatch), \(reduction), \(compression), \(overlap)"
+        + (isSharded ? ", sharded" : "")
+    }
+
+    /// The same sums on one rank.
+    var alone: Exchange {
+      Exchange(reduction: reduction, compression: compression, globalBatch: globalBatch)
+    }
   }
 
   static let exchanges = [
-    Exchange(ranks: 1, overlap: .off, isSharded: false),
-    Exchange(ranks: 2, overlap: .off, isSharded: false),
-    Exchange(ranks: 2, overlap: .thread, isSharded: false),
-    Exchange(ranks: 3, overlap: .test, isSharded: false),
+    Exchange(),
+    Exchange(ranks: 2),
+    Exchange(ranks: 2, overlap: .thread),
+    Exchange(ranks: 3, overlap: .test),
     Exchange(ranks: 3, overlap: .thread, isSharded: true),
-    Exchange(ranks: 4, overlap: .off, isSharded: true),
+    Exchange(ranks: 4, isSharded: true),
   ]
 
   @Test(arguments: exchanges) func stepsAreTheSame(_ exchange: Exchange) throws {
-    let alone = try Self.run(Self.exchanges[0], steps: 2) { _ in }[0]
-    for rank in try Self.run(exchange, steps: 2, before: { _ in }) {
+    try Self.expectSameBits(exchange, steps: 2, .adam)
+  }
+
+  /// Every legal way to exchange with two to four ranks.
+  ///
+  /// Of the five tiles an epoch, batches of one
+  /// leave all ranks but the last without a sample, and of three, that end with one of two, some.
+  static let legalExchanges: [Exchange] = {
+    var exchanges: [Exchange] = []
+    for ranks in 2...4 {
+      for globalBatch in [1, 3, 5] {
+        for overlap in [Overlap.off, .test, .thread] {
+          let tree = Exchange(ranks: ranks, overlap: overlap, globalBatch: globalBatch)
+          for compression in Compression.allCases {
+            for isSharded in [false, true] {
+              var exchange = tree
+              exchange.compression = compression
+              exchange.isSharded = isSharded
+              exchanges.append(exchange)
+            }
+          }
+          guard overlap != .test else { continue }
+          var fast = tree
+          fast.reduction = .fast
+          exchanges.append(fast)
+        }
+      }
+    }
+    return exchanges
+  }()
+
+  @Test(arguments: legalExchanges.filter { $0.reduction == .tree })
+  func everyTreeGivesTheBitsOfOneRank(_ exchange: Exchange) throws {
+    try Self.expectSameBits(exchange, steps: 4, .sgd)
+  }
+
+  @Test(arguments: legalExchanges.filter { $0.reduction == .fast })
+  func everyFastSumIsCloseToOneRank(_ exchange: Exchange) throws {
+    let alone = try Self.run(exchange.alone, steps: 4, .sgd)[0]
+    for rank in try Self.run(exchange, steps: 4, .sgd) {
+      expectClose(rank.losses, alone.losses, .direct, "losses, \(exchange)")
+      expectClose(rank.norms, alone.norms, .direct, "norms, \(exchange)")
+      expectClose(
+        rank.parameters.map { Double(Float(bitPattern: $0)) },
+        alone.parameters.map { Double(Float(bitPattern: $0)) }, .direct, "weights, \(exchange)")
+    }
+  }
+
+  private static func expectSameBits(
+    _ exchange: Exchange, steps: Int, _ optimizer: OptimizerKind,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let alone = try run(exchange.alone, steps: steps, optimizer)[0]
+    for rank in try run(exchange, steps: steps, optimizer) {
       // Compared outside of the macro, which would look for the shortest list of differences.
       let isSame = rank.parameters == alone.parameters
-      #expect(isSame, "\(exchange)")
-      #expect(rank.losses == alone.losses && rank.norms == alone.norms, "\(exchange)")
+      #expect(isSame, "\(exchange)", sourceLocation: sourceLocation)
+      #expect(
+        rank.losses == alone.losses && rank.norms == alone.norms, "\(exchange)",
+        sourceLocation: sourceLocation)
     }
   }
 
@@ -45,7 +110,7 @@ import Training
     _ exchange: Exchange
   ) throws {
     let before = Recorder()
-    let ranks = try Self.run(exchange, steps: 1, intensity: 1000) { step in
+    let ranks = try Self.run(exchange, steps: 1, .adam, intensity: 1000) { step in
       for (name, factor) in [("down.0.conv1.weight", Float(1e-40)), ("down.0.conv2.weight", 3e38)] {
         let parameter = step.network.layout.parameters.first { $0.name == name }
         let slot = try #require(parameter).slot
@@ -74,37 +139,19 @@ import Training
     let norms: [Double]
   }
 
-  /// Runs steps on a batch of five made-up tiles; `prepare` may change the weights at the start.
+  /// Runs steps on five made-up tiles; `prepare` may change the weights at the start.
   static func run(
-    _ exchange: Exchange, steps: Int, intensity: Float = 1,
-    before prepare: @escaping @Sendable (TrainingStep) throws -> Void
+    _ exchange: Exchange, steps: Int, _ optimizer: OptimizerKind, intensity: Float = 1,
+    before prepare: @escaping @Sendable (TrainingStep) throws -> Void = { _ in }
   ) throws -> [Outcome] {
-    let tile = 16
-    let count = 5
     let outcomes = ThreadedCommunicator.run(ranks: exchange.ranks) { communicator in
-      let network = UNet(UNetConfiguration(baseChannels: 16, depth: 1, padding: .zero))
-      let reducer = GradientReducer(
-        communicator: communicator,
-        buckets: GradientBuckets(elementCount: network.layout.count, byteCount: 16 << 10),
-        overlap: exchange.overlap, isSharded: exchange.isSharded)
-      #expect(reducer.buckets.ranges.count > 3)
-      let step = try TrainingStep(
-        network: network,
-        optimizer: Optimizer(
-          kind: .adam, momentum: 0, weightDecay: 0.01, layout: network.layout,
-          slices: reducer.owned(by: communicator.rank)),
-        tile: tile, globalBatch: count, classWeights: nil, clipNorm: 0, seed: 7, reducer: reducer,
-        communicator: communicator, team: ThreadTeam(count: 1))
-      network.initialize(step.parameters.base, seed: 3)
+      let step = try makeStep(exchange, optimizer, communicator)
+      #expect(step.reducer.buckets.ranges.count > 3)
       try prepare(step)
-      let sampler = try ShardedSampler(samples: Array(0..<count), globalBatch: count, seed: 0)
       var (losses, norms): ([Double], [Double]) = ([], [])
       for number in 0..<steps {
-        let batch = sampler.batch(step: number)
-        let places = batch.places(rank: communicator.rank, ranks: exchange.ranks)
-        let samples = places.map { Self.sample($0, tile: tile, intensity: intensity) }
-        let result = try step.run(
-          LoadedBatch(batch: batch, places: places, samples: samples), rate: 0.01)
+        let batch = try loadedBatch(number, exchange, communicator, intensity: intensity)
+        let result = try step.run(batch, rate: 0.01)
         losses.append(result.loss)
         norms.append(result.gradientNorm)
       }
@@ -116,10 +163,46 @@ import Training
     return try outcomes.map { try $0.get() }
   }
 
+  private static let tile = 16
+
+  /// Steps of a small network with the same weights on every rank.
+  private static func makeStep(
+    _ exchange: Exchange, _ optimizer: OptimizerKind, _ communicator: any Communicator
+  ) throws -> TrainingStep {
+    let network = UNet(UNetConfiguration(baseChannels: 16, depth: 1, padding: .zero))
+    let reducer = GradientReducer(
+      communicator: communicator,
+      buckets: GradientBuckets(elementCount: network.layout.count, byteCount: 16 << 10),
+      reduction: exchange.reduction, compression: exchange.compression,
+      overlap: exchange.overlap, isSharded: exchange.isSharded)
+    let step = try TrainingStep(
+      network: network,
+      optimizer: Optimizer(
+        kind: optimizer, momentum: optimizer == .sgd ? 0.9 : 0, weightDecay: 0.01,
+        layout: network.layout, slices: reducer.owned(by: communicator.rank)),
+      tile: tile, globalBatch: exchange.globalBatch, classWeights: nil, clipNorm: 0, seed: 7,
+      reducer: reducer, communicator: communicator, team: ThreadTeam(count: 1))
+    network.initialize(step.parameters.base, seed: 3)
+    return step
+  }
+
+  /// A rank's part of the batch of step `number`.
+  private static func loadedBatch(
+    _ number: Int, _ exchange: Exchange, _ communicator: any Communicator, intensity: Float = 1
+  ) throws -> LoadedBatch {
+    let sampler = try ShardedSampler(
+      samples: Array(0..<5), globalBatch: exchange.globalBatch, seed: 0)
+    let batch = sampler.batch(step: number)
+    let places = batch.places(rank: communicator.rank, ranks: communicator.size)
+    return LoadedBatch(
+      batch: batch, places: places,
+      samples: places.map { sample(batch.samples[$0], intensity: intensity) })
+  }
+
   /// The draw is 0 for all of them, so they share their dropout.
-  private static func sample(_ place: Int, tile: Int, intensity: Float) -> SampleBuffer {
+  private static func sample(_ number: Int, intensity: Float) -> SampleBuffer {
     let buffer = SampleBuffer(tile: TileShape(inputSide: tile, outputSide: tile), channels: 1)
-    var stream = RandomStream(seed: 5, purpose: .synthesis, sample: place)
+    var stream = RandomStream(seed: 5, purpose: .synthesis, sample: number)
     for index in 0..<buffer.imageCount { buffer.image[index] = stream.normalPair().0 * intensity }
     for index in 0..<buffer.labelCount { buffer.labels[index] = UInt8(index / 5 % 2) }
     return buffer
