@@ -57,7 +57,8 @@ let package = Package(
       swiftSettings: numericSettings),
     .target(name: "Imaging", dependencies: ["CImageCodecs"], swiftSettings: numericSettings),
     .target(
-      name: "Communication", dependencies: ["CMPI", "CScheduling"], swiftSettings: numericSettings),
+      name: "Communication", dependencies: ["CMPI", "CScheduling", "Tensors"],
+      swiftSettings: numericSettings),
 
     // MARK: Level 4
     .target(
@@ -127,7 +128,8 @@ let package = Package(
     .executableTarget(
       name: "communication-check", dependencies: ["Communication"],
       path: "Tests/CommunicationCheck"),
-    .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport"]),
+    .testTarget(
+      name: "CommunicationTests", dependencies: ["Communication", "Tensors", "TestSupport"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging", "Threading"]),
     .testTarget(
       name: "EvaluationTests",

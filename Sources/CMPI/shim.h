@@ -87,3 +87,7 @@ static inline int CMPI_Irecv(
 static inline int CMPI_Testall(int count, void *requests, int *flag) {
   return MPI_Testall(count, (MPI_Request *)requests, flag, MPI_STATUSES_IGNORE);
 }
+// MPI_Ibarrier with a request in such an array.
+static inline int CMPI_Ibarrier(MPI_Comm communicator, void *requests, int index) {
+  return MPI_Ibarrier(communicator, (MPI_Request *)requests + index);
+}

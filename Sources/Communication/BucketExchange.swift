@@ -34,7 +34,7 @@ public struct BucketTimes: Sendable {
 final class BucketExchange {
   /// So many that a link has something to carry while others under way are still being agreed upon with
   /// their receivers, as libraries do before they send a message of such a size.
-  static let slotCount = 32
+  static let slotCount = MessageTag.bucketCount
   /// The floats of scratch memory that the slots may take together, if they are more than one: 24 MB.
   private static let scratchBudget = 6 << 20
 
@@ -74,9 +74,9 @@ final class BucketExchange {
     self.reduction = reduction
     self.alignment = alignment
     slots = (0..<Self.slotCount).map {
-      ReductionExecution(communicator: communicator, tag: $0 + 1, compression: compression)
+      ReductionExecution(communicator: communicator, tag: MessageTag.bucket(slot: $0), compression: compression)
     }
-    gathering = ReductionExecution(communicator: communicator, tag: Self.slotCount + 1)
+    gathering = ReductionExecution(communicator: communicator, tag: MessageTag.gather)
     finished = [Bool](repeating: false, count: buckets.ranges.count)
   }
 

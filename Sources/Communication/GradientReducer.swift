@@ -1,5 +1,7 @@
 // The sum of the gradients over the ranks, while the backward pass is still at work.
 
+import Tensors
+
 /// Sums the gradients of all ranks, bucket by bucket, as the backward pass finishes them.
 ///
 /// A step calls `begin`, then `reduce(from:)` whenever more gradients are final, then `finish`; a
@@ -15,7 +17,7 @@
 public final class GradientReducer {
   /// In a sharded reducer chunks begin at multiples of so many elements: those over which sums of
   /// squares are taken.
-  public static let shardAlignment = 4096
+  public static var shardAlignment: Int { FloatBuffer.blockSize }
 
   /// The division of the buffer.
   public let buckets: GradientBuckets
@@ -65,6 +67,10 @@ public final class GradientReducer {
     precondition(overlap != .auto, "an overlap that was not resolved")
     precondition(!isSharded || reduction == .tree, "chunks are those of the tree")
     precondition(compression == .none || reduction == .tree, "what is sent is rounded in the tree")
+    precondition(
+      !isSharded
+        || buckets.ranges.allSatisfy { $0.lowerBound.isMultiple(of: Self.shardAlignment) },
+      "sharded buckets \(buckets.ranges) that cut blocks of \(Self.shardAlignment)")
     self.communicator = communicator
     self.buckets = buckets
     self.reduction = reduction
@@ -105,8 +111,8 @@ public final class GradientReducer {
   ///
   /// `own` are this rank's partial sums, one for each node of the tree that covers its places (see
   /// ``ReductionTree/cover(_:)``) and one of any content for a rank without places; with
-  /// ``Reduction/fast`` it is one buffer on every rank. The first one becomes the sum over all
-  /// ranks, the others are overwritten.
+  /// ``Reduction/fast`` it is one buffer on every rank, of zeros for a rank without places. The first
+  /// one becomes the sum over all ranks, the others are overwritten.
   ///
   /// - Precondition: the last step was finished, and the buffers have the buckets' size.
   public func begin(_ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>]) {
@@ -166,7 +172,6 @@ public final class GradientReducer {
     // As pairs of floats: they are moved and never added.
     let count = 2 * values.count
     let all = UnsafeMutableBufferPointer<Float>.allocate(capacity: count * communicator.size)
-    defer { all.deallocate() }
     let bytes = UnsafeMutableRawBufferPointer(all)
     func offset(_ rank: Int) -> Int { 4 * exchange.gatherOffset(of: rank, count: count) }
     let own = offset(communicator.rank)
@@ -180,6 +185,8 @@ public final class GradientReducer {
       try exchange.beginGather(all, count: count)
       try advance { !exchange.isGathering }
     }
+    // Not after a failure: messages in flight may still be written to it.
+    defer { all.deallocate() }
     return (0..<communicator.size).map { rank in
       values.indices.map {
         bytes.loadUnaligned(fromByteOffset: offset(rank) + 8 * $0, as: Double.self)

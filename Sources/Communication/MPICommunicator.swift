@@ -108,9 +108,20 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
 
   /// Returns when every rank has called it.
   ///
-  /// The corresponding MPI function is `MPI_Barrier`.
+  /// The corresponding MPI function is `MPI_Ibarrier`, which is looked at with pauses: MPI's own
+  /// waits keep a core busy, and other ranks may be at work for minutes.
   public func barrier() throws(MPIError) {
-    try check(MPI_Barrier(handle), "MPI_Barrier")
+    guard size > 1 else { return }
+    guard let request = CMPI_Requests(1) else { fatalError("no memory for an MPI request") }
+    try check(CMPI_Ibarrier(handle, request, 0), "MPI_Ibarrier")
+    var backoff = Patience()
+    var hasEnded: CInt = 0
+    while true {
+      try check(CMPI_Testall(1, request, &hasEnded), "MPI_Testall")
+      if hasEnded != 0 { break }
+      backoff.pause()
+    }
+    free(request)
   }
 
   /// Overwrites `bytes` on every rank with those of `root`.
@@ -140,8 +151,10 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
 
   /// The sums of `values` over the ranks, exact while they fit.
   ///
-  /// The corresponding MPI function is `MPI_Allreduce`.
+  /// Ranks agree by it on what they have done, so the slower ones are waited for with pauses. The
+  /// corresponding MPI function is `MPI_Allreduce`, behind a barrier.
   public func allReduceSum(_ values: [Int64]) throws(MPIError) -> [Int64] {
+    try barrier()
     var sums = values
     try sums.withUnsafeMutableBufferPointer { (sums) throws(MPIError) in
       try allReduceSum(UnsafeMutableRawBufferPointer(sums), of: CMPI_INT64_T(), stride: 8)
@@ -291,6 +304,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
 
   /// How many bytes each rank has, in rank order.
   private func byteCounts(_ count: Int) throws(MPIError) -> [Int] {
+    try barrier()
     var own = count
     var counts = [Int](repeating: 0, count: size)
     let stride = CInt(MemoryLayout<Int>.size)

@@ -24,7 +24,11 @@ final class ReductionExecution {
     self.compression = compression
   }
 
-  deinit { scratch.deallocate() }
+  deinit {
+    // After a failure messages may be in flight that nobody waits for any more, and the library may
+    // write to their memory until the process ends. So that memory is not given back.
+    if round == rounds.count { scratch.deallocate() }
+  }
 
   /// Begins `rounds` of `schedule`.
   ///
@@ -99,7 +103,7 @@ final class ReductionExecution {
   private func unpack(_ receives: [ReductionSchedule.Message]) {
     for message in receives {
       guard let values = base(message.block), let halves = arrival(of: message.block) else {
-        continue
+        preconditionFailure("no memory that \(message) has arrived in")
       }
       BFloat16.unpack(halves, into: values, count: message.block.range.count)
     }
@@ -121,11 +125,12 @@ final class ReductionExecution {
   }
 
   private func add(_ addition: ReductionSchedule.Addition) {
-    guard let target = base(addition.target), let left = base(addition.left) else { return }
-    let count = addition.target.range.count
-    guard let right = addition.right.flatMap({ base($0) }) else {
-      return target.update(from: left, count: count)
+    guard let target = base(addition.target), let left = base(addition.left) else {
+      preconditionFailure("no memory for \(addition)")
     }
+    let count = addition.target.range.count
+    guard let block = addition.right else { return target.update(from: left, count: count) }
+    guard let right = base(block) else { preconditionFailure("no memory for \(addition)") }
     GradientSum.add(left, right, into: target, count: count, compression: compression)
   }
 }

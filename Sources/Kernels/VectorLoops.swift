@@ -1,6 +1,7 @@
 // The inner loops over channels and over flat buffers, sixteen at a time.
 
 import CVectors
+import Tensors
 import Threading
 
 typealias Vector = SIMD16<Float>
@@ -145,7 +146,7 @@ func sumLines(
 
 /// Floats in a piece of a flat buffer: a fixed number, so that the order of sums never depends on
 /// the number of threads.
-let pieceSize = 4096
+var pieceSize: Int { FloatBuffer.blockSize }
 
 /// Pieces of a flat buffer of `count` floats.
 func pieceCount(_ count: Int) -> Int { (count + pieceSize - 1) / pieceSize }

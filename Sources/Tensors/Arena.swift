@@ -110,6 +110,12 @@ public final class FloatBuffer: @unchecked Sendable {
   public let count: Int
   private let memory: FloatMemory
 
+  /// Floats in a block of a flat buffer, 16 KiB of them.
+  ///
+  /// Sums of squares and digests are taken over blocks, then over the blocks in order, so that their
+  /// bits depend neither on threads nor on ranks. So shards and buckets of gradients are whole blocks.
+  @inlinable public static var blockSize: Int { 4096 }
+
   /// A buffer of `count` zeros, which are wanted for `purpose`: a noun phrase for the error.
   public init(count: Int, for purpose: String) throws(AllocationError) {
     self.count = count

@@ -7,7 +7,8 @@ import Threading
 /// The sum of squares of each piece of a gradient; added in the order of the pieces they give the
 /// same norm whoever has computed them, and in whatever order.
 final class GradientSquares {
-  private var sums: UnsafeMutableBufferPointer<Double>
+  private let sums: UnsafeMutablePointer<Double>
+  private let count: Int
   /// The pieces of each rank's slices, as many for all ranks as any has.
   private let owners: [[Int]]
   private let largestCount: Int
@@ -16,8 +17,12 @@ final class GradientSquares {
   ///
   /// - Precondition: slices begin where pieces do.
   init(elementCount: Int, slices: [[Range<Int>]]) {
-    sums = .allocate(capacity: VectorSums.scratchCount(elementCount))
-    sums.initialize(repeating: 0)
+    precondition(
+      slices.joined().allSatisfy { $0.lowerBound.isMultiple(of: FloatBuffer.blockSize) },
+      "slices \(slices) that cut blocks of \(FloatBuffer.blockSize)")
+    count = VectorSums.scratchCount(elementCount)
+    sums = .allocate(capacity: count)
+    sums.initialize(repeating: 0, count: count)
     owners = slices.map { slices in
       slices.flatMap {
         VectorSums.scratchCount($0.lowerBound)..<VectorSums.scratchCount($0.upperBound)
@@ -29,14 +34,21 @@ final class GradientSquares {
   deinit { sums.deallocate() }
 
   /// The Euclidean norm, where every piece is known.
-  var norm: Double { sums.reduce(0, +).squareRoot() }
+  var norm: Double {
+    UnsafeBufferPointer(start: sums, count: count).reduce(0, +).squareRoot()
+  }
 
-  /// Computes the pieces of `range`, which begins where a piece does.
+  /// Computes the pieces of `range`.
+  ///
+  /// - Precondition: `range` begins where a piece does.
   func add(_ gradients: FloatBuffer, _ range: Range<Int>, on team: ThreadTeam) {
-    guard let base = sums.baseAddress, !range.isEmpty else { return }
+    guard !range.isEmpty else { return }
+    precondition(
+      range.lowerBound.isMultiple(of: FloatBuffer.blockSize),
+      "squares of \(range), which cuts a block of \(FloatBuffer.blockSize)")
     _ = VectorSums.squares(
       gradients.base + range.lowerBound, count: range.count,
-      scratch: base + VectorSums.scratchCount(range.lowerBound), on: team)
+      scratch: sums + VectorSums.scratchCount(range.lowerBound), on: team)
   }
 
   /// The pieces that `rank` computes, with zeros behind them up to the count that all ranks have.

@@ -2,6 +2,7 @@
 
 import Communication
 import Network
+import Tensors
 
 /// One option of `train`: the link between a property and its name on the command line and in files.
 public struct TrainingOption: Sendable {
@@ -132,7 +133,7 @@ extension TrainingOption {
       "each rank keeps its share of the optimiser's state only", .ranks),
     required(
       "bucket-kib", \.bucketKiB, "N", "KiB of gradients summed over the ranks in one piece", .ranks,
-      must: .sixteenths),
+      must: .wholeBlocks),
     optional(
       "timeline", \.timeline, "FILE", "trace of what all ranks did in the first 100 steps",
       .ranks),
@@ -167,10 +168,11 @@ extension Upsampling: OptionValue {}
 extension LearningRateSchedule.Kind: OptionValue {}
 
 extension Requirement where Value == Int {
-  /// Sums of squares are taken over pieces of 16 KiB, which no bucket may cut.
-  fileprivate static var sixteenths: Self {
-    Self(expected: "a multiple of 16 from 16 to 1048576") { kib in
-      (16...1_048_576).contains(kib) && kib.isMultiple(of: 16)
+  /// KiB of whole blocks of gradients: sums of squares are taken over them, and no bucket may cut one.
+  fileprivate static var wholeBlocks: Self {
+    let block = (FloatBuffer.blockSize * MemoryLayout<Float>.size) >> 10
+    return Self(expected: "a multiple of \(block) from \(block) to 1048576") { kib in
+      (block...1_048_576).contains(kib) && kib.isMultiple(of: block)
     }
   }
 }

@@ -36,7 +36,8 @@ public final class LostCommunicator: Communicator {
     let ranges = ledger.ranges
     let blocks = ranges.flatMap { range in
       (0..<8).map { _ in UnsafeMutableRawPointer.allocate(byteCount: range.count, alignment: 64) }
-        + (0..<8).map { _ in UnsafeMutableRawPointer.allocate(byteCount: range.count, alignment: 1) }
+        + (0..<8).map { _ in UnsafeMutableRawPointer.allocate(byteCount: range.count, alignment: 1)
+        }
     }
     defer { for block in blocks { block.deallocate() } }
     return blocks.contains { block in ranges.contains { $0.contains(Int(bitPattern: block)) } }
@@ -92,7 +93,9 @@ public final class LostCommunicator: Communicator {
   public func leave() throws(MPIError) { throw Self.lost("leave") }
 
   /// Ends the process.
-  public func abort(status: Int) -> Never { fatalError("rank \(rank) aborts with status \(status)") }
+  public func abort(status: Int) -> Never {
+    fatalError("rank \(rank) aborts with status \(status)")
+  }
 
   fileprivate static func lost(_ function: StaticString) -> MPIError {
     MPIError(code: -1, function: function, text: "the other ranks are lost")
