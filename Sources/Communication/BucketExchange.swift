@@ -74,7 +74,8 @@ final class BucketExchange {
     self.reduction = reduction
     self.alignment = alignment
     slots = (0..<Self.slotCount).map {
-      ReductionExecution(communicator: communicator, tag: MessageTag.bucket(slot: $0), compression: compression)
+      ReductionExecution(
+        communicator: communicator, tag: MessageTag.bucket(slot: $0), compression: compression)
     }
     gathering = ReductionExecution(communicator: communicator, tag: MessageTag.gather)
     finished = [Bool](repeating: false, count: buckets.ranges.count)

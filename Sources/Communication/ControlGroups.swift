@@ -43,8 +43,10 @@ package enum ControlGroups {
     let isUnified: Bool
     let options: [String]
 
-    /// One line: number, parent, device, root, place, options, any number of others, "-", type,
-    /// source, options of the file system. Nil for other file systems.
+    /// One line of the table; nil for other file systems.
+    ///
+    /// Number, parent, device, root, place, options, any number of others, "-", type, source, options
+    /// of the file system.
     init?(_ line: Substring) {
       let fields = line.split(separator: " ").map(String.init)
       guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count >= dash + 4 else {

@@ -103,7 +103,8 @@ extension MemoryDemand {
     let output = network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile
     let tile = TileShape(inputSide: configuration.tile, outputSide: output)
     add(
-      "batches", (1 + BatchLoader.depth) * max(1, places.count)
+      "batches",
+      (1 + BatchLoader.depth) * max(1, places.count)
         * SampleBuffer.byteCount(tile: tile, channels: data.dataset.channels))
   }
 

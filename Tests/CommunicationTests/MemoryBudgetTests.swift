@@ -37,7 +37,8 @@ struct MemoryBudgetTests {
     #expect(found.byteCount == 3 * Self.gibibyte / 2)
     #expect(
       found.bound
-        == "the control group's limit /sys/fs/cgroup/slice/job/memory.max (3072 MiB, shared by 2 ranks)")
+        == "the control group's limit /sys/fs/cgroup/slice/job/memory.max (3072 MiB, shared by 2 ranks)"
+    )
   }
 
   @Test func versionOneHasItsOwnHierarchy() {
