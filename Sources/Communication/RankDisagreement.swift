@@ -13,6 +13,11 @@ public struct NamedDigest: Sendable, Equatable {
     self.name = name
     self.digest = digest
   }
+
+  /// A text short enough to be compared as it is.
+  public init(name: String, text: String) {
+    self.init(name: name, digest: Array(text.utf8))
+  }
 }
 
 /// Something that is not the same on all ranks though it must be.

@@ -95,11 +95,11 @@ public struct Augmentation: Sendable, Equatable {
       rows: Array(tile.rows[middle]), columns: Array(tile.columns[middle]),
       isTransposed: tile.isTransposed)
     image.pixels.withUnsafeBufferPointer { pixels in
-      guard let base = pixels.baseAddress else { return }
+      guard let base = pixels.baseAddress else { preconditionFailure("an image without pixels") }
       tile.copy(from: base, width: image.width, channels: image.channels, to: buffer.image)
     }
     image.labels.withUnsafeBufferPointer { labels in
-      guard let base = labels.baseAddress else { return }
+      guard let base = labels.baseAddress else { preconditionFailure("an image without labels") }
       centre.copy(from: base, width: image.width, channels: 1, to: buffer.labels)
     }
     buffer.sample = image.id

@@ -78,11 +78,14 @@ public struct ClassMapping: Sendable, Equatable {
   ///
   /// - Throws: `DatasetError` naming the mask with which there are more than 256 values, or the
   ///   file of names; `ImagingError` for a mask that cannot be decoded.
+  /// - Precondition: the index was not made for prediction, without masks.
   public init(scanning index: SampleIndex) throws {
     let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
     var census = Census()
     for entry in index.entries {
-      guard let path = entry.maskPath else { continue }
+      guard let path = entry.maskPath else {
+        preconditionFailure("an index made for prediction has no masks to scan")
+      }
       try census.add(ImageFile.read(path, page: entry.maskPage), path: path)
     }
     self.init(census, names: names)

@@ -173,7 +173,8 @@ public struct Dataset: Sendable {
   /// The image with this id.
   ///
   /// - Precondition: `id` is in 0..<count.
-  /// - Throws: only for a set that is not in memory, as at initialisation.
+  /// - Throws: only for a set that is not in memory, as at initialisation; `DatasetError` for a file
+  ///   that has another size or other channels than when it was indexed.
   public func image(_ id: Int) throws -> DatasetImage {
     precondition(names.indices.contains(id), "sample \(id) of \(count)")
     switch storage {
@@ -196,19 +197,40 @@ public struct Dataset: Sendable {
   private static func decoded(
     _ entry: SampleIndex.Entry, mapping: ClassMapping, normalization: IntensityNormalization
   ) throws -> DatasetImage {
-    let maskPath = entry.maskPath ?? ""
+    guard let size = entry.size, let maskPath = entry.maskPath else {
+      preconditionFailure("the set was made from an index without sizes and masks")
+    }
+    let image = try ImageFile.read(entry.imagePath, page: entry.imagePage)
+    try check(image, has: size, path: entry.imagePath)
     return try prepared(
-      id: entry.id, name: entry.name,
-      image: (ImageFile.read(entry.imagePath, page: entry.imagePage), entry.imagePath),
+      id: entry.id, name: entry.name, image: (image, entry.imagePath),
       mask: (ImageFile.read(maskPath, page: entry.maskPage), maskPath),
       mapping: mapping, normalization: normalization)
+  }
+
+  /// Refuses an image that was replaced by one of another kind after it was indexed: buffers, tiles
+  /// and the shares of the ranks were made for the first one.
+  private static func check(
+    _ image: Image, has size: SampleIndex.Size, path: String
+  ) throws(DatasetError) {
+    let hint = "the file has changed since the run began; leave it alone and start again"
+    guard image.channels == size.channels else {
+      throw DatasetError(
+        .channelsDiffer, path: path, expected: SampleIndex.kind(size.channels),
+        found: SampleIndex.kind(image.channels), hint: hint)
+    }
+    guard image.width == size.width && image.height == size.height else {
+      throw DatasetError(
+        .sizesDiffer, path: path, expected: "\(size.width)x\(size.height)",
+        found: "\(image.width)x\(image.height)", hint: hint)
+    }
   }
 
   private static func prepared(
     id: Int, name: String, image: (data: Image, path: String), mask: (data: Image, path: String),
     mapping: ClassMapping, normalization: IntensityNormalization
   ) throws(DatasetError) -> DatasetImage {
-    // The files may have changed since they were indexed.
+    // The mask's file may have changed since it was indexed.
     guard image.data.width == mask.data.width && image.data.height == mask.data.height else {
       throw DatasetError(
         .sizesDiffer, path: mask.path, expected: "\(image.data.width)x\(image.data.height)",

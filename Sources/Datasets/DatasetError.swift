@@ -23,9 +23,9 @@ public struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible 
     case mixedSources
     /// An image stack and a mask stack of different lengths.
     case pageCountsDiffer
-    /// An image and its mask of different sizes.
+    /// An image and its mask of different sizes, or a file of another size than it was indexed with.
     case sizesDiffer
-    /// Grey and RGB images in one set.
+    /// Grey and RGB images in one set, or a file of another kind than it was indexed with.
     case channelsDiffer
     /// Masks of more values than there can be classes.
     case tooManyValues

@@ -73,7 +73,7 @@ public struct MirroredTiling: Sendable, Equatable {
       columns: MirroredIndex.sources(
         from: window.column - tileColumns.margin, length: tileColumns.inputSide, count: width))
     pixels.withUnsafeBufferPointer { pixels in
-      guard let base = pixels.baseAddress else { return }
+      guard let base = pixels.baseAddress else { preconditionFailure("an image without pixels") }
       copy.copy(from: base, width: width, channels: channels, to: destination)
     }
   }

@@ -271,7 +271,8 @@ public struct SampleIndex: Sendable, Equatable {
     return entries
   }
 
-  private static func kind(_ channels: Int) -> String {
+  /// What an image of so many channels is called in messages.
+  static func kind(_ channels: Int) -> String {
     channels == 1 ? "a grey image (1 channel)" : "an RGB image (\(channels) channels)"
   }
 

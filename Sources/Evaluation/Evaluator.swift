@@ -18,7 +18,8 @@ public enum Evaluator {
   ///
   /// - Precondition: `ids` is not empty, and each is in 0..<dataset.count.
   /// - Throws: `RankFailure`, on all ranks, when an image cannot be read on one of them or the set
-  ///   does not fit the network; `MPIError`.
+  ///   does not fit the network; `RankDisagreement`, on all ranks, when they have other numbers of
+  ///   windows or classes, whose counts cannot be added; `MPIError`.
   public static func evaluate(
     dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator
   ) throws -> SegmentationScores {
@@ -28,22 +29,32 @@ public enum Evaluator {
         of: communicator.rank, among: communicator.size, dataset: dataset, ids: ids,
         predictor: predictor)
     }
+    // Ranks whose data or networks differ have counts and losses that do not belong together.
+    try communicator.verifyEqualOnAllRanks([
+      NamedDigest(name: "number of the network's classes", text: "\(share.counts.classes)"),
+      NamedDigest(name: "number of windows to score", text: "\(share.windowCount)"),
+    ])
     let counts = ConfusionCounts(
       classes: share.counts.classes, flat: try communicator.allReduceSum(share.counts.flat))
     let losses = try communicator.allGatherVariable(share.losses.withUnsafeBytes { Array($0) })
     return SegmentationScores(
-      counts: counts, loss: totalLoss(losses) / Double(counts.pixelCount))
+      counts: counts,
+      loss: totalLoss(losses, windowCount: share.windowCount) / Double(counts.pixelCount))
   }
 
   /// The sum of the windows' losses in window order; window i is number i / size of rank i % size.
-  private static func totalLoss(_ bytesOfRanks: [[UInt8]]) -> Double {
+  private static func totalLoss(_ bytesOfRanks: [[UInt8]], windowCount: Int) -> Double {
     let stride = MemoryLayout<Double>.stride
-    let windowCount = bytesOfRanks.reduce(0) { $0 + $1.count } / stride
+    let size = bytesOfRanks.count
+    for (rank, bytes) in bytesOfRanks.enumerated() {
+      precondition(
+        bytes.count == (windowCount + size - 1 - rank) / size * stride,
+        "\(bytes.count) bytes of losses from rank \(rank) of \(size) for \(windowCount) windows")
+    }
     var sum = 0.0
     for window in 0..<windowCount {
-      sum += bytesOfRanks[window % bytesOfRanks.count].withUnsafeBytes { bytes in
-        bytes.loadUnaligned(
-          fromByteOffset: window / bytesOfRanks.count * stride, as: Double.self)
+      sum += bytesOfRanks[window % size].withUnsafeBytes { bytes in
+        bytes.loadUnaligned(fromByteOffset: window / size * stride, as: Double.self)
       }
     }
     return sum
@@ -58,6 +69,8 @@ private struct Share {
   var counts: ConfusionCounts
   /// The summed loss of each of this rank's windows, in order.
   var losses: [Double] = []
+  /// The windows of all ranks.
+  private(set) var windowCount = 0
 
   /// Scores every window whose number leaves the remainder `rank` when divided by `size`.
   init(
@@ -76,19 +89,13 @@ private struct Share {
     }
     counts = ConfusionCounts(classes: configuration.classes)
     let softmax = PixelSoftmax(classes: configuration.classes, threads: predictor.team.count)
-    var first = 0
     for id in ids {
       let extents = dataset.size(id)
       let tiling = predictor.tiling(height: extents.height, width: extents.width)
-      let own = tiling.windows.indices.filter { (first + $0) % size == rank }
-      first += tiling.windows.count
+      let own = tiling.windows.indices.filter { (windowCount + $0) % size == rank }
+      windowCount += tiling.windows.count
       guard !own.isEmpty else { continue }
       let image = try dataset.image(id)
-      guard image.height == extents.height && image.width == extents.width else {
-        throw DatasetError(
-          .sizesDiffer, path: image.name, expected: "\(extents.width)x\(extents.height)",
-          found: "\(image.width)x\(image.height)", hint: "leave the files alone during a run")
-      }
       for window in own {
         try add(tiling.windows[window], of: tiling, image: image, predictor: predictor, softmax)
       }

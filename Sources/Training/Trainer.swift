@@ -67,12 +67,10 @@ public final class Trainer {
     self.configuration = configuration
     let network = UNet(Self.architecture(configuration, data))
     try communicator.verifyEqualOnAllRanks([
-      NamedDigest(name: "configuration", digest: Array(configuration.digest(for: .ranks).utf8)),
+      NamedDigest(name: "configuration", text: configuration.digest(for: .ranks)),
       NamedDigest(name: "data set listing", digest: data.digest),
-      NamedDigest(name: "parameter layout", digest: Self.digest(network.layout)),
-      NamedDigest(name: "choice of matrix kernels", digest: Array(MatrixProduct.kernels.utf8)),
-      NamedDigest(name: "arithmetic", digest: Array(try ArithmeticProbe.digest.utf8)),
-    ])
+      NamedDigest(network.layout),
+    ] + NamedDigest.arithmetic())
 
     // Once all ranks agree on the run, and before its memory is allocated.
     let output = try communicator.together {
@@ -156,10 +154,7 @@ public final class Trainer {
   public func run() throws {
     let loader = BatchLoader(
       dataset: data.dataset, sampler: sampler,
-      augmentation: Augmentation(
-        configuration.augment.compactMap { Augmentation.Step(rawValue: $0.rawValue) }),
-      tile: tile,
-      seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
+      augmentation: Augmentation(configuration.augment), tile: tile, seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
       startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }
@@ -304,11 +299,6 @@ extension Trainer {
       inputChannels: data.dataset.channels, classes: data.dataset.mapping.count)
   }
 
-  private static func digest(_ layout: ParameterLayout) -> [UInt8] {
-    let text = layout.parameters.map { "\($0.name) \($0.shape) \($0.slot.offset)" }
-    return SHA256.digest(of: text.joined(separator: "\n"))
-  }
-
   /// The factor of each class in the loss, or nil where all are 1.
   private static func classWeights(
     _ configuration: TrainingConfiguration, _ mapping: ClassMapping
@@ -334,7 +324,7 @@ extension Trainer {
     communicator: any Communicator
   ) throws -> Checkpoint? {
     guard configuration.resume != nil || configuration.load != nil else { return nil }
-    let start = try communicator.together { () throws -> (Checkpoint, String)? in
+    let start = try communicator.together { () throws -> Checkpoint? in
       guard let output else { return nil }
       if let path = configuration.load {
         let (_, file) = try Checkpoint.read(path)
@@ -354,14 +344,9 @@ extension Trainer {
         try Checkpoint.load(
           file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
       }
-      return (checkpoint, path)
+      return checkpoint
     }
-    // The position goes to all ranks by way of the metadata, which is text.
-    let told = try start.map { Array(try JSONEncoder().encode($0.0.metadata())) } ?? []
-    let heard = try communicator.allGatherVariable(told)[0]
-    guard !heard.isEmpty else { return nil }
-    let metadata = try JSONDecoder().decode([String: String].self, from: Data(heard))
-    return try Checkpoint(metadata: metadata, path: start?.1 ?? "the checkpoint")
+    return try Checkpoint.shared(start, communicator)
   }
 
   private func announce(budget: ThreadBudget, resumed: Checkpoint?) throws {

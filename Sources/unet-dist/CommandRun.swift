@@ -9,6 +9,10 @@ func runCommand(_ body: (any Communicator) throws -> Void) throws {
   let status = Job.run { communicator in
     // A rank whose arguments were wrong fails here, and all others with it.
     try communicator.together {}
+    // Other commands would meet in other collective operations.
+    try communicator.verifyEqualOnAllRanks([
+      NamedDigest(name: "command", text: CommandLine.arguments.dropFirst().first ?? "")
+    ])
     try body(communicator)
   }
   if status != 0 { throw ExitCode(status) }

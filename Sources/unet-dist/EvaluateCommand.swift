@@ -4,6 +4,7 @@ import ArgumentParser
 import Communication
 import Datasets
 import Evaluation
+import Network
 import Training
 
 struct EvaluateCommand: ParsableCommand {
@@ -31,24 +32,16 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     try runCommand { communicator in
       let trained = try TrainedNetwork(network, communicator: communicator)
-      let dataset = try communicator.together { () throws -> Dataset? in
-        guard let index = try TrainingData.index(data: data, images: images, masks: masks) else {
-          return nil
-        }
-        let channels = trained.checkpoint.network.inputChannels
-        guard index.channels == channels else {
-          throw DatasetError(
-            .channelsDiffer, path: index.entries.first?.imagePath ?? "the data set",
-            expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
-            found: "\(index.channels ?? 0)", hint: "convert the images")
-        }
-        return try Dataset(
+      let index = try communicator.together { try index(for: trained.checkpoint.network) }
+      try communicator.verifyEqualOnAllRanks(
+        trained.digests + [NamedDigest(name: "data set listing", lines: index.listing)])
+      let (dataset, tiles) = try communicator.together {
+        let dataset = try Dataset(
           index, mapping: trained.checkpoint.classes,
           // Each image is needed once, by the ranks that have a window of it.
           normalization: trained.checkpoint.normalization, byteBudget: 0)
+        return (dataset, try tileCount(dataset, trained))
       }
-      guard let dataset else { return }
-      let tiles = try communicator.together { try tileCount(dataset, trained) }
       warnOfIdleRanks(tiles, tiles == 1 ? "tile" : "tiles", communicator)
       let scores = try Evaluator.evaluate(
         dataset: dataset, ids: Array(0..<dataset.count), predictor: trained.predictor,
@@ -62,6 +55,21 @@ struct EvaluateCommand: ParsableCommand {
             + scores.table(names: trained.checkpoint.classes.names) + "\n")
       }
     }
+  }
+
+  /// The images and masks, of as many channels as the network has.
+  private func index(for network: UNetConfiguration) throws -> SampleIndex {
+    guard let index = try TrainingData.index(data: data, images: images, masks: masks) else {
+      preconditionFailure("the options were validated, and name images")
+    }
+    let channels = network.inputChannels
+    guard index.channels == channels else {
+      throw DatasetError(
+        .channelsDiffer, path: index.entries.first?.imagePath ?? "the data set",
+        expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
+        found: "\(index.channels ?? 0)", hint: "convert the images")
+    }
+    return index
   }
 
   /// The tiles that cover all images, of which each must fit into memory.

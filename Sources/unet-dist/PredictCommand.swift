@@ -47,9 +47,10 @@ struct PredictCommand: ParsableCommand {
       let index = try communicator.together {
         let index = try SampleIndex.images(inputs)
         try checkOutputs(index)
-        if communicator.rank == 0 { try makeOutput() }
         return index
       }
+      try communicator.verifyEqualOnAllRanks(trained.digests + digests(of: index))
+      try communicator.together { if communicator.rank == 0 { try makeOutput() } }
       let images = index.entries.count
       warnOfIdleRanks(images, images == 1 ? "image" : "images", communicator)
       try communicator.together {
@@ -60,6 +61,20 @@ struct PredictCommand: ParsableCommand {
         printText("\(images) \(images == 1 ? "image" : "images") segmented into \(output)\n")
       }
     }
+  }
+
+  /// What the ranks must agree on, beside the network, so that their results belong together.
+  private func digests(of index: SampleIndex) -> [NamedDigest] {
+    [
+      NamedDigest(
+        name: "list of images",
+        lines: index.entries.map { "\($0.name) \($0.imagePath) \($0.imagePage)" }),
+      NamedDigest(name: "--output", text: output),
+      NamedDigest(name: "--overlay", text: "\(overlay)"),
+      NamedDigest(name: "--probabilities", text: "\(probabilities)"),
+      NamedDigest(name: "--mc-samples", text: "\(mcSamples)"),
+      NamedDigest(name: "--seed", text: "\(seed)"),
+    ]
   }
 
   private func makeOutput() throws {

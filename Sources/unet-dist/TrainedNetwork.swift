@@ -33,42 +33,77 @@ struct TrainedNetworkOptions: ParsableArguments {
       throw ValidationError("--threads: expected 1...1024, found \(threads)")
     }
   }
+
+  /// Refuses a tile that the network cannot take.
+  func checkTile(_ network: UNetConfiguration) throws(ConfigurationError) {
+    guard let tile, network.outputSide(tile: tile) == nil else { return }
+    let nearest = network.legalTiles(near: tile).map(String.init)
+    throw ConfigurationError(
+      option: "tile", expected: "a legal size for this network", found: "\(tile)",
+      hint: "the nearest are " + nearest.joined(separator: " and "))
+  }
+
+  /// The options that must be the same on all ranks.
+  var digests: [NamedDigest] {
+    [
+      NamedDigest(name: "--checkpoint", text: checkpoint),
+      NamedDigest(name: "--tile", text: tile.map(String.init) ?? "best"),
+    ]
+  }
 }
 
 /// A network with its weights, and what the checkpoint says of its inputs and outputs.
 struct TrainedNetwork {
   let checkpoint: Checkpoint
   let predictor: TiledPredictor
+  /// What the ranks must agree on, beside their images, before they use the network together.
+  let digests: [NamedDigest]
   private let threads: Int
   /// Measured before anything large was allocated.
   private let memory: MemoryBudget
 
-  /// Reads the checkpoint on every rank; collective.
+  /// Reads the checkpoint on rank 0 and gives it to all ranks; collective.
   init(_ options: TrainedNetworkOptions, communicator: any Communicator) throws {
     let budget = try ThreadBudget.measure(for: communicator)
     let threads = options.threads ?? budget.threads
     let team = ThreadTeam(count: threads)
     let memory = MemoryBudget.measure(for: communicator)
-    (checkpoint, predictor) = try communicator.together {
+    let read = try communicator.together { () throws -> (Checkpoint, SafetensorsFile)? in
+      guard communicator.rank == 0 else { return nil }
       try Self.checkMemory(ofFile: options.checkpoint, against: memory)
       let (checkpoint, file) = try Checkpoint.read(options.checkpoint)
-      let network = UNet(checkpoint.network)
-      try Checkpoint.check(file, has: network.layout)
-      if let tile = options.tile, network.configuration.outputSide(tile: tile) == nil {
-        let nearest = network.configuration.legalTiles(near: tile).map(String.init)
-        throw ConfigurationError(
-          option: "tile", expected: "a legal size for this network", found: "\(tile)",
-          hint: "the nearest are " + nearest.joined(separator: " and "))
-      }
-      let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
-      try Checkpoint.load(file, layout: network.layout, into: parameters)
-      let predictor = TiledPredictor(
-        network: network, parameters: parameters, tile: options.tile,
-        threads: team)
-      return (checkpoint, predictor)
+      try Checkpoint.check(file, has: UNet(checkpoint.network).layout)
+      return (checkpoint, file)
     }
+    guard let checkpoint = try Checkpoint.shared(read?.0, communicator) else {
+      preconditionFailure("rank 0 has read a checkpoint")
+    }
+    let network = UNet(checkpoint.network)
+    try communicator.verifyEqualOnAllRanks([NamedDigest(network.layout)])
+    let parameters = try communicator.together {
+      try options.checkTile(network.configuration)
+      let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
+      if let file = read?.1 {
+        try Checkpoint.load(file, layout: network.layout, into: parameters)
+      }
+      return parameters
+    }
+    try communicator.broadcast(parameters.floats, from: 0)
+
+    self.checkpoint = checkpoint
+    predictor = TiledPredictor(
+      network: network, parameters: parameters, tile: options.tile,
+      threads: team)
+    digests = try options.digests + NamedDigest.arithmetic() + [Self.digest(parameters)]
     self.threads = threads
     self.memory = memory
+  }
+
+  /// The digest of the weights as they arrived.
+  private static func digest(_ parameters: FloatBuffer) -> NamedDigest {
+    var hash = SHA256()
+    hash.update(UnsafeRawBufferPointer(parameters.floats))
+    return NamedDigest(name: "network's weights", digest: hash.finalize())
   }
 
   /// Refuses a checkpoint that this rank cannot hold while it is read.

@@ -9,21 +9,8 @@ import Testing
   private func train(
     _ folder: String, _ first: [String], second: [String]
   ) throws -> ProgramRun {
-    let program = try ProgramRun.builtProgram(named: "unet-dist").path
-    let script = URL(fileURLWithPath: folder + "/differing.sh")
-    func words(_ arguments: [String]) -> String {
-      arguments.map { "'\($0)'" }.joined(separator: " ")
-    }
-    let text = """
-      #!/bin/sh
-      if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then
-        exec '\(program)' \(words(second))
-      fi
-      exec '\(program)' \(words(first))
-      """
-    try Data(text.utf8).write(to: script)
-    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: script.path)
-    return try ProgramRun.run(script, ranks: 2, [], timeLimit: ErrorTests.patience)
+    try ProgramRun.unetDist(
+      folder, differing: [RankStart(arguments: first), RankStart(arguments: second)])
   }
 
   @Test func otherImages() throws {

@@ -89,4 +89,23 @@ import Testing
     }
     loader.close()
   }
+
+  @Test func anImageThatBecomesAnotherKindIsAnErrorAtItsStep() throws {
+    let folder = try TemporaryFolder()
+    for name in ["a", "b", "c"] {
+      try folder.grey("images/\(name).png")
+      try folder.grey("masks/\(name).png")
+    }
+    let index = try SampleIndex.folder(folder.path)
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+    let sampler = try ShardedSampler(samples: [0, 1, 2], globalBatch: 1, seed: 2)
+    let changed = "images/\(dataset.names[sampler.batch(step: 1).samples[0]]).png"
+    try FileManager.default.removeItem(atPath: folder.path + "/" + changed)
+    try folder.png(changed, .colour(width: 2, Array(repeating: [1, 2, 3], count: 4)))
+    let loader = loader(dataset, sampler)
+    #expect(try loader.next().batch.step == 0)
+    let error = #expect(throws: DatasetError.self) { try loader.next() }
+    #expect(error?.kind == .channelsDiffer && error?.path.hasSuffix(changed) == true)
+    loader.close()
+  }
 }

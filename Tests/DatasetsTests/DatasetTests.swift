@@ -39,6 +39,37 @@ import Testing
     #expect(error?.kind == .sizesDiffer)
   }
 
+  @Test func filesThatChangedSinceTheyWereIndexed() throws {
+    let folder = try folder()
+    let index = try SampleIndex.folder(folder.path)
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+    let image = try dataset.image(1)
+    func replace(_ name: String, by image: Image) throws -> DatasetError? {
+      try FileManager.default.removeItem(atPath: folder.path + "/" + name)
+      try folder.png(name, image)
+      return #expect(throws: DatasetError.self) { try dataset.image(1) }
+    }
+    let colour = try replace("images/b.png", by: .colour(width: 1, [[1, 2, 3], [4, 5, 6]]))
+    #expect(colour?.kind == .channelsDiffer && colour?.path.hasSuffix("images/b.png") == true)
+    #expect(colour?.expected.contains("1 channel") == true && colour?.found == "3 channels")
+    let wide = try replace("images/b.png", by: .grey([[10, 20]]))
+    #expect(wide?.kind == .sizesDiffer && wide?.path.hasSuffix("images/b.png") == true)
+    // Image and mask that still fit each other are as little those of the index.
+    let mask = try replace("masks/b.png", by: .grey([[9, 0]]))
+    #expect(mask?.kind == .sizesDiffer && mask?.path.hasSuffix("images/b.png") == true)
+
+    try FileManager.default.removeItem(atPath: folder.path + "/images/b.png")
+    try folder.grey("images/b.png", [[10], [20]])
+    let alone = #expect(throws: DatasetError.self) { try dataset.image(1) }
+    #expect(alone?.kind == .sizesDiffer && alone?.path.hasSuffix("masks/b.png") == true)
+    let painted = try replace("masks/b.png", by: .colour(width: 1, [[9, 9, 9], [0, 9, 0]]))
+    #expect(painted?.kind == .unknownValue && painted?.path.hasSuffix("masks/b.png") == true)
+    // A colour of three equal parts is that grey value.
+    try FileManager.default.removeItem(atPath: folder.path + "/masks/b.png")
+    try folder.png("masks/b.png", .colour(width: 1, [[9, 9, 9], [0, 0, 0]]))
+    #expect(try dataset.image(1) == image)
+  }
+
   @Test func manyThreadsMayRead() throws {
     let folder = try folder()
     let index = try SampleIndex.folder(folder.path)

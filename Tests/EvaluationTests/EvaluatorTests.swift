@@ -117,6 +117,35 @@ import Testing
     }
   }
 
+  @Test func ranksWithOtherImagesAreNotAdded() throws {
+    let dataset = try dataset()
+    let results = ThreadedCommunicator.run(ranks: 3) { communicator in
+      try Evaluator.evaluate(
+        dataset: dataset, ids: communicator.rank == 1 ? [0] : [0, 1, 2],
+        predictor: SmallNetwork().predictor(tile: 52), communicator: communicator)
+    }
+    for result in results {
+      let failure = #expect(throws: RankDisagreement.self) { try result.get() }
+      #expect(failure?.differences.map(\.ranks) == [[1]])
+      #expect(failure?.description.contains("windows") == true)
+    }
+  }
+
+  @Test func ranksWithOtherClassesAreNotAdded() throws {
+    let dataset = try dataset()
+    let results = ThreadedCommunicator.run(ranks: 3) { communicator in
+      try Evaluator.evaluate(
+        dataset: dataset, ids: [0, 1, 2],
+        predictor: SmallNetwork(classes: communicator.rank == 2 ? 3 : 2).predictor(tile: 52),
+        communicator: communicator)
+    }
+    for result in results {
+      let failure = #expect(throws: RankDisagreement.self) { try result.get() }
+      #expect(failure?.differences.map(\.ranks) == [[2]])
+      #expect(failure?.description.contains("classes") == true)
+    }
+  }
+
   @Test func aSetThatDoesNotFitTheNetworkIsNotScored() throws {
     let dataset = try dataset()
     let failure = #expect(throws: RankFailure.self) {

@@ -83,7 +83,7 @@ final class ModelledPasses {
       on: team)
     guard let gradient = activations.logitsGradient else { preconditionFailure("for training") }
     labels.withUnsafeBufferPointer { labels in
-      guard let base = labels.baseAddress else { return }
+      guard let base = labels.baseAddress else { preconditionFailure("a tile without labels") }
       _ = SoftmaxCrossEntropy.lossAndGradient(
         logits: activations.logits, labels: base, classWeights: nil,
         scale: 1 / Float(labels.count), gradient: gradient, rowSums: activations.rowSums, on: team)
