@@ -17,7 +17,7 @@ import Randomness
 /// leaves the others' choices as they were.
 public struct Augmentation: Sendable, Equatable {
   /// A variation, in the order of application.
-  public enum Step: String, Sendable, CaseIterable {
+  public enum Step: String, Codable, CaseIterable, Sendable {
     /// Moves the window, also beyond the image.
     case shift
     /// Quarter turns.
@@ -37,36 +37,6 @@ public struct Augmentation: Sendable, Equatable {
   /// The steps in this list, each once, whatever its order.
   public init(_ steps: [Step]) {
     self.steps = Step.allCases.filter(steps.contains)
-  }
-
-  /// The steps of a comma-separated list such as `flip,rotate`, or `none` or `all`.
-  ///
-  /// - Throws: `DatasetError` naming what is no step.
-  public init(names: String) throws(DatasetError) {
-    switch names {
-    case "none":
-      self = .none
-    case "all":
-      self = .all
-    default:
-      var steps: [Step] = []
-      for name in names.split(separator: ",", omittingEmptySubsequences: false) {
-        let name = name.drop { $0 == " " }
-        guard let step = Step(rawValue: String(name)) else {
-          throw DatasetError(
-            .invalidArgument, path: "--augment",
-            expected: "none, all or a list of flip, rotate and shift", found: "\"\(name)\"",
-            hint: "separate the names by commas")
-        }
-        steps.append(step)
-      }
-      self.init(steps)
-    }
-  }
-
-  /// The names as `init(names:)` reads them.
-  public var names: String {
-    steps.isEmpty ? "none" : steps.map(\.rawValue).joined(separator: ",")
   }
 
   /// The random stream of one draw in one epoch.

@@ -54,9 +54,10 @@ public final class BatchLoader {
     self.queue = queue
     let thread = Thread {
       var step = startStep
+      var order: ShardedSampler.EpochOrder?
       while let buffers = queue.takeFree() {
         do {
-          let batch = sampler.batch(step: step)
+          let batch = sampler.batch(step: step, keeping: &order)
           let places = batch.places(rank: rank, ranks: ranks)
           for (buffer, place) in zip(buffers, places) {
             let draw = batch.draws[place]

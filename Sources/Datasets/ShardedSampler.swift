@@ -77,17 +77,38 @@ public struct ShardedSampler: Sendable, Equatable {
     idSpan = last + 1
   }
 
+  /// The draws of one epoch in their order, kept from one batch to the next.
+  public struct EpochOrder: Sendable {
+    fileprivate let epoch: Int
+    fileprivate let draws: [Int]
+  }
+
   /// The batch of a step.
   ///
   /// - Complexity: one shuffle of an epoch.
   /// - Precondition: `step` >= 0.
   public func batch(step: Int) -> Batch {
+    var order: EpochOrder?
+    return batch(step: step, keeping: &order)
+  }
+
+  /// The batch of a step, with the order of its epoch in `order`, where the next step finds it.
+  ///
+  /// - Complexity: one shuffle an epoch for steps in turn.
+  /// - Precondition: `step` >= 0; `order` is nil or this sampler's.
+  public func batch(step: Int, keeping order: inout EpochOrder?) -> Batch {
     precondition(step >= 0, "step \(step)")
     let (epoch, stepInEpoch) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-    var stream = RandomStream(seed: seed, purpose: .shuffle, moment: epoch)
-    let order = stream.permutation(drawsPerEpoch)
+    let draws: [Int]
+    if let order, order.epoch == epoch {
+      draws = order.draws
+    } else {
+      var stream = RandomStream(seed: seed, purpose: .shuffle, moment: epoch)
+      draws = stream.permutation(drawsPerEpoch)
+      order = EpochOrder(epoch: epoch, draws: draws)
+    }
     let start = stepInEpoch * globalBatch
-    let drawn = order[start..<min(start + globalBatch, drawsPerEpoch)]
+    let drawn = draws[start..<min(start + globalBatch, drawsPerEpoch)]
     return Batch(
       step: step, epoch: epoch, stepInEpoch: stepInEpoch,
       samples: drawn.map { samples[$0 % samples.count] },

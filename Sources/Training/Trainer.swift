@@ -66,11 +66,12 @@ public final class Trainer {
     }
     self.configuration = configuration
     let network = UNet(Self.architecture(configuration, data))
-    try communicator.verifyEqualOnAllRanks([
-      NamedDigest(name: "configuration", text: configuration.digest(for: .ranks)),
-      NamedDigest(name: "data set listing", digest: data.digest),
-      NamedDigest(network.layout),
-    ] + NamedDigest.arithmetic())
+    try communicator.verifyEqualOnAllRanks(
+      [
+        NamedDigest(name: "configuration", text: configuration.digest(for: .ranks)),
+        NamedDigest(name: "data set listing", digest: data.digest),
+        NamedDigest(network.layout),
+      ] + NamedDigest.arithmetic())
 
     // Once all ranks agree on the run, and before its memory is allocated.
     let output = try communicator.together {
@@ -154,7 +155,8 @@ public final class Trainer {
   public func run() throws {
     let loader = BatchLoader(
       dataset: data.dataset, sampler: sampler,
-      augmentation: Augmentation(configuration.augment), tile: tile, seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
+      augmentation: Augmentation(configuration.augment), tile: tile, seed: configuration.seed,
+      rank: communicator.rank, ranks: communicator.size,
       startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }

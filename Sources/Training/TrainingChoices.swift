@@ -1,5 +1,7 @@
 // The choices among methods that a training run is configured with.
 
+import Datasets
+
 /// The rule that turns a gradient into a step.
 public enum OptimizerKind: String, Codable, CaseIterable, Sendable {
   /// Stochastic gradient descent with momentum; weight decay is added to the gradient.
@@ -14,16 +16,6 @@ public enum OptimizerKind: String, Codable, CaseIterable, Sendable {
 public enum LossKind: String, Codable, CaseIterable, Sendable {
   /// Cross-entropy of the softmax at every output pixel.
   case crossEntropy = "cross-entropy"
-}
-
-/// A random change of the training tiles that keeps their meaning.
-public enum AugmentationKind: String, Codable, CaseIterable, Sendable {
-  /// Mirrored left to right, with probability one half.
-  case flip
-  /// Turned by a multiple of 90 degrees.
-  case rotate
-  /// Moved by up to an eighth of its side, also beyond the image.
-  case shift
 }
 
 /// The factors that the classes' pixels have in the loss.
@@ -48,7 +40,7 @@ public enum ResumePoint: Equatable, Codable, Sendable {
 
 extension OptimizerKind: OptionValue {}
 extension LossKind: OptionValue {}
-extension AugmentationKind: OptionValue {}
+extension Augmentation.Step: OptionValue {}
 
 extension ClassWeights: OptionValue {
   static var expectation: String { "none, balanced or one positive number a class" }
@@ -75,16 +67,16 @@ extension ClassWeights: OptionValue {
   }
 }
 
-extension [AugmentationKind]: OptionValue {
+extension [Augmentation.Step]: OptionValue {
   static var expectation: String { "none or some of flip, rotate, shift" }
   static var isList: Bool { true }
 
   init?(optionText: String) {
     let items = optionText == "none" ? [] : listItems(optionText)
-    let kinds = items.compactMap { AugmentationKind(rawValue: $0) }
-    guard kinds.count == items.count, Set(kinds).count == kinds.count else { return nil }
+    let steps = items.compactMap { Augmentation.Step(rawValue: $0) }
+    guard steps.count == items.count, Set(steps).count == steps.count else { return nil }
     // One order, whatever was written, so that equal runs have equal configurations.
-    self = AugmentationKind.allCases.filter(kinds.contains)
+    self = steps.sorted { $0.rawValue < $1.rawValue }
   }
 
   var optionText: String {

@@ -1,6 +1,7 @@
 // Everything that decides a training run.
 
 import Communication
+import Datasets
 import Logging
 import Network
 
@@ -80,7 +81,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Factors of the classes in the loss.
   public var classWeights = ClassWeights.none
   /// Random changes of the training tiles.
-  public var augment = AugmentationKind.allCases
+  public var augment: [Augmentation.Step] = [.flip, .rotate, .shift]
 
   // MARK: Validation and checkpoints
 

@@ -32,7 +32,7 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     try runCommand { communicator in
       let trained = try TrainedNetwork(network, communicator: communicator)
-      let index = try communicator.together { try index(for: trained.checkpoint.network) }
+      let index = try communicator.together { try self.index(for: trained.checkpoint.network) }
       try communicator.verifyEqualOnAllRanks(
         trained.digests + [NamedDigest(name: "data set listing", lines: index.listing)])
       let (dataset, tiles) = try communicator.together {

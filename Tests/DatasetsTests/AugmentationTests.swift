@@ -128,18 +128,6 @@ import Testing
     #expect(tiles.count == 4)
   }
 
-  @Test func listsAreRead() throws {
-    #expect(try Augmentation(names: "none") == .none)
-    #expect(try Augmentation(names: "all") == .all)
-    #expect(try Augmentation(names: "flip,shift, rotate,flip") == .all)
-    #expect(try Augmentation(names: "flip").steps == [.flip])
-    #expect(try Augmentation(names: Augmentation.all.names) == .all)
-    for names in ["", "flip,", "FLIP", "flip rotate", "none,flip", "elastic"] {
-      let error = #expect(throws: DatasetError.self) { try Augmentation(names: names) }
-      #expect(error?.kind == .invalidArgument && error?.path == "--augment")
-    }
-  }
-
   @Test func aLargeTileTakesFarLessThan50Milliseconds() {
     let image = picture(width: 512, height: 512, channels: 3)
     let buffer = SampleBuffer(tile: TileShape(inputSide: 572, outputSide: 388), channels: 3)

@@ -62,6 +62,16 @@ import Testing
     #expect(orders[0].samples != Array(0..<40))
   }
 
+  @Test func aKeptOrderGivesTheSameBatches() throws {
+    let sampler = try ShardedSampler(
+      samples: Array(0..<7), globalBatch: 3, tilesPerImage: 2, seed: 1)
+    var order: ShardedSampler.EpochOrder?
+    // In turn over two ends of epochs, then back and far ahead.
+    for step in Array(0..<11) + [2, 40, 39] {
+      #expect(sampler.batch(step: step, keeping: &order) == sampler.batch(step: step))
+    }
+  }
+
   @Test(arguments: 1...9)
   func ranksShareTheSamePlaces(_ ranks: Int) throws {
     let sampler = try ShardedSampler(samples: Array(0..<11), globalBatch: 8, seed: 3)
