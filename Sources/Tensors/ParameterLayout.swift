@@ -71,13 +71,25 @@ public struct ParameterLayout: Sendable, Equatable {
 extension Parameter {
   /// The values in the order of files, from the flat buffer `base`.
   public func fileValues(from base: UnsafePointer<Float>) -> [Float] {
-    let source = base + slot.offset
-    guard order != .vector else {
-      return Array(UnsafeBufferPointer(start: source, count: slot.count))
+    [Float](unsafeUninitializedCapacity: slot.count) { values, count in
+      copyFileValues(from: base, to: values)
+      count = slot.count
     }
-    var values = [Float](repeating: 0, count: slot.count)
-    forEachPlace { memory, file in values[file] = source[memory] }
-    return values
+  }
+
+  /// Overwrites `values` with this parameter's in the flat buffer `base`, in the order of files.
+  ///
+  /// - Precondition: as many values as the parameter has.
+  public func copyFileValues(
+    from base: UnsafePointer<Float>, to values: UnsafeMutableBufferPointer<Float>
+  ) {
+    precondition(values.count >= slot.count, "\(values.count) values for \(name) \(shape)")
+    let source = base + slot.offset
+    guard let target = values.baseAddress, order != .vector else {
+      _ = values.update(fromContentsOf: UnsafeBufferPointer(start: source, count: slot.count))
+      return
+    }
+    forEachPlace { memory, file in target[file] = source[memory] }
   }
 
   /// Overwrites this parameter in the flat buffer `base` with values in the order of files.

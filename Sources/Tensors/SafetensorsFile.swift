@@ -235,35 +235,54 @@ extension SafetensorsFile {
 // MARK: - Writing
 
 extension SafetensorsFile {
-  /// One tensor to be written; the caller keeps its values alive until `write` returns.
+  /// One tensor to be written.
   public struct Entry {
+    /// Where the values come from.
+    fileprivate enum Source {
+      /// Memory that the caller keeps alive until `write` returns.
+      case memory(UnsafeRawBufferPointer)
+      /// What puts them into the memory it is given, when it is the tensor's turn.
+      case filling((UnsafeMutableRawBufferPointer) -> Void)
+    }
+
     let name: String
     let element: SafetensorsElement
     let shape: [Int]
-    let values: UnsafeRawBufferPointer
+    fileprivate let source: Source
 
     /// A float32 tensor: as many values as the product of `shape`.
     public init(name: String, shape: [Int], values: UnsafeBufferPointer<Float>) {
-      self.init(name: name, element: .float32, shape: shape, values: .init(values))
+      self.init(name: name, element: .float32, shape: shape, source: .memory(.init(values)))
     }
 
     /// An int64 tensor: as many values as the product of `shape`.
     public init(name: String, shape: [Int], values: UnsafeBufferPointer<Int64>) {
-      self.init(name: name, element: .int64, shape: shape, values: .init(values))
+      self.init(name: name, element: .int64, shape: shape, source: .memory(.init(values)))
     }
 
     /// A uint8 tensor: as many values as the product of `shape`.
     public init(name: String, shape: [Int], values: UnsafeBufferPointer<UInt8>) {
-      self.init(name: name, element: .uint8, shape: shape, values: .init(values))
+      self.init(name: name, element: .uint8, shape: shape, source: .memory(.init(values)))
     }
 
-    private init(
-      name: String, element: SafetensorsElement, shape: [Int], values: UnsafeRawBufferPointer
+    /// A float32 tensor whose values do not lie in memory as the file has them.
+    ///
+    /// `fill` is called once, in the order of the file, with memory for as many values as the
+    /// product of `shape`. It must set all of them and keep no pointer: the next tensor gets the
+    /// same memory.
+    public init(
+      name: String, shape: [Int], fill: @escaping (UnsafeMutableBufferPointer<Float>) -> Void
     ) {
+      self.init(
+        name: name, element: .float32, shape: shape,
+        source: .filling { fill($0.bindMemory(to: Float.self)) })
+    }
+
+    private init(name: String, element: SafetensorsElement, shape: [Int], source: Source) {
       self.name = name
       self.element = element
       self.shape = shape
-      self.values = values
+      self.source = source
     }
   }
 
@@ -280,7 +299,7 @@ extension SafetensorsFile {
   ///   - permissions: The file's mode.
   /// - Throws: `SafetensorsError` when the system refuses or an entry does not fit the format. The
   ///   old file is still whole.
-  /// - Complexity: One pass over the values.
+  /// - Complexity: One pass over the values, and memory for the largest tensor that is filled.
   public static func write(
     _ entries: [Entry], metadata: [String: String], to path: String, permissions: UInt32 = 0o640
   ) throws(SafetensorsError) {
@@ -304,8 +323,12 @@ extension SafetensorsFile {
       try header.span.withUnsafeBytes { (bytes) throws(FileSystemError) in
         try writer.append(bytes)
       }
-      for entry in ordered {
-        var rest = entry.values[...]
+      let fillable = zip(ordered, tensors).filter { $0.0.isFilled }.map { $0.1.range.count }
+      let memory = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: fillable.max() ?? 0, alignment: 64)
+      defer { memory.deallocate() }
+      for (entry, tensor) in zip(ordered, tensors) {
+        var rest = entry.bytes(filledInto: .init(rebasing: memory.prefix(tensor.range.count)))[...]
         while !rest.isEmpty {
           let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(pieceByteCount))
           hash.update(piece)
@@ -344,18 +367,38 @@ extension SafetensorsFile {
           found: "\"\(entry.name)\"", hint: "choose another name")
       }
       let byteCount = SafetensorsHeader.byteCount(of: entry.element, shape: entry.shape)
-      guard byteCount == entry.values.count else {
+      // Values that are filled in are as many as the shape says.
+      let found = if case .memory(let values) = entry.source { values.count } else { byteCount }
+      guard let byteCount, byteCount == found else {
         throw SafetensorsError(
           .unwritable, path: path,
           expected: "\(byteCount.map(String.init) ?? "a countable number of") bytes for tensor "
             + "\(entry.name) of shape \(entry.shape)",
-          found: "\(entry.values.count)", hint: "the shape does not belong to these values")
+          found: found.map(String.init) ?? "more", hint: "the shape does not belong to these values"
+        )
       }
-      let range = end..<end + entry.values.count
+      let range = end..<end + byteCount
       tensors.append(
         .init(name: entry.name, element: entry.element, shape: entry.shape, range: range))
       end = range.upperBound
     }
     return tensors
+  }
+}
+
+extension SafetensorsFile.Entry {
+  /// Whether the values are put into memory that the writer gives.
+  fileprivate var isFilled: Bool { if case .filling = source { true } else { false } }
+
+  /// The values: where they lie, or in `memory` after they were put there.
+  fileprivate func bytes(
+    filledInto memory: UnsafeMutableRawBufferPointer
+  ) -> UnsafeRawBufferPointer {
+    switch source {
+    case .memory(let values): return values
+    case .filling(let fill):
+      fill(memory)
+      return UnsafeRawBufferPointer(memory)
+    }
   }
 }

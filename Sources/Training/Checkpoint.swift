@@ -53,44 +53,21 @@ extension Checkpoint {
   ///
   /// Weights stand under their parameters' names in PyTorch's order, optimiser state under
   /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order, from the whole
-  /// buffers in `state`.
+  /// buffers in `state`. One tensor at a time is brought into that order, so this takes the memory
+  /// of the largest one.
   public func write(
     to path: String, layout: ParameterLayout, parameters: FloatBuffer,
     state: [(name: String, values: FloatBuffer)]
   ) throws {
-    // File order is a copy of memory order; all copies live until the file is written.
-    var copies: [(name: String, shape: [Int], values: [Float])] = []
-    for parameter in layout.parameters {
-      copies.append(
-        (parameter.name, parameter.shape, parameter.fileValues(from: parameters.base)))
-    }
-    for (name, buffer) in state {
-      for parameter in layout.parameters {
-        copies.append(
-          (
-            "optimizer.\(name).\(parameter.name)", parameter.shape,
-            parameter.fileValues(from: buffer.base)
-          ))
+    let buffers = [("", parameters)] + state.map { ("optimizer.\($0.name).", $0.values) }
+    let entries = buffers.flatMap { prefix, buffer in
+      layout.parameters.map { parameter in
+        SafetensorsFile.Entry(name: prefix + parameter.name, shape: parameter.shape) { values in
+          parameter.copyFileValues(from: buffer.base, to: values)
+        }
       }
     }
-    try write(copies[...], entries: [], to: path)
-  }
-
-  /// Nests one `withUnsafeBufferPointer` for each tensor, then writes.
-  private func write(
-    _ copies: ArraySlice<(name: String, shape: [Int], values: [Float])>,
-    entries: [SafetensorsFile.Entry], to path: String
-  ) throws {
-    guard let first = copies.first else {
-      try SafetensorsFile.write(entries, metadata: metadata(), to: path)
-      return
-    }
-    try first.values.withUnsafeBufferPointer { values in
-      try write(
-        copies.dropFirst(),
-        entries: entries + [.init(name: first.name, shape: first.shape, values: values)],
-        to: path)
-    }
+    try SafetensorsFile.write(entries, metadata: metadata(), to: path)
   }
 
   /// The text entries of the file.
