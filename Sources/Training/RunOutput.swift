@@ -34,6 +34,8 @@ final class RunOutput {
     try log?.append(
       event: step == nil ? "start" : "resume", step: step ?? 0,
       [
+        ("program_version", .text(Version.number)),
+        ("program_revision", .text(Version.revision)),
         ("configuration_digest", .text(configuration.digest(for: .resume))),
         ("training_images", .integer(data.trainingIDs.count)),
         (
@@ -77,8 +79,12 @@ final class RunOutput {
       parameters: step.parameters, state: state)
     try folder.point(.latest, toStep: checkpoint.step)
     if isBest { try folder.point(.best, toStep: checkpoint.step) }
+    verifiedCheckpoint = folder.checkpointPath(step: checkpoint.step)
     try folder.prune(keep: keep)
   }
+
+  /// The newest checkpoint of this process, whose contents were compared between the ranks before.
+  private(set) var verifiedCheckpoint: String?
 
   /// The path of the newest checkpoint, or nil.
   var newestCheckpoint: String? { try? folder.newestCheckpoint() }

@@ -8,7 +8,7 @@ import Tensors
 struct ShardedState {
   private let optimizer: Optimizer
   private let elementCount: Int
-  private let isSharded: Bool
+  let isSharded: Bool
   private let communicator: any Communicator
 
   /// The state of `optimizer` on this rank, of parameters that fill `elementCount` floats.

@@ -176,7 +176,7 @@ public final class Trainer {
       try report(
         result, batch.batch, rate: rate, seconds: (ContinuousClock().now - began) / .seconds(1))
 
-      if isDue(configuration.checkReplicas) { try replicas.verify(step.parameters, step: updates) }
+      if isDue(configuration.checkReplicas) { try verifyReplicas([weights]) }
       let isLast = updates == totalSteps
       var isBest = false
       if !data.validationIDs.isEmpty, isLast || isDue(configuration.evaluateEvery) {
@@ -233,13 +233,39 @@ public final class Trainer {
     return isBest
   }
 
+  private var weights: ReplicaCheck.Replica { ("weights", step.parameters) }
+
+  private func verifyReplicas(_ replicas: [ReplicaCheck.Replica]) throws {
+    try self.replicas.verify(
+      replicas, step: updates, checkpoint: output?.verifiedCheckpoint)
+  }
+
+  /// Proves what is about to be saved: finite on every rank, and where it is on all ranks, the same.
+  ///
+  /// Else a checkpoint could be called good, and push out a good one, that no run can go on from.
+  private func verifyState() throws {
+    let buffers = [weights] + step.optimizer.state.map { ("optimiser's \($0.name)", $0.values) }
+    let broken = buffers.map { name, values in
+      VectorBounds.areWithin(
+        .greatestFiniteMagnitude, values.base, count: values.count, on: step.team) ? Int64(0) : 1
+    }
+    let counts = try communicator.allReduceSum(broken)
+    if let first = counts.firstIndex(where: { $0 > 0 }) {
+      throw NonFiniteStateError(
+        step: updates, name: buffers[first].name, checkpoint: output?.newestCheckpoint)
+    }
+    try verifyReplicas(state.isSharded ? [weights] : buffers)
+  }
+
   private func save(epoch: Int, isBest: Bool) throws {
+    try verifyState()
     let checkpoint = Checkpoint(
       network: step.network.configuration, classes: data.dataset.mapping,
       normalization: data.dataset.normalization, configuration: configuration.yaml(),
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
-      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText, best: best)
+      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText, best: best,
+      version: Version.number, revision: Version.revision)
     let whole = try state.gathered()
     try communicator.together {
       try output?.save(checkpoint, step: step, state: whole, isBest: isBest)
@@ -261,6 +287,22 @@ struct NonFiniteLossError: AgreedFailure {
     let rest = more > 0 ? " and \(more) more" : ""
     return "step \(step): the \(what), on samples \(samples.joined(separator: ", "))\(rest); "
       + "the weights were not updated and \(checkpoint); lower --learning-rate or set --clip-norm"
+  }
+}
+
+/// Weights or optimiser state that an update has made infinite or not a number, on all ranks alike.
+struct NonFiniteStateError: AgreedFailure {
+  /// Rank 0, which alone knows of the checkpoints.
+  let reportingRank = 0
+  let step: Int
+  let name: String
+  let checkpoint: String?
+
+  var description: String {
+    let kept =
+      checkpoint.map { "the last good checkpoint is \($0)" } ?? "no checkpoint was written yet"
+    return "step \(step): the update has made \(name) infinite or not a number; nothing was saved "
+      + "and \(kept); lower --learning-rate or set --clip-norm"
   }
 }
 

@@ -54,7 +54,7 @@ public final class TrainingStep {
   private let clipNorm: Double
   private let seed: UInt64
   private let communicator: any Communicator
-  private let team: ThreadTeam
+  let team: ThreadTeam
   /// The loss of each of this rank's places, as many as any rank has.
   private var ownLosses: [Double]
   /// The sum of squares of each piece of the gradient.

@@ -86,6 +86,27 @@ import Testing
     }
   }
 
+  /// The loss of the step is finite, and the weights that its update makes are not.
+  @Test(arguments: [
+    (1, []), (2, ["--checkpoint-every", "1", "--keep", "1"]),
+    (3, ["--shard-optimizer", "--checkpoint-every", "1"]), (1, ["--optimizer", "adam"]),
+  ])
+  func savesNoWeightsThatAreNotFinite(ranks: Int, options: [String]) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let run = try ProgramRun.unetDist(
+        ranks: ranks,
+        TinyTraining.arguments(
+          data: folder + "/data", output: folder + "/run",
+          ["--steps", "1", "--learning-rate", "1e39"] + options))
+      run.expectOneError(naming: [
+        "Error: step 1: the update has made weights infinite or not a number",
+        "no checkpoint was written yet", "--learning-rate",
+      ])
+      #expect(try RunTrace(path: folder + "/run").checkpointNames().isEmpty)
+    }
+  }
+
   @Test func saysSoBeforeTheFirstCheckpoint() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

@@ -8,21 +8,25 @@ import Training
 
 @Suite struct ReplicaCheckTests {
   /// What each rank was told; `damage` are ranks with a float of which one bit is flipped.
-  private static func told(ranks: Int, damage: [Int: Int]) throws -> [String?] {
+  private static func told(
+    ranks: Int, damage: [Int: Int], isState: Bool = false
+  ) throws -> [String?] {
     try ThreadedCommunicator.run(ranks: ranks) { communicator -> String? in
       let parameters = FloatBuffer(count: 10_000)
       for index in 0..<parameters.count { parameters.base[index] = Float(index) / 7 }
+      let momentum = FloatBuffer(count: 10_000)
       let check = ReplicaCheck(
         elementCount: parameters.count, communicator: communicator,
         // Threads do not show in the bits.
         team: ThreadTeam(count: 1 + communicator.rank % 2))
-      try check.verify(parameters, step: 6)
+      try check.verify([("weights", parameters), ("momentum", momentum)], step: 6)
       if let place = damage[communicator.rank] {
-        let value = parameters.base[place]
-        parameters.base[place] = Float(bitPattern: value.bitPattern ^ 1)
+        let damaged = isState ? momentum : parameters
+        damaged.base[place] = Float(bitPattern: damaged.base[place].bitPattern ^ 1)
       }
       do {
-        try check.verify(parameters, step: 7)
+        try check.verify(
+          [("weights", parameters), ("momentum", momentum)], step: 7, checkpoint: "step-6")
         return nil
       } catch let divergence as ReplicaDivergence {
         return divergence.description
@@ -40,6 +44,14 @@ import Training
     for message in try Self.told(ranks: 3, damage: [rank: 1234 + rank]) {
       let text = try #require(message)
       #expect(text.contains("after step 7 the weights on rank \(rank) are not"), "\(text)")
+    }
+  }
+
+  @Test func optimizerStateIsComparedToo() throws {
+    for message in try Self.told(ranks: 3, damage: [2: 77], isState: true) {
+      let text = try #require(message)
+      #expect(text.contains("after step 7 the momentum on rank 2 are not"), "\(text)")
+      #expect(text.contains("resume from step-6, the last that was compared"), "\(text)")
     }
   }
 
