@@ -17,6 +17,11 @@ let numericSettings: [SwiftSetting] = [
   .unsafeFlags(["-O", "-wmo", "-Xcc", "-march=\(march)"])
 ]
 
+/// The commit that is built, which logs and checkpoints name.
+let revision =
+  Context.gitInformation.map { $0.currentCommit + ($0.hasUncommittedChanges ? "-modified" : "") }
+  ?? "unknown"
+
 // MARK: - Package
 
 let package = Package(
@@ -36,6 +41,9 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CScheduling"),
+    .target(
+      name: "CBuildInformation",
+      cSettings: [.define("UNET_DIST_REVISION", to: "\"\(revision)\"")]),
     .systemLibrary(name: "CVectors"),
     .target(
       name: "CImageCodecs",
@@ -81,7 +89,7 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
+        "CBuildInformation", "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
         "Tensors", "Threading", "Yams",
         .product(name: "Logging", package: "swift-log"),
       ],

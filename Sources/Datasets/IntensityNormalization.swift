@@ -26,6 +26,15 @@ public struct IntensityNormalization: Codable, Sendable, Equatable {
     self.floor = floor
   }
 
+  /// The rule that a file holds; what an older file does not name is as it was then, the default.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let initial = IntensityNormalization()
+    self.init(
+      rule: try values.decodeIfPresent(Rule.self, forKey: .rule) ?? initial.rule,
+      floor: try values.decodeIfPresent(Double.self, forKey: .floor) ?? initial.floor)
+  }
+
   /// The inputs of an image, height x width x channels.
   ///
   /// - Throws: `DatasetError` naming `path` when a sample is not a finite number.

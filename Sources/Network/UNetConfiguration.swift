@@ -51,6 +51,23 @@ public struct UNetConfiguration: Codable, Hashable, Sendable {
 }
 
 extension UNetConfiguration {
+  /// The configuration that a file holds; what an older file does not name is as it was then, which
+  /// is the default.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    func value<Value: Decodable>(_ key: CodingKeys, _ otherwise: Value) throws -> Value {
+      try values.decodeIfPresent(Value.self, forKey: key) ?? otherwise
+    }
+    let paper = UNetConfiguration()
+    self.init(
+      inputChannels: try value(.inputChannels, paper.inputChannels),
+      classes: try value(.classes, paper.classes),
+      baseChannels: try value(.baseChannels, paper.baseChannels),
+      depth: try value(.depth, paper.depth), padding: try value(.padding, paper.padding),
+      upsampling: try value(.upsampling, paper.upsampling),
+      dropout: try value(.dropout, paper.dropout))
+  }
+
   /// Channels of level `level` of the contracting path; `depth` is the bridge.
   public func channels(level: Int) -> Int { baseChannels << level }
 

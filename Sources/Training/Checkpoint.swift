@@ -33,6 +33,10 @@ public struct Checkpoint: Sendable, Equatable {
   public var dataDigest: String
   /// The best validation score so far and the step that reached it.
   public var best: BestScore?
+  /// The version of the program that wrote the file; nil in files from before 0.2.0.
+  public var version: String?
+  /// The revision that program was built from; nil in files from before 0.2.0.
+  public var revision: String?
 
   /// A validation score and the step that reached it.
   public struct BestScore: Codable, Equatable, Sendable {
@@ -87,6 +91,8 @@ extension Checkpoint {
       "data_digest": dataDigest,
     ]
     if let arithmetic { metadata["arithmetic"] = arithmetic }
+    if let version { metadata["program_version"] = version }
+    if let revision { metadata["program_revision"] = revision }
     if let best { metadata["best"] = try Self.json(best) }
     return metadata
   }
@@ -158,6 +164,8 @@ extension Checkpoint {
     arithmetic = metadata["arithmetic"]
     dataDigest = try text("data_digest")
     best = metadata["best"] == nil ? nil : try decoded("best")
+    version = metadata["program_version"]
+    revision = metadata["program_revision"]
   }
 
   /// Reads and verifies a file: its structure, its checksum, and what it says.

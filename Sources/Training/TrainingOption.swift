@@ -35,9 +35,17 @@ public struct TrainingOption: Sendable {
   }
 
   /// The option called `name`, or nil.
-  public static func named(_ name: String) -> TrainingOption? {
-    all.first { $0.name == name }
+  ///
+  /// - Parameter formerNames: names that options had in older versions, which files may still use.
+  public static func named(
+    _ name: String, formerNames: [String: String] = formerNames
+  ) -> TrainingOption? {
+    let name = formerNames[name] ?? name
+    return all.first { $0.name == name }
   }
+
+  /// The names of today by those of older versions; none was renamed so far.
+  public static let formerNames: [String: String] = [:]
 }
 
 // MARK: - The table

@@ -3,12 +3,13 @@
 import ArgumentParser
 import Communication
 import Foundation
+import Training
 
 @main
 struct UNetDist: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unet-dist", abstract: "Trains a U-Net on one process or many.",
-    version: "0.1.0",
+    version: Version.number,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
       SynthCommand.self, BenchCommand.self,

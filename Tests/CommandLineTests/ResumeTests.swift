@@ -40,6 +40,28 @@ import Testing
     }
   }
 
+  /// A file that version 0.1.0 wrote after two of four steps.
+  @Test func goesOnFromACheckpointOfFormat1() throws {
+    try withTemporaryFolder { folder in
+      let run = try ProgramRun.unetDist(
+        "train", "--output", folder + "/run", "--resume", Fixtures.path("checkpoint-format-1"),
+        "--base-channels", "2", "--depth", "1", "--padding", "zero", "--tile", "16", "--steps", "4",
+        "--global-batch", "2", "--optimizer", "adam", "--learning-rate", "0.001", "--seed", "3",
+        "--evaluate-every", "2", "--checkpoint-every", "2", "--threads", "1")
+      #expect(run.succeeded, "\(run)")
+      #expect(run.standardError.contains("continuing after step 2"), "\(run)")
+      let trace = RunTrace(path: folder + "/run")
+      #expect(try trace.steps().map { $0["step"] as? Int } == [3, 4])
+      // As far as another processor's roundings reach in two steps.
+      expectClose(
+        try trace.losses(), [9.043665437609889, 4.0117968232079875],
+        Tolerance(absolute: 1e-3, relative: 1e-3), "losses")
+      let resumed = try #require(try trace.log().first { $0["event"] as? String == "resume" })
+      #expect(resumed["program_version"] as? String == "0.2.0")
+      #expect(resumed["program_revision"] is String)
+    }
+  }
+
   @Test func goesBackToANamedCheckpoint() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

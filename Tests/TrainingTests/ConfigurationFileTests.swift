@@ -12,6 +12,17 @@ import Training
     }
   }
 
+  @Test func optionsAnswerToTheirFormerNames() {
+    let former = ["learn-rate": "learning-rate"]
+    #expect(TrainingOption.named("learn-rate", formerNames: former)?.name == "learning-rate")
+    #expect(TrainingOption.named("learn-rate") == nil)
+    // A former name must not hide an option of today.
+    #expect(
+      TrainingOption.formerNames.keys.allSatisfy { name in
+        !TrainingOption.all.contains { $0.name == name }
+      })
+  }
+
   @Test func valuesOfAllKinds() throws {
     let configuration = try TrainingConfiguration(
       yaml: """

@@ -1,0 +1,3 @@
+#include "CBuildInformation.h"
+
+const char *CBuildInformation_revision(void) { return UNET_DIST_REVISION; }

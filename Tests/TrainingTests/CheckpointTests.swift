@@ -1,0 +1,99 @@
+// What a checkpoint says of its run: round trips, older and newer files.
+
+import Datasets
+import Foundation
+import Network
+import Tensors
+import TestSupport
+import Testing
+import Training
+
+@Suite struct CheckpointTests {
+  /// The metadata of a file that version 0.1.0 wrote.
+  private static func golden() throws -> (checkpoint: Checkpoint, file: SafetensorsFile) {
+    try Checkpoint.read(Fixtures.path("checkpoint-format-1"))
+  }
+
+  @Test func aFileOfFormat1HasWhatItWasWrittenWith() throws {
+    let (checkpoint, file) = try Self.golden()
+    #expect(
+      checkpoint.network
+        == UNetConfiguration(baseChannels: 2, depth: 1, padding: .zero, dropout: 0.5))
+    #expect(checkpoint.classes.names == ["background and borders", "cell"])
+    #expect(checkpoint.normalization == IntensityNormalization())
+    #expect((checkpoint.step, checkpoint.epoch, checkpoint.seed, checkpoint.tile) == (2, 0, 3, 16))
+    #expect(checkpoint.optimizer == .adam && checkpoint.best?.step == 2)
+    #expect(checkpoint.version == nil && checkpoint.revision == nil)
+
+    let layout = UNet(checkpoint.network).layout
+    try Checkpoint.check(file, has: layout)
+    let parameters = FloatBuffer(count: layout.count)
+    try Checkpoint.load(file, layout: layout, into: parameters)
+    // The head's bias is the last parameter.
+    #expect(Array(parameters.floats.suffix(2)) == [-0.001976586878299713, 0.0019765866454690695])
+    try Checkpoint.load(file, layout: layout, prefix: "optimizer.variance.", into: parameters)
+    #expect(Array(parameters.floats.suffix(2)) == [0.0008510876214131713, 0.000851087796036154])
+  }
+
+  @Test func everyPropertyComesBack() throws {
+    var checkpoint = try Self.golden().checkpoint
+    checkpoint.network.dropout = 0.25
+    checkpoint.network.upsampling = .transposed
+    checkpoint.normalization = IntensityNormalization(rule: .unchanged, floor: 0.5)
+    checkpoint.version = "7.8.9"
+    checkpoint.revision = "abc-modified"
+    checkpoint.best = .init(step: 1, meanIntersectionOverUnion: 0.5)
+    try withTemporaryFolder { folder in
+      let layout = UNet(checkpoint.network).layout
+      let parameters = FloatBuffer(count: layout.count)
+      for index in 0..<layout.count { parameters.base[index] = Float(index) }
+      let path = folder + "/a.safetensors"
+      try checkpoint.write(
+        to: path, layout: layout, parameters: parameters, state: [("momentum", parameters)])
+      let (read, file) = try Checkpoint.read(path)
+      #expect(read == checkpoint)
+      for prefix in ["", "optimizer.momentum."] {
+        let values = FloatBuffer(count: layout.count)
+        try Checkpoint.load(file, layout: layout, prefix: prefix, into: values)
+        #expect(Array(values.floats) == Array(parameters.floats))
+      }
+    }
+  }
+
+  /// As a file of an older version lacks what came later, and of a newer one has more.
+  @Test func missingPropertiesAreTheDefaultsAndOthersArePassedOver() throws {
+    var metadata = try Self.golden().file.metadata
+    metadata["configuration.network"] =
+      #"{"baseChannels":2,"depth":1,"classes":2,"inputChannels":1,"squeeze":{"ratio":4}}"#
+    metadata["normalization"] = #"{"percentiles":[1,99]}"#
+    metadata["moon"] = "full"
+    let checkpoint = try Checkpoint(metadata: metadata, path: "a")
+    #expect(checkpoint.network == UNetConfiguration(baseChannels: 2, depth: 1))
+    #expect(checkpoint.normalization == IntensityNormalization())
+  }
+
+  @Test(arguments: [
+    ("format", "unet-dist 2"), ("optimizer", "lion"), ("step", "-1"),
+    ("configuration.network", #"{"padding":"reflect"}"#),
+  ])
+  func whatThisVersionDoesNotKnowIsRefused(_ key: String, _ value: String) throws {
+    var metadata = try Self.golden().file.metadata
+    metadata[key] = value
+    let error = #expect(throws: CheckpointError.self) {
+      try Checkpoint(metadata: metadata, path: "a")
+    }
+    #expect(error?.expected == "a \(key) that this version understands")
+    #expect(error?.hint == "read it with the version that wrote it")
+  }
+
+  @Test func missingKeysAreNamed() throws {
+    for key in ["format", "classes", "configuration", "seed", "data_digest"] {
+      var metadata = try Self.golden().file.metadata
+      metadata[key] = nil
+      let error = #expect(throws: CheckpointError.self) {
+        try Checkpoint(metadata: metadata, path: "a")
+      }
+      #expect(error?.expected.contains(key) == true)
+    }
+  }
+}
