@@ -89,7 +89,8 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "CBuildInformation", "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
+        "CBuildInformation", "Communication", "Datasets", "Evaluation", "Imaging", "Kernels",
+        "Network", "Randomness",
         "Tensors", "Threading", "Yams",
         .product(name: "Logging", package: "swift-log"),
       ],

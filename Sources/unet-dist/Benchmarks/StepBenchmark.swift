@@ -65,7 +65,9 @@ enum StepBenchmark {
       let (whole, parts) = try measureStep(reducer)
       // Whoever waits for the end of another's step waits for that, and not for the check.
       try communicator.barrier()
-      let check = try measurement.seconds { try replicas.verify([("weights", step.parameters)], step: 0) }
+      let check = try measurement.seconds {
+        try replicas.verify([("weights", step.parameters)], step: 0)
+      }
       return [whole, parts.forward, parts.backward, parts.reduce, parts.update, check] + apart
     }
     let ranks = try RankSeconds.gather(medianParts(own), communicator)
