@@ -17,6 +17,29 @@ let numericSettings: [SwiftSetting] = [
   .unsafeFlags(["-O", "-wmo", "-Xcc", "-march=\(march)"])
 ]
 
+// MARK: - Targets
+
+/// A C module under Sources/C that is a header over an installed library, or over nothing.
+func cModule(_ name: String, pkgConfig: String? = nil, apt: String? = nil) -> Target {
+  .systemLibrary(
+    name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig,
+    providers: apt.map { [.apt([$0])] })
+}
+
+/// A Swift module of the program.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: numericSettings)
+}
+
+/// The tests of a module; their folders mirror its own.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude)
+}
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
 /// The commit that is built, which logs and checkpoints name.
 let revision =
   Context.gitInformation.map { $0.currentCommit + ($0.hasUncommittedChanges ? "-modified" : "") }
@@ -35,118 +58,131 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
-    // MARK: Level 0: C doors
-    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CScheduling"),
+    // MARK: C modules
+    cModule("CMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
+    cModule("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
+    cModule("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+    cModule("CScheduling"),
     .target(
-      name: "CBuildInformation",
+      name: "CBuildInformation", path: "Sources/C/CBuildInformation",
       cSettings: [.define("UNET_DIST_REVISION", to: "\"\(revision)\"")]),
-    .systemLibrary(name: "CVectors"),
+    cModule("CVectors"),
     .target(
-      name: "CImageCodecs",
+      name: "CImageCodecs", path: "Sources/C/CImageCodecs",
       linkerSettings: [.linkedLibrary("png"), .linkedLibrary("tiff"), .linkedLibrary("jpeg")]),
 
-    // MARK: Level 1
-    .target(name: "Threading", swiftSettings: numericSettings),
-    .target(name: "Randomness", swiftSettings: numericSettings),
+    // MARK: Foundations
+    module("Threading"),
+    module("Randomness"),
+    module("Files", ["CCrypto"]),
+    module("Tensors"),
 
-    // MARK: Level 2
-    .target(
-      name: "Tensors", dependencies: ["CCrypto"],
-      swiftSettings: numericSettings),
+    // MARK: The engine, images, and the ranks
+    module("Kernels", ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"]),
+    module("Imaging", ["CImageCodecs", "Files"]),
+    module("Communication", ["CScheduling", "Tensors"]),
+    module("MPICommunication", ["CMPI", "Communication"]),
 
-    // MARK: Level 3
-    .target(
-      name: "Kernels",
-      dependencies: ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"],
-      swiftSettings: numericSettings),
-    .target(name: "Imaging", dependencies: ["CImageCodecs"], swiftSettings: numericSettings),
-    .target(
-      name: "Communication", dependencies: ["CMPI", "CScheduling", "Tensors"],
-      swiftSettings: numericSettings),
+    // MARK: The network and its data
+    module("Network", ["Kernels", "Randomness", "Tensors", "Threading"]),
+    module("ReferenceNetwork", ["Network", "Tensors", "Threading"]),
+    module("Datasets", ["Files", "Imaging", "Randomness", "Threading"]),
+    module("Metrics", ["Files"]),
 
-    // MARK: Level 4
-    .target(
-      name: "Network", dependencies: ["Kernels", "Randomness", "Tensors", "Threading"],
-      swiftSettings: numericSettings),
-    .target(
-      name: "Datasets", dependencies: ["Imaging", "Randomness", "Threading"],
-      swiftSettings: numericSettings),
+    // MARK: Using a network
+    module(
+      "Inference",
+      [
+        "Communication", "Datasets", "Files", "Imaging", "Kernels", "Metrics", "Network",
+        "Randomness", "Tensors", "Threading",
+      ]),
+    module(
+      "Configuration",
+      [
+        "Communication", "Datasets", "Files", "Kernels", "Network", "Tensors", "Yams",
+        argumentParser,
+        logging,
+      ]),
+    module(
+      "Checkpoints",
+      [
+        "CBuildInformation", "Communication", "Datasets", "Files", "Kernels", "Network",
+        "Randomness", "Tensors", "Threading",
+      ]),
 
-    // MARK: Level 5
-    .target(
-      name: "Evaluation",
-      dependencies: [
-        "Communication", "Datasets", "Imaging", "Kernels", "Network", "Randomness", "Tensors",
-        "Threading",
-      ],
-      swiftSettings: numericSettings),
+    // MARK: Training one
+    module(
+      "Training",
+      [
+        "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Inference",
+        "Kernels", "Metrics", "Network", "Randomness", "Tensors", "Threading", logging,
+      ]),
+    module(
+      "Benchmarks",
+      [
+        "Communication", "Configuration", "Datasets", "Files", "Inference", "Kernels", "Metrics",
+        "Network", "Randomness", "ReferenceNetwork", "Tensors", "Threading", "Training",
+        argumentParser,
+      ]),
 
-    // MARK: Level 6
-    .target(
-      name: "Training",
-      dependencies: [
-        "CBuildInformation", "Communication", "Datasets", "Evaluation", "Imaging", "Kernels",
-        "Network", "Randomness",
-        "Tensors", "Threading", "Yams",
-        .product(name: "Logging", package: "swift-log"),
-      ],
-      swiftSettings: numericSettings),
-
-    // MARK: Level 7
+    // MARK: The program
     .executableTarget(
       name: "unet-dist",
       dependencies: [
-        "Communication", "Datasets", "Evaluation", "Imaging", "Kernels", "Network", "Randomness",
-        "Tensors", "Threading", "Training",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
+        "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets", "Files",
+        "Imaging", "Inference", "Kernels", "Metrics", "MPICommunication", "Network", "Tensors",
+        "Threading", "Training", argumentParser, logging,
       ]),
 
     // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["Communication", "Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Communication", "Files"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
-    .testTarget(
-      name: "TestSupportTests", dependencies: ["Communication", "TestSupport", "Tensors"]),
-    .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
-    .testTarget(
-      name: "KernelsTests",
-      dependencies: ["Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
-    .testTarget(
-      name: "NetworkTests",
-      dependencies: [
-        "AllocationCounter", "Kernels", "Network", "Randomness", "Tensors", "TestSupport",
-        "Threading",
-      ]),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
-    .testTarget(
-      name: "TrainingTests",
-      dependencies: [
-        "Communication", "Datasets", "Network", "Randomness", "Tensors", "TestSupport", "Threading",
-        "Training", .product(name: "Logging", package: "swift-log"),
-      ]),
-    .testTarget(
-      name: "CommandLineTests",
-      dependencies: ["Imaging", "Network", "Tensors", "TestSupport", "Training", "unet-dist"]),
-    // Not a product: the program that CommunicationTests start by mpirun.
+    // The program that MPICommunicationTests start by mpirun.
     .executableTarget(
-      name: "communication-check", dependencies: ["Communication"],
+      name: "communication-check", dependencies: ["Communication", "MPICommunication"],
       path: "Tests/CommunicationCheck"),
-    .testTarget(
-      name: "CommunicationTests", dependencies: ["Communication", "Tensors", "TestSupport"]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Imaging", "Threading"]),
-    .testTarget(
-      name: "EvaluationTests",
-      dependencies: [
-        "Communication", "Datasets", "Evaluation", "Imaging", "Network", "Randomness", "Tensors",
+
+    tests("TestSupportTests", ["Communication", "Files", "TestSupport"]),
+    tests("RandomnessTests", ["Randomness"]),
+    tests("FilesTests", ["Files", "TestSupport"]),
+    tests(
+      "KernelsTests", ["Files", "Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
+    // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
+    tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
+    tests("CommunicationTests", ["Communication", "Tensors", "TestSupport"]),
+    tests("MPICommunicationTests", ["Communication", "MPICommunication", "TestSupport"]),
+    tests(
+      "NetworkTests",
+      [
+        "AllocationCounter", "Files", "Kernels", "Network", "Randomness", "ReferenceNetwork",
+        "Tensors",
         "TestSupport", "Threading",
       ]),
-    // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
-    .testTarget(name: "ImagingTests", dependencies: ["Imaging"], exclude: ["Fixtures"]),
+    tests("DatasetsTests", ["Datasets", "Imaging", "Threading"]),
+    tests("MetricsTests", ["Metrics"]),
+    tests(
+      "InferenceTests",
+      [
+        "Communication", "Datasets", "Imaging", "Inference", "Metrics", "Network", "Randomness",
+        "Tensors", "TestSupport", "Threading",
+      ]),
+    tests("ConfigurationTests", ["Configuration", "Network", "TestSupport"]),
+    tests(
+      "CheckpointsTests", ["Checkpoints", "Datasets", "Files", "Network", "Tensors", "TestSupport"]),
+    tests(
+      "TrainingTests",
+      [
+        "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Kernels", "Network",
+        "Randomness", "Tensors", "TestSupport", "Threading", "Training", logging,
+      ]),
+    tests("BenchmarksTests", ["Benchmarks", "Communication"]),
+    tests(
+      "CommandLineTests",
+      [
+        "Checkpoints", "Configuration", "Files", "Imaging", "Network", "Tensors", "TestSupport",
+        "unet-dist",
+      ]),
   ]
 )

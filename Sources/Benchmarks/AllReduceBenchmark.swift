@@ -1,22 +1,21 @@
 // The benchmark of the sum over ranks.
 
 import Communication
-import Evaluation
+import Files
 import Tensors
-import Training
 
 /// The sum of a buffer over the ranks, from 4 KB up to the gradients of the network, by the tree and
 /// by the MPI library.
 ///
 /// The tree is that of one sample a rank, in buckets; the library is asked for the whole buffer at
 /// once. Bandwidth is the buffer's bytes a second. One rank has nothing to sum, so it has none.
-enum AllReduceBenchmark {
+package enum AllReduceBenchmark {
   /// The smallest buffer.
   private static let smallestByteCount = 4096
 
   /// Measures sums; the report counts on rank 0 only, its seconds are those of the largest buffer by
   /// the reduction that was asked for.
-  static func run(
+  package static func run(
     _ setting: BenchmarkSetting, _ exchange: ExchangeSetting, _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)

@@ -4,11 +4,11 @@ import Randomness
 import Tensors
 
 /// Buffers of repeatable values.
-enum BenchmarkData {
+package enum BenchmarkData {
   /// `count` normal values of mean 0 and deviation 1.
   ///
   /// They repeat after a while, because drawing takes longer than the kernels that are measured.
-  static func normal(count: Int, scale: Float = 1) throws(AllocationError) -> FloatBuffer {
+  package static func normal(count: Int, scale: Float = 1) throws(AllocationError) -> FloatBuffer {
     let buffer = try FloatBuffer(count: count, for: "made-up values")
     var stream = RandomStream(seed: 0, purpose: .synthesis)
     let period = min(count, 1 << 16)
@@ -18,7 +18,7 @@ enum BenchmarkData {
   }
 
   /// `count` labels below `classes`.
-  static func labels(count: Int, classes: Int) -> [UInt8] {
+  package static func labels(count: Int, classes: Int) -> [UInt8] {
     var stream = RandomStream(seed: 1, purpose: .synthesis)
     return (0..<count).map { _ in UInt8(stream.integer(below: classes)) }
   }

@@ -1,20 +1,19 @@
 // Measuring on all ranks at once.
 
 import Communication
-import Evaluation
+import Files
 import Foundation
-import Training
 
 /// The measurements of one benchmark on one rank.
-struct BenchmarkMeasurement {
+package struct BenchmarkMeasurement {
   private let communicator: any Communicator
   private let clock = ContinuousClock()
 
   /// Measurements beside those of the other ranks.
-  init(_ communicator: any Communicator) { self.communicator = communicator }
+  package init(_ communicator: any Communicator) { self.communicator = communicator }
 
   /// Seconds that `body` takes on this rank.
-  func seconds(of body: () throws -> Void) rethrows -> Double {
+  package func seconds(of body: () throws -> Void) rethrows -> Double {
     let start = clock.now
     try body()
     return (clock.now - start) / .seconds(1)
@@ -23,7 +22,7 @@ struct BenchmarkMeasurement {
   /// Runs `body` after the warm-up and returns what it measured in each repetition.
   ///
   /// The ranks begin every repetition together.
-  func repetitions(
+  package func repetitions(
     _ setting: BenchmarkSetting, _ body: () throws -> [Double]
   ) throws -> [[Double]] {
     var measured: [[Double]] = []
@@ -38,7 +37,7 @@ struct BenchmarkMeasurement {
   /// Each value as the rank has it where it is largest; on rank 0 only.
   ///
   /// Collective. Seconds of a repetition become those of the slowest rank.
-  func largest(_ values: [[Double]]) throws -> [[Double]] {
+  package func largest(_ values: [[Double]]) throws -> [[Double]] {
     let all = try gathered(Array(values.joined()))
     let largest = all[0].indices.map { index in all.map { $0[index] }.max() ?? 0 }
     let width = values.first?.count ?? 0
@@ -48,7 +47,7 @@ struct BenchmarkMeasurement {
   /// The values of every rank, on rank 0; on others their own only.
   ///
   /// Collective.
-  func gathered(_ values: [Double]) throws -> [[Double]] {
+  package func gathered(_ values: [Double]) throws -> [[Double]] {
     let own = values.flatMap { value in
       withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
     }
@@ -64,7 +63,7 @@ struct BenchmarkMeasurement {
   /// The largest resident set of any rank so far, in bytes; on rank 0 only.
   ///
   /// Collective.
-  func peakByteCount() throws -> Int {
+  package func peakByteCount() throws -> Int {
     Int(try largest([[Double(Self.peakByteCount)]])[0][0])
   }
 
@@ -79,7 +78,7 @@ struct BenchmarkMeasurement {
   }
 
   /// Prints the report on rank 0.
-  func print(_ report: BenchmarkReport, asJSON: Bool) {
+  package func print(_ report: BenchmarkReport, asJSON: Bool) {
     guard communicator.rank == 0 else { return }
     printText(asJSON ? report.json.json + "\n" : report.text)
   }

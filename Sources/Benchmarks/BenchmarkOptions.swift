@@ -2,29 +2,31 @@
 
 import ArgumentParser
 import Communication
+import Configuration
 import Foundation
 import Network
-import Training
 
 /// What is measured, how often, and how it is printed.
-struct BenchmarkOptions: ParsableArguments {
-  @OptionGroup var architecture: ArchitectureOptions
+package struct BenchmarkOptions: ParsableArguments {
+  package init() {}
+
+  @OptionGroup package var architecture: ArchitectureOptions
 
   @Option(help: "Tiles that each rank takes through the network in one repetition.")
-  var batch = 1
+  package var batch = 1
 
-  @Option(help: "Threads a rank (default: the cores it may use).") var threads: Int?
+  @Option(help: "Threads a rank (default: the cores it may use).") package var threads: Int?
 
-  @Option(help: "Repetitions that are measured.") var repetitions = 5
+  @Option(help: "Repetitions that are measured.") package var repetitions = 5
 
-  @Option(help: "Repetitions before those, which are not.") var warmup = 1
+  @Option(help: "Repetitions before those, which are not.") package var warmup = 1
 
-  @Flag(help: "Print one JSON object.") var json = false
+  @Flag(help: "Print one JSON object.") package var json = false
 
   /// The setting on this rank.
   ///
   /// Collective: all ranks call it together.
-  func setting(for communicator: any Communicator) throws -> BenchmarkSetting {
+  package func setting(for communicator: any Communicator) throws -> BenchmarkSetting {
     let (network, tile) = try communicator.together {
       for (name, value, least) in [
         ("batch", batch, 1), ("threads", threads ?? 1, 1), ("repetitions", repetitions, 1),
@@ -47,11 +49,11 @@ struct BenchmarkOptions: ParsableArguments {
 }
 
 /// What a benchmark runs: options with nothing left open.
-struct BenchmarkSetting {
-  let network: UNet
-  let tile: Int
-  let batch: Int
-  let threads: Int
-  let repetitions: Int
-  let warmup: Int
+package struct BenchmarkSetting {
+  package let network: UNet
+  package let tile: Int
+  package let batch: Int
+  package let threads: Int
+  package let repetitions: Int
+  package let warmup: Int
 }

@@ -1,41 +1,41 @@
 // The result of a benchmark, the same for all of them, as JSON and as text.
 
-import Communication
-import Evaluation
+import Files
+import Inference
 import Kernels
-import Training
+import Network
 
 /// A square image and the tiles that it is predicted by.
-struct WholeImage {
+package struct WholeImage {
   /// Rows, and columns.
-  let side: Int
-  let plan: TilePlan
+  package let side: Int
+  package let plan: TilePlan
 
   /// The tiles that cover it.
-  var tileCount: Int { plan.tiling(height: side, width: side).windows.count }
+  package var tileCount: Int { plan.tiling(height: side, width: side).windows.count }
 }
 
 /// The seconds of a benchmark's repetitions, with what they were spent on.
-struct BenchmarkReport {
+package struct BenchmarkReport {
   /// The name of the benchmark.
-  let name: String
-  let setting: BenchmarkSetting
-  let ranks: Int
+  package let name: String
+  package let setting: BenchmarkSetting
+  package let ranks: Int
   /// Seconds of each repetition, on the slowest rank.
-  let seconds: [Double]
+  package let seconds: [Double]
   /// Multiply-adds of a repetition by the direct algorithm, over all ranks.
-  let multiplyAdds: Int
+  package let multiplyAdds: Int
   /// The largest resident set of any rank so far.
-  let peakByteCount: Int
+  package let peakByteCount: Int
   /// The image and its tiles, where whole images were measured and not tiles of the setting.
-  var image: WholeImage?
+  package var image: WholeImage?
   /// What this benchmark tells beside that.
-  var details: [(name: String, value: JSONValue)] = []
+  package var details: [(name: String, value: JSONValue)] = []
   /// The same for people, or what it means.
-  var detailText = ""
+  package var detailText = ""
 
   /// The report as JSON.
-  var json: JSONValue {
+  package var json: JSONValue {
     let work = gflop(multiplyAdds)
     guard case .object(let network) = setting.network.configuration.json else { return .null }
     let measured: [(String, JSONValue)] =
@@ -68,7 +68,7 @@ struct BenchmarkReport {
   }
 
   /// The report for people.
-  var text: String {
+  package var text: String {
     let network = setting.network.configuration
     var table = TextTable([name, ""])
     let times = seconds.map { $0.decimals(4) }.joined(separator: " ")
@@ -110,7 +110,7 @@ struct BenchmarkReport {
 }
 
 /// The middle of the values, or the mean of the two in the middle.
-func median(_ values: [Double]) -> Double {
+package func median(_ values: [Double]) -> Double {
   let sorted = values.sorted()
   guard !sorted.isEmpty else { return .nan }
   let middle = sorted.count / 2

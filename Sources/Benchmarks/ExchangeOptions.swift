@@ -2,24 +2,26 @@
 
 import ArgumentParser
 import Communication
-import Training
+import Configuration
 
 /// How gradients are summed, under the names that `train` has.
-struct ExchangeOptions: ParsableArguments {
-  @Option(help: "Sum over ranks: tree or fast.") var reduction = Reduction.tree
+package struct ExchangeOptions: ParsableArguments {
+  package init() {}
 
-  @Option(help: "Gradients between ranks: none or bf16.") var compression = Compression.none
+  @Option(help: "Sum over ranks: tree or fast.") package var reduction = Reduction.tree
+
+  @Option(help: "Gradients between ranks: none or bf16.") package var compression = Compression.none
 
   @Option(help: "Sum beside the backward pass: auto, thread, test or off.")
-  var overlap = Overlap.auto
+  package var overlap = Overlap.auto
 
   @Flag(help: "Each rank keeps its share of the optimiser's state only.")
-  var shardOptimizer = false
+  package var shardOptimizer = false
 
   /// What the options come to on this machine.
   ///
   /// Collective: all ranks call it together.
-  func setting(threads: Int, _ communicator: any Communicator) throws -> ExchangeSetting {
+  package func setting(threads: Int, _ communicator: any Communicator) throws -> ExchangeSetting {
     try communicator.together {
       try TrainingConfiguration.checkExchange(
         reduction: reduction, compression: compression, overlap: overlap,
@@ -34,7 +36,7 @@ struct ExchangeOptions: ParsableArguments {
   }
 
   /// The options as arguments for another run of this program.
-  var arguments: [String] {
+  package var arguments: [String] {
     [
       "--reduction", reduction.rawValue, "--compression", compression.rawValue, "--overlap",
       overlap.rawValue,
@@ -44,12 +46,12 @@ struct ExchangeOptions: ParsableArguments {
 }
 
 /// The exchange of gradients with nothing left open.
-struct ExchangeSetting {
-  let reduction: Reduction
-  let compression: Compression
+package struct ExchangeSetting {
+  package let reduction: Reduction
+  package let compression: Compression
   /// Never `auto`.
-  let overlap: Overlap
-  let isSharded: Bool
+  package let overlap: Overlap
+  package let isSharded: Bool
 }
 
 extension Reduction: ExpressibleByArgument {}

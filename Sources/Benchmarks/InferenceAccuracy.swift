@@ -1,8 +1,9 @@
 // How exact the scores of a forward pass in Float are, measured against one in Double.
 
 import Datasets
-import Evaluation
+import Files
 import Network
+import ReferenceNetwork
 import Tensors
 import Threading
 
@@ -10,16 +11,16 @@ import Threading
 ///
 /// Errors depend on the numbers, unlike speed: the weights are those that training begins with, and
 /// the tile shows synthetic cells as training sees them, a channel for each image.
-struct InferenceAccuracy {
+package struct InferenceAccuracy {
   /// The error of the scores before the softmax.
-  let error: ScoreError
+  package let error: ScoreError
   /// Seconds of the forward pass in Double.
-  let referenceSeconds: Double
+  package let referenceSeconds: Double
 
   /// Runs both forward passes.
   ///
   /// - Throws: `DatasetError` where no synthetic cells are drawn in this size; `AllocationError`.
-  init(_ setting: BenchmarkSetting) throws {
+  package init(_ setting: BenchmarkSetting) throws {
     let network = setting.network
     let team = ThreadTeam(count: setting.threads)
     let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
@@ -51,7 +52,7 @@ struct InferenceAccuracy {
   }
 
   /// Adds what was found to a report.
-  func add(to report: inout BenchmarkReport) {
+  package func add(to report: inout BenchmarkReport) {
     report.details += [
       ("largest_relative_error", .number(error.largest)),
       ("rms_relative_error", .number(error.rootMeanSquare)),

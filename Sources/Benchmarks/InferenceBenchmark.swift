@@ -1,18 +1,17 @@
 // The benchmark of inference: tiles through the network, without dropout and without gradients.
 
 import Communication
-import Evaluation
+import Inference
 import Network
 import Tensors
 import Threading
-import Training
 
 /// The forward pass of tiles, from the image to the scores of the classes.
-enum InferenceBenchmark {
+package enum InferenceBenchmark {
   /// Measures passes; every rank has its own tiles.
   ///
   /// The report counts on rank 0 only.
-  static func run(
+  package static func run(
     _ setting: BenchmarkSetting, _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
@@ -53,7 +52,7 @@ enum InferenceBenchmark {
   /// An image goes through the predictor from its pixels to the probabilities of the classes, by
   /// square tiles of side `tile` or by those of least work. Its memory is allocated in the first
   /// repetition, so one should be for warming up. The report counts on rank 0 only.
-  static func runWholeImages(
+  package static func runWholeImages(
     side: Int, tile: Int?, _ setting: BenchmarkSetting, _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)

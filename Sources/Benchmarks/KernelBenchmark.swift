@@ -1,21 +1,20 @@
 // The benchmark of each layer's kernels: where the time of a step goes.
 
 import Communication
-import Evaluation
+import Files
 import Kernels
 import Network
 import Tensors
 import Threading
-import Training
 
 /// The kernels of every layer by themselves, at the sizes they have in the network.
 ///
 /// A repetition runs all of them once. `--batch` does not apply: kernels take one tile.
-enum KernelBenchmark {
+package enum KernelBenchmark {
   /// Measures kernels; on several ranks all do the same.
   ///
   /// The report counts on rank 0 only.
-  static func run(
+  package static func run(
     _ setting: BenchmarkSetting, _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
@@ -91,7 +90,7 @@ private struct LayerTimes {
   let seconds: [[Double]]
 
   func median(_ part: Int) -> Double? {
-    hasCall[part] ? unet_dist.median(seconds.map { $0[part] }) : nil
+    hasCall[part] ? Benchmarks.median(seconds.map { $0[part] }) : nil
   }
 
   /// Effective GFLOP/s; nil for a kernel that multiplies nothing.

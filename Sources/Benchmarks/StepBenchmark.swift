@@ -2,7 +2,8 @@
 
 import Communication
 import Datasets
-import Evaluation
+import Files
+import Kernels
 import Network
 import Threading
 import Training
@@ -12,14 +13,14 @@ import Training
 /// Forward, loss, backward, reduction over the ranks, norm of the gradient and update; no loading.
 /// The work counted is three times that of the forward pass. The first layer's input needs no
 /// gradient, which is not taken off.
-enum StepBenchmark {
+package enum StepBenchmark {
   /// The parts of a step that are measured, in the order of time.
   private static let parts = ["forward", "backward", "reduce", "update"]
 
   /// Measures steps; the report counts on rank 0 only.
   ///
   /// - Parameter measuresHidden: whether also to measure how much of the exchange is hidden.
-  static func run(
+  package static func run(
     _ setting: BenchmarkSetting, _ exchange: ExchangeSetting, measuresHidden: Bool = false,
     _ communicator: any Communicator
   ) throws -> BenchmarkReport {

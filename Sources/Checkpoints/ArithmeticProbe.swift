@@ -1,5 +1,6 @@
 // What this build computes on this machine, in a few bytes: a probe of the bits.
 
+import Files
 import Foundation
 import Kernels
 import Network
@@ -15,11 +16,11 @@ import Threading
 /// Ranks whose digests differ do not start, and a run that is resumed where the digest is another
 /// one warns. Equal digests are a strong hint and no proof: layers of other sizes may take other
 /// paths.
-public enum ArithmeticProbe {
+package enum ArithmeticProbe {
   /// The digest of this process, in hexadecimal; computed once, in some milliseconds.
   ///
   /// - Throws: `AllocationError`.
-  public static var digest: String { get throws { try measured.get() } }
+  package static var digest: String { get throws { try measured.get() } }
 
   private static let measured = Result { try measure() }
 

@@ -1,49 +1,81 @@
 // The state of a run in one file: weights, optimiser, position, and all that prediction needs.
 
 import Datasets
+import Files
 import Foundation
+import Kernels
 import Network
 import Tensors
 
 /// What a checkpoint says beside its tensors; stored in the file's `__metadata__`.
-public struct Checkpoint: Sendable, Equatable {
+package struct Checkpoint: Sendable, Equatable {
   /// The architecture.
-  public var network: UNetConfiguration
+  package var network: UNetConfiguration
   /// Which mask value is which class.
-  public var classes: ClassMapping
+  package var classes: ClassMapping
   /// How intensities become inputs.
-  public var normalization: IntensityNormalization
+  package var normalization: IntensityNormalization
   /// The resolved options of the run, as the text of a file for `--config`.
-  public var configuration: String
+  package var configuration: String
   /// Updates made.
-  public var step: Int
+  package var step: Int
   /// The epoch of the last update, from 0.
-  public var epoch: Int
+  package var epoch: Int
   /// The seed of every random number.
-  public var seed: UInt64
+  package var seed: UInt64
   /// The side of the training tile.
-  public var tile: Int
+  package var tile: Int
   /// The optimiser whose state the file holds.
-  public var optimizer: OptimizerKind
+  package var optimizer: OptimizerKind
   /// The kernels of the matrix product that made the weights; they decide the bits.
-  public var matrixKernels: String
+  package var matrixKernels: String
   /// The digest of ``ArithmeticProbe`` where the weights were made; nil in files of older versions.
-  public var arithmetic: String?
+  package var arithmetic: String?
   /// The digest of the images' listing, see `TrainingData.digest`.
-  public var dataDigest: String
+  package var dataDigest: String
   /// The best validation score so far and the step that reached it.
-  public var best: BestScore?
+  package var best: BestScore?
   /// The version of the program that wrote the file; nil in files from before 0.2.0.
-  public var version: String?
+  package var version: String?
   /// The revision that program was built from; nil in files from before 0.2.0.
-  public var revision: String?
+  package var revision: String?
+
+  /// A checkpoint from its parts.
+  package init(
+    network: UNetConfiguration, classes: ClassMapping, normalization: IntensityNormalization,
+    configuration: String, step: Int, epoch: Int, seed: UInt64, tile: Int, optimizer: OptimizerKind,
+    matrixKernels: String, arithmetic: String? = nil, dataDigest: String, best: BestScore? = nil,
+    version: String? = nil, revision: String? = nil
+  ) {
+    self.network = network
+    self.classes = classes
+    self.normalization = normalization
+    self.configuration = configuration
+    self.step = step
+    self.epoch = epoch
+    self.seed = seed
+    self.tile = tile
+    self.optimizer = optimizer
+    self.matrixKernels = matrixKernels
+    self.arithmetic = arithmetic
+    self.dataDigest = dataDigest
+    self.best = best
+    self.version = version
+    self.revision = revision
+  }
 
   /// A validation score and the step that reached it.
-  public struct BestScore: Codable, Equatable, Sendable {
+  package struct BestScore: Codable, Equatable, Sendable {
     /// Updates made.
-    public var step: Int
+    package var step: Int
     /// The mean IoU.
-    public var meanIntersectionOverUnion: Double
+    package var meanIntersectionOverUnion: Double
+
+    /// A score and its step.
+    package init(step: Int, meanIntersectionOverUnion: Double) {
+      self.step = step
+      self.meanIntersectionOverUnion = meanIntersectionOverUnion
+    }
   }
 
   /// The version of this layout; a reader refuses what it does not know.
@@ -59,7 +91,7 @@ extension Checkpoint {
   /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order, from the whole
   /// buffers in `state`. One tensor at a time is brought into that order, so this takes the memory
   /// of the largest one.
-  public func write(
+  package func write(
     to path: String, layout: ParameterLayout, parameters: FloatBuffer,
     state: [(name: String, values: FloatBuffer)]
   ) throws {
@@ -110,7 +142,7 @@ extension Checkpoint {
   /// What the metadata of a file says.
   ///
   /// - Throws: `CheckpointError` for a file that this program has not written, or a newer one has.
-  public init(metadata: [String: String], path: String) throws(CheckpointError) {
+  package init(metadata: [String: String], path: String) throws(CheckpointError) {
     func text(_ key: String) throws(CheckpointError) -> String {
       guard let value = metadata[key] else {
         throw CheckpointError(
@@ -171,7 +203,7 @@ extension Checkpoint {
   /// Reads and verifies a file: its structure, its checksum, and what it says.
   ///
   /// - Throws: `SafetensorsError` or `CheckpointError`.
-  public static func read(_ path: String) throws -> (checkpoint: Checkpoint, file: SafetensorsFile)
+  package static func read(_ path: String) throws -> (checkpoint: Checkpoint, file: SafetensorsFile)
   {
     let file = try SafetensorsFile.read(path, requireChecksum: true)
     return (try Checkpoint(metadata: file.metadata, path: path), file)
@@ -181,7 +213,7 @@ extension Checkpoint {
   ///
   /// What a file says of its architecture is compared with what it holds before memory is
   /// allocated for it.
-  public static func check(_ file: SafetensorsFile, has layout: ParameterLayout) throws {
+  package static func check(_ file: SafetensorsFile, has layout: ParameterLayout) throws {
     for parameter in layout.parameters { try check(file, parameter, name: parameter.name) }
   }
 
@@ -200,7 +232,7 @@ extension Checkpoint {
   ///
   /// - Throws: `CheckpointError` when a tensor is missing, has another shape, or holds values that
   ///   are not finite; the buffer may be overwritten in part.
-  public static func load(
+  package static func load(
     _ file: SafetensorsFile, layout: ParameterLayout, prefix: String = "",
     into buffer: FloatBuffer
   ) throws {

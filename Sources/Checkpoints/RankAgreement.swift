@@ -1,6 +1,7 @@
 // What the ranks of every command that runs a network must agree on.
 
 import Communication
+import Files
 import Kernels
 import Tensors
 

@@ -1,34 +1,34 @@
 // The error of a wrong option, from the command line or from a configuration file.
 
 /// An option, or a configuration file, that cannot be used as it stands.
-public struct ConfigurationError: Error, Equatable, Sendable {
+package struct ConfigurationError: Error, Equatable, Sendable {
   /// The place in a configuration file that a value came from.
-  public struct Origin: Equatable, Sendable {
+  package struct Origin: Equatable, Sendable {
     /// The path of the file, as the user gave it.
-    public var file: String
+    package var file: String
     /// The line, from 1; nil where the whole file is meant.
-    public var line: Int?
+    package var line: Int?
 
     /// A place in `file`.
-    public init(file: String, line: Int? = nil) {
+    package init(file: String, line: Int? = nil) {
       self.file = file
       self.line = line
     }
   }
 
   /// The name of the option without dashes; nil where the file as a whole is wrong.
-  public var option: String?
+  package var option: String?
   /// What would have been right.
-  public var expected: String
+  package var expected: String
   /// What was there instead.
-  public var found: String
+  package var found: String
   /// What to do about it.
-  public var hint: String?
+  package var hint: String?
   /// Where the value came from; nil is the command line.
-  public var origin: Origin?
+  package var origin: Origin?
 
   /// An error from its parts.
-  public init(
+  package init(
     option: String?, expected: String, found: String, hint: String? = nil, origin: Origin? = nil
   ) {
     self.option = option
@@ -41,7 +41,7 @@ public struct ConfigurationError: Error, Equatable, Sendable {
 
 extension ConfigurationError: CustomStringConvertible {
   /// One line: place, option, what was expected and found, and what to do.
-  public var description: String {
+  package var description: String {
     var place = ""
     if let origin {
       place = origin.file + (origin.line.map { ":\($0)" } ?? "") + ": "

@@ -3,9 +3,9 @@
 import Foundation
 
 /// The learning rate as a pure function of the step.
-public struct LearningRateSchedule: Equatable, Sendable {
+package struct LearningRateSchedule: Equatable, Sendable {
   /// The course after the warm-up.
-  public enum Kind: String, Codable, CaseIterable, Sendable {
+  package enum Kind: String, Codable, CaseIterable, Sendable {
     /// The base rate throughout.
     case constant
     /// base * (1 - p)^0.9, p being the part of the run that is done.
@@ -15,16 +15,16 @@ public struct LearningRateSchedule: Equatable, Sendable {
   }
 
   /// The course after the warm-up.
-  public let kind: Kind
+  package let kind: Kind
   /// The rate that the factors multiply.
-  public let baseRate: Double
+  package let baseRate: Double
   /// The steps of the linear rise at the start.
-  public let warmupSteps: Int
+  package let warmupSteps: Int
   /// The steps of the whole run.
-  public let totalSteps: Int
+  package let totalSteps: Int
 
   /// A schedule from its parts; negative step counts are taken as 0.
-  public init(kind: Kind, baseRate: Double, warmupSteps: Int, totalSteps: Int) {
+  package init(kind: Kind, baseRate: Double, warmupSteps: Int, totalSteps: Int) {
     self.kind = kind
     self.baseRate = baseRate
     self.warmupSteps = max(0, warmupSteps)
@@ -37,7 +37,7 @@ public struct LearningRateSchedule: Equatable, Sendable {
   /// last step of it. After it, with p = (step - W) / (T - W) for T steps in all: base for
   /// `constant`, base * (1 - p)^0.9 for `poly`, base * (1 + cos(pi p)) / 2 for `cosine`. From
   /// step T on p is 1. A run extended by resuming therefore follows the curve of its new length.
-  public func rate(at step: Int) -> Double {
+  package func rate(at step: Int) -> Double {
     let step = max(0, step)
     guard step >= warmupSteps else {
       return baseRate * Double(step + 1) / Double(warmupSteps)
@@ -54,7 +54,7 @@ public struct LearningRateSchedule: Equatable, Sendable {
 
 extension TrainingConfiguration {
   /// The schedule of a run of `totalSteps` steps.
-  public func learningRateSchedule(totalSteps: Int) -> LearningRateSchedule {
+  package func learningRateSchedule(totalSteps: Int) -> LearningRateSchedule {
     LearningRateSchedule(
       kind: schedule, baseRate: learningRate, warmupSteps: warmupSteps, totalSteps: totalSteps)
   }

@@ -3,9 +3,9 @@
 import Network
 
 /// Bounds of what a network may be asked to be.
-public enum MemoryLimit {
+package enum MemoryLimit {
   /// Refuses sizes beyond all sense, so that their counts stay in range.
-  public static func check(
+  package static func check(
     _ configuration: UNetConfiguration, tile: Int
   ) throws(ConfigurationError) {
     let bridge = configuration.channels(level: configuration.depth)

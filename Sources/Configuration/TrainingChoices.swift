@@ -1,25 +1,16 @@
 // The choices among methods that a training run is configured with.
 
 import Datasets
-
-/// The rule that turns a gradient into a step.
-public enum OptimizerKind: String, Codable, CaseIterable, Sendable {
-  /// Stochastic gradient descent with momentum; weight decay is added to the gradient.
-  case sgd
-  /// Adam with betas 0.9 and 0.999; weight decay is added to the gradient.
-  case adam
-  /// Adam with betas 0.9 and 0.999; weight decay acts on the weights, apart from the gradient.
-  case adamw
-}
+import Kernels
 
 /// What is minimised.
-public enum LossKind: String, Codable, CaseIterable, Sendable {
+package enum LossKind: String, Codable, CaseIterable, Sendable {
   /// Cross-entropy of the softmax at every output pixel.
   case crossEntropy = "cross-entropy"
 }
 
 /// The factors that the classes' pixels have in the loss.
-public enum ClassWeights: Equatable, Codable, Sendable {
+package enum ClassWeights: Equatable, Codable, Sendable {
   /// Every pixel counts the same.
   case none
   /// Inverse frequency of the class in the training masks, scaled to a mean of 1.
@@ -29,7 +20,7 @@ public enum ClassWeights: Equatable, Codable, Sendable {
 }
 
 /// Where a continued run starts.
-public enum ResumePoint: Equatable, Codable, Sendable {
+package enum ResumePoint: Equatable, Codable, Sendable {
   /// The newest checkpoint of the output folder.
   case newest
   /// The checkpoint in this file.

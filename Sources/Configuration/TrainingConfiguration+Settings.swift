@@ -11,7 +11,7 @@ extension TrainingConfiguration {
   ///   - path: the file given by `--config`, or nil.
   ///   - flags: the values of the flags given, by option name.
   /// - Throws: for an unreadable or malformed file, an unknown option, a wrong value, a conflict.
-  public init(file path: String?, flags: [String: String] = [:]) throws(ConfigurationError) {
+  package init(file path: String?, flags: [String: String] = [:]) throws(ConfigurationError) {
     let file = try path.map { path throws(ConfigurationError) in
       try ConfigurationFile(path: path)
     }
@@ -19,7 +19,7 @@ extension TrainingConfiguration {
   }
 
   /// The configuration that the text of a file and flags ask for; `file` names it in errors.
-  public init(
+  package init(
     yaml: String, file: String = "configuration", flags: [String: String] = [:]
   ) throws(ConfigurationError) {
     try self.init(

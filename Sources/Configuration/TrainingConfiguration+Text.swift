@@ -1,6 +1,6 @@
 // A configuration written out: as a file, and as a digest to compare runs by.
 
-import Tensors
+import Files
 import Yams
 
 extension TrainingConfiguration {
@@ -8,7 +8,7 @@ extension TrainingConfiguration {
   ///
   /// Every option stands there but the absent ones and `resume`, which says where a run was
   /// continued, not what was trained.
-  public func yaml() -> String {
+  package func yaml() -> String {
     var pairs: [(Node, Node)] = []
     for option in TrainingOption.all where option.name != "resume" {
       guard let text = option.text(self) else { continue }
@@ -22,7 +22,7 @@ extension TrainingConfiguration {
   }
 
   /// Which runs are compared by ``digest(for:)``.
-  public enum Comparison: Sendable {
+  package enum Comparison: Sendable {
     /// The ranks of one run: also the length, the data and when they act together must agree.
     case ranks
     /// A run and the one it resumes: only what decides the numbers must agree.
@@ -33,13 +33,13 @@ extension TrainingConfiguration {
   ///
   /// The digest is taken over lines `name=value` in the order of ``TrainingOption/all``. Output
   /// folder, threads, log level and the number of kept checkpoints are never part of it.
-  public func digest(for comparison: Comparison = .ranks) -> String {
+  package func digest(for comparison: Comparison = .ranks) -> String {
     let lines = agreeing(for: comparison).map { "\($0.name)=\($0.text(self) ?? "")\n" }
     return SHA256.digest(of: lines.joined()).hexadecimal
   }
 
   /// The names of the options that must agree and do not, to explain two digests.
-  public func differences(
+  package func differences(
     from other: TrainingConfiguration, for comparison: Comparison = .ranks
   ) -> [String] {
     agreeing(for: comparison).filter { $0.text(self) != $0.text(other) }.map(\.name)

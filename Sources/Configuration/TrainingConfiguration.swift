@@ -2,6 +2,7 @@
 
 import Communication
 import Datasets
+import Kernels
 import Logging
 import Network
 
@@ -10,135 +11,135 @@ import Network
 /// What stays optional is either truly optional (a path) or follows from the data and the machine
 /// until ``resolved(inputChannels:classes:ranks:)`` fills it in. Names, help, ranges and
 /// the text form of every property stand in ``TrainingOption/all``.
-public struct TrainingConfiguration: Codable, Equatable, Sendable {
+package struct TrainingConfiguration: Codable, Equatable, Sendable {
   // MARK: Data
 
   /// Folder with images and masks; synthetic cells when neither this nor `images` is given.
-  public var data: String?
+  package var data: String?
   /// Images, where they do not lie in one folder with the masks.
-  public var images: String?
+  package var images: String?
   /// Masks that belong to `images`.
-  public var masks: String?
+  package var masks: String?
   /// Folder that the run is written to.
-  public var output = "unet-run"
+  package var output = "unet-run"
 
   // MARK: Model
 
   /// Channels of the images; nil follows the images.
-  public var inputChannels: Int?
+  package var inputChannels: Int?
   /// Classes of the output; nil follows the masks.
-  public var classes: Int?
+  package var classes: Int?
   /// Channels of the first level.
-  public var baseChannels = 64
+  package var baseChannels = 64
   /// Number of poolings.
-  public var depth = 4
+  package var depth = 4
   /// Border rule of the convolutions.
-  public var padding = Padding.valid
+  package var padding = Padding.valid
   /// Doubling in the expansive path.
-  public var upsampling = Upsampling.nearest
+  package var upsampling = Upsampling.nearest
   /// Probability that dropout zeroes a value.
-  public var dropout: Float = 0.5
+  package var dropout: Float = 0.5
   /// Side of a training tile in pixels; the default is 572, or 512 where padding keeps sizes.
-  public var tile = 572
+  package var tile = 572
 
   // MARK: Length and batch
 
   /// Optimiser steps; exactly one of this and `epochs` is set.
-  public var steps: Int? = 1000
+  package var steps: Int? = 1000
   /// Passes over the training samples; exactly one of this and `steps` is set.
-  public var epochs: Int?
+  package var epochs: Int?
   /// Samples of one optimiser step over all ranks; nil is one a rank.
-  public var globalBatch: Int?
+  package var globalBatch: Int?
   /// Samples of each rank in one step, instead of `globalBatch`.
-  public var accumulate: Int?
+  package var accumulate: Int?
 
   // MARK: Optimiser
 
   /// Rule of the step.
-  public var optimizer = OptimizerKind.sgd
+  package var optimizer = OptimizerKind.sgd
   /// Learning rate before the schedule.
   ///
   /// With a momentum of 0.99 a steady gradient moves the weights a hundred times that far. On the
   /// synthetic cells the default network diverges in three steps at 0.01; with 16 base channels it
   /// does at 0.003 within 22, and at 0.001 it calls all pixels one class after 1,500. Steps of
   /// `adam` and `adamw` have about the size of the rate, which suits them as well.
-  public var learningRate = 0.0003
+  package var learningRate = 0.0003
   /// Momentum of `sgd`; the others do not use it.
-  public var momentum = 0.99
+  package var momentum = 0.99
   /// Weight decay of the weights; biases have none.
-  public var weightDecay = 0.0
+  package var weightDecay = 0.0
   /// Course of the learning rate.
-  public var schedule = LearningRateSchedule.Kind.constant
+  package var schedule = LearningRateSchedule.Kind.constant
   /// Steps over which the rate first rises from near 0.
-  public var warmupSteps = 0
+  package var warmupSteps = 0
   /// Greatest Euclidean norm of the whole gradient; 0 is no limit.
-  public var clipNorm = 0.0
+  package var clipNorm = 0.0
 
   // MARK: Loss and augmentation
 
   /// What is minimised.
-  public var loss = LossKind.crossEntropy
+  package var loss = LossKind.crossEntropy
   /// Factors of the classes in the loss.
-  public var classWeights = ClassWeights.none
+  package var classWeights = ClassWeights.none
   /// Random changes of the training tiles.
-  public var augment: [Augmentation.Step] = [.flip, .rotate, .shift]
+  package var augment: [Augmentation.Step] = [.flip, .rotate, .shift]
 
   // MARK: Validation and checkpoints
 
   /// Share of the samples kept for validation; the default is 0 where `validationData` is given.
-  public var validationFraction = 0.1
+  package var validationFraction = 0.1
   /// Folder with images and masks for validation.
-  public var validationData: String?
+  package var validationData: String?
   /// Steps between evaluations; 0 is only at the end.
-  public var evaluateEvery = 100
+  package var evaluateEvery = 100
   /// Steps between checkpoints; 0 is only at the end.
-  public var checkpointEvery = 100
+  package var checkpointEvery = 100
   /// Number of newest checkpoints that stay; those that are latest or best always do.
-  public var keep = 3
+  package var keep = 3
 
   // MARK: Start
 
   /// Checkpoint from which the run goes on as if it had not stopped.
-  public var resume: ResumePoint?
+  package var resume: ResumePoint?
   /// Checkpoint from which only the weights are taken.
-  public var load: String?
+  package var load: String?
 
   // MARK: Distribution
 
   /// How gradients are summed over samples and ranks.
-  public var reduction = Reduction.tree
+  package var reduction = Reduction.tree
   /// How gradients are sent.
-  public var compression = Compression.none
+  package var compression = Compression.none
   /// How the sum over ranks goes on beside the backward pass.
-  public var overlap = Overlap.auto
+  package var overlap = Overlap.auto
   /// Whether each rank keeps and updates its share of the optimiser's state only.
-  public var shardOptimizer = false
+  package var shardOptimizer = false
   /// KiB of gradients that the ranks sum in one piece.
-  public var bucketKiB = GradientBuckets.defaultByteCount >> 10
+  package var bucketKiB = GradientBuckets.defaultByteCount >> 10
 
   /// File for a trace of what all ranks did when; nil is none.
-  public var timeline: String?
+  package var timeline: String?
 
   // MARK: Machine
 
   /// Threads of each rank; nil is the cores this rank may use, also when resumed elsewhere.
-  public var threads: Int?
+  package var threads: Int?
   /// Seed of every random number.
-  public var seed: UInt64 = 0
+  package var seed: UInt64 = 0
   /// Steps between comparisons of the ranks' weights; 0 is never.
-  public var checkReplicas = 10
+  package var checkReplicas = 10
   /// Least severe messages that are shown.
-  public var logLevel = Logger.Level.info
+  package var logLevel = Logger.Level.info
 
   /// The default run: the paper's network on synthetic cells.
-  public init() {}
+  package init() {}
 }
 
 // MARK: - What follows from it
 
 extension TrainingConfiguration {
   /// The network for data of `inputChannels` and `classes`, unless the options say otherwise.
-  public func network(inputChannels: Int, classes: Int) -> UNetConfiguration {
+  package func network(inputChannels: Int, classes: Int) -> UNetConfiguration {
     UNetConfiguration(
       inputChannels: self.inputChannels ?? inputChannels, classes: self.classes ?? classes,
       baseChannels: baseChannels, depth: depth, padding: padding, upsampling: upsampling,
@@ -152,7 +153,7 @@ extension TrainingConfiguration {
   }
 
   /// The number of optimiser steps, where an epoch has `stepsPerEpoch` of them.
-  public func totalSteps(stepsPerEpoch: Int) -> Int {
+  package func totalSteps(stepsPerEpoch: Int) -> Int {
     if let steps { return steps }
     // A product too large for an integer is a run without end either way.
     let (product, overflow) = (epochs ?? 0).multipliedReportingOverflow(by: stepsPerEpoch)
@@ -166,7 +167,7 @@ extension TrainingConfiguration {
   ///   - classes: the classes of the masks.
   ///   - ranks: the number of processes, which is the default global batch.
   /// - Throws: when an option conflicts with what was found.
-  public func resolved(
+  package func resolved(
     inputChannels: Int, classes: Int, ranks: Int
   ) throws(ConfigurationError) -> TrainingConfiguration {
     var result = self
@@ -186,7 +187,7 @@ extension TrainingConfiguration {
   /// Checks every option alone and all of them together.
   ///
   /// - Throws: the first error, in the order of ``TrainingOption/all``, conflicts last.
-  public func validate() throws(ConfigurationError) {
+  package func validate() throws(ConfigurationError) {
     for option in TrainingOption.all {
       try option.check(self)
     }
@@ -229,7 +230,7 @@ extension TrainingConfiguration {
   }
 
   /// Checks that the ways to sum gradients and to exchange them go together.
-  public static func checkExchange(
+  package static func checkExchange(
     reduction: Reduction, compression: Compression, overlap: Overlap, shardOptimizer: Bool
   ) throws(ConfigurationError) {
     if compression != .none && reduction != .tree {

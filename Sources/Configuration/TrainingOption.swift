@@ -5,7 +5,7 @@ import Network
 import Tensors
 
 /// One option of `train`: the link between a property and its name on the command line and in files.
-public struct TrainingOption: Sendable {
+package struct TrainingOption: Sendable {
   /// For whom an option has to be the same.
   enum Scope: Sendable {
     /// It decides the numbers: the same on all ranks and in a resumed run.
@@ -17,11 +17,11 @@ public struct TrainingOption: Sendable {
   }
 
   /// The name without dashes.
-  public let name: String
+  package let name: String
   /// The word for the value in the help.
-  public let valueName: String
+  package let valueName: String
   /// One line of help, without the default.
-  public let help: String
+  package let help: String
   let scope: Scope
   let isPath: Bool
   let isList: Bool
@@ -30,14 +30,14 @@ public struct TrainingOption: Sendable {
   let check: @Sendable (TrainingConfiguration) throws(ConfigurationError) -> Void
 
   /// The text of the default; nil where there is none or it depends on other options.
-  public var defaultText: String? {
+  package var defaultText: String? {
     TrainingOption.dependentDefaults.contains(name) ? nil : text(TrainingConfiguration())
   }
 
   /// The option called `name`, or nil.
   ///
   /// - Parameter formerNames: names that options had in older versions, which files may still use.
-  public static func named(
+  package static func named(
     _ name: String, formerNames: [String: String] = formerNames
   ) -> TrainingOption? {
     let name = formerNames[name] ?? name
@@ -45,14 +45,14 @@ public struct TrainingOption: Sendable {
   }
 
   /// The names of today by those of older versions; none was renamed so far.
-  public static let formerNames: [String: String] = [:]
+  package static let formerNames: [String: String] = [:]
 }
 
 // MARK: - The table
 
 extension TrainingOption {
   /// Every option, in the order of help and files.
-  public static let all: [TrainingOption] = [
+  package static let all: [TrainingOption] = [
     optional("data", \.data, "DIR", "folder with images and masks; else synthetic cells", .ranks),
     optional("images", \.images, "PATH", "images, where not in one folder with the masks", .ranks),
     optional("masks", \.masks, "PATH", "masks that belong to --images", .ranks),

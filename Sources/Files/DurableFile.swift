@@ -8,14 +8,14 @@ import Glibc
 /// renamed over `path`; last, the folder is flushed. Until the rename the old file is untouched.
 /// If anything fails, the temporary file is removed. A process that is killed in between leaves
 /// a file named `.unet-dist-HEX.partial`, which no program reads.
-public enum DurableFile {
+package enum DurableFile {
   /// Replaces the file at `path`, or creates it, with `bytes`.
   ///
   /// A symbolic link at `path` is replaced, not followed.
   ///
   /// - Parameter permissions: The file's mode; no umask is applied.
   /// - Throws: `FileSystemError` with the path and the system's reason. The old file is still whole.
-  public static func write(
+  package static func write(
     _ bytes: UnsafeRawBufferPointer, to path: String, permissions: UInt32 = 0o640
   ) throws(FileSystemError) {
     var writer = try DurableFileWriter(path: path, permissions: permissions)
@@ -24,7 +24,7 @@ public enum DurableFile {
   }
 
   /// Replaces the file at `path`, or creates it, with `bytes`.
-  public static func write(
+  package static func write(
     _ bytes: [UInt8], to path: String, permissions: UInt32 = 0o640
   ) throws(FileSystemError) {
     var writer = try DurableFileWriter(path: path, permissions: permissions)
@@ -33,7 +33,7 @@ public enum DurableFile {
   }
 
   /// Replaces the file at `path`, or creates it, with `text` as UTF-8.
-  public static func write(
+  package static func write(
     _ text: String, to path: String, permissions: UInt32 = 0o640
   ) throws(FileSystemError) {
     try write(Array(text.utf8), to: path, permissions: permissions)

@@ -6,26 +6,26 @@ import Glibc
 ///
 /// Its description is one sentence with the path, what was tried, the system's own words and what
 /// to do about it.
-public struct FileSystemError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct FileSystemError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The file or folder that the operation was about.
-  public let path: String
+  package let path: String
   /// What was tried, as a verb phrase such as "write".
-  public let operation: String
+  package let operation: String
   /// The value of `errno`.
-  public let code: CInt
+  package let code: CInt
 
   /// An error with the given `errno`.
-  public init(path: String, operation: String, code: CInt) {
+  package init(path: String, operation: String, code: CInt) {
     self.path = path
     self.operation = operation
     self.code = code
   }
 
   /// The system's words for the code, such as "No space left on device".
-  public var reason: String { String(cString: strerror(code)) }
+  package var reason: String { String(cString: strerror(code)) }
 
   /// What a person can do about it, or nil where the reason says it all.
-  public var hint: String? {
+  package var hint: String? {
     switch code {
     case ENOSPC, EDQUOT: "free some space or choose another folder"
     case EACCES, EPERM: "check who owns the file and its folder, and their permissions"
@@ -39,7 +39,7 @@ public struct FileSystemError: Error, Equatable, Sendable, CustomStringConvertib
   }
 
   /// The whole message.
-  public var description: String {
+  package var description: String {
     "\(path): cannot \(operation): \(reason) (errno \(code))" + (hint.map { "; \($0)" } ?? "")
   }
 }

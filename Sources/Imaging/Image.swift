@@ -1,9 +1,9 @@
 // A decoded raster image, as its file stored it.
 
 /// A raster image: `height` rows of `width` pixels of `channels` interleaved samples.
-public struct Image: Sendable, Equatable {
+package struct Image: Sendable, Equatable {
   /// The samples in rows from the top, channels interleaved: index (y * width + x) * channels + c.
-  public enum Samples: Sendable, Equatable {
+  package enum Samples: Sendable, Equatable {
     /// Unsigned 8-bit samples (files of fewer bits keep their raw values, not expanded).
     case uint8([UInt8])
     /// Unsigned 16-bit samples.
@@ -13,21 +13,21 @@ public struct Image: Sendable, Equatable {
   }
 
   /// Columns.
-  public let width: Int
+  package let width: Int
   /// Rows.
-  public let height: Int
+  package let height: Int
   /// Samples a pixel: 1 (grey) or 3 (RGB); alpha is dropped at decoding.
-  public let channels: Int
+  package let channels: Int
   /// The significant bits of an integer sample (1...16), 32 for floating point.
-  public let bitsPerSample: Int
+  package let bitsPerSample: Int
   /// The samples.
-  public let samples: Samples
+  package let samples: Samples
 
   /// An image from its parts.
   ///
   /// - Precondition: sizes are positive, `channels` is 1 or 3, the sample count is
   ///   width x height x channels.
-  public init(width: Int, height: Int, channels: Int, bitsPerSample: Int, samples: Samples) {
+  package init(width: Int, height: Int, channels: Int, bitsPerSample: Int, samples: Samples) {
     let count =
       switch samples {
       case .uint8(let values): values.count
@@ -55,7 +55,7 @@ extension Image {
   /// come as stored, whatever their range.
   ///
   /// - Complexity: one pass over the samples.
-  public func intensities() -> [Float] {
+  package func intensities() -> [Float] {
     switch samples {
     case .uint8(let values):
       // Divided, not multiplied by an inverse: full range is then exactly 1.

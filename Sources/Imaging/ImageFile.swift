@@ -15,20 +15,20 @@ import Glibc
 /// white-is-zero samples are inverted, alpha is dropped, and orientation tags are not applied, so
 /// that an image and its mask stay in the same frame. A file is decoded whole or not at all: what
 /// is truncated or damaged is an error. The functions share no state and may run on any thread.
-public enum ImageFile {
+package enum ImageFile {
   /// The longest side that is decoded, in pixels.
-  public static let maximumSide = Int(CODEC_MAXIMUM_SIDE)
+  package static let maximumSide = Int(CODEC_MAXIMUM_SIDE)
 
   /// The most bytes one decoded image may take: a small file may claim any size.
-  public static let maximumDecodedByteCount = Int(CODEC_MAXIMUM_DECODED_BYTES)
+  package static let maximumDecodedByteCount = Int(CODEC_MAXIMUM_DECODED_BYTES)
 
   /// The most pages of one TIFF file.
-  public static let maximumPageCount = Int(CODEC_MAXIMUM_PAGES)
+  package static let maximumPageCount = Int(CODEC_MAXIMUM_PAGES)
 
   /// Whether a path looks like an image file's: by its extension, and not hidden.
   ///
   /// The file is not looked at; reading goes by its first bytes.
-  public static func isImage(_ path: String) -> Bool {
+  package static func isImage(_ path: String) -> Bool {
     let name = path.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
     guard !name.hasPrefix("."), let dot = name.lastIndex(of: ".") else { return false }
     let fileExtension = name[name.index(after: dot)...].lowercased()
@@ -36,7 +36,7 @@ public enum ImageFile {
   }
 
   /// The number of pages of a file: 1 for PNG and JPEG.
-  public static func pageCount(_ path: String) throws(ImagingError) -> Int {
+  package static func pageCount(_ path: String) throws(ImagingError) -> Int {
     let file = try InputFile(path: path)
     guard file.kind == .tiff else { return 1 }
     let tiff = try TIFFReader(file: file)
@@ -46,7 +46,7 @@ public enum ImageFile {
   /// Reads one page of a file, counted from 0.
   ///
   /// - Precondition: `page` is not negative.
-  public static func read(_ path: String, page: Int = 0) throws(ImagingError) -> Image {
+  package static func read(_ path: String, page: Int = 0) throws(ImagingError) -> Image {
     precondition(page >= 0, "page \(page) of \(path)")
     let file = try InputFile(path: path)
     guard file.kind != .tiff else {
@@ -64,7 +64,7 @@ public enum ImageFile {
   /// Reads all pages of a file, in their order.
   ///
   /// All pages are in memory at once; the limit on decoded bytes holds for each of them alone.
-  public static func readAll(_ path: String) throws(ImagingError) -> [Image] {
+  package static func readAll(_ path: String) throws(ImagingError) -> [Image] {
     let file = try InputFile(path: path)
     guard file.kind == .tiff else { return [try readOnlyPage(of: file)] }
     let tiff = try TIFFReader(file: file)

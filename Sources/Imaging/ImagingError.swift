@@ -4,18 +4,18 @@
 ///
 /// The description is one line of text that is safe to print: names and quotes from files have
 /// their control characters replaced.
-public struct ImagingError: Error, CustomStringConvertible, Sendable, Equatable {
+package struct ImagingError: Error, CustomStringConvertible, Sendable, Equatable {
   /// The file, as the caller named it.
-  public let path: String
+  package let path: String
   /// What would have been right.
-  public let expected: String
+  package let expected: String
   /// What was there instead.
-  public let found: String
+  package let found: String
   /// What to do about it.
-  public let hint: String
+  package let hint: String
 
   /// An error from its parts.
-  public init(path: String, expected: String, found: String, hint: String) {
+  package init(path: String, expected: String, found: String, hint: String) {
     self.path = path
     self.expected = expected
     self.found = found
@@ -23,7 +23,7 @@ public struct ImagingError: Error, CustomStringConvertible, Sendable, Equatable 
   }
 
   /// One message naming the file, what was expected, what was found and what to do.
-  public var description: String {
+  package var description: String {
     let text = "\(path): expected \(expected), found \(found); \(hint)"
     // A file name may hold terminal control sequences as well as a file's contents may.
     return String(

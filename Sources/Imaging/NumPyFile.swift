@@ -3,11 +3,11 @@
 /// NumPy's array files, for writing.
 ///
 /// Source: the .npy format, version 1.0 (numpy.org, "numpy.lib.format").
-public enum NumPyFile {
+package enum NumPyFile {
   /// Writes float32 values in C order, replacing the file at `path` as a whole.
   ///
   /// - Precondition: the product of `shape` is the number of values.
-  public static func write(
+  package static func write(
     _ values: [Float], shape: [Int], to path: String
   ) throws(ImagingError) {
     precondition(

@@ -3,7 +3,7 @@
 import CImageCodecs
 
 /// PNG files, for writing; `ImageFile` reads them.
-public enum PNGFile {
+package enum PNGFile {
   /// Writes an image as PNG, replacing the file at `path` as a whole.
   ///
   /// 8-bit samples make an 8-bit file (grey ones of 1, 2 or 4 bits a file of that depth), 16-bit
@@ -11,7 +11,7 @@ public enum PNGFile {
   ///
   /// - Precondition: samples of fewer than 8 bits are below `1 << bitsPerSample`.
   /// - Throws: where the file cannot be written, or the samples are floating point.
-  public static func write(_ image: Image, to path: String) throws(ImagingError) {
+  package static func write(_ image: Image, to path: String) throws(ImagingError) {
     switch image.samples {
     case .uint8(let values):
       precondition(

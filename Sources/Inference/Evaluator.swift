@@ -2,10 +2,11 @@
 
 import Communication
 import Datasets
+import Metrics
 import Tensors
 
 /// Scores whole images, each of their pixels once over all ranks.
-public enum Evaluator {
+package enum Evaluator {
   /// The scores of the predictor's network on the images with these ids; collective.
   ///
   /// Every rank passes the same ids and a predictor of the same tiles and parameters. The windows of
@@ -20,7 +21,7 @@ public enum Evaluator {
   /// - Throws: `RankFailure`, on all ranks, when an image cannot be read on one of them or the set
   ///   does not fit the network; `RankDisagreement`, on all ranks, when they have other numbers of
   ///   windows or classes, whose counts cannot be added; `MPIError`.
-  public static func evaluate(
+  package static func evaluate(
     dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator
   ) throws -> SegmentationScores {
     precondition(!ids.isEmpty, "an evaluation of no images")

@@ -1,20 +1,20 @@
 // The probabilities of the classes in every pixel of an image.
 
 /// The probability of each class in each pixel, and the labels that follow from it.
-public struct ProbabilityMap: Sendable, Equatable {
+package struct ProbabilityMap: Sendable, Equatable {
   /// Rows.
-  public let height: Int
+  package let height: Int
   /// Columns.
-  public let width: Int
+  package let width: Int
   /// The number of classes.
-  public let classes: Int
+  package let classes: Int
   /// The probabilities, height x width x classes.
-  public let values: [Float]
+  package let values: [Float]
 
   /// A map from its parts.
   ///
   /// - Precondition: the count fits the size, and there are 1 to 256 classes.
-  public init(height: Int, width: Int, classes: Int, values: [Float]) {
+  package init(height: Int, width: Int, classes: Int, values: [Float]) {
     precondition(
       values.count == height * width * classes && (1...256).contains(classes),
       "\(values.count) values for \(height) x \(width) x \(classes)")
@@ -25,7 +25,7 @@ public struct ProbabilityMap: Sendable, Equatable {
   }
 
   /// The most probable class of each pixel, height x width; the first one where several are.
-  public var labels: [UInt8] {
+  package var labels: [UInt8] {
     values.withUnsafeBufferPointer { values in
       (0..<height * width).map { pixel in
         firstLargest(classes) { values[pixel * classes + $0] }

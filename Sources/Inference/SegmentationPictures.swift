@@ -3,9 +3,9 @@
 import Imaging
 
 /// Pictures of a segmentation.
-public enum SegmentationPictures {
+package enum SegmentationPictures {
   /// The class index of each pixel as an 8-bit grey image.
-  public static func labels(_ labels: [UInt8], width: Int, height: Int) -> Image {
+  package static func labels(_ labels: [UInt8], width: Int, height: Int) -> Image {
     Image(width: width, height: height, channels: 1, bitsPerSample: 8, samples: .uint8(labels))
   }
 
@@ -14,7 +14,7 @@ public enum SegmentationPictures {
   /// `intensities` are those of the image, 0...1; class 0 keeps the image's own grey. Intensities
   /// are stretched between the image's darkest and brightest value, because microscopes seldom fill
   /// the range of their files.
-  public static func overlay(
+  package static func overlay(
     intensities: [Float], channels: Int, labels: [UInt8], width: Int, height: Int
   ) -> Image {
     let darkest = intensities.min() ?? 0
@@ -46,7 +46,7 @@ public enum SegmentationPictures {
   }
 
   /// A grey image of values in 0...limit.
-  public static func grey(_ values: [Float], limit: Float, width: Int, height: Int) -> Image {
+  package static func grey(_ values: [Float], limit: Float, width: Int, height: Int) -> Image {
     Image(
       width: width, height: height, channels: 1, bitsPerSample: 8,
       samples: .uint8(values.map { UInt8(max(0, min(255, ($0 / limit * 255).rounded()))) }))

@@ -8,11 +8,11 @@ import Network
 /// Every tile has a context around its output window that is thrown away, so larger tiles compute
 /// less in all: of a network without padding and of depth 4, one tile of 700 covers an image of 512
 /// with 41 % of the work of four tiles of 572.
-public struct TilePlan: Sendable, Hashable {
+package struct TilePlan: Sendable, Hashable {
   /// The sides of tile and window from top to bottom.
-  public let rows: TileShape
+  package let rows: TileShape
   /// The sides of tile and window from left to right.
-  public let columns: TileShape
+  package let columns: TileShape
 
   /// Bytes that the activations of a tile may take where the best plan is looked for: 1 GiB.
   ///
@@ -20,10 +20,10 @@ public struct TilePlan: Sendable, Hashable {
   /// of 8 GB most of its memory. It is a constant, not a share of the machine's memory, because
   /// predictions depend a little on the tiles (see `TiledPredictor`), and they are to be the same on
   /// every machine and for every number of ranks and threads.
-  public static let activationByteLimit = 1 << 30
+  package static let activationByteLimit = 1 << 30
 
   /// The windows that cover an image of this size.
-  public func tiling(height: Int, width: Int) -> MirroredTiling {
+  package func tiling(height: Int, width: Int) -> MirroredTiling {
     MirroredTiling(height: height, width: width, tileRows: rows, tileColumns: columns)
   }
 }
@@ -38,7 +38,7 @@ extension TilePlan {
   /// window's edge show traces of padding.
   ///
   /// - Precondition: the tile is legal.
-  public init(square tile: Int, for configuration: UNetConfiguration) {
+  package init(square tile: Int, for configuration: UNetConfiguration) {
     guard let outputSide = configuration.outputSide(tile: tile) else {
       preconditionFailure("a tile of \(tile), which is not legal")
     }
@@ -84,7 +84,7 @@ extension TilePlan {
   /// - Complexity: about 4 sqrt(height x width) / 2^depth plans are compared, of which those are
   ///   planned in memory that are cheaper than the result.
   /// - Precondition: the size is positive.
-  public static func best(
+  package static func best(
     for network: UNet, height: Int, width: Int, byteLimit: Int = activationByteLimit
   ) -> TilePlan {
     let rows = candidates(network.configuration, length: height)

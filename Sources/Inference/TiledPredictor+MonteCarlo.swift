@@ -7,15 +7,15 @@ import Randomness
 import Tensors
 
 /// The mean of several predictions with dropout, and its entropy.
-public struct MonteCarloPrediction: Sendable, Equatable {
+package struct MonteCarloPrediction: Sendable, Equatable {
   /// The mean probabilities.
-  public let mean: ProbabilityMap
+  package let mean: ProbabilityMap
 
   /// The predictive entropy of each pixel, height x width, in natural units.
   ///
   /// H = - sum over k of p(k) ln p(k), p being the mean probabilities and 0 ln 0 = 0: from 0, where
   /// the class is certain, to ln K, where all K are equally probable.
-  public let entropy: [Float]
+  package let entropy: [Float]
 }
 
 extension TiledPredictor {
@@ -24,7 +24,7 @@ extension TiledPredictor {
   /// The image's id keys the masks; see the form for pixels.
   ///
   /// - Precondition: the image has the network's channels, and `samples` is positive.
-  public func monteCarlo(
+  package func monteCarlo(
     of image: DatasetImage, samples: Int, seed: UInt64
   ) throws(AllocationError) -> MonteCarloPrediction {
     try monteCarlo(
@@ -40,7 +40,7 @@ extension TiledPredictor {
   ///
   /// - Precondition: the counts fit the size, the image has the network's channels, and `samples` is
   ///   positive.
-  public func monteCarlo(
+  package func monteCarlo(
     height: Int, width: Int, channels: Int, pixels: [Float], image: Int, samples: Int, seed: UInt64
   ) throws(AllocationError) -> MonteCarloPrediction {
     check(channels: channels)

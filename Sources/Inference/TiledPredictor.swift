@@ -19,9 +19,9 @@ import Threading
 ///
 /// The parameters are read at each call, so that a predictor serves a network while it is trained.
 /// One call at a time.
-public final class TiledPredictor {
+package final class TiledPredictor {
   /// The network.
-  public let network: UNet
+  package let network: UNet
 
   let team: ThreadTeam
   private let parameters: FloatBuffer
@@ -48,7 +48,7 @@ public final class TiledPredictor {
   /// Memory is allocated for the first tile, and anew where an image needs tiles of another size.
   ///
   /// - Precondition: `parameters` are those of the network, and the tile is legal for it.
-  public init(network: UNet, parameters: FloatBuffer, tile: Int?, threads team: ThreadTeam) {
+  package init(network: UNet, parameters: FloatBuffer, tile: Int?, threads team: ThreadTeam) {
     Self.check(parameters, of: network)
     self.network = network
     self.parameters = parameters
@@ -60,7 +60,7 @@ public final class TiledPredictor {
   ///
   /// - Precondition: `parameters` are those of the network, and `activations` are the network's, for
   ///   square tiles and at least as many threads.
-  public init(
+  package init(
     network: UNet, parameters: FloatBuffer, activations: UNetActivations, threads team: ThreadTeam
   ) throws(AllocationError) {
     Self.check(parameters, of: network)
@@ -80,7 +80,7 @@ public final class TiledPredictor {
   }
 
   /// The tiles by which an image of this size is predicted.
-  public func plan(height: Int, width: Int) -> TilePlan {
+  package func plan(height: Int, width: Int) -> TilePlan {
     if let fixedPlan { return fixedPlan }
     let size = ImageShape(height: height, width: width, channels: 1)
     if let plan = bestPlans[size] { return plan }
@@ -90,7 +90,7 @@ public final class TiledPredictor {
   }
 
   /// The windows that cover an image.
-  public func tiling(height: Int, width: Int) -> MirroredTiling {
+  package func tiling(height: Int, width: Int) -> MirroredTiling {
     plan(height: height, width: width).tiling(height: height, width: width)
   }
 
@@ -101,7 +101,7 @@ public final class TiledPredictor {
   /// - Returns: the scores of the window, its rows x columns x classes; the first one is that of the
   ///   pixel (window.row, window.column). The next call overwrites them.
   /// - Precondition: `tiling` is this predictor's for the image's size.
-  public func logits(
+  package func logits(
     _ window: MirroredTiling.Window, of tiling: MirroredTiling, pixels: [Float],
     dropout: DropoutKey? = nil
   ) throws(AllocationError) -> TensorView {
@@ -148,7 +148,7 @@ extension TiledPredictor {
   /// The probabilities of the classes in each pixel of an image, without dropout.
   ///
   /// - Precondition: the image has the network's channels.
-  public func probabilities(of image: DatasetImage) throws(AllocationError) -> ProbabilityMap {
+  package func probabilities(of image: DatasetImage) throws(AllocationError) -> ProbabilityMap {
     try probabilities(
       height: image.height, width: image.width, channels: image.channels, pixels: image.pixels)
   }
@@ -158,7 +158,7 @@ extension TiledPredictor {
   /// `pixels` are normalised as for training, height x width x channels.
   ///
   /// - Precondition: the counts fit the size, and the image has the network's channels.
-  public func probabilities(
+  package func probabilities(
     height: Int, width: Int, channels: Int, pixels: [Float]
   ) throws(AllocationError) -> ProbabilityMap {
     check(channels: channels)

@@ -1,13 +1,14 @@
 // How a process joins the other ranks at the start and leaves them at the end.
 
+import Communication
 import Foundation
 
 /// The run of a program as one or several ranks.
-public enum Job {
+package enum Job {
   /// The ranks that a launcher started, or this process alone without touching MPI.
   ///
   /// - Throws: ``LaunchError`` or ``MPIError``.
-  public static func join(
+  package static func join(
     environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws -> any Communicator {
     guard let launcher = Launcher.detect(in: environment) else { return SoloCommunicator() }
@@ -28,7 +29,7 @@ public enum Job {
   /// ends the whole job.
   ///
   /// - Returns: the exit status: 0, or 1 after a failure that all ranks know of.
-  public static func run(
+  package static func run(
     environment: [String: String] = ProcessInfo.processInfo.environment,
     _ body: (any Communicator) throws -> Void
   ) -> Int32 {

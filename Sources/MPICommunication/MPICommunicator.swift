@@ -1,6 +1,7 @@
 // The ranks of an MPI job; the only file that calls MPI.
 
 import CMPI
+import Communication
 import Glibc
 
 /// The ranks that a launcher such as `mpirun` started.
@@ -12,9 +13,9 @@ import Glibc
 /// It is unchecked `Sendable` because all its stored properties are constants and the handle among
 /// them has a type from C, about which the compiler knows nothing. MPI keeps its own state; whether
 /// it may be entered from any thread is asked at the start and recorded in `threadSupport`.
-public final class MPICommunicator: Communicator, @unchecked Sendable {
+package final class MPICommunicator: Communicator, @unchecked Sendable {
   /// From which threads MPI may be called.
-  public enum ThreadSupport: String, Sendable {
+  package enum ThreadSupport: String, Sendable {
     /// From the thread that started it only.
     case startingThread = "starting thread"
     /// From any thread, one at a time.
@@ -24,33 +25,33 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   }
 
   /// The most bytes in one MPI call: far below 2^31, and large enough to cost nothing.
-  public static let chunkByteCount = 64 << 20
+  package static let chunkByteCount = 64 << 20
 
   /// This process's place among all ranks, in 0..<size.
-  public let rank: Int
+  package let rank: Int
 
   /// The number of ranks.
-  public let size: Int
+  package let size: Int
 
   /// This process's place among the ranks on its host, in 0..<hostSize.
-  public let hostRank: Int
+  package let hostRank: Int
 
   /// The number of ranks on this host, that is of those which share memory.
-  public let hostSize: Int
+  package let hostSize: Int
 
   /// The rank, among all, of the first rank on this host.
-  public let hostLeader: Int
+  package let hostLeader: Int
 
   /// The name of this host.
   ///
   /// The corresponding MPI function is `MPI_Get_processor_name`.
-  public let hostName: String
+  package let hostName: String
 
   /// What the MPI library granted; any time was asked for.
-  public let threadSupport: ThreadSupport
+  package let threadSupport: ThreadSupport
 
   /// Whether the library granted more than calls from the thread that started it.
-  public var allowsOtherThreads: Bool { threadSupport != .startingThread }
+  package var allowsOtherThreads: Bool { threadSupport != .startingThread }
 
   private let handle: MPI_Comm
 
@@ -58,7 +59,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   ///
   /// Called once in a process. The corresponding MPI functions are `MPI_Init_thread`,
   /// `MPI_Comm_dup` and `MPI_Comm_split_type`.
-  public init() throws(MPIError) {
+  package init() throws(MPIError) {
     var granted: CInt = 0
     try check(CMPI_Init_thread(CMPI_THREAD_MULTIPLE(), &granted), "MPI_Init_thread")
     threadSupport =
@@ -110,7 +111,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   ///
   /// The corresponding MPI function is `MPI_Ibarrier`, which is looked at with pauses: MPI's own
   /// waits keep a core busy, and other ranks may be at work for minutes.
-  public func barrier() throws(MPIError) {
+  package func barrier() throws(MPIError) {
     guard size > 1 else { return }
     guard let request = CMPI_Requests(1) else { fatalError("no memory for an MPI request") }
     try check(CMPI_Ibarrier(handle, request, 0), "MPI_Ibarrier")
@@ -127,7 +128,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// Overwrites `bytes` on every rank with those of `root`.
   ///
   /// The corresponding MPI function is `MPI_Bcast`.
-  public func broadcast(
+  package func broadcast(
     _ bytes: UnsafeMutableRawBufferPointer, from root: Int
   ) throws(MPIError) {
     checkRoot(root)
@@ -145,7 +146,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// Overwrites `values` on every rank with their sum over the ranks.
   ///
   /// The corresponding MPI function is `MPI_Allreduce`.
-  public func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws(MPIError) {
+  package func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws(MPIError) {
     try allReduceSum(UnsafeMutableRawBufferPointer(values), of: CMPI_FLOAT(), stride: 4)
   }
 
@@ -153,7 +154,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   ///
   /// Ranks agree by it on what they have done, so the slower ones are waited for with pauses. The
   /// corresponding MPI function is `MPI_Allreduce`, behind a barrier.
-  public func allReduceSum(_ values: [Int64]) throws(MPIError) -> [Int64] {
+  package func allReduceSum(_ values: [Int64]) throws(MPIError) -> [Int64] {
     try barrier()
     var sums = values
     try sums.withUnsafeMutableBufferPointer { (sums) throws(MPIError) in
@@ -165,7 +166,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// The sums of `values` over the ranks, in an order that is not promised.
   ///
   /// The corresponding MPI function is `MPI_Allreduce`.
-  public func allReduceSum(_ values: [Double]) throws(MPIError) -> [Double] {
+  package func allReduceSum(_ values: [Double]) throws(MPIError) -> [Double] {
     var sums = values
     try sums.withUnsafeMutableBufferPointer { (sums) throws(MPIError) in
       try allReduceSum(UnsafeMutableRawBufferPointer(sums), of: CMPI_DOUBLE(), stride: 8)
@@ -176,7 +177,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// Overwrites `result` on every rank with the `bytes` of rank 0, of rank 1, and so on.
   ///
   /// The corresponding MPI function is `MPI_Allgather`, or `MPI_Bcast` where the result is large.
-  public func allGather(
+  package func allGather(
     _ bytes: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
   ) throws(MPIError) {
     let count = bytes.count
@@ -205,7 +206,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   ///
   /// The corresponding MPI function is `MPI_Gatherv`, or `MPI_Send` and `MPI_Recv` where there is
   /// much to gather.
-  public func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
+  package func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
     checkRoot(root)
     let counts = try byteCounts(bytes.count)
     let ends = runningSums(counts)
@@ -226,7 +227,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   ///
   /// The corresponding MPI function is `MPI_Allgatherv`, or `MPI_Bcast` where there is much to
   /// gather.
-  public func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
+  package func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
     let counts = try byteCounts(bytes.count)
     let ends = runningSums(counts)
     guard let total = ends.last, total <= Self.chunkByteCount else {
@@ -247,7 +248,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// Messages from rank to rank, of which many may be under way at once.
   ///
   /// The corresponding MPI functions are `MPI_Isend`, `MPI_Irecv` and `MPI_Testall`.
-  public func messages(tag: Int) -> any Messages {
+  package func messages(tag: Int) -> any Messages {
     precondition(1..<32768 ~= tag, "tag \(tag)")
     return MPIMessages(handle: handle, tag: CInt(tag))
   }
@@ -257,7 +258,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// Ends MPI in good order; no other call may follow.
   ///
   /// The corresponding MPI function is `MPI_Finalize`.
-  public func leave() throws(MPIError) {
+  package func leave() throws(MPIError) {
     try check(CMPI_Comm_free(handle), "MPI_Comm_free")
     try check(MPI_Finalize(), "MPI_Finalize")
   }
@@ -265,7 +266,7 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
   /// Ends every rank at once, from one of them.
   ///
   /// The corresponding MPI function is `MPI_Abort`.
-  public func abort(status: Int) -> Never {
+  package func abort(status: Int) -> Never {
     Self.abortJob(status: status)
   }
 

@@ -6,10 +6,10 @@
 /// That is what makes a run independent of the number of ranks and threads.
 ///
 /// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-public enum Philox {
+package enum Philox {
   /// The four words at `counter` under `key`: ten rounds of multiply, swap and xor.
   @inlinable
-  public static func block(
+  package static func block(
     counter: SIMD4<UInt32>, key: SIMD2<UInt32>
   ) -> SIMD4<UInt32> {
     var words = counter

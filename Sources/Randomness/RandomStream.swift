@@ -4,7 +4,7 @@
 ///
 /// The raw values are part of the numbers' definition: a
 /// changed value changes every run.
-public enum RandomPurpose: UInt32, Sendable {
+package enum RandomPurpose: UInt32, Sendable {
   /// The initial weights.
   case initialization = 1
   /// The order of the samples in an epoch.
@@ -23,7 +23,7 @@ public enum RandomPurpose: UInt32, Sendable {
 ///
 /// Two streams with the same four numbers give the same values. `moment` is the step or the epoch,
 /// `sample` the identity of a sample (or of a parameter, for initialisation).
-public struct RandomStream: RandomNumberGenerator, Sendable {
+package struct RandomStream: RandomNumberGenerator, Sendable {
   private let key: SIMD2<UInt32>
   private var counter: SIMD4<UInt32>
   private var words = SIMD4<UInt32>()
@@ -32,7 +32,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   /// The stream for these four numbers, at its beginning.
   ///
   /// - Precondition: `moment` and `sample` are in 0..<2^32.
-  public init(seed: UInt64, purpose: RandomPurpose, moment: Int = 0, sample: Int = 0) {
+  package init(seed: UInt64, purpose: RandomPurpose, moment: Int = 0, sample: Int = 0) {
     key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
     counter = SIMD4(0, purpose.rawValue, UInt32(moment), UInt32(sample))
   }
@@ -42,14 +42,14 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   /// Element i of a large array uses word i % 4 of block i / 4, so that any thread can start
   /// anywhere.
   @inline(__always)
-  public func block(_ index: Int) -> SIMD4<UInt32> {
+  package func block(_ index: Int) -> SIMD4<UInt32> {
     var place = counter
     place[0] = UInt32(truncatingIfNeeded: index)
     return Philox.block(counter: place, key: key)
   }
 
   /// The same stream from the first word of block `index` on.
-  public func starting(atBlock index: Int) -> RandomStream {
+  package func starting(atBlock index: Int) -> RandomStream {
     var stream = self
     stream.counter[0] = UInt32(truncatingIfNeeded: index)
     stream.used = 4
@@ -57,7 +57,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   }
 
   /// The next 32 random bits.
-  public mutating func nextWord() -> UInt32 {
+  package mutating func nextWord() -> UInt32 {
     if used == 4 {
       words = Philox.block(counter: counter, key: key)
       counter[0] &+= 1
@@ -68,18 +68,18 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   }
 
   /// The next 64 random bits.
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     let low = UInt64(nextWord())
     return UInt64(nextWord()) << 32 | low
   }
 
   /// A uniform value in 0..<1, a multiple of 2^-24.
-  public mutating func uniform() -> Float {
+  package mutating func uniform() -> Float {
     Float(nextWord() >> 8) * 0x1p-24
   }
 
   /// A uniform value in the half-open range.
-  public mutating func uniform(in range: Range<Float>) -> Float {
+  package mutating func uniform(in range: Range<Float>) -> Float {
     range.lowerBound + uniform() * (range.upperBound - range.lowerBound)
   }
 
@@ -87,18 +87,18 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   /// bound / 2^64.
   ///
   /// - Precondition: `bound` > 0.
-  public mutating func integer(below bound: Int) -> Int {
+  package mutating func integer(below bound: Int) -> Int {
     precondition(bound > 0, "integer(below:) needs a positive bound, found \(bound)")
     return Int(next().multipliedFullWidth(by: UInt64(bound)).high)
   }
 
   /// True with probability 1/2.
-  public mutating func coin() -> Bool {
+  package mutating func coin() -> Bool {
     nextWord() >> 31 == 1
   }
 
   /// The numbers 0..<count in random order (Fisher and Yates).
-  public mutating func permutation(_ count: Int) -> [Int] {
+  package mutating func permutation(_ count: Int) -> [Int] {
     var order = Array(0..<count)
     for last in stride(from: count - 1, to: 0, by: -1) {
       order.swapAt(last, integer(below: last + 1))

@@ -1,5 +1,6 @@
 // The forward pass once more, in Double and by plain loops: what the fast one is measured against.
 
+import Network
 import Tensors
 import Threading
 
@@ -13,7 +14,7 @@ extension UNet {
   /// - Returns: rows x columns x classes of the output.
   /// - Complexity: the multiply-adds of the direct algorithm, in Double; 8 bytes for each value of
   ///   the skips and of a few more images.
-  public func referenceLogits(
+  package func referenceLogits(
     of image: TensorView, parameters: UnsafePointer<Float>, on team: ThreadTeam
   ) -> [Double] {
     let border: DoubleImage.Border? =
@@ -74,16 +75,16 @@ extension UNet {
 ///
 /// With the errors e of all classes of all pixels, and the root mean square R of the exact scores:
 /// R is the scale of the scores, so that a score near zero does not make an error look large.
-public struct ScoreError: Sendable, Equatable {
+package struct ScoreError: Sendable, Equatable {
   /// The largest error relative to the scale of the scores, max |e| / R.
-  public let largest: Double
+  package let largest: Double
   /// The root mean square of the errors relative to that of the scores, sqrt(mean e^2) / R.
-  public let rootMeanSquare: Double
+  package let rootMeanSquare: Double
 
   /// The error of `scores`, whose exact values are `reference`, rows x columns x classes.
   ///
   /// - Precondition: as many values, and at least one.
-  public init(of scores: TensorView, reference: [Double]) {
+  package init(of scores: TensorView, reference: [Double]) {
     let shape = scores.shape
     precondition(
       reference.count == shape.count && !reference.isEmpty,

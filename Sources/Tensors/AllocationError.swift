@@ -4,20 +4,20 @@
 ///
 /// Buffers whose size the user decides are allocated so that this is thrown. What memory there is
 /// is looked at before they are (see `MemoryBudget`), but other programs may take it in between.
-public struct AllocationError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct AllocationError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The bytes that were asked for; nil for more than can be counted.
-  public let byteCount: Int?
+  package let byteCount: Int?
   /// What they were wanted for, as a noun phrase such as "activations".
-  public let purpose: String
+  package let purpose: String
 
   /// An error from its parts.
-  public init(byteCount: Int?, purpose: String) {
+  package init(byteCount: Int?, purpose: String) {
     self.byteCount = byteCount
     self.purpose = purpose
   }
 
   /// One sentence: what was expected and found, and what to do.
-  public var description: String {
+  package var description: String {
     let size = byteCount.map { "\($0) bytes" } ?? "more bytes than can be counted"
     return "\(purpose): expected \(size) of memory, found that the system grants no more; take a "
       + "smaller --tile or --base-channels, fewer ranks a host, or a higher limit (ulimit -v)"

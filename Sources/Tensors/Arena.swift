@@ -3,12 +3,12 @@
 import Glibc
 
 /// A plan of parts with lifetimes, which assigns offsets so that parts alive together never overlap.
-public struct ArenaPlan {
+package struct ArenaPlan {
   /// A part of the plan; the number is its place in the order of reservation.
-  public struct Part: Sendable {
+  package struct Part: Sendable {
     fileprivate let index: Int
     /// Floats in the part.
-    public let count: Int
+    package let count: Int
   }
 
   private struct Reservation {
@@ -23,10 +23,10 @@ public struct ArenaPlan {
   private var reservations: [Reservation] = []
 
   /// An empty plan.
-  public init() {}
+  package init() {}
 
   /// Reserves `count` floats, alive from event `first` through event `last`.
-  public mutating func reserve(_ count: Int, from first: Int, through last: Int) -> Part {
+  package mutating func reserve(_ count: Int, from first: Int, through last: Int) -> Part {
     precondition(count >= 0 && first <= last, "\(count) floats from \(first) through \(last)")
     let rounded = (count + Self.alignment - 1) / Self.alignment * Self.alignment
     reservations.append(Reservation(count: rounded, first: first, last: last))
@@ -34,10 +34,10 @@ public struct ArenaPlan {
   }
 
   /// Floats that the memory of the plan will have, without allocating it.
-  public var floatCount: Int { placement().count }
+  package var floatCount: Int { placement().count }
 
   /// Assigns offsets and allocates the memory, which is wanted for `purpose`.
-  public consuming func allocate(for purpose: String) throws(AllocationError) -> Arena {
+  package consuming func allocate(for purpose: String) throws(AllocationError) -> Arena {
     let (offsets, count) = placement()
     return try Arena(offsets: offsets, count: count, for: purpose)
   }
@@ -70,11 +70,11 @@ public struct ArenaPlan {
 }
 
 /// The memory of an `ArenaPlan`, zeroed at first, freed with the arena.
-public final class Arena: @unchecked Sendable {
+package final class Arena: @unchecked Sendable {
   // Unchecked: threads write to disjoint parts, see TensorView.
 
   /// Floats in all.
-  public let count: Int
+  package let count: Int
   private let offsets: [Int]
   private let memory: FloatMemory
 
@@ -87,37 +87,37 @@ public final class Arena: @unchecked Sendable {
   deinit { memory.release() }
 
   /// The address of a part of this arena's plan.
-  public func pointer(_ part: ArenaPlan.Part) -> UnsafeMutablePointer<Float> {
+  package func pointer(_ part: ArenaPlan.Part) -> UnsafeMutablePointer<Float> {
     memory.base + offsets[part.index]
   }
 
   /// A dense view of a part with `shape`.
   ///
   /// - Precondition: the part has room for it.
-  public func view(_ part: ArenaPlan.Part, _ shape: ImageShape) -> TensorView {
+  package func view(_ part: ArenaPlan.Part, _ shape: ImageShape) -> TensorView {
     precondition(shape.count <= part.count, "\(shape) in a part of \(part.count) floats")
     return TensorView(base: pointer(part), shape: shape)
   }
 }
 
 /// A flat buffer of floats, zeroed at first: parameters, gradients, optimiser state.
-public final class FloatBuffer: @unchecked Sendable {
+package final class FloatBuffer: @unchecked Sendable {
   // Unchecked: threads write to disjoint parts, see TensorView.
 
   /// The first float.
-  public var base: UnsafeMutablePointer<Float> { memory.base }
+  package var base: UnsafeMutablePointer<Float> { memory.base }
   /// Floats in all.
-  public let count: Int
+  package let count: Int
   private let memory: FloatMemory
 
   /// Floats in a block of a flat buffer, 16 KiB of them.
   ///
   /// Sums of squares and digests are taken over blocks, then over the blocks in order, so that their
   /// bits depend neither on threads nor on ranks. So shards and buckets of gradients are whole blocks.
-  @inlinable public static var blockSize: Int { 4096 }
+  @inlinable package static var blockSize: Int { 4096 }
 
   /// A buffer of `count` zeros, which are wanted for `purpose`: a noun phrase for the error.
-  public init(count: Int, for purpose: String) throws(AllocationError) {
+  package init(count: Int, for purpose: String) throws(AllocationError) {
     self.count = count
     memory = try FloatMemory(count: count, for: purpose)
   }
@@ -125,7 +125,7 @@ public final class FloatBuffer: @unchecked Sendable {
   /// A buffer of `count` zeros, few enough that no user's choice of sizes makes them too many.
   ///
   /// - Precondition: the system grants the memory.
-  public convenience init(count: Int) {
+  package convenience init(count: Int) {
     do {
       try self.init(count: count, for: "a buffer of \(count) floats")
     } catch {
@@ -136,7 +136,7 @@ public final class FloatBuffer: @unchecked Sendable {
   deinit { memory.release() }
 
   /// The whole buffer.
-  public var floats: UnsafeMutableBufferPointer<Float> {
+  package var floats: UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(start: base, count: count)
   }
 }

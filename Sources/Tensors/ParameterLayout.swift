@@ -1,15 +1,15 @@
 // Where each parameter lies in the one flat buffer, under which name, and how files see it.
 
 /// A parameter's place in the flat buffer.
-public struct ParameterSlot: Hashable, Sendable {
+package struct ParameterSlot: Hashable, Sendable {
   /// Floats before it.
-  public let offset: Int
+  package let offset: Int
   /// Floats in it.
-  public let count: Int
+  package let count: Int
 }
 
 /// How a parameter's values are ordered in memory and in files.
-public enum ParameterOrder: Hashable, Sendable {
+package enum ParameterOrder: Hashable, Sendable {
   /// Memory [kH, kW, in, out], files [out, in, kH, kW].
   case convolution
   /// Memory [kH, kW, in, out], files [in, out, kH, kW], as PyTorch has transposed convolutions.
@@ -19,40 +19,40 @@ public enum ParameterOrder: Hashable, Sendable {
 }
 
 /// A parameter: its name, its place, and what its owner said of it.
-public struct Parameter: Hashable, Sendable {
+package struct Parameter: Hashable, Sendable {
   /// The name in checkpoints.
-  public let name: String
+  package let name: String
   /// The shape in files.
-  public let shape: [Int]
+  package let shape: [Int]
   /// The place in the flat buffer.
-  public let slot: ParameterSlot
+  package let slot: ParameterSlot
   /// The orders in memory and in files.
-  public let order: ParameterOrder
+  package let order: ParameterOrder
   /// Incoming weights of one neuron, for the initialiser; nil for a value that begins at 0.
-  public let fanIn: Int?
+  package let fanIn: Int?
   /// Whether weight decay applies to it.
-  public let decays: Bool
+  package let decays: Bool
 }
 
 /// The parameters of a network in forward order, each reserved once by the layer that uses it.
-public struct ParameterLayout: Sendable, Equatable {
+package struct ParameterLayout: Sendable, Equatable {
   /// The parameters in forward order.
-  public private(set) var parameters: [Parameter] = []
+  package private(set) var parameters: [Parameter] = []
   /// Floats in all.
-  public private(set) var count = 0
+  package private(set) var count = 0
 
   /// An empty layout.
-  public init() {}
+  package init() {}
 
   /// Reserves the weights of a convolution; `shape` is that of files.
-  public mutating func reserveWeights(
+  package mutating func reserveWeights(
     _ name: String, shape: [Int], order: ParameterOrder, fanIn: Int
   ) -> ParameterSlot {
     reserve(name, shape: shape, order: order, fanIn: fanIn, decays: true)
   }
 
   /// Reserves a bias, which begins at 0 and does not decay.
-  public mutating func reserveBias(_ name: String, count: Int) -> ParameterSlot {
+  package mutating func reserveBias(_ name: String, count: Int) -> ParameterSlot {
     reserve(name, shape: [count], order: .vector, fanIn: nil, decays: false)
   }
 
@@ -70,7 +70,7 @@ public struct ParameterLayout: Sendable, Equatable {
 
 extension Parameter {
   /// The values in the order of files, from the flat buffer `base`.
-  public func fileValues(from base: UnsafePointer<Float>) -> [Float] {
+  package func fileValues(from base: UnsafePointer<Float>) -> [Float] {
     [Float](unsafeUninitializedCapacity: slot.count) { values, count in
       copyFileValues(from: base, to: values)
       count = slot.count
@@ -80,7 +80,7 @@ extension Parameter {
   /// Overwrites `values` with this parameter's in the flat buffer `base`, in the order of files.
   ///
   /// - Precondition: as many values as the parameter has.
-  public func copyFileValues(
+  package func copyFileValues(
     from base: UnsafePointer<Float>, to values: UnsafeMutableBufferPointer<Float>
   ) {
     precondition(values.count >= slot.count, "\(values.count) values for \(name) \(shape)")
@@ -95,7 +95,7 @@ extension Parameter {
   /// Overwrites this parameter in the flat buffer `base` with values in the order of files.
   ///
   /// - Precondition: as many values as the parameter has.
-  public func store(fileValues values: [Float], to base: UnsafeMutablePointer<Float>) {
+  package func store(fileValues values: [Float], to base: UnsafeMutablePointer<Float>) {
     precondition(values.count == slot.count, "\(values.count) values for \(name) \(shape)")
     let target = base + slot.offset
     guard order != .vector else {
@@ -106,7 +106,7 @@ extension Parameter {
   }
 
   /// The place in memory, from the first float of the slot on, of value `index` in the order of files.
-  public func place(ofFileValue index: Int) -> Int {
+  package func place(ofFileValue index: Int) -> Int {
     guard order != .vector else { return index }
     let taps = shape[2] * shape[3]
     let (outer, tap) = (index / taps, index % taps)

@@ -1,45 +1,45 @@
 // What a block of floats is: rows of pixels of channels, and where they lie.
 
 /// The extents of one sample: rows, columns and channels.
-public struct ImageShape: Hashable, Sendable {
+package struct ImageShape: Hashable, Sendable {
   /// Rows.
-  public var height: Int
+  package var height: Int
   /// Columns.
-  public var width: Int
+  package var width: Int
   /// Values a pixel.
-  public var channels: Int
+  package var channels: Int
 
   /// A shape from its extents.
-  public init(height: Int, width: Int, channels: Int) {
+  package init(height: Int, width: Int, channels: Int) {
     self.height = height
     self.width = width
     self.channels = channels
   }
 
   /// Values in all.
-  public var count: Int { height * width * channels }
+  package var count: Int { height * width * channels }
   /// Pixels in all.
-  public var pixels: Int { height * width }
+  package var pixels: Int { height * width }
 }
 
 /// A view of floats as rows x columns x channels, channels side by side; it owns nothing.
 ///
 /// The value (y, x, c) lies at base + y * rowStride + x * pixelStride + c. A copy of the view sees
 /// the same memory, and whoever makes it answers for the memory's life.
-public struct TensorView: @unchecked Sendable {
+package struct TensorView: @unchecked Sendable {
   // Unchecked: a kernel's threads write to disjoint parts, which no type can show.
 
   /// The value (0, 0, 0).
-  public let base: UnsafeMutablePointer<Float>
+  package let base: UnsafeMutablePointer<Float>
   /// The extents.
-  public let shape: ImageShape
+  package let shape: ImageShape
   /// Floats from a row to the next.
-  public let rowStride: Int
+  package let rowStride: Int
   /// Floats from a pixel to the next in its row.
-  public let pixelStride: Int
+  package let pixelStride: Int
 
   /// A view; strides are those of dense memory unless given.
-  public init(
+  package init(
     base: UnsafeMutablePointer<Float>, shape: ImageShape, rowStride: Int? = nil,
     pixelStride: Int? = nil
   ) {
@@ -50,20 +50,20 @@ public struct TensorView: @unchecked Sendable {
   }
 
   /// Whether the values lie side by side without gaps.
-  public var isDense: Bool {
+  package var isDense: Bool {
     pixelStride == shape.channels && rowStride == shape.width * shape.channels
   }
 
   /// The address of the pixel (y, x).
   @inline(__always)
-  public func pixel(_ y: Int, _ x: Int) -> UnsafeMutablePointer<Float> {
+  package func pixel(_ y: Int, _ x: Int) -> UnsafeMutablePointer<Float> {
     base + y * rowStride + x * pixelStride
   }
 
   /// The centred part of this view with the extents of `height` and `width`.
   ///
   /// - Precondition: it fits; an odd difference leaves the extra row or column at the end.
-  public func centred(height: Int, width: Int) -> TensorView {
+  package func centred(height: Int, width: Int) -> TensorView {
     precondition(
       height <= shape.height && width <= shape.width,
       "a crop of \(height) x \(width) from \(shape.height) x \(shape.width)")
@@ -74,7 +74,7 @@ public struct TensorView: @unchecked Sendable {
   }
 
   /// Every `step`th row and column, beginning at (row, column), as many as given.
-  public func everyNth(step: Int, row: Int, column: Int, height: Int, width: Int) -> TensorView {
+  package func everyNth(step: Int, row: Int, column: Int, height: Int, width: Int) -> TensorView {
     TensorView(
       base: pixel(row, column),
       shape: ImageShape(height: height, width: width, channels: shape.channels),

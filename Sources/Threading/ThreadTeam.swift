@@ -10,11 +10,11 @@ import Synchronization
 /// are the same bits for every number of threads.
 ///
 /// One thread at a time runs loops, and a body runs no loop of the same team.
-public final class ThreadTeam: @unchecked Sendable {
+package final class ThreadTeam: @unchecked Sendable {
   // Unchecked because of the threads' handles, which only `init` and `deinit` touch.
 
   /// Threads in the team, the calling one included.
-  public let count: Int
+  package let count: Int
 
   private let state: TeamState
   private var workers: [pthread_t] = []
@@ -24,7 +24,7 @@ public final class ThreadTeam: @unchecked Sendable {
   /// Where the system refuses a thread, the program ends with a message.
   ///
   /// - Precondition: `count` is positive.
-  public init(count: Int) {
+  package init(count: Int) {
     precondition(count > 0, "a team of \(count) threads")
     self.count = count
     state = TeamState(workers: count - 1)
@@ -57,7 +57,7 @@ public final class ThreadTeam: @unchecked Sendable {
   /// `thread` is in 0..<team.count and names the scratch memory that the item may use. A body that
   /// captures nothing and takes all it needs from `context` costs no allocation; a closure with
   /// captures would be copied to the heap on its way to the other threads.
-  public func forEach<Context>(
+  package func forEach<Context>(
     _ count: Int, _ context: Context,
     _ body: @escaping (_ context: Context, _ item: Int, _ thread: Int) -> Void
   ) {

@@ -1,9 +1,10 @@
 // The command line: arguments in, exit status out.
 
 import ArgumentParser
+import Checkpoints
 import Communication
 import Foundation
-import Training
+import MPICommunication
 
 @main
 struct UNetDist: ParsableCommand {

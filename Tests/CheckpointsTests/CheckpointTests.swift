@@ -1,12 +1,13 @@
 // What a checkpoint says of its run: round trips, older and newer files.
 
+import Checkpoints
 import Datasets
+import Files
 import Foundation
 import Network
 import Tensors
 import TestSupport
 import Testing
-import Training
 
 @Suite struct CheckpointTests {
   /// The metadata of a file that version 0.1.0 wrote.

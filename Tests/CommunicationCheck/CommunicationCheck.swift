@@ -2,6 +2,7 @@
 
 import Communication
 import Foundation
+import MPICommunication
 
 /// A failure of one rank.
 private struct Mishap: Error, CustomStringConvertible {

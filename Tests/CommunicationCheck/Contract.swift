@@ -1,6 +1,7 @@
 // Every promise of a communicator, checked on every rank.
 
 import Communication
+import MPICommunication
 
 /// Checks all promises with values that tell each rank's part of a result.
 func checkContract(_ communicator: any Communicator) throws {

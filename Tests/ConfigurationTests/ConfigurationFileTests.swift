@@ -1,9 +1,9 @@
 // Configuration files: what is read, what is refused, and what is written.
 
+import Configuration
 import Foundation
-import Network
+import TestSupport
 import Testing
-import Training
 
 @Suite struct ConfigurationFileTests {
   private func error(_ yaml: String) throws -> ConfigurationError {

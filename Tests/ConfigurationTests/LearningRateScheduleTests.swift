@@ -1,8 +1,8 @@
 // The learning rate at chosen steps, against the formulas worked by hand.
 
+import Configuration
 import Foundation
 import Testing
-import Training
 
 @Suite struct LearningRateScheduleTests {
   private func rates(_ kind: LearningRateSchedule.Kind, warmup: Int, at steps: [Int]) -> [Double] {

@@ -1,9 +1,9 @@
 // Defaults, ranges and conflicts of a configuration.
 
+import Configuration
 import Foundation
 import Network
 import Testing
-import Training
 
 @Suite struct TrainingConfigurationTests {
   @Test func defaultsAreValid() throws {

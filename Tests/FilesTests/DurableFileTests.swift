@@ -1,7 +1,7 @@
 // Files that come into place whole: the old one survives every failure, and nothing is left behind.
 
+import Files
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
 // SHA-256 against the examples of the standard.
 
-import Tensors
+import Files
 import Testing
 
 struct SHA256Tests {

@@ -2,9 +2,10 @@
 
 import Communication
 import Datasets
-import Evaluation
 import Foundation
 import Imaging
+import Inference
+import Metrics
 import TestSupport
 import Testing
 

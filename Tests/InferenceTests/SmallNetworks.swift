@@ -1,6 +1,6 @@
 // Small networks with random parameters, and pictures for them to see.
 
-import Evaluation
+import Inference
 import Network
 import Randomness
 import Tensors

@@ -1,7 +1,7 @@
 // The tiles of least work: for sizes worked out by hand, and against all legal tiles.
 
 import Datasets
-import Evaluation
+import Inference
 import Network
 import Testing
 

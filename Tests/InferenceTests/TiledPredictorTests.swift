@@ -1,13 +1,11 @@
 // Whole images by tiles: against one tile that covers everything, and the same for any team.
 
 import Datasets
-import Evaluation
 import Foundation
+import Inference
 import Network
 import Tensors
-import TestSupport
 import Testing
-import Threading
 
 @Suite struct TiledPredictorTests {
   /// Several roundings of logits up to 8, by kernels of different block shapes.

@@ -3,7 +3,6 @@
 import Kernels
 import Tensors
 import TestSupport
-import Threading
 
 /// An image with memory of its own.
 final class OwnedImage {

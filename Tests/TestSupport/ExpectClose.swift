@@ -3,45 +3,45 @@
 import Testing
 
 /// How far a result may be from the oracle, |actual - expected| <= absolute + relative * |expected|.
-public struct Tolerance: Sendable {
+package struct Tolerance: Sendable {
   /// What is allowed for any value.
-  public var absolute: Double
+  package var absolute: Double
   /// What is allowed more for each unit of the expected value.
-  public var relative: Double
+  package var relative: Double
 
   /// A tolerance.
-  public init(absolute: Double, relative: Double) {
+  package init(absolute: Double, relative: Double) {
     self.absolute = absolute
     self.relative = relative
   }
 
   /// The same bits, or both zero.
-  public static let exact = Tolerance(absolute: 0, relative: 0)
+  package static let exact = Tolerance(absolute: 0, relative: 0)
 
   /// One rounding to Float of a number that was computed in Double: 2^-24 is 6e-8.
-  public static let rounding = Tolerance(absolute: 1e-7, relative: 1e-7)
+  package static let rounding = Tolerance(absolute: 1e-7, relative: 1e-7)
 
   /// Sums of up to a few thousand Float products of order one, in any order: rounding errors add
   /// up like a random walk, 6e-8 * sqrt(4096) = 4e-6, with some room.
-  public static let direct = Tolerance(absolute: 1e-5, relative: 1e-5)
+  package static let direct = Tolerance(absolute: 1e-5, relative: 1e-5)
 
   /// Winograd F(4x4, 3x3): its transforms multiply by up to 8 and cancel again; errors
   /// against direct convolution are 2e-6 to 4e-5 for values of order one.
-  public static let winograd = Tolerance(absolute: 2e-4, relative: 2e-4)
+  package static let winograd = Tolerance(absolute: 2e-4, relative: 2e-4)
 
   /// Logits and gradients of a whole small network in Float: a dozen convolutions, one after the
   /// other, each with the error of Winograd's transforms; 1.6e-5 is the largest seen.
-  public static let network = Tolerance(absolute: 5e-5, relative: 5e-5)
+  package static let network = Tolerance(absolute: 5e-5, relative: 5e-5)
 
   /// The loss after some steps of training: each step starts with the error of the one before.
-  public static let trajectory = Tolerance(absolute: 1e-3, relative: 1e-3)
+  package static let trajectory = Tolerance(absolute: 1e-3, relative: 1e-3)
 }
 
 /// Records an issue when a value is further from its oracle than allowed; names the worst one.
 ///
 /// NaN is never close. Infinities are close to themselves.
 @discardableResult
-public func expectClose(
+package func expectClose(
   _ actual: [Double], _ expected: [Double], absolute: Double, relative: Double,
   _ comment: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
 ) -> Bool {
@@ -75,7 +75,7 @@ public func expectClose(
 
 /// Records an issue when a value is further from its oracle than allowed; names the worst one.
 @discardableResult
-public func expectClose(
+package func expectClose(
   _ actual: [Float], _ expected: [Float], absolute: Double, relative: Double,
   _ comment: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
 ) -> Bool {
@@ -86,7 +86,7 @@ public func expectClose(
 
 /// Records an issue when a value is further from its oracle than the tolerance.
 @discardableResult
-public func expectClose(
+package func expectClose(
   _ actual: [Float], _ expected: [Float], _ tolerance: Tolerance,
   _ comment: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
 ) -> Bool {
@@ -97,7 +97,7 @@ public func expectClose(
 
 /// Records an issue when a value is further from its oracle than the tolerance.
 @discardableResult
-public func expectClose(
+package func expectClose(
   _ actual: [Double], _ expected: [Double], _ tolerance: Tolerance,
   _ comment: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
 ) -> Bool {

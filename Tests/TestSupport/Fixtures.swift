@@ -1,22 +1,22 @@
 // Finds and reads the files of Tests/Fixtures, which Scripts/make-fixtures.py made with PyTorch.
 
-import Tensors
+import Files
 
 /// The fixtures: numbers that PyTorch computed.
-public enum Fixtures {
+package enum Fixtures {
   /// The folder Tests/Fixtures of the source tree.
-  public static var folder: String {
+  package static var folder: String {
     let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
     return parts.joined(separator: "/") + "/Fixtures"
   }
 
   /// The path of the fixture `name`, given without its extension.
-  public static func path(_ name: String) -> String { "\(folder)/\(name).safetensors" }
+  package static func path(_ name: String) -> String { "\(folder)/\(name).safetensors" }
 
   /// Reads the fixture `name`, given without its extension.
   ///
   /// - Throws: `SafetensorsError` when it is missing or damaged.
-  public static func read(_ name: String) throws(SafetensorsError) -> SafetensorsFile {
+  package static func read(_ name: String) throws(SafetensorsError) -> SafetensorsFile {
     try SafetensorsFile.read(path(name))
   }
 }
@@ -25,7 +25,7 @@ extension SafetensorsFile {
   /// The tensor `name` of shape H x W x C as an image; H x W counts as one channel.
   ///
   /// - Throws: `SafetensorsError` when there is no such tensor.
-  public func image(_ name: String) throws(SafetensorsError) -> ReferenceImage {
+  package func image(_ name: String) throws(SafetensorsError) -> ReferenceImage {
     let values = try floats(of: name)
     let shape = shape(of: name) ?? []
     return ReferenceImage(

@@ -1,18 +1,18 @@
 // Compares a gradient that was worked out with one that is measured by differences.
 
 /// The place where an analytic gradient and a measured one differ most.
-public struct GradientDeviation: Sendable, CustomStringConvertible {
+package struct GradientDeviation: Sendable, CustomStringConvertible {
   /// |analytic - measured| / max(1, |analytic|, |measured|) at `index`.
-  public var error: Double
+  package var error: Double
   /// The place in the point.
-  public var index: Int
+  package var index: Int
   /// The derivative that was worked out.
-  public var analytic: Double
+  package var analytic: Double
   /// The derivative by differences.
-  public var measured: Double
+  package var measured: Double
 
   /// All four in one line.
-  public var description: String {
+  package var description: String {
     "error \(error) at \(index): analytic \(analytic), measured \(measured)"
   }
 }
@@ -27,7 +27,7 @@ public struct GradientDeviation: Sendable, CustomStringConvertible {
 ///
 /// - Parameter indices: The places to look at; nil for all.
 /// - Complexity: Two losses a place.
-public func gradientDeviation(
+package func gradientDeviation(
   of loss: ([Double]) throws -> Double, at point: [Double], analytic: [Double], epsilon: Double,
   indices: [Int]? = nil
 ) rethrows -> GradientDeviation {

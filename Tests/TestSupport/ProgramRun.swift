@@ -6,36 +6,36 @@ import Foundation
 ///
 /// Output goes through temporary files, so that no amount of it can block the program, and what was
 /// printed before a time-out is kept. Standard input is empty.
-public struct ProgramRun: Sendable, CustomStringConvertible {
+package struct ProgramRun: Sendable, CustomStringConvertible {
   /// A program that could not be found or started.
-  public struct StartFailure: Error, CustomStringConvertible {
+  package struct StartFailure: Error, CustomStringConvertible {
     /// What happened.
-    public let description: String
+    package let description: String
   }
 
   /// The program and its arguments.
-  public let command: [String]
+  package let command: [String]
 
   /// Everything printed to standard output.
-  public let standardOutput: String
+  package let standardOutput: String
 
   /// Everything printed to standard error.
-  public let standardError: String
+  package let standardError: String
 
   /// The exit status; 128 plus the signal's number for a program that a signal ended.
-  public let exitStatus: Int32
+  package let exitStatus: Int32
 
   /// Whether the time limit ended the run.
-  public let timedOut: Bool
+  package let timedOut: Bool
 
   /// How long the run took.
-  public let seconds: Double
+  package let seconds: Double
 
   /// Whether the program ended by itself, with status 0.
-  public var succeeded: Bool { exitStatus == 0 && !timedOut }
+  package var succeeded: Bool { exitStatus == 0 && !timedOut }
 
   /// The command, the end and the output, for the message of a failed expectation.
-  public var description: String {
+  package var description: String {
     let end = timedOut ? "stopped by the time limit" : "exit status \(exitStatus)"
     return """
       \(command.joined(separator: " "))
@@ -53,7 +53,7 @@ public struct ProgramRun: Sendable, CustomStringConvertible {
   /// seconds) the program is asked to end, and soon after it and all its descendants are killed.
   ///
   /// - Throws: ``StartFailure`` if it cannot be started; or an error of the temporary files.
-  public init(
+  package init(
     _ program: URL, arguments: [String] = [], environment: [String: String?] = [:],
     workingFolder: URL? = nil, timeLimit: Double = 60
   ) throws {
@@ -88,7 +88,7 @@ public struct ProgramRun: Sendable, CustomStringConvertible {
   /// More ranks than cores are allowed and none is bound to a core, unless `launcherOptions` says
   /// otherwise. Only one such run goes on at a time in the process, and a time limit does not
   /// include the wait for it: ranks that wait for each other spin, and would slow all others down.
-  public static func mpirun(
+  package static func mpirun(
     ranks: Int, launcherOptions: [String] = ["--oversubscribe", "--bind-to", "none"],
     program: URL, arguments: [String] = [], environment: [String: String?] = [:],
     workingFolder: URL? = nil, timeLimit: Double = 60
@@ -109,7 +109,7 @@ public struct ProgramRun: Sendable, CustomStringConvertible {
   /// The program of this package called `name`, as the build put it beside the tests.
   ///
   /// - Throws: ``StartFailure`` if it is not there.
-  public static func builtProgram(named name: String) throws -> URL {
+  package static func builtProgram(named name: String) throws -> URL {
     // The tests run in the bundle's own executable or in one that was given the bundle's path.
     let started = ["/proc/self/exe"] + CommandLine.arguments
     var folders: [URL] = []

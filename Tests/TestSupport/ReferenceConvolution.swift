@@ -1,7 +1,7 @@
 // The oracle for convolutions: plain loops over every tap, summed in Double.
 
 /// What a convolution reads beyond the border of its input.
-public enum ReferencePadding: String, Sendable, CaseIterable {
+package enum ReferencePadding: String, Sendable, CaseIterable {
   /// Nothing: the kernel stays inside.
   case none
   /// Zeros.
@@ -16,26 +16,26 @@ public enum ReferencePadding: String, Sendable, CaseIterable {
 ///         weights(o, c, i, j) * padded(y * stride + i - before, x * stride + j - before, c)
 ///
 /// Weights are [out, in, kH, kW]. Gradients are returned, not accumulated.
-public struct ReferenceConvolution: Sendable {
+package struct ReferenceConvolution: Sendable {
   /// Channels of the input.
-  public var inputChannels: Int
+  package var inputChannels: Int
   /// Channels of the output.
-  public var outputChannels: Int
+  package var outputChannels: Int
   /// Rows, and columns, of the kernel.
-  public var kernel: Int
+  package var kernel: Int
   /// Rows, and columns, between two places of the kernel.
-  public var stride: Int
+  package var stride: Int
   /// What is read beyond the border.
-  public var padding: ReferencePadding
+  package var padding: ReferencePadding
   /// Rows and columns of padding in front of the first.
-  public var before: Int
+  package var before: Int
   /// Rows and columns of padding behind the last.
-  public var after: Int
+  package var after: Int
 
   /// A convolution; unless told otherwise, padding keeps the size at stride 1.
   ///
   /// An even kernel has its extra row and column of padding behind the last.
-  public init(
+  package init(
     inputChannels: Int, outputChannels: Int, kernel: Int, stride: Int = 1,
     padding: ReferencePadding, before: Int? = nil, after: Int? = nil
   ) {
@@ -49,17 +49,17 @@ public struct ReferenceConvolution: Sendable {
   }
 
   /// The rows (or columns) of the output for as many of the input.
-  public func outputLength(_ inputLength: Int) -> Int {
+  package func outputLength(_ inputLength: Int) -> Int {
     (inputLength + before + after - kernel) / stride + 1
   }
 
   /// Where `weights(o, c, i, j)` is.
-  public func weightIndex(_ o: Int, _ c: Int, _ i: Int, _ j: Int) -> Int {
+  package func weightIndex(_ o: Int, _ c: Int, _ i: Int, _ j: Int) -> Int {
     ((o * inputChannels + c) * kernel + i) * kernel + j
   }
 
   /// The row (or column) of the input that stands at `place` of the padded one; nil for a zero.
-  public func source(_ place: Int, length: Int) -> Int? {
+  package func source(_ place: Int, length: Int) -> Int? {
     if (0..<length).contains(place) { return place }
     guard padding == .mirror else { return nil }
     let period = 2 * length
@@ -68,7 +68,7 @@ public struct ReferenceConvolution: Sendable {
   }
 
   /// The output for `input`; nil for `bias` stands for zeros.
-  public func output(
+  package func output(
     of input: ReferenceImage, weights: [Float], bias: [Float]?
   ) -> ReferenceImage {
     check(input, weights)
@@ -92,7 +92,7 @@ public struct ReferenceConvolution: Sendable {
   }
 
   /// The gradient with respect to `input`, of which only the size matters.
-  public func inputGradient(
+  package func inputGradient(
     input: ReferenceImage, weights: [Float], outputGradient: ReferenceImage
   ) -> ReferenceImage {
     check(input, weights, outputGradient)
@@ -113,7 +113,7 @@ public struct ReferenceConvolution: Sendable {
   }
 
   /// The gradient with respect to the weights, [out, in, kH, kW].
-  public func weightsGradient(
+  package func weightsGradient(
     input: ReferenceImage, outputGradient: ReferenceImage
   ) -> [Float] {
     check(input, nil, outputGradient)
@@ -133,7 +133,7 @@ public struct ReferenceConvolution: Sendable {
   }
 
   /// The gradient with respect to the bias: the sums of the output's gradient over all pixels.
-  public func biasGradient(outputGradient: ReferenceImage) -> [Float] {
+  package func biasGradient(outputGradient: ReferenceImage) -> [Float] {
     (0..<outputGradient.channels).map { o in
       var sum = 0.0
       for pixel in 0..<outputGradient.height * outputGradient.width {

@@ -1,20 +1,20 @@
 // One sample, channels-last: what the reference kernels take and give.
 
 /// One sample of H x W x C values, channels-last: value (y, x, c) is at (y * W + x) * C + c.
-public struct ReferenceImage: Equatable, Sendable {
+package struct ReferenceImage: Equatable, Sendable {
   /// Rows, H.
-  public var height: Int
+  package var height: Int
   /// Columns, W.
-  public var width: Int
+  package var width: Int
   /// Channels, C.
-  public var channels: Int
+  package var channels: Int
   /// The values, row after row.
-  public var values: [Float]
+  package var values: [Float]
 
   /// An image of the given values.
   ///
   /// - Precondition: There are height * width * channels values.
-  public init(height: Int, width: Int, channels: Int, values: [Float]) {
+  package init(height: Int, width: Int, channels: Int, values: [Float]) {
     precondition(
       values.count == height * width * channels,
       "\(values.count) values for an image of \(height) x \(width) x \(channels)")
@@ -30,7 +30,7 @@ public struct ReferenceImage: Equatable, Sendable {
   }
 
   /// An image of repeatable values in -1..<1; another seed gives others.
-  public static func random(
+  package static func random(
     height: Int, width: Int, channels: Int, seed: UInt64
   ) -> ReferenceImage {
     ReferenceImage(
@@ -39,10 +39,10 @@ public struct ReferenceImage: Equatable, Sendable {
   }
 
   /// Where the value (y, x, c) is.
-  public func index(_ y: Int, _ x: Int, _ c: Int) -> Int { (y * width + x) * channels + c }
+  package func index(_ y: Int, _ x: Int, _ c: Int) -> Int { (y * width + x) * channels + c }
 
   /// The value (y, x, c).
-  public subscript(y: Int, x: Int, c: Int) -> Float {
+  package subscript(y: Int, x: Int, c: Int) -> Float {
     get { values[index(y, x, c)] }
     set { values[index(y, x, c)] = newValue }
   }
@@ -52,7 +52,7 @@ public struct ReferenceImage: Equatable, Sendable {
 ///
 /// The generator is SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
 /// generators", OOPSLA 2014), so that the oracle shares no code with what it judges.
-public func repeatableValues(count: Int, seed: UInt64) -> [Float] {
+package func repeatableValues(count: Int, seed: UInt64) -> [Float] {
   var state = seed
   return (0..<count).map { _ in
     state &+= 0x9E37_79B9_7F4A_7C15

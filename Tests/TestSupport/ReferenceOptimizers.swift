@@ -1,23 +1,23 @@
 // The oracles for the optimisers' updates, in Double, as PyTorch defines them.
 
 /// Stochastic gradient descent with momentum: g += decay * w, v = momentum * v + g, w -= rate * v.
-public struct ReferenceSGD: Sendable {
+package struct ReferenceSGD: Sendable {
   /// The share of the velocity that stays.
-  public var momentum: Double
+  package var momentum: Double
   /// The share of the weights that is added to the gradient.
-  public var weightDecay: Double
+  package var weightDecay: Double
   /// The velocity v, zero at first.
-  public var velocity: [Double]
+  package var velocity: [Double]
 
   /// An optimiser of `count` parameters.
-  public init(count: Int, momentum: Double, weightDecay: Double) {
+  package init(count: Int, momentum: Double, weightDecay: Double) {
     self.momentum = momentum
     self.weightDecay = weightDecay
     velocity = [Double](repeating: 0, count: count)
   }
 
   /// One update of `parameters`.
-  public mutating func step(
+  package mutating func step(
     _ parameters: inout [Double], gradients: [Double], learningRate: Double
   ) {
     for i in parameters.indices {
@@ -34,26 +34,26 @@ public struct ReferenceSGD: Sendable {
 ///     g += decay * w (coupled), or w -= rate * decay * w (decoupled)
 ///     m = beta1 * m + (1 - beta1) * g,  v = beta2 * v + (1 - beta2) * g^2
 ///     w -= rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
-public struct ReferenceAdam: Sendable {
+package struct ReferenceAdam: Sendable {
   /// The share of the mean gradient that stays.
-  public var beta1: Double
+  package var beta1: Double
   /// The share of the mean square that stays.
-  public var beta2: Double
+  package var beta2: Double
   /// What is added to the root of the mean square.
-  public var epsilon: Double
+  package var epsilon: Double
   /// The strength of the decay.
-  public var weightDecay: Double
+  package var weightDecay: Double
   /// Whether the decay acts on the weights themselves (AdamW) and not on the gradient (Adam).
-  public var isDecayDecoupled: Bool
+  package var isDecayDecoupled: Bool
   /// The mean of the gradients, m.
-  public var momentum: [Double]
+  package var momentum: [Double]
   /// The mean of the squared gradients, v.
-  public var variance: [Double]
+  package var variance: [Double]
   private var beta1Power = 1.0
   private var beta2Power = 1.0
 
   /// An optimiser of `count` parameters.
-  public init(
+  package init(
     count: Int, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8,
     weightDecay: Double, isDecayDecoupled: Bool
   ) {
@@ -67,7 +67,7 @@ public struct ReferenceAdam: Sendable {
   }
 
   /// One update of `parameters`.
-  public mutating func step(
+  package mutating func step(
     _ parameters: inout [Double], gradients: [Double], learningRate: Double
   ) {
     beta1Power *= beta1

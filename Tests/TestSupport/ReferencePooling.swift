@@ -1,22 +1,22 @@
 // The oracles for the rectifier and for 2x2 maximum pooling.
 
 /// The rectifier max(x, 0).
-public enum ReferenceRectifier {
+package enum ReferenceRectifier {
   /// max(x, 0) of every value.
-  public static func output(of input: [Float]) -> [Float] { input.map { max($0, 0) } }
+  package static func output(of input: [Float]) -> [Float] { input.map { max($0, 0) } }
 
   /// The gradient passes where the output is positive; at 0 it is 0.
-  public static func inputGradient(output: [Float], outputGradient: [Float]) -> [Float] {
+  package static func inputGradient(output: [Float], outputGradient: [Float]) -> [Float] {
     zip(output, outputGradient).map { $0 > 0 ? $1 : 0 }
   }
 }
 
 /// Maximum pooling over 2x2 pixels with stride 2.
-public enum ReferenceMaxPooling {
+package enum ReferenceMaxPooling {
   /// The largest of each four, H/2 x W/2 x C.
   ///
   /// - Precondition: Height and width are even.
-  public static func output(of input: ReferenceImage) -> ReferenceImage {
+  package static func output(of input: ReferenceImage) -> ReferenceImage {
     let winners = winners(of: input)
     return ReferenceImage(
       height: input.height / 2, width: input.width / 2, channels: input.channels,
@@ -24,7 +24,7 @@ public enum ReferenceMaxPooling {
   }
 
   /// The gradient goes to the largest of each four; of equals, to the first in row order.
-  public static func inputGradient(
+  package static func inputGradient(
     input: ReferenceImage, outputGradient: ReferenceImage
   ) -> ReferenceImage {
     var gradient = input
@@ -36,7 +36,7 @@ public enum ReferenceMaxPooling {
   }
 
   /// For every output value the index of the input value that it is.
-  public static func winners(of input: ReferenceImage) -> [Int] {
+  package static func winners(of input: ReferenceImage) -> [Int] {
     precondition(
       input.height.isMultiple(of: 2) && input.width.isMultiple(of: 2),
       "\(input.height) x \(input.width) is not even")

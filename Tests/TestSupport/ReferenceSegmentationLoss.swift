@@ -8,20 +8,20 @@ import Glibc
 ///
 /// The divisor is given (global batch x output pixels), so it is not the sum of the weights, which
 /// PyTorch's `mean` divides by.
-public struct ReferenceSegmentationLoss: Sendable {
+package struct ReferenceSegmentationLoss: Sendable {
   /// The weight of each class.
-  public var classWeights: [Float]
+  package var classWeights: [Float]
   /// What the sum is divided by.
-  public var divisor: Double
+  package var divisor: Double
 
   /// A loss; as many classes as weights.
-  public init(classWeights: [Float], divisor: Double) {
+  package init(classWeights: [Float], divisor: Double) {
     self.classWeights = classWeights
     self.divisor = divisor
   }
 
   /// The probabilities of the classes at every pixel, in Double.
-  public static func softmax(_ logits: ReferenceImage) -> [Double] {
+  package static func softmax(_ logits: ReferenceImage) -> [Double] {
     let classes = logits.channels
     var result: [Double] = []
     for pixel in 0..<logits.height * logits.width {
@@ -35,7 +35,7 @@ public struct ReferenceSegmentationLoss: Sendable {
   }
 
   /// The loss of `logits` for one label a pixel.
-  public func loss(logits: ReferenceImage, labels: [Int]) -> Double {
+  package func loss(logits: ReferenceImage, labels: [Int]) -> Double {
     let classes = logits.channels
     var total = 0.0
     for (pixel, label) in labels.enumerated() {
@@ -48,7 +48,7 @@ public struct ReferenceSegmentationLoss: Sendable {
   }
 
   /// The gradient with respect to the logits: weight(label) * (softmax - one-hot) / divisor.
-  public func logitsGradient(logits: ReferenceImage, labels: [Int]) -> ReferenceImage {
+  package func logitsGradient(logits: ReferenceImage, labels: [Int]) -> ReferenceImage {
     var gradient = Self.softmax(logits)
     for (pixel, label) in labels.enumerated() {
       let first = pixel * logits.channels

@@ -4,26 +4,26 @@
 ///
 /// The convolution pads one row and one column behind the last: zeros, or with mirroring the last
 /// row and column repeated. Weights are [out, in, 2, 2].
-public struct ReferenceNearestUpConvolution: Sendable {
+package struct ReferenceNearestUpConvolution: Sendable {
   /// The convolution of the doubled image.
-  public let convolution: ReferenceConvolution
+  package let convolution: ReferenceConvolution
 
   /// An up-convolution with `padding` zero or mirror.
-  public init(inputChannels: Int, outputChannels: Int, padding: ReferencePadding) {
+  package init(inputChannels: Int, outputChannels: Int, padding: ReferencePadding) {
     precondition(padding != .none, "the doubled size is kept only with padding")
     convolution = ReferenceConvolution(
       inputChannels: inputChannels, outputChannels: outputChannels, kernel: 2, padding: padding)
   }
 
   /// The output, 2H x 2W x out.
-  public func output(
+  package func output(
     of input: ReferenceImage, weights: [Float], bias: [Float]?
   ) -> ReferenceImage {
     convolution.output(of: doubled(input), weights: weights, bias: bias)
   }
 
   /// The gradient with respect to `input`, of which only the size matters.
-  public func inputGradient(
+  package func inputGradient(
     input: ReferenceImage, weights: [Float], outputGradient: ReferenceImage
   ) -> ReferenceImage {
     let gradient = convolution.inputGradient(
@@ -43,17 +43,17 @@ public struct ReferenceNearestUpConvolution: Sendable {
   }
 
   /// The gradient with respect to the weights, [out, in, 2, 2].
-  public func weightsGradient(input: ReferenceImage, outputGradient: ReferenceImage) -> [Float] {
+  package func weightsGradient(input: ReferenceImage, outputGradient: ReferenceImage) -> [Float] {
     convolution.weightsGradient(input: doubled(input), outputGradient: outputGradient)
   }
 
   /// The gradient with respect to the bias.
-  public func biasGradient(outputGradient: ReferenceImage) -> [Float] {
+  package func biasGradient(outputGradient: ReferenceImage) -> [Float] {
     convolution.biasGradient(outputGradient: outputGradient)
   }
 
   /// Every pixel four times.
-  public func doubled(_ input: ReferenceImage) -> ReferenceImage {
+  package func doubled(_ input: ReferenceImage) -> ReferenceImage {
     var result = ReferenceImage(
       height: 2 * input.height, width: 2 * input.width, channels: input.channels,
       values: [Float](repeating: 0, count: 4 * input.values.count))
@@ -71,25 +71,25 @@ public struct ReferenceNearestUpConvolution: Sendable {
 ///     output(2y + i, 2x + j, o) = bias(o) + sum over c of weights(c, o, i, j) * input(y, x, c)
 ///
 /// Weights are [in, out, 2, 2], as in PyTorch's `ConvTranspose2d`.
-public struct ReferenceTransposedConvolution: Sendable {
+package struct ReferenceTransposedConvolution: Sendable {
   /// Channels of the input.
-  public var inputChannels: Int
+  package var inputChannels: Int
   /// Channels of the output.
-  public var outputChannels: Int
+  package var outputChannels: Int
 
   /// A transposed convolution.
-  public init(inputChannels: Int, outputChannels: Int) {
+  package init(inputChannels: Int, outputChannels: Int) {
     self.inputChannels = inputChannels
     self.outputChannels = outputChannels
   }
 
   /// Where `weights(c, o, i, j)` is.
-  public func weightIndex(_ c: Int, _ o: Int, _ i: Int, _ j: Int) -> Int {
+  package func weightIndex(_ c: Int, _ o: Int, _ i: Int, _ j: Int) -> Int {
     ((c * outputChannels + o) * 2 + i) * 2 + j
   }
 
   /// The output, 2H x 2W x out.
-  public func output(
+  package func output(
     of input: ReferenceImage, weights: [Float], bias: [Float]?
   ) -> ReferenceImage {
     var sums = [Double](repeating: 0, count: 4 * input.height * input.width * outputChannels)
@@ -102,7 +102,7 @@ public struct ReferenceTransposedConvolution: Sendable {
   }
 
   /// The gradient with respect to `input`, of which only the size matters.
-  public func inputGradient(
+  package func inputGradient(
     input: ReferenceImage, weights: [Float], outputGradient: ReferenceImage
   ) -> ReferenceImage {
     var sums = [Double](repeating: 0, count: input.values.count)
@@ -114,7 +114,7 @@ public struct ReferenceTransposedConvolution: Sendable {
   }
 
   /// The gradient with respect to the weights, [in, out, 2, 2].
-  public func weightsGradient(input: ReferenceImage, outputGradient: ReferenceImage) -> [Float] {
+  package func weightsGradient(input: ReferenceImage, outputGradient: ReferenceImage) -> [Float] {
     var sums = [Double](repeating: 0, count: inputChannels * outputChannels * 4)
     forEachProduct(input) { inputIndex, outputIndex, weight in
       sums[weight] += Double(input.values[inputIndex]) * Double(outputGradient.values[outputIndex])
@@ -123,7 +123,7 @@ public struct ReferenceTransposedConvolution: Sendable {
   }
 
   /// The gradient with respect to the bias: the sums of the output's gradient over all pixels.
-  public func biasGradient(outputGradient: ReferenceImage) -> [Float] {
+  package func biasGradient(outputGradient: ReferenceImage) -> [Float] {
     ReferenceConvolution(
       inputChannels: inputChannels, outputChannels: outputChannels, kernel: 1, padding: .none
     ).biasGradient(outputGradient: outputGradient)

@@ -3,7 +3,7 @@
 import Foundation
 
 /// Calls `body` with the path of a new, empty folder and removes it afterwards.
-public func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
+package func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
   let folder = FileManager.default.temporaryDirectory
     .appendingPathComponent("unet-dist-test-\(UUID().uuidString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)

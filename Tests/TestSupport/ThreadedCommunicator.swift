@@ -8,21 +8,21 @@ import Foundation
 /// Every collective operation is one exchange of bytes through a meeting point. Where a rank waits
 /// for one that has already ended, or that called another operation, both a certain deadlock
 /// elsewhere, the operation throws `MPIError`. Sums are added in rank order.
-public final class ThreadedCommunicator: Communicator {
+package final class ThreadedCommunicator: Communicator {
   /// This thread's place among the ranks.
-  public let rank: Int
+  package let rank: Int
   /// The number of ranks.
-  public let size: Int
+  package let size: Int
   /// The same as `rank`: there is one host.
-  public var hostRank: Int { rank }
+  package var hostRank: Int { rank }
   /// The same as `size`: there is one host.
-  public var hostSize: Int { size }
+  package var hostSize: Int { size }
   /// Always 0.
-  public let hostLeader = 0
+  package let hostLeader = 0
   /// Always true.
-  public let allowsOtherThreads = true
+  package let allowsOtherThreads = true
   /// Always "threads".
-  public let hostName = "threads"
+  package let hostName = "threads"
 
   private let meeting: Meeting
 
@@ -35,7 +35,7 @@ public final class ThreadedCommunicator: Communicator {
   /// Runs `body` on `ranks` threads at once, each with its communicator.
   ///
   /// - Returns: what each rank returned or threw, in rank order.
-  public static func run<Value: Sendable>(
+  package static func run<Value: Sendable>(
     ranks: Int, _ body: @escaping @Sendable (ThreadedCommunicator) throws -> Value
   ) -> [Result<Value, any Error>] {
     let meeting = Meeting(size: ranks)
@@ -52,12 +52,12 @@ public final class ThreadedCommunicator: Communicator {
   }
 
   /// Returns when every rank has called it.
-  public func barrier() throws(MPIError) {
+  package func barrier() throws(MPIError) {
     _ = try exchange([], "barrier")
   }
 
   /// Overwrites `bytes` on every rank with those of `root`.
-  public func broadcast(
+  package func broadcast(
     _ bytes: UnsafeMutableRawBufferPointer, from root: Int
   ) throws(MPIError) {
     let all = try exchange(rank == root ? Array(bytes) : [], "broadcast")
@@ -66,23 +66,23 @@ public final class ThreadedCommunicator: Communicator {
   }
 
   /// Overwrites `values` on every rank with their sum over the ranks.
-  public func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws(MPIError) {
+  package func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws(MPIError) {
     let sums = try sums(of: Array(values), "sum of Float") { $0 + $1 }
     _ = values.update(from: sums)
   }
 
   /// The sums of `values` over the ranks.
-  public func allReduceSum(_ values: [Int64]) throws(MPIError) -> [Int64] {
+  package func allReduceSum(_ values: [Int64]) throws(MPIError) -> [Int64] {
     try sums(of: values, "sum of Int64") { $0 + $1 }
   }
 
   /// The sums of `values` over the ranks.
-  public func allReduceSum(_ values: [Double]) throws(MPIError) -> [Double] {
+  package func allReduceSum(_ values: [Double]) throws(MPIError) -> [Double] {
     try sums(of: values, "sum of Double") { $0 + $1 }
   }
 
   /// Overwrites `result` on every rank with the `bytes` of rank 0, of rank 1, and so on.
-  public func allGather(
+  package func allGather(
     _ bytes: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
   ) throws(MPIError) {
     let all = try exchange(Array(bytes), "gather")
@@ -93,28 +93,28 @@ public final class ThreadedCommunicator: Communicator {
   }
 
   /// The `bytes` of every rank, in rank order, on `root`; an empty array on the other ranks.
-  public func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
+  package func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
     let all = try exchange(bytes, "gather to \(root)")
     return rank == root ? all : []
   }
 
   /// The `bytes` of every rank, in rank order, on every rank.
-  public func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
+  package func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
     try exchange(bytes, "gather of any counts")
   }
 
   /// Messages that are copied from one thread's memory to the other's.
-  public func messages(tag: Int) -> any Messages {
+  package func messages(tag: Int) -> any Messages {
     ThreadedMessages(rank: rank, tag: tag, letterBox: meeting.letterBox)
   }
 
   /// Waits for the others, as the end of MPI may.
-  public func leave() throws(MPIError) {
+  package func leave() throws(MPIError) {
     _ = try exchange([], "leave")
   }
 
   /// Ends the process, and with it every rank.
-  public func abort(status: Int) -> Never {
+  package func abort(status: Int) -> Never {
     fatalError("rank \(rank) aborts with status \(status)")
   }
 

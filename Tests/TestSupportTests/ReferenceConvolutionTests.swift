@@ -1,6 +1,5 @@
 // The oracle for convolutions against sums done by hand and against PyTorch.
 
-import Tensors
 import TestSupport
 import Testing
 

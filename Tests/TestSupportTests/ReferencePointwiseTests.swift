@@ -1,6 +1,5 @@
 // The oracles for pooling, rectifier, loss and optimisers against values by hand and PyTorch.
 
-import Tensors
 import TestSupport
 import Testing
 

@@ -1,6 +1,5 @@
 // The oracles for up-sampling against sums done by hand and against PyTorch.
 
-import Tensors
 import TestSupport
 import Testing
 

@@ -1,42 +1,52 @@
 // The benchmark of a training step by several numbers of ranks, which it starts itself.
 
-import Communication
-import Evaluation
+import Configuration
+import Files
 import Foundation
-import Training
 
 /// Steps over one global batch by each number of ranks, every one a run of `bench step` by mpirun.
 ///
 /// The batch stays the same (strong scaling). Efficiency is the time of the first number of ranks
 /// over the time of another, times the ratio of the cores that they use: ranks times threads, but not
 /// more than this machine has.
-struct ScalingBenchmark {
+package struct ScalingBenchmark {
   /// The numbers of ranks, each a divisor of the batch.
-  let ranks: [Int]
+  package let ranks: [Int]
   /// Samples of a step over all ranks.
-  let globalBatch: Int
+  package let globalBatch: Int
   /// Threads of a rank; nil divides the cores among the ranks.
-  let threads: Int?
+  package let threads: Int?
   /// Further arguments of `bench step`.
-  let arguments: [String]
+  package let arguments: [String]
   /// The launcher, as a name on the path or as a path.
-  let launcher: String
+  package let launcher: String
+
+  /// A benchmark from its parts.
+  package init(
+    ranks: [Int], globalBatch: Int, threads: Int?, arguments: [String], launcher: String
+  ) {
+    self.ranks = ranks
+    self.globalBatch = globalBatch
+    self.threads = threads
+    self.arguments = arguments
+    self.launcher = launcher
+  }
 
   /// What one number of ranks measured.
-  struct Result {
-    let ranks: Int
-    let threads: Int
+  package struct Result {
+    package let ranks: Int
+    package let threads: Int
     /// The object that `bench step --json` printed.
-    let report: [String: Any]
+    package let report: [String: Any]
 
-    var seconds: Double { report["median_seconds"] as? Double ?? .nan }
-    func part(_ name: String) -> Double {
+    package var seconds: Double { report["median_seconds"] as? Double ?? .nan }
+    package func part(_ name: String) -> Double {
       (report["median_part_seconds"] as? [String: Double])?[name] ?? .nan
     }
   }
 
   /// Checks that the batch deals evenly to every number of ranks.
-  func validate() throws(ConfigurationError) {
+  package func validate() throws(ConfigurationError) {
     for count in ranks where count < 1 || count > 4096 || !globalBatch.isMultiple(of: count) {
       throw ConfigurationError(
         option: "ranks", expected: "divisors of the global batch \(globalBatch)", found: "\(count)",
@@ -48,7 +58,7 @@ struct ScalingBenchmark {
   }
 
   /// Runs one number of ranks after the other.
-  func run() throws -> [Result] { try ranks.map(measure) }
+  package func run() throws -> [Result] { try ranks.map(measure) }
 
   private var cores: Int { ProcessInfo.processInfo.activeProcessorCount }
 
@@ -96,7 +106,7 @@ struct ScalingBenchmark {
   }
 
   /// The results as JSON.
-  func json(_ results: [Result]) -> JSONValue {
+  package func json(_ results: [Result]) -> JSONValue {
     let rows = results.map { result -> JSONValue in
       [
         "ranks": .integer(result.ranks), "threads": .integer(result.threads),
@@ -117,7 +127,7 @@ struct ScalingBenchmark {
   }
 
   /// The results for people.
-  func text(_ results: [Result]) -> String {
+  package func text(_ results: [Result]) -> String {
     var table = TextTable(
       ["ranks", "threads", "s a step", "images/s", "efficiency", "exchange s", "update s"])
     for result in results {
@@ -133,11 +143,11 @@ struct ScalingBenchmark {
 }
 
 /// A run of one number of ranks that did not end well.
-struct ScalingFailure: Error, CustomStringConvertible {
-  let command: String
-  let status: Int32
+package struct ScalingFailure: Error, CustomStringConvertible {
+  package let command: String
+  package let status: Int32
 
-  var description: String {
+  package var description: String {
     status == 127
       ? "\(command): no such program; install Open MPI or name its launcher by --launcher"
       : "\(command) ended with status \(status); its own message is above"
@@ -146,7 +156,7 @@ struct ScalingFailure: Error, CustomStringConvertible {
 
 extension BenchmarkOptions {
   /// The options, without those of one run, as arguments for another run of this program.
-  var arguments: [String] {
+  package var arguments: [String] {
     architecture.arguments + ["--repetitions", "\(repetitions)", "--warmup", "\(warmup)"]
   }
 }

@@ -1,5 +1,6 @@
 // A model of a training step on any number of ranks, from what a few ranks measure.
 
+import Communication
 import Foundation
 
 /// The time of a step by the schedule that the ranks carry out, on a network of given cost.
@@ -25,22 +26,22 @@ import Foundation
 /// relative deviation sigma, it is expected sigma * q((p - 3/8) / (p + 1/4)) beyond the mean, with q
 /// the quantile of the normal distribution (Blom 1958, "Statistical Estimates and Transformed
 /// Beta-Variables").
-public struct ScalingModel: Sendable {
+package struct ScalingModel: Sendable {
   /// What a rank computes in a step, in seconds.
-  public struct Computation: Sendable {
+  package struct Computation: Sendable {
     /// Everything before the backward pass of the last sample.
-    public var before: Double
+    package var before: Double
     /// That backward pass.
-    public var backward: Double
+    package var backward: Double
     /// When the gradients of each bucket are final, from the beginning of that backward pass.
-    public var bucketsFinal: [Double]
+    package var bucketsFinal: [Double]
     /// The update of all parameters.
-    public var update: Double
+    package var update: Double
     /// The relative standard deviation of all of it.
-    public var jitter: Double
+    package var jitter: Double
 
     /// A step from its parts.
-    public init(
+    package init(
       before: Double, backward: Double, bucketsFinal: [Double], update: Double, jitter: Double
     ) {
       self.before = before
@@ -51,22 +52,22 @@ public struct ScalingModel: Sendable {
     }
 
     /// The step of one rank alone.
-    public var seconds: Double { before + backward + update }
+    package var seconds: Double { before + backward + update }
   }
 
   /// What it costs to exchange.
-  public struct Network: Sendable {
+  package struct Network: Sendable {
     /// Seconds until the first byte of a message arrives.
-    public var latency: Double
+    package var latency: Double
     /// Seconds for each byte that a rank sends while it receives as many, additions included.
-    public var secondsPerByte: Double
+    package var secondsPerByte: Double
     /// The same while the rank computes.
-    public var secondsPerByteBeside: Double
+    package var secondsPerByteBeside: Double
     /// Seconds by which each such byte delays what the rank computes.
-    public var delayPerByte: Double
+    package var delayPerByte: Double
 
     /// A network from its costs; without the last two, computing and exchanging do not meet.
-    public init(
+    package init(
       latency: Double, secondsPerByte: Double, secondsPerByteBeside: Double? = nil,
       delayPerByte: Double = 0
     ) {
@@ -78,19 +79,19 @@ public struct ScalingModel: Sendable {
   }
 
   /// A step on some number of ranks.
-  public struct Prediction: Sendable, Equatable {
+  package struct Prediction: Sendable, Equatable {
     /// The ranks.
-    public let ranks: Int
+    package let ranks: Int
     /// Seconds of the whole step on the slowest rank.
-    public let seconds: Double
+    package let seconds: Double
     /// Seconds of it that a rank waits for the exchange.
-    public let exposed: Double
+    package let exposed: Double
     /// Seconds of it that the slowest rank is behind the mean.
-    public let straggle: Double
+    package let straggle: Double
     /// The step of one rank alone over this step, which takes as many samples a rank.
-    public let efficiency: Double
+    package let efficiency: Double
     /// Bytes that rank 0 sends.
-    public let sentByteCount: Int
+    package let sentByteCount: Int
   }
 
   private let computation: Computation
@@ -102,7 +103,7 @@ public struct ScalingModel: Sendable {
   /// A model of steps with `samples` samples a rank.
   ///
   /// - Precondition: the computation knows when each of `buckets` is final.
-  public init(
+  package init(
     computation: Computation, network: Network, buckets: GradientBuckets, samples: Int,
     overlaps: Bool
   ) {
@@ -117,7 +118,7 @@ public struct ScalingModel: Sendable {
   }
 
   /// The step on `ranks` ranks.
-  public func prediction(ranks: Int) -> Prediction {
+  package func prediction(ranks: Int) -> Prediction {
     var link = Link(network: network, computing: overlaps ? computation.backward : 0)
     var (summed, sentByteCount, rounds): ([Double], Int, Int) = ([], 0, 0)
     if ranks > 1 {

@@ -1,30 +1,29 @@
 // The model of a step on many ranks, from what a few measure, and what it predicts.
 
 import Communication
-import Evaluation
-import Training
+import Files
 
 /// Measures computation and network on the spot, and predicts steps on up to 4,096 ranks.
-struct ScalingModelBenchmark {
+package struct ScalingModelBenchmark {
   /// What the model stands on.
-  let computation: ScalingModel.Computation
-  let network: ScalingModel.Network
+  package let computation: ScalingModel.Computation
+  package let network: ScalingModel.Network
   /// Whether the network was measured, and not given.
-  let isMeasured: Bool
-  let overlaps: Bool
-  let threads: Int
-  let samples: Int
+  package let isMeasured: Bool
+  package let overlaps: Bool
+  package let threads: Int
+  package let samples: Int
   /// The step on the ranks that have measured; nil for one.
-  let here: ScalingModel.Prediction?
+  package let here: ScalingModel.Prediction?
   /// Steps on every power of two of ranks.
-  let predictions: [ScalingModel.Prediction]
+  package let predictions: [ScalingModel.Prediction]
 
   private static let largestRanks = 4096
 
   /// Measures on all ranks; the result counts on rank 0 only.
   ///
   /// - Parameter given: a network that is not there; nil to measure the one between the ranks.
-  init(
+  package init(
     _ setting: BenchmarkSetting, overlap: Overlap, given: ScalingModel.Network?,
     _ communicator: any Communicator
   ) throws {
@@ -56,7 +55,7 @@ struct ScalingModelBenchmark {
   // MARK: Reports
 
   /// The model and its predictions as JSON.
-  var json: JSONValue {
+  package var json: JSONValue {
     func object(_ prediction: ScalingModel.Prediction) -> JSONValue {
       [
         "ranks": .integer(prediction.ranks), "step_seconds": .number(prediction.seconds),
@@ -85,7 +84,7 @@ struct ScalingModelBenchmark {
   }
 
   /// The model and its predictions for people.
-  var text: String {
+  package var text: String {
     var measured = TextTable([isMeasured ? "measured here" : "measured here, network given", ""])
     let gigabits = [network.secondsPerByte, network.secondsPerByteBeside].map { 8e-9 / $0 }
     for (name, value) in [

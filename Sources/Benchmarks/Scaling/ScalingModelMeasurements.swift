@@ -6,10 +6,9 @@ import Network
 import Randomness
 import Tensors
 import Threading
-import Training
 
 /// Passes of one sample on this rank, without any exchange.
-final class ModelledPasses {
+package final class ModelledPasses {
   private let network: UNet
   private let team: ThreadTeam
   private let activations: UNetActivations
@@ -22,7 +21,7 @@ final class ModelledPasses {
   private let clock = ContinuousClock()
 
   /// Memory for passes of the setting's network.
-  init(_ setting: BenchmarkSetting) throws(AllocationError) {
+  package init(_ setting: BenchmarkSetting) throws(AllocationError) {
     network = setting.network
     team = ThreadTeam(count: setting.threads)
     activations = try UNetActivations(
@@ -42,7 +41,7 @@ final class ModelledPasses {
 
   /// Seconds of each repetition: before the backward pass, that pass, the update, and from the
   /// beginning of the backward pass until each bucket was final.
-  func measure(
+  package func measure(
     _ setting: BenchmarkSetting, _ buckets: GradientBuckets, _ communicator: any Communicator
   ) throws -> [[Double]] {
     try BenchmarkMeasurement(communicator).repetitions(setting) {
@@ -75,7 +74,7 @@ final class ModelledPasses {
   }
 
   /// Everything before a backward pass.
-  func forward() {
+  package func forward() {
     VectorSums.clear(gradients.base, count: gradients.count, on: team)
     network.forward(
       TensorView(base: image.base, shape: activations.input), parameters: parameters.base,
@@ -91,7 +90,7 @@ final class ModelledPasses {
   }
 
   /// A backward pass.
-  func backward(ready: (_ offset: Int) -> Void) {
+  package func backward(ready: (_ offset: Int) -> Void) {
     network.backward(
       TensorView(base: image.base, shape: activations.input), parameters: parameters.base,
       activations: activations, gradients: gradients.base, dropped: true, on: team, ready: ready)
@@ -99,7 +98,7 @@ final class ModelledPasses {
 }
 
 /// Exchanges of as many gradients as the network has, by themselves and beside backward passes.
-struct ModelledExchange {
+package struct ModelledExchange {
   /// The messages of which one is hardly disturbed.
   private static let messageCount = 100
 
@@ -113,7 +112,7 @@ struct ModelledExchange {
   private let clock = ContinuousClock()
 
   /// Exchanges between the ranks as `overlap` has them.
-  init(
+  package init(
     _ passes: ModelledPasses, buckets: GradientBuckets, overlap: Overlap,
     _ communicator: any Communicator
   ) throws(AllocationError) {
@@ -128,7 +127,7 @@ struct ModelledExchange {
   /// The costs of the network between the ranks; on rank 0 only.
   ///
   /// An exchange has ended when it has on all ranks, so the seconds of a repetition are the largest.
-  func network(_ setting: BenchmarkSetting) throws -> ScalingModel.Network {
+  package func network(_ setting: BenchmarkSetting) throws -> ScalingModel.Network {
     let latency = try latency()
     let alone = try medians(of: measurement.repetitions(setting) { [try exchangeSeconds()] })[0]
     let bytes = Double(max(1, reducer.sentByteCount))

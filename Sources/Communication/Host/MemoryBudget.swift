@@ -7,16 +7,16 @@ import Foundation
 /// Physical memory and the limits of control groups, as containers and batch systems set them, are
 /// divided among the ranks of a host; the limits on address space and data (`ulimit -v` and `-d`)
 /// are each process's own, and what it has taken already comes off.
-public struct MemoryBudget: Sendable, Equatable {
+package struct MemoryBudget: Sendable, Equatable {
   /// Bytes that this rank may take.
-  public let byteCount: Int
+  package let byteCount: Int
   /// What sets the bound, for messages, for example "ulimit -v (1953 MiB, 310 MiB of them in use)".
-  public let bound: String
+  package let bound: String
   /// What to do where that is too little.
-  public let remedy: String
+  package let remedy: String
 
   /// The budget of this rank; not collective.
-  public static func measure(for communicator: any Communicator) -> MemoryBudget {
+  package static func measure(for communicator: any Communicator) -> MemoryBudget {
     MemoryBudget(hostRanks: communicator.hostSize, pageByteCount: Int(getpagesize())) {
       try? String(contentsOfFile: $0, encoding: .utf8)
     }

@@ -5,29 +5,29 @@
 /// Cores which several ranks on the host may use are divided among them; cores to which a launcher
 /// has bound one rank alone are that rank's own. A limit on processor time, as containers have, is
 /// divided among the ranks as well.
-public struct ThreadBudget: Sendable, Equatable {
+package struct ThreadBudget: Sendable, Equatable {
   /// The number of threads to use, at least 1.
-  public let threads: Int
+  package let threads: Int
 
   /// The cores on which this process may run.
-  public let allowedCores: Int
+  package let allowedCores: Int
 
   /// The cores on this host that the ranks could use if no launcher had bound them.
-  public let hostCores: Int
+  package let hostCores: Int
 
   /// The cores on this host that at least one rank may use.
-  public let boundCores: Int
+  package let boundCores: Int
 
   /// The ranks on this host.
-  public let hostRanks: Int
+  package let hostRanks: Int
 
   /// The limit on processor time, in cores, that is set from outside; nil for none.
-  public let processorLimit: Double?
+  package let processorLimit: Double?
 
   /// The budget of this rank.
   ///
   /// Collective: all ranks call it together, before they start threads.
-  public static func measure(for communicator: any Communicator) throws(MPIError) -> ThreadBudget {
+  package static func measure(for communicator: any Communicator) throws(MPIError) -> ThreadBudget {
     let reachable = CoreSet.reachable
     let own = CoreSet.allowed
     // By the size of the job, not of the host: hosts may have one rank beside others with several,
@@ -68,7 +68,7 @@ public struct ThreadBudget: Sendable, Equatable {
   }
 
   /// What is wrong with the launcher's binding, or nil; the same on all ranks of a host.
-  public var warning: String? {
+  package var warning: String? {
     // With a limit on processor time the other cores could not be used either.
     let usable = min(Double(hostCores), processorLimit ?? .infinity)
     guard Double(boundCores) < usable.rounded(.down) else { return nil }

@@ -7,7 +7,7 @@
 /// others wait for ever, so work which may fail on one rank alone goes into ``together(_:)``.
 ///
 /// One thread at a time makes calls, any thread where `allowsOtherThreads`. The forms that take pointers allocate nothing.
-public protocol Communicator: AnyObject, Sendable {
+package protocol Communicator: AnyObject, Sendable {
   /// This process's place among all ranks, in 0..<size.
   var rank: Int { get }
 
@@ -84,7 +84,7 @@ public protocol Communicator: AnyObject, Sendable {
 
 extension Communicator {
   /// Overwrites `values` on every rank with those of `root`.
-  public func broadcast(
+  package func broadcast(
     _ values: UnsafeMutableBufferPointer<Float>, from root: Int
   ) throws(MPIError) {
     try broadcast(UnsafeMutableRawBufferPointer(values), from: root)
@@ -94,7 +94,7 @@ extension Communicator {
 /// Messages of one rank that are under way together.
 ///
 /// They may move only while a rank that takes part is in a call.
-public protocol Messages: AnyObject {
+package protocol Messages: AnyObject {
   /// Begins to send `bytes`, which must stay as they are until ``test()`` returns true.
   func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws(MPIError)
 
@@ -107,13 +107,13 @@ public protocol Messages: AnyObject {
 
 extension Messages {
   /// Returns when everything that was begun has left and arrived.
-  public func wait() throws(MPIError) {
+  package func wait() throws(MPIError) {
     var patience = Patience()
     while try !test() { patience.pause() }
   }
 }
 
 /// The exit status for `status` that a launcher hands on unchanged: in 1...125.
-func failureStatus(_ status: Int) -> Int32 {
+package func failureStatus(_ status: Int) -> Int32 {
   Int32(max(1, min(status, 125)))
 }

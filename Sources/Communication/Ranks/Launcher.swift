@@ -1,18 +1,18 @@
 // Whether a launcher such as mpirun started this process, read from the environment.
 
 /// The program that started this process as one rank of several.
-public struct Launcher: Sendable, Equatable {
+package struct Launcher: Sendable, Equatable {
   /// The name of its command.
-  public let command: String
+  package let command: String
 
   /// This process's rank, where the launcher tells.
-  public let rank: Int?
+  package let rank: Int?
 
   /// The number of ranks, where the launcher tells.
-  public let size: Int?
+  package let size: Int?
 
   /// Whether it provides what MPI needs for the ranks to find each other.
-  public let servesMPI: Bool
+  package let servesMPI: Bool
 
   /// A launcher with all that is known of it.
   package init(command: String, rank: Int?, size: Int?, servesMPI: Bool) {
@@ -26,7 +26,7 @@ public struct Launcher: Sendable, Equatable {
   ///
   /// Knows Open MPI's `mpirun`, the launchers that speak PMI (MPICH, Intel MPI, `srun --mpi=pmi2`)
   /// or PMIx (`srun --mpi=pmix`, `prun`), and `srun` of several tasks without any of them.
-  public static func detect(in environment: [String: String]) -> Launcher? {
+  package static func detect(in environment: [String: String]) -> Launcher? {
     func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
 
     if let size = number("OMPI_COMM_WORLD_SIZE") {
@@ -52,15 +52,21 @@ public struct Launcher: Sendable, Equatable {
 }
 
 /// A job whose processes did not find each other.
-public struct LaunchError: Error, CustomStringConvertible {
+package struct LaunchError: Error, CustomStringConvertible {
   /// The launcher, as the environment describes it.
-  public let launcher: Launcher
+  package let launcher: Launcher
 
   /// The number of ranks that MPI sees, where it was asked.
-  public let joinedSize: Int?
+  package let joinedSize: Int?
+
+  /// An error of `launcher`; `joinedSize` is nil where MPI was not asked.
+  package init(launcher: Launcher, joinedSize: Int?) {
+    self.launcher = launcher
+    self.joinedSize = joinedSize
+  }
 
   /// One sentence for the user.
-  public var description: String {
+  package var description: String {
     let started = "\(launcher.command) started \(launcher.size.map(String.init) ?? "several") ranks"
     guard let joinedSize else {
       return "\(started) without MPI: start them with srun --mpi=pmix or with mpirun"

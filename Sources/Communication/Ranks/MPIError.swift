@@ -1,17 +1,17 @@
 // The failure of one MPI call.
 
 /// An error code that an MPI function returned.
-public struct MPIError: Error, CustomStringConvertible {
+package struct MPIError: Error, CustomStringConvertible {
   /// The code, one of the MPI library's own.
-  public let code: Int32
+  package let code: Int32
 
   /// The name of the MPI function.
-  public let function: StaticString
+  package let function: StaticString
 
   /// The MPI library's text for the code.
   ///
   /// The corresponding MPI function is `MPI_Error_string`.
-  public let text: String
+  package let text: String
 
   /// An error from its parts.
   package init(code: Int32, function: StaticString, text: String) {
@@ -21,7 +21,7 @@ public struct MPIError: Error, CustomStringConvertible {
   }
 
   /// One sentence for the user.
-  public var description: String {
+  package var description: String {
     "\(function) failed: \(text) (code \(code))"
   }
 }

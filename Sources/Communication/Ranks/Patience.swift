@@ -7,7 +7,7 @@ import Glibc
 /// MPI libraries look without pause, which costs a core. Here the first looks follow each other,
 /// because most messages are near; then the core is offered to others; then the thread sleeps for
 /// times that are short beside the transfer of a bucket.
-struct Patience {
+package struct Patience {
   private static let looks = 20
   private static let yields = 100
   private static let shortSleep: UInt32 = 50
@@ -15,11 +15,14 @@ struct Patience {
 
   private var idle = 0
 
+  /// The pauses of a wait that begins.
+  package init() {}
+
   /// Starts anew, after something has come.
-  mutating func reset() { idle = 0 }
+  package mutating func reset() { idle = 0 }
 
   /// Pauses for as long as the waiting so far suggests.
-  mutating func pause() {
+  package mutating func pause() {
     idle += 1
     switch idle {
     case ...Self.looks: break

@@ -1,44 +1,44 @@
 // The check that all ranks were given the same things.
 
 /// A thing, such as the configuration, and a digest of its content.
-public struct NamedDigest: Sendable, Equatable {
+package struct NamedDigest: Sendable, Equatable {
   /// What was digested, as an error message calls it: "configuration", "data set listing".
-  public let name: String
+  package let name: String
 
   /// The digest, of any length.
-  public let digest: [UInt8]
+  package let digest: [UInt8]
 
   /// A digest with a name.
-  public init(name: String, digest: [UInt8]) {
+  package init(name: String, digest: [UInt8]) {
     self.name = name
     self.digest = digest
   }
 
   /// A text short enough to be compared as it is.
-  public init(name: String, text: String) {
+  package init(name: String, text: String) {
     self.init(name: name, digest: Array(text.utf8))
   }
 }
 
 /// Something that is not the same on all ranks though it must be.
-public struct RankDisagreement: AgreedFailure {
+package struct RankDisagreement: AgreedFailure {
   /// One thing that differs.
-  public struct Difference: Sendable, Equatable {
+  package struct Difference: Sendable, Equatable {
     /// The name of the thing.
-    public let name: String
+    package let name: String
 
     /// The ranks on which it is not as on rank 0, ascending.
-    public let ranks: [Int]
+    package let ranks: [Int]
   }
 
   /// All things that differ, in the order in which rank 0 named them.
-  public let differences: [Difference]
+  package let differences: [Difference]
 
   /// Rank 0, with which the others are compared.
-  public var reportingRank: Int { 0 }
+  package var reportingRank: Int { 0 }
 
   /// One sentence for the user.
-  public var description: String {
+  package var description: String {
     let parts = differences.map { difference in
       "the \(difference.name) on \(rankList(difference.ranks)) is not the one on rank 0"
     }
@@ -51,7 +51,7 @@ extension Communicator {
   /// Fails on every rank unless each of the named digests is the same on all.
   ///
   /// - Throws: ``RankDisagreement``, the same on all ranks; or ``MPIError``.
-  public func verifyEqualOnAllRanks(_ digests: [NamedDigest]) throws {
+  package func verifyEqualOnAllRanks(_ digests: [NamedDigest]) throws {
     // Counts may differ where ranks run different programs, so nothing is assumed about them.
     let gathered = try allGatherVariable(encoded(digests)).map(decoded)
     var names: [String] = []

@@ -3,33 +3,33 @@
 import Foundation
 
 /// A failure which every rank knows of, so that all can leave in good order.
-public protocol AgreedFailure: Error, CustomStringConvertible {
+package protocol AgreedFailure: Error, CustomStringConvertible {
   /// The one rank that prints the message.
   var reportingRank: Int { get }
 }
 
 /// The failure of one or more ranks in work that all did together.
-public struct RankFailure: AgreedFailure {
+package struct RankFailure: AgreedFailure {
   /// The lowest rank that failed.
-  public let rank: Int
+  package let rank: Int
 
   /// What it said.
-  public let message: String
+  package let message: String
 
   /// The other ranks that failed, ascending.
-  public let otherRanks: [Int]
+  package let otherRanks: [Int]
 
   /// Whether every rank failed with this message, so that naming one would mislead.
-  public let isSameEverywhere: Bool
+  package let isSameEverywhere: Bool
 
   /// The error of this process, where it failed itself.
-  public let cause: (any Error)?
+  package let cause: (any Error)?
 
   /// The lowest rank that failed.
-  public var reportingRank: Int { rank }
+  package var reportingRank: Int { rank }
 
   /// One sentence for the user.
-  public var description: String {
+  package var description: String {
     if isSameEverywhere { return message }
     let others = otherRanks.isEmpty ? "" : " (also failed: \(rankList(otherRanks)))"
     return "rank \(rank): \(message)\(others)"
@@ -44,7 +44,7 @@ extension Communicator {
   ///
   /// - Returns: what this rank's body returned.
   /// - Throws: ``RankFailure``, the same on all ranks but for its `cause`; or ``MPIError``.
-  public func together<Value>(_ body: () throws -> Value) throws -> Value {
+  package func together<Value>(_ body: () throws -> Value) throws -> Value {
     let outcome = Result { try body() }
     var cause: (any Error)?
     if case .failure(let error) = outcome { cause = error }
@@ -70,12 +70,12 @@ extension Communicator {
 private let longestMessage = 4096
 
 /// What an error says to the user.
-func message(of error: any Error) -> String {
+package func message(of error: any Error) -> String {
   (error as? any LocalizedError)?.errorDescription ?? String(describing: error)
 }
 
 /// "rank 3", "ranks 1, 2 and 3", "ranks 1, 2, 3, 4, 5, 6, 7, 8 and 24 more".
-public func rankList(_ ranks: [Int]) -> String {
+package func rankList(_ ranks: [Int]) -> String {
   let shown = ranks.prefix(8).map(String.init)
   guard let last = shown.last, ranks.count > 1 else {
     return "rank \(shown.joined())"

@@ -5,24 +5,24 @@ import Glibc
 /// The group of one rank, which needs no MPI and never initialises it.
 ///
 /// Every collective operation is the identity.
-public final class SoloCommunicator: Communicator {
+package final class SoloCommunicator: Communicator {
   /// Always 0.
-  public let rank = 0
+  package let rank = 0
   /// Always 1.
-  public let size = 1
+  package let size = 1
   /// Always 0.
-  public let hostRank = 0
+  package let hostRank = 0
   /// Always 1.
-  public let hostSize = 1
+  package let hostSize = 1
   /// Always 0.
-  public let hostLeader = 0
+  package let hostLeader = 0
   /// Always true.
-  public let allowsOtherThreads = true
+  package let allowsOtherThreads = true
   /// The name of this host.
-  public let hostName: String
+  package let hostName: String
 
   /// The group of this process alone.
-  public init() {
+  package init() {
     // POSIX allows 255 bytes; the one after them stays 0 when a longer name is cut.
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, name.count - 1)
@@ -31,24 +31,24 @@ public final class SoloCommunicator: Communicator {
   }
 
   /// Returns at once.
-  public func barrier() {}
+  package func barrier() {}
 
   /// Leaves `bytes` as they are.
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {
+  package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {
     precondition(root == 0, "root \(root) is not in 0..<1")
   }
 
   /// Leaves `values` as they are.
-  public func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) {}
+  package func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) {}
 
   /// The `values` themselves.
-  public func allReduceSum(_ values: [Int64]) -> [Int64] { values }
+  package func allReduceSum(_ values: [Int64]) -> [Int64] { values }
 
   /// The `values` themselves.
-  public func allReduceSum(_ values: [Double]) -> [Double] { values }
+  package func allReduceSum(_ values: [Double]) -> [Double] { values }
 
   /// Copies `bytes` to `result`.
-  public func allGather(
+  package func allGather(
     _ bytes: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
   ) {
     precondition(
@@ -57,22 +57,22 @@ public final class SoloCommunicator: Communicator {
   }
 
   /// The `bytes` themselves, alone in an array.
-  public func gatherVariable(_ bytes: [UInt8], to root: Int) -> [[UInt8]] {
+  package func gatherVariable(_ bytes: [UInt8], to root: Int) -> [[UInt8]] {
     precondition(root == 0, "root \(root) is not in 0..<1")
     return [bytes]
   }
 
   /// The `bytes` themselves, alone in an array.
-  public func allGatherVariable(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+  package func allGatherVariable(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
 
   /// Messages to nobody.
-  public func messages(tag: Int) -> any Messages { NoMessages() }
+  package func messages(tag: Int) -> any Messages { NoMessages() }
 
   /// Does nothing.
-  public func leave() {}
+  package func leave() {}
 
   /// Ends this process.
-  public func abort(status: Int) -> Never {
+  package func abort(status: Int) -> Never {
     exit(failureStatus(status))
   }
 }

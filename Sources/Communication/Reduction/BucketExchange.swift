@@ -1,7 +1,7 @@
 // The sums of a step's buckets over the ranks, several under way at once.
 
 /// How gradients are summed over the samples and ranks.
-public enum Reduction: String, Codable, CaseIterable, Sendable {
+package enum Reduction: String, Codable, CaseIterable, Sendable {
   /// In the order of a ``ReductionTree``: the same bits for every number of ranks.
   case tree
   /// On each rank in the order of its samples, then by the MPI library's all-reduce.
@@ -19,11 +19,11 @@ enum ExchangePhase: Sendable {
 }
 
 /// When a bucket began and ended on its way through the ranks.
-public struct BucketTimes: Sendable {
+package struct BucketTimes: Sendable {
   /// When the first message was sent.
-  public var start: ContinuousClock.Instant
+  package var start: ContinuousClock.Instant
   /// When the last one had arrived.
-  public var end: ContinuousClock.Instant
+  package var end: ContinuousClock.Instant
 }
 
 /// The exchange of one step's buckets; all calls come from one thread.
@@ -31,7 +31,7 @@ public struct BucketTimes: Sendable {
 /// Buckets go in the order of ``GradientBuckets``, up to `slotCount` of them side by side. Bucket i
 /// uses slot i mod the number of slots in use, with the slot's tag, on every rank, so no message can
 /// be taken for that of another bucket.
-final class BucketExchange {
+package final class BucketExchange {
   /// So many that a link has something to carry while others under way are still being agreed upon with
   /// their receivers, as libraries do before they send a message of such a size.
   static let slotCount = MessageTag.bucketCount
@@ -104,7 +104,7 @@ final class BucketExchange {
   }
 
   /// Buckets side by side when each needs up to `scratchLimit` floats of scratch memory.
-  static func slotsInUse(scratchLimit: Int) -> Int {
+  package static func slotsInUse(scratchLimit: Int) -> Int {
     max(1, min(slotCount, scratchBudget / max(1, scratchLimit)))
   }
 

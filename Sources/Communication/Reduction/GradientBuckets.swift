@@ -5,23 +5,23 @@
 /// Gradients lie in forward order and the backward pass finishes them from the end, so the range
 /// at the end is complete first. Ranges begin at multiples of the bucket size; the ragged one is
 /// at the end.
-public struct GradientBuckets: Sendable, Equatable {
+package struct GradientBuckets: Sendable, Equatable {
   /// 1 MB.
   ///
   /// Transfers begin early in the backward pass, and little is left when it ends. On fast networks
   /// the latency is more than the transfer, but many buckets are under way at once.
-  public static let defaultByteCount = 1 << 20
+  package static let defaultByteCount = 1 << 20
 
   /// The ranges of element offsets, in the order in which they are reduced.
-  public let ranges: [Range<Int>]
+  package let ranges: [Range<Int>]
 
   /// The number of elements in the buffer.
-  public let elementCount: Int
+  package let elementCount: Int
 
   /// Divides a buffer of `elementCount` floats into buckets of `byteCount` bytes.
   ///
   /// - Precondition: `byteCount` is positive and a multiple of 4.
-  public init(elementCount: Int, byteCount: Int = Self.defaultByteCount) {
+  package init(elementCount: Int, byteCount: Int = Self.defaultByteCount) {
     let floatByteCount = MemoryLayout<Float>.size
     precondition(
       byteCount > 0 && byteCount.isMultiple(of: floatByteCount),
@@ -36,7 +36,7 @@ public struct GradientBuckets: Sendable, Equatable {
   /// The number of leading ranges that are complete when all elements from `offset` up are final.
   ///
   /// - Complexity: O(ranges that follow `reduced`), where `reduced` ranges are known to be complete.
-  public func completeCount(from offset: Int, reduced: Int = 0) -> Int {
+  package func completeCount(from offset: Int, reduced: Int = 0) -> Int {
     var count = reduced
     while count < ranges.count && ranges[count].lowerBound >= offset { count += 1 }
     return count

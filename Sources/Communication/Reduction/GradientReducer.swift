@@ -14,32 +14,32 @@ import Tensors
 ///
 /// A *sharded* reducer gives each rank only the sums of the elements that it owns (see
 /// ``owned(by:)``); after them other values, such as updated parameters, can be gathered.
-public final class GradientReducer {
+package final class GradientReducer {
   /// In a sharded reducer chunks begin at multiples of so many elements: those over which sums of
   /// squares are taken.
-  public static var shardAlignment: Int { FloatBuffer.blockSize }
+  package static var shardAlignment: Int { FloatBuffer.blockSize }
 
   /// The division of the buffer.
-  public let buckets: GradientBuckets
+  package let buckets: GradientBuckets
   /// How the sums are made.
-  public let reduction: Reduction
+  package let reduction: Reduction
   /// How gradients are sent.
-  public let compression: Compression
+  package let compression: Compression
   /// Who makes the sums; never `auto`.
-  public let overlap: Overlap
+  package let overlap: Overlap
   /// Whether each rank gets the sums of its own elements only.
-  public let isSharded: Bool
+  package let isSharded: Bool
 
   /// Seconds that the caller has waited for other ranks since `begin`.
-  public private(set) var seconds = 0.0
+  package private(set) var seconds = 0.0
 
   /// The bytes that this rank has sent since `begin`, known after `finish`.
   ///
   /// With ``Reduction/fast`` they are those that a ring sends, since the library does not tell.
-  public var sentByteCount: Int { exchange.map { $0.sentByteCount - sentBefore } ?? 0 }
+  package var sentByteCount: Int { exchange.map { $0.sentByteCount - sentBefore } ?? 0 }
 
   /// When each bucket went through the ranks, known after `finish`.
-  public var times: [BucketTimes] { exchange?.times ?? [] }
+  package var times: [BucketTimes] { exchange?.times ?? [] }
 
   private let communicator: any Communicator
   /// Nil with one rank.
@@ -60,7 +60,7 @@ public final class GradientReducer {
   ///
   /// - Precondition: `overlap` is not `auto`; what is sharded or compressed uses ``Reduction/tree``,
   ///   and what is sharded buckets of a multiple of ``shardAlignment`` elements.
-  public init(
+  package init(
     communicator: any Communicator, buckets: GradientBuckets, reduction: Reduction = .tree,
     compression: Compression = .none, overlap: Overlap = .off, isSharded: Bool = false
   ) {
@@ -89,7 +89,7 @@ public final class GradientReducer {
   deinit { thread?.close() }
 
   /// The elements of bucket `bucket` of which `rank` gets the sums, as offsets in the buffer.
-  public func owned(inBucket bucket: Int, by rank: Int) -> Range<Int> {
+  package func owned(inBucket bucket: Int, by rank: Int) -> Range<Int> {
     let range = buckets.ranges[bucket]
     guard isSharded else { return range }
     let owned = ReductionSchedule.owned(
@@ -99,7 +99,7 @@ public final class GradientReducer {
   }
 
   /// The elements of which `rank` gets the sums, ascending.
-  public func owned(by rank: Int) -> [Range<Int>] {
+  package func owned(by rank: Int) -> [Range<Int>] {
     guard isSharded else { return [0..<buckets.elementCount] }
     return buckets.ranges.indices.reversed().map { owned(inBucket: $0, by: rank) }
       .filter { !$0.isEmpty }
@@ -115,7 +115,7 @@ public final class GradientReducer {
   /// one becomes the sum over all ranks, the others are overwritten.
   ///
   /// - Precondition: the last step was finished, and the buffers have the buckets' size.
-  public func begin(_ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>]) {
+  package func begin(_ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>]) {
     self.shares = shares
     sentBefore = exchange?.sentByteCount ?? 0
     seconds = 0
@@ -127,7 +127,7 @@ public final class GradientReducer {
   /// Does not throw, so that a backward pass need not know of communication; `finish` does.
   ///
   /// - Precondition: a step has begun, and `offset` is not above the last one.
-  public func reduce(from offset: Int) {
+  package func reduce(from offset: Int) {
     precondition(isUnderWay, "reduce(from:) before begin")
     precondition(
       0...finalOffset ~= offset, "offset \(offset) after \(finalOffset): gradients end first")
@@ -136,14 +136,14 @@ public final class GradientReducer {
   }
 
   /// Whether all buckets that were declared final are through, or never will be; does not wait.
-  public var hasFinished: Bool {
+  package var hasFinished: Bool {
     guard let exchange else { return true }
     if let thread { return thread.hasFinished }
     return failure != nil || exchange.finishedCount == handedOver
   }
 
   /// Returns when the first `bucket` + 1 buckets, which were declared final, are through.
-  public func wait(forBucket bucket: Int) throws(MPIError) {
+  package func wait(forBucket bucket: Int) throws(MPIError) {
     guard let exchange else { return }
     let start = clock.now
     defer { seconds += (clock.now - start) / .seconds(1) }
@@ -153,7 +153,7 @@ public final class GradientReducer {
   }
 
   /// Declares all gradients final and returns when they are the sums over all ranks.
-  public func finish() throws(MPIError) {
+  package func finish() throws(MPIError) {
     reduce(from: 0)
     if handedOver > 0 { try wait(forBucket: handedOver - 1) }
     isUnderWay = false
@@ -164,7 +164,7 @@ public final class GradientReducer {
   /// The `values` of every rank, in rank order; also while buckets are under way.
   ///
   /// Collective; counts are the same on all ranks. Not with ``Reduction/fast`` before `finish`.
-  public func gather(_ values: [Double]) throws(MPIError) -> [[Double]] {
+  package func gather(_ values: [Double]) throws(MPIError) -> [[Double]] {
     guard let exchange else { return [values] }
     precondition(reduction == .tree || !isUnderWay, "a gather beside the library's sums")
     let start = clock.now
@@ -198,16 +198,16 @@ public final class GradientReducer {
   /// ``gather(throughBucket:)`` and ``finishGather()`` follow.
   ///
   /// - Precondition: the reducer is sharded and the step finished.
-  public func beginGather(of values: UnsafeMutableBufferPointer<Float>) {
+  package func beginGather(of values: UnsafeMutableBufferPointer<Float>) {
     precondition(isSharded, "a gather of chunks that are not owned")
     begin([values], phase: .gather)
   }
 
   /// Declares the own elements of the first `bucket` + 1 buckets ready to be sent.
-  public func gather(throughBucket bucket: Int) { handOver(bucket + 1) }
+  package func gather(throughBucket bucket: Int) { handOver(bucket + 1) }
 
   /// Returns when the values of all ranks have arrived.
-  public func finishGather() throws(MPIError) {
+  package func finishGather() throws(MPIError) {
     handOver(buckets.ranges.count)
     if handedOver > 0 { try wait(forBucket: handedOver - 1) }
     isUnderWay = false

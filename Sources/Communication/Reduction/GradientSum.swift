@@ -1,7 +1,7 @@
 // The additions that gradients are summed by, in float32 or rounded to bfloat16.
 
 /// How gradients are sent.
-public enum Compression: String, Codable, CaseIterable, Sendable {
+package enum Compression: String, Codable, CaseIterable, Sendable {
   /// As float32.
   case none
   /// As bfloat16: half the bytes, 8 bits of precision.
@@ -13,9 +13,9 @@ public enum Compression: String, Codable, CaseIterable, Sendable {
 }
 
 /// Element by element, so the bits are those of single floats, however a buffer is cut.
-public enum GradientSum {
+package enum GradientSum {
   /// target := left + right, then rounded as `compression` says; `target` may be `left`.
-  public static func add(
+  package static func add(
     _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,
     into target: UnsafeMutablePointer<Float>, count: Int, compression: Compression
   ) {
@@ -36,7 +36,7 @@ public enum GradientSum {
   }
 
   /// Rounds values as `compression` says.
-  public static func round(
+  package static func round(
     _ values: UnsafeMutablePointer<Float>, count: Int, compression: Compression
   ) {
     guard compression == .bf16 else { return }

@@ -1,7 +1,7 @@
 // Who moves the gradients' messages while the network computes.
 
 /// How the exchange of gradients goes on beside the backward pass.
-public enum Overlap: String, Codable, CaseIterable, Sendable {
+package enum Overlap: String, Codable, CaseIterable, Sendable {
   /// Whichever of the others suits the machine; see ``resolved(threads:budget:communicator:)``.
   case auto
   /// A thread of its own makes all MPI calls of a step, and sleeps while nothing arrives.
@@ -20,7 +20,7 @@ public enum Overlap: String, Codable, CaseIterable, Sendable {
   /// one thread only, `test` stands in for `thread`.
   ///
   /// Collective.
-  public func resolved(
+  package func resolved(
     threads: Int, budget: ThreadBudget, communicator: any Communicator
   ) throws(MPIError) -> Overlap {
     guard communicator.size > 1 else { return .off }

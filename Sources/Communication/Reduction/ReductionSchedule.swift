@@ -16,9 +16,9 @@
 ///
 /// Source: the first is the algorithm of Rabenseifner (2004), "Optimization of Collective Reduction
 /// Operations", with nearest neighbours first, so that its additions are those of the tree.
-public struct ReductionSchedule: Sendable {
+package struct ReductionSchedule: Sendable {
   /// Where elements lie on this rank.
-  public enum Memory: Sendable, Equatable {
+  package enum Memory: Sendable, Equatable {
     /// In this partial sum of the rank, counted from the buffer's first element.
     case own(Int)
     /// In memory that only the reduction uses.
@@ -26,59 +26,59 @@ public struct ReductionSchedule: Sendable {
   }
 
   /// Consecutive elements.
-  public struct Block: Sendable, Equatable {
+  package struct Block: Sendable, Equatable {
     /// Where they lie.
-    public let memory: Memory
+    package let memory: Memory
     /// Which they are.
-    public let range: Range<Int>
+    package let range: Range<Int>
   }
 
   /// Elements that go to, or come from, another rank.
-  public struct Message: Sendable, Equatable {
+  package struct Message: Sendable, Equatable {
     /// The elements on this rank.
-    public let block: Block
+    package let block: Block
     /// The other rank.
-    public let peer: Int
+    package let peer: Int
   }
 
   /// target := left + right, or left alone; `target` may be `left`.
-  public struct Addition: Sendable, Equatable {
+  package struct Addition: Sendable, Equatable {
     /// What is overwritten.
-    public let target: Block
+    package let target: Block
     /// What is added.
-    public let left: Block
+    package let left: Block
     /// What is added to it, if anything.
-    public let right: Block?
+    package let right: Block?
   }
 
   /// Messages that are under way together, and the additions that follow their arrival.
-  public struct Round: Sendable, Equatable {
+  package struct Round: Sendable, Equatable {
     /// What this rank sends.
-    public var sends: [Message] = []
+    package var sends: [Message] = []
     /// What it receives.
-    public var receives: [Message] = []
+    package var receives: [Message] = []
     /// What it adds then, in order.
-    public var additions: [Addition] = []
+    package var additions: [Addition] = []
     /// Whether what it sends is one block that it needs itself; otherwise it is given away.
-    public var keepsSent = false
+    package var keepsSent = false
   }
 
   /// The rounds after which this rank's `owned` elements of the result are the sums.
-  public let reduceRounds: [Round]
+  package let reduceRounds: [Round]
   /// The rounds that bring the owned elements of all ranks to all ranks.
-  public let gatherRounds: [Round]
+  package let gatherRounds: [Round]
   /// The elements that this rank has the sums of between the two.
-  public let owned: Range<Int>
+  package let owned: Range<Int>
   /// Elements of scratch memory that the rounds use.
-  public let scratchCount: Int
+  package let scratchCount: Int
   /// An upper limit of `scratchCount` that is the same on all ranks.
-  public let scratchLimit: Int
+  package let scratchLimit: Int
 
   /// The partial sums of this rank.
-  public let partialSumCount: Int
+  package let partialSumCount: Int
 
   /// Elements that this rank sends in all rounds.
-  public var sentCount: Int {
+  package var sentCount: Int {
     (reduceRounds + gatherRounds).reduce(0) {
       $0 + $1.sends.reduce(0) { $0 + $1.block.range.count }
     }
@@ -88,7 +88,7 @@ public struct ReductionSchedule: Sendable {
   ///
   /// `shares` are the places of every rank, one after the other and together all of the tree's.
   /// Chunks begin at multiples of `alignment` elements, by default a cache line of floats.
-  public init(
+  package init(
     tree: ReductionTree, shares: [Range<Int>], rank: Int, elementCount: Int, alignment: Int = 16
   ) {
     precondition(shares.indices.contains(rank), "rank \(rank) of \(shares.count)")
@@ -116,7 +116,7 @@ public struct ReductionSchedule: Sendable {
   }
 
   /// The elements that `rank` of `ranks` owns in a schedule for the shares of a `ShardedSampler`.
-  public static func owned(
+  package static func owned(
     rank: Int, ranks: Int, elementCount: Int, alignment: Int
   ) -> Range<Int> {
     guard ranks & (ranks - 1) == 0 else {

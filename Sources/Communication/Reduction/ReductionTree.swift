@@ -12,14 +12,14 @@
 /// i holds exactly node i of level k, whatever the count is; any other contiguous share is the union
 /// of at most two nodes of each level. So a rank can add up complete nodes by itself, and the rest
 /// of the same tree adds the ranks' nodes: the bits do not depend on the number of ranks.
-public struct ReductionTree: Sendable, Hashable {
+package struct ReductionTree: Sendable, Hashable {
   /// The places of the batch.
-  public let count: Int
+  package let count: Int
 
   /// The tree over `count` places.
   ///
   /// - Precondition: `count` is not negative.
-  public init(count: Int) {
+  package init(count: Int) {
     precondition(count >= 0, "a tree over \(count) places")
     self.count = count
   }
@@ -27,7 +27,7 @@ public struct ReductionTree: Sendable, Hashable {
   /// The fewest nodes that together cover `places`, ascending; each as the places it covers.
   ///
   /// - Complexity: O(log count) nodes are visited for each one returned.
-  public func cover(_ places: Range<Int>) -> [Range<Int>] {
+  package func cover(_ places: Range<Int>) -> [Range<Int>] {
     var nodes: [Range<Int>] = []
     func visit(level: Int, index: Int) {
       let node = self.places(level: level, index: index)
@@ -50,7 +50,7 @@ public struct ReductionTree: Sendable, Hashable {
   /// `start`. Who keeps the values in a stack so has one for each node of the cover in the end.
   ///
   /// - Precondition: `node` is one of the tree's and not empty.
-  public func additions(after node: Range<Int>, from start: Int = 0) -> Int {
+  package func additions(after node: Range<Int>, from start: Int = 0) -> Int {
     let last = node.upperBound - 1
     precondition(0..<count ~= last, "places \(node) of \(count)")
     var (level, index, additions) = (0, 0, 0)
@@ -67,7 +67,7 @@ public struct ReductionTree: Sendable, Hashable {
   /// The values that are held at once, at most, while the single places in `places` are added up.
   ///
   /// - Complexity: O(log count) for each place.
-  public func stackHeight(of places: Range<Int>) -> Int {
+  package func stackHeight(of places: Range<Int>) -> Int {
     var (height, highest) = (0, 0)
     for place in places {
       height += 1

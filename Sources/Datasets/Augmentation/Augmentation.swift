@@ -15,9 +15,9 @@ import Randomness
 ///
 /// The random numbers of every step are drawn whether it is on or not, so switching one step off
 /// leaves the others' choices as they were.
-public struct Augmentation: Sendable, Equatable {
+package struct Augmentation: Sendable, Equatable {
   /// A variation, in the order of application.
-  public enum Step: String, Codable, CaseIterable, Sendable {
+  package enum Step: String, Codable, CaseIterable, Sendable {
     /// Moves the window, also beyond the image.
     case shift
     /// Quarter turns.
@@ -27,20 +27,20 @@ public struct Augmentation: Sendable, Equatable {
   }
 
   /// The steps in use, in the order of `Step.allCases`.
-  public let steps: [Step]
+  package let steps: [Step]
 
   /// All steps.
-  public static let all = Augmentation(Step.allCases)
+  package static let all = Augmentation(Step.allCases)
   /// Random positions only.
-  public static let none = Augmentation([])
+  package static let none = Augmentation([])
 
   /// The steps in this list, each once, whatever its order.
-  public init(_ steps: [Step]) {
+  package init(_ steps: [Step]) {
     self.steps = Step.allCases.filter(steps.contains)
   }
 
   /// The random stream of one draw in one epoch.
-  public static func stream(seed: UInt64, epoch: Int, draw: Int) -> RandomStream {
+  package static func stream(seed: UInt64, epoch: Int, draw: Int) -> RandomStream {
     RandomStream(seed: seed, purpose: .augmentation, moment: epoch, sample: draw)
   }
 
@@ -50,7 +50,7 @@ public struct Augmentation: Sendable, Equatable {
   /// the labels belong to the tile without its margins.
   ///
   /// - Precondition: image and buffer have the same channels.
-  public func fill(_ buffer: SampleBuffer, from image: DatasetImage, stream: RandomStream) {
+  package func fill(_ buffer: SampleBuffer, from image: DatasetImage, stream: RandomStream) {
     precondition(
       image.channels == buffer.channels,
       "\(image.channels) channels for a buffer of \(buffer.channels)")

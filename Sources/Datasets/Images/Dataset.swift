@@ -3,26 +3,26 @@
 import Imaging
 
 /// One image ready for a network, with its labels.
-public struct DatasetImage: Sendable, Equatable {
+package struct DatasetImage: Sendable, Equatable {
   /// The sample's id in its data set.
-  public let id: Int
+  package let id: Int
   /// The sample's name.
-  public let name: String
+  package let name: String
   /// Columns.
-  public let width: Int
+  package let width: Int
   /// Rows.
-  public let height: Int
+  package let height: Int
   /// Channels.
-  public let channels: Int
+  package let channels: Int
   /// Normalised pixels, height x width x channels.
-  public let pixels: [Float]
+  package let pixels: [Float]
   /// Class labels, height x width.
-  public let labels: [UInt8]
+  package let labels: [UInt8]
 
   /// An image from its parts.
   ///
   /// - Precondition: the counts fit the size.
-  public init(
+  package init(
     id: Int, name: String, width: Int, height: Int, channels: Int, pixels: [Float], labels: [UInt8]
   ) {
     precondition(
@@ -44,7 +44,7 @@ public struct DatasetImage: Sendable, Equatable {
 /// Everything is held in memory when it fits a budget; otherwise an image is decoded each time it
 /// is asked for. The sizes of the images may differ. Nothing changes after initialisation, so any
 /// thread may read at any time.
-public struct Dataset: Sendable {
+package struct Dataset: Sendable {
   /// Where the images come from.
   private enum Storage: Sendable {
     case memory([DatasetImage])
@@ -52,28 +52,28 @@ public struct Dataset: Sendable {
   }
 
   /// The budget for decoded images unless told otherwise: 2 GiB.
-  public static let defaultByteBudget = 2 << 30
+  package static let defaultByteBudget = 2 << 30
 
   /// The samples' names by id.
-  public let names: [String]
+  package let names: [String]
   /// The channels of every image.
-  public let channels: Int
+  package let channels: Int
   /// Which mask value is which class.
-  public let mapping: ClassMapping
+  package let mapping: ClassMapping
   /// How the intensities were normalised.
-  public let normalization: IntensityNormalization
+  package let normalization: IntensityNormalization
   /// Bytes of the images and labels that are kept in memory.
-  public let keptByteCount: Int
+  package let keptByteCount: Int
   /// Bytes that the largest image takes while it is decoded: its samples and its mask's, at most four
   /// bytes each, its pixels and its labels.
-  public let largestByteCount: Int
+  package let largestByteCount: Int
   private let storage: Storage
 
   /// The number of images.
-  public var count: Int { names.count }
+  package var count: Int { names.count }
 
   /// True when every image is in memory.
-  public var isCached: Bool {
+  package var isCached: Bool {
     if case .memory = storage { true } else { false }
   }
 
@@ -82,7 +82,7 @@ public struct Dataset: Sendable {
   /// - Throws: `DatasetError` when a sample has no mask, a mask has a value that `mapping` does not
   ///   know, or an image has samples that are not finite; `ImagingError` for a file that cannot be
   ///   decoded.
-  public init(
+  package init(
     _ index: SampleIndex, mapping: ClassMapping,
     normalization: IntensityNormalization = IntensityNormalization(),
     byteBudget: Int = Dataset.defaultByteBudget
@@ -120,7 +120,7 @@ public struct Dataset: Sendable {
   /// A set of images and masks in memory; a sample's id is its position.
   ///
   /// - Throws: `DatasetError` as for files, under the sample's name.
-  public init(
+  package init(
     _ samples: [(name: String, image: Image, mask: Image)], mapping: ClassMapping,
     normalization: IntensityNormalization = IntensityNormalization()
   ) throws(DatasetError) {
@@ -156,7 +156,7 @@ public struct Dataset: Sendable {
   /// The size of the image with this id, known without decoding it.
   ///
   /// - Precondition: `id` is in 0..<count.
-  public func size(_ id: Int) -> SampleIndex.Size {
+  package func size(_ id: Int) -> SampleIndex.Size {
     precondition(names.indices.contains(id), "sample \(id) of \(count)")
     switch storage {
     case .memory(let images):
@@ -175,7 +175,7 @@ public struct Dataset: Sendable {
   /// - Precondition: `id` is in 0..<count.
   /// - Throws: only for a set that is not in memory, as at initialisation; `DatasetError` for a file
   ///   that has another size or other channels than when it was indexed.
-  public func image(_ id: Int) throws -> DatasetImage {
+  package func image(_ id: Int) throws -> DatasetImage {
     precondition(names.indices.contains(id), "sample \(id) of \(count)")
     switch storage {
     case .memory(let images):

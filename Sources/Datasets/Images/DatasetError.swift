@@ -4,9 +4,9 @@
 ///
 /// Files that cannot be decoded are reported by `ImagingError`; everything else about a set is
 /// reported here.
-public struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The kind of failure, for programs and tests.
-  public enum Kind: Sendable {
+  package enum Kind: Sendable {
     /// A file or folder that does not exist, or a file where a folder is needed.
     case missing
     /// A folder or list without a single image.
@@ -44,18 +44,18 @@ public struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible 
   }
 
   /// The kind of failure.
-  public let kind: Kind
+  package let kind: Kind
   /// The file, folder or option at fault.
-  public let path: String
+  package let path: String
   /// What should have been there.
-  public let expected: String
+  package let expected: String
   /// What was there.
-  public let found: String
+  package let found: String
   /// What to do about it.
-  public let hint: String
+  package let hint: String
 
   /// An error from its parts; each part is a phrase without a final full stop.
-  public init(_ kind: Kind, path: String, expected: String, found: String, hint: String) {
+  package init(_ kind: Kind, path: String, expected: String, found: String, hint: String) {
     self.kind = kind
     self.path = path
     self.expected = expected
@@ -64,7 +64,7 @@ public struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible 
   }
 
   /// The whole message on one line, control characters of file names replaced.
-  public var description: String {
+  package var description: String {
     let text = "\(path): expected \(expected), found \(found); \(hint)"
     return String(
       String.UnicodeScalarView(

@@ -6,9 +6,9 @@ import Imaging
 ///
 /// A network has to see at prediction what it saw in training, so the rule travels with the
 /// weights.
-public struct IntensityNormalization: Codable, Sendable, Equatable {
+package struct IntensityNormalization: Codable, Sendable, Equatable {
   /// The rules there are.
-  public enum Rule: String, Codable, Sendable, CaseIterable {
+  package enum Rule: String, Codable, Sendable, CaseIterable {
     /// Mean 0 and standard deviation 1, for each image and each channel by itself.
     case standardized = "per-image-standardized"
     /// Intensities as they are, 0...1 for integer samples.
@@ -16,18 +16,18 @@ public struct IntensityNormalization: Codable, Sendable, Equatable {
   }
 
   /// The rule in use.
-  public let rule: Rule
+  package let rule: Rule
   /// A channel whose standard deviation is at most this part of its mean counts as constant.
-  public let floor: Double
+  package let floor: Double
 
   /// A normalisation by this rule.
-  public init(rule: Rule = .standardized, floor: Double = 1e-6) {
+  package init(rule: Rule = .standardized, floor: Double = 1e-6) {
     self.rule = rule
     self.floor = floor
   }
 
   /// The rule that a file holds; what an older file does not name is as it was then, the default.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     let initial = IntensityNormalization()
     self.init(
@@ -38,7 +38,7 @@ public struct IntensityNormalization: Codable, Sendable, Equatable {
   /// The inputs of an image, height x width x channels.
   ///
   /// - Throws: `DatasetError` naming `path` when a sample is not a finite number.
-  public func normalized(_ image: Image, path: String) throws(DatasetError) -> [Float] {
+  package func normalized(_ image: Image, path: String) throws(DatasetError) -> [Float] {
     var pixels = image.intensities()
     guard apply(to: &pixels, channels: image.channels) else {
       throw DatasetError(
@@ -53,7 +53,7 @@ public struct IntensityNormalization: Codable, Sendable, Equatable {
   /// For every channel: x' = (x - mean) / deviation, with the mean and the (population) standard
   /// deviation over the pixels, summed in Double from the first pixel to the last. A constant
   /// channel becomes zeros.
-  public func apply(to pixels: inout [Float], channels: Int) -> Bool {
+  package func apply(to pixels: inout [Float], channels: Int) -> Bool {
     precondition(
       channels > 0 && pixels.count % channels == 0,
       "\(pixels.count) values are no pixels of \(channels) channels")

@@ -7,45 +7,45 @@ import Imaging
 ///
 /// The mapping found in the training masks is stored with the weights, so that evaluation numbers
 /// the classes in the same way.
-public struct ClassMapping: Sendable, Equatable {
+package struct ClassMapping: Sendable, Equatable {
   /// One class.
-  public struct Class: Codable, Sendable, Equatable {
+  package struct Class: Codable, Sendable, Equatable {
     /// The value it has in masks.
-    public let value: MaskValue
+    package let value: MaskValue
     /// Its name, where the set gives one.
-    public let name: String?
+    package let name: String?
     /// The pixels of this class in the masks that were scanned.
-    public let pixelCount: Int
+    package let pixelCount: Int
   }
 
   /// The most classes there can be: a label is one byte.
-  public static let maximumClassCount = 256
+  package static let maximumClassCount = 256
 
   /// More classes than this deserve a warning.
   private static let plausibleClassCount = 32
 
   /// The classes; a class's label is its position here.
-  public let classes: [Class]
+  package let classes: [Class]
 
   /// The number of classes.
-  public var count: Int { classes.count }
+  package var count: Int { classes.count }
 
   /// The values in the masks, by label.
-  public var values: [MaskValue] { classes.map(\.value) }
+  package var values: [MaskValue] { classes.map(\.value) }
 
   /// What to call each class: its name, or `value V` where there is none.
-  public var names: [String] {
+  package var names: [String] {
     classes.map { $0.name ?? "value \($0.value)" }
   }
 
   /// The part of all scanned pixels in each class; the sum is 1.
-  public var shares: [Double] {
+  package var shares: [Double] {
     let total = classes.reduce(0) { $0 + $1.pixelCount }
     return classes.map { total == 0 ? 0 : Double($0.pixelCount) / Double(total) }
   }
 
   /// A table for people, one line a class: label, mask value, share of the pixels, name.
-  public var table: String {
+  package var table: String {
     let rows =
       [["class", "value", "share", "name"]]
       + zip(classes.indices, shares).map { label, share in
@@ -64,7 +64,7 @@ public struct ClassMapping: Sendable, Equatable {
   ///
   /// An 8-bit grey mask that was smoothed or saved as JPEG stays below 256 values, so it is no
   /// error, but hardly what was meant.
-  public var warning: String? {
+  package var warning: String? {
     guard count > Self.plausibleClassCount else { return nil }
     return "\(count) different mask values make \(count) classes; masks saved as JPEG, smoothed, "
       + "or with numbers of single objects have more values than classes"
@@ -79,7 +79,7 @@ public struct ClassMapping: Sendable, Equatable {
   /// - Throws: `DatasetError` naming the mask with which there are more than 256 values, or the
   ///   file of names; `ImagingError` for a mask that cannot be decoded.
   /// - Precondition: the index was not made for prediction, without masks.
-  public init(scanning index: SampleIndex) throws {
+  package init(scanning index: SampleIndex) throws {
     let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
     var census = Census()
     for entry in index.entries {
@@ -92,7 +92,7 @@ public struct ClassMapping: Sendable, Equatable {
   }
 
   /// The values found in masks in memory; `name` stands for the file in an error.
-  public init(
+  package init(
     scanning masks: [(name: String, mask: Image)], names: [MaskValue: String] = [:]
   ) throws(DatasetError) {
     var census = Census()
@@ -141,7 +141,7 @@ public struct ClassMapping: Sendable, Equatable {
   ///
   /// - Throws: `DatasetError` naming `path`, the value and its first position when the mapping does
   ///   not know a value.
-  public func labels(of mask: Image, path: String) throws(DatasetError) -> [UInt8] {
+  package func labels(of mask: Image, path: String) throws(DatasetError) -> [UInt8] {
     let values = try MaskValue.packedValues(of: mask, path: path)
     var labelOf: [UInt64: UInt8] = [:]
     for (label, entry) in classes.enumerated() {
@@ -177,7 +177,7 @@ extension ClassMapping: Codable {
   }
 
   /// Reads a mapping and checks it: 1...256 classes in ascending order of their values.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     classes = try container.decode([Class].self, forKey: .classes)
     let isAscending = zip(classes, classes.dropFirst()).allSatisfy { $0.value < $1.value }
@@ -189,7 +189,7 @@ extension ClassMapping: Codable {
   }
 
   /// Writes the classes in order.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(classes, forKey: .classes)
   }

@@ -6,40 +6,40 @@ import Imaging
 ///
 /// A colour of three equal parts is the grey value of that part, so a grey mask saved as RGB means
 /// the same. Values are ordered by red, then green, then blue, which orders grey values by size.
-public struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertible {
+package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// The three 16-bit parts, red highest.
   let packed: UInt64
 
   /// The red part, or the grey value.
-  public var red: Int { Int(packed >> 32 & 0xFFFF) }
+  package var red: Int { Int(packed >> 32 & 0xFFFF) }
   /// The green part, or the grey value.
-  public var green: Int { Int(packed >> 16 & 0xFFFF) }
+  package var green: Int { Int(packed >> 16 & 0xFFFF) }
   /// The blue part, or the grey value.
-  public var blue: Int { Int(packed & 0xFFFF) }
+  package var blue: Int { Int(packed & 0xFFFF) }
   /// True when the three parts are equal.
-  public var isGrey: Bool { red == green && green == blue }
+  package var isGrey: Bool { red == green && green == blue }
 
   init(packed: UInt64) {
     self.packed = packed
   }
 
   /// A grey value in 0...65535.
-  public init(grey: UInt16) {
+  package init(grey: UInt16) {
     self.init(red: grey, green: grey, blue: grey)
   }
 
   /// A colour of parts in 0...65535.
-  public init(red: UInt16, green: UInt16, blue: UInt16) {
+  package init(red: UInt16, green: UInt16, blue: UInt16) {
     packed = UInt64(red) << 32 | UInt64(green) << 16 | UInt64(blue)
   }
 
   /// The grey value, or `(red, green, blue)`.
-  public var description: String {
+  package var description: String {
     isGrey ? "\(red)" : "(\(red), \(green), \(blue))"
   }
 
   /// The order by red, then green, then blue.
-  public static func < (first: MaskValue, second: MaskValue) -> Bool {
+  package static func < (first: MaskValue, second: MaskValue) -> Bool {
     first.packed < second.packed
   }
 
@@ -87,7 +87,7 @@ public struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertible
 
 extension MaskValue: Codable {
   /// Reads a number, or a list of three numbers, each in 0...65535.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if let grey = try? container.decode(UInt16.self) {
       self.init(grey: grey)
@@ -102,7 +102,7 @@ extension MaskValue: Codable {
   }
 
   /// Writes a grey value as a number and a colour as a list of three.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     if isGrey {
       try container.encode(red)

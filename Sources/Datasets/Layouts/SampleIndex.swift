@@ -7,48 +7,48 @@ import Imaging
 ///
 /// The order does not depend on the file system or the locale, so every rank that sees the same
 /// files gives every sample the same id.
-public struct SampleIndex: Sendable, Equatable {
+package struct SampleIndex: Sendable, Equatable {
   /// The size of an image as stored.
-  public struct Size: Sendable, Equatable, CustomStringConvertible {
+  package struct Size: Sendable, Equatable, CustomStringConvertible {
     /// Columns.
-    public let width: Int
+    package let width: Int
     /// Rows.
-    public let height: Int
+    package let height: Int
     /// Samples a pixel.
-    public let channels: Int
+    package let channels: Int
 
     /// Width x height x channels.
-    public var description: String { "\(width)x\(height)x\(channels)" }
+    package var description: String { "\(width)x\(height)x\(channels)" }
   }
 
   /// One sample: an image, and its mask where there is one.
-  public struct Entry: Sendable, Equatable {
+  package struct Entry: Sendable, Equatable {
     /// The position in `entries`.
-    public let id: Int
+    package let id: Int
     /// The file's stem; pages of a stack are called `STEM-0001`, `STEM-0002`, ...
-    public let name: String
+    package let name: String
     /// The image's file.
-    public let imagePath: String
+    package let imagePath: String
     /// The image's page in its file, from 0.
-    public let imagePage: Int
+    package let imagePage: Int
     /// The mask's file; nil in an index made for prediction.
-    public let maskPath: String?
+    package let maskPath: String?
     /// The mask's page in its file, from 0.
-    public let maskPage: Int
+    package let maskPage: Int
     /// The image's size; nil in an index made for prediction, which decodes nothing.
-    public let size: Size?
+    package let size: Size?
   }
 
   /// The samples; a sample's id is its position here.
-  public let entries: [Entry]
+  package let entries: [Entry]
   /// The file of class names beside the images, where there is one.
-  public let classNamesPath: String?
+  package let classNamesPath: String?
 
   /// The channels of every image; nil in an index made for prediction.
-  public var channels: Int? { entries.first?.size?.channels }
+  package var channels: Int? { entries.first?.size?.channels }
 
   /// One line a sample, `NAME WIDTHxHEIGHTxCHANNELS`: equal on two ranks that see the same set.
-  public var listing: [String] {
+  package var listing: [String] {
     entries.map { entry in
       guard let size = entry.size else { return entry.name }
       return "\(entry.name) \(size)"
@@ -56,6 +56,15 @@ public struct SampleIndex: Sendable, Equatable {
   }
 
   // MARK: - Finding
+
+  /// The samples of a folder, or of images and masks given apart; nil when neither is given.
+  package static func labelled(data: String?, images: String?, masks: String?) throws
+    -> SampleIndex?
+  {
+    if let data { return try folder(data) }
+    if let images, let masks { return try pair(images: images, masks: masks) }
+    return nil
+  }
 
   /// The samples of a folder that holds `images/` (or `imgs/`) and `masks/`.
   ///
@@ -65,7 +74,7 @@ public struct SampleIndex: Sendable, Equatable {
   /// sizes agree.
   ///
   /// - Throws: `DatasetError` or `ImagingError`, naming the file.
-  public static func folder(_ path: String) throws -> SampleIndex {
+  package static func folder(_ path: String) throws -> SampleIndex {
     guard isFolder(path) else {
       throw DatasetError(
         .missing, path: path, expected: "a folder with images/ and masks/",
@@ -91,7 +100,7 @@ public struct SampleIndex: Sendable, Equatable {
   /// Folders are matched as in `folder(_:)`; two files belong together whatever their names.
   ///
   /// - Throws: `DatasetError` or `ImagingError`, naming the file.
-  public static func pair(images: String, masks: String) throws -> SampleIndex {
+  package static func pair(images: String, masks: String) throws -> SampleIndex {
     for path in [images, masks] where !exists(path) {
       throw DatasetError(
         .missing, path: path, expected: "a folder or an image file", found: "nothing",
@@ -123,7 +132,7 @@ public struct SampleIndex: Sendable, Equatable {
   ///
   /// - Throws: `DatasetError` for a missing path, for no image at all and for two outputs of one
   ///   name; `ImagingError` for a file that cannot be opened.
-  public static func images(_ paths: [String]) throws -> SampleIndex {
+  package static func images(_ paths: [String]) throws -> SampleIndex {
     var sources: [Source] = []
     for path in paths {
       guard exists(path) else {

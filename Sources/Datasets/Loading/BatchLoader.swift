@@ -3,13 +3,13 @@
 import Foundation
 
 /// The samples of one step that this rank computes.
-public struct LoadedBatch: Sendable {
+package struct LoadedBatch: Sendable {
   /// The global batch they belong to.
-  public let batch: ShardedSampler.Batch
+  package let batch: ShardedSampler.Batch
   /// The places in the global batch that are this rank's.
-  public let places: Range<Int>
+  package let places: Range<Int>
   /// The tiles in the order of their places; valid until the following `next()`.
-  public let samples: [SampleBuffer]
+  package let samples: [SampleBuffer]
 
   /// A batch whose tiles were filled otherwise.
   package init(batch: ShardedSampler.Batch, places: Range<Int>, samples: [SampleBuffer]) {
@@ -24,21 +24,21 @@ public struct LoadedBatch: Sendable {
 /// A tile is a pure function of (seed, epoch, draw): what `next()` returns does not depend on the
 /// step the loader started with, on timing, or on the number of ranks. Two batches are prepared
 /// ahead, in buffers that are allocated once. One thread at a time may call the methods.
-public final class BatchLoader {
+package final class BatchLoader {
   /// The batches prepared ahead of the one in use.
-  public static let depth = 2
+  package static let depth = 2
 
   /// The seconds that the last `next()` waited.
-  public private(set) var secondsWaited = 0.0
+  package private(set) var secondsWaited = 0.0
   /// The seconds that all calls of `next()` waited.
-  public private(set) var totalSecondsWaited = 0.0
+  package private(set) var totalSecondsWaited = 0.0
 
   private let queue: Queue
 
   /// Starts the thread, which begins with `startStep`.
   ///
   /// - Precondition: 0 <= rank < ranks, `startStep` >= 0, the sampler's ids are the data set's.
-  public init(
+  package init(
     dataset: Dataset, sampler: ShardedSampler, augmentation: Augmentation, tile: TileShape,
     seed: UInt64, rank: Int = 0, ranks: Int = 1, startStep: Int = 0
   ) {
@@ -93,7 +93,7 @@ public final class BatchLoader {
   ///
   /// - Throws: what the thread met at this step (`ImagingError`, `DatasetError`), again at each
   ///   further call; `DatasetError` of kind `.closed` after `close()`.
-  public func next() throws -> LoadedBatch {
+  package func next() throws -> LoadedBatch {
     let start = ContinuousClock.now
     let batch = try queue.takeReady()
     secondsWaited = (ContinuousClock.now - start) / .seconds(1)
@@ -102,7 +102,7 @@ public final class BatchLoader {
   }
 
   /// Ends the thread and waits until it has ended; does nothing when called again.
-  public func close() {
+  package func close() {
     queue.close()
   }
 

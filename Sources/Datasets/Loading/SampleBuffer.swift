@@ -3,40 +3,40 @@
 /// One input tile, the labels of its output, and where they come from.
 ///
 /// Its memory is allocated once, so that no training step allocates.
-public final class SampleBuffer: @unchecked Sendable {
+package final class SampleBuffer: @unchecked Sendable {
   // Unchecked because of the pointers and the variables: a buffer is owned by one thread at a
   // time, and BatchLoader hands it over under its lock.
 
   /// The tile's pixels, inputSide x inputSide x channels.
-  public let image: UnsafeMutablePointer<Float>
+  package let image: UnsafeMutablePointer<Float>
   /// The labels of the output, outputSide x outputSide.
-  public let labels: UnsafeMutablePointer<UInt8>
+  package let labels: UnsafeMutablePointer<UInt8>
   /// The sides of tile and output.
-  public let tile: TileShape
+  package let tile: TileShape
   /// The channels of the image.
-  public let channels: Int
+  package let channels: Int
   /// The id of the image in its data set.
-  public internal(set) var sample = 0
+  package internal(set) var sample = 0
   /// The identity of the draw in its epoch, which keys the sample's randomness.
-  public internal(set) var draw = 0
+  package internal(set) var draw = 0
   /// The name of the image.
-  public internal(set) var name = ""
+  package internal(set) var name = ""
   /// The epoch.
-  public internal(set) var epoch = 0
+  package internal(set) var epoch = 0
 
   /// The number of values at `image`.
-  public var imageCount: Int { tile.inputSide * tile.inputSide * channels }
+  package var imageCount: Int { tile.inputSide * tile.inputSide * channels }
   /// The number of values at `labels`.
-  public var labelCount: Int { tile.outputSide * tile.outputSide }
+  package var labelCount: Int { tile.outputSide * tile.outputSide }
 
   /// Bytes of the memory for one tile.
-  public static func byteCount(tile: TileShape, channels: Int) -> Int {
+  package static func byteCount(tile: TileShape, channels: Int) -> Int {
     tile.inputSide * tile.inputSide * channels * MemoryLayout<Float>.stride
       + tile.outputSide * tile.outputSide
   }
 
   /// Uninitialised memory for one tile, aligned to cache lines.
-  public init(tile: TileShape, channels: Int) {
+  package init(tile: TileShape, channels: Int) {
     precondition(channels > 0, "a tile of \(channels) channels")
     self.tile = tile
     self.channels = channels

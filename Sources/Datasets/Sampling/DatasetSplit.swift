@@ -3,11 +3,11 @@
 import Randomness
 
 /// The ids of the training and of the validation images, each ascending.
-public struct DatasetSplit: Sendable, Equatable {
+package struct DatasetSplit: Sendable, Equatable {
   /// The images to train on.
-  public let training: [Int]
+  package let training: [Int]
   /// The images to validate on.
-  public let validation: [Int]
+  package let validation: [Int]
 
   /// Divides the ids 0..<count at random, by the seed alone.
   ///
@@ -15,7 +15,7 @@ public struct DatasetSplit: Sendable, Equatable {
   /// positive and there are two images, and never all of them.
   ///
   /// - Throws: `DatasetError` for a fraction outside 0..<1.
-  public init(count: Int, validationFraction: Float, seed: UInt64) throws(DatasetError) {
+  package init(count: Int, validationFraction: Float, seed: UInt64) throws(DatasetError) {
     guard validationFraction >= 0 && validationFraction < 1 else {
       throw DatasetError(
         .invalidArgument, path: "--validation-fraction", expected: "a number in 0..<1",
@@ -32,7 +32,7 @@ public struct DatasetSplit: Sendable, Equatable {
 
 extension Dataset {
   /// Divides this set's images; see `DatasetSplit`.
-  public func split(
+  package func split(
     validationFraction: Float, seed: UInt64
   ) throws(DatasetError) -> DatasetSplit {
     try DatasetSplit(count: count, validationFraction: validationFraction, seed: seed)

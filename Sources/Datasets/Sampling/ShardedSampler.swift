@@ -7,51 +7,51 @@ import Randomness
 /// Each epoch draws every sample `tilesPerImage` times, in an order shuffled by (seed, epoch), and
 /// cuts that order into global batches; the last batch of an epoch may be smaller. Nothing depends
 /// on the number of ranks, and any step can be asked for first, which is how a run resumes.
-public struct ShardedSampler: Sendable, Equatable {
+package struct ShardedSampler: Sendable, Equatable {
   /// The samples of one optimiser step over all ranks.
-  public struct Batch: Sendable, Equatable {
+  package struct Batch: Sendable, Equatable {
     /// The step, from 0.
-    public let step: Int
+    package let step: Int
     /// The epoch, from 0.
-    public let epoch: Int
+    package let epoch: Int
     /// The step in its epoch, from 0.
-    public let stepInEpoch: Int
+    package let stepInEpoch: Int
     /// The sample id at each place.
-    public let samples: [Int]
+    package let samples: [Int]
     /// The identity of the draw at each place: it keys all randomness of that sample in this epoch.
     ///
     /// It is the sample id for the first tile of an image in an epoch, and differs for each
     /// further one.
-    public let draws: [Int]
+    package let draws: [Int]
 
     /// The places of this batch that a rank takes; see `ShardedSampler.places(of:rank:ranks:)`.
-    public func places(rank: Int, ranks: Int) -> Range<Int> {
+    package func places(rank: Int, ranks: Int) -> Range<Int> {
       ShardedSampler.places(of: samples.count, rank: rank, ranks: ranks)
     }
   }
 
   /// The ids of the samples to draw from.
-  public let samples: [Int]
+  package let samples: [Int]
   /// The places of a full global batch.
-  public let globalBatch: Int
+  package let globalBatch: Int
   /// The draws of each sample in an epoch.
-  public let tilesPerImage: Int
+  package let tilesPerImage: Int
   /// The seed of the order.
-  public let seed: UInt64
+  package let seed: UInt64
   /// One more than the largest id: the distance between the draws of one sample.
   private let idSpan: Int
 
   /// The draws of an epoch.
-  public var drawsPerEpoch: Int { samples.count * tilesPerImage }
+  package var drawsPerEpoch: Int { samples.count * tilesPerImage }
 
   /// The steps of an epoch, the smaller last one included.
-  public var stepsPerEpoch: Int { (drawsPerEpoch - 1) / globalBatch + 1 }
+  package var stepsPerEpoch: Int { (drawsPerEpoch - 1) / globalBatch + 1 }
 
   /// The order of these samples for this seed.
   ///
   /// - Throws: `DatasetError` when there is no sample, a count is not positive, or an epoch has
   ///   more draws than can be numbered in 32 bits.
-  public init(
+  package init(
     samples: [Int], globalBatch: Int, tilesPerImage: Int = 1, seed: UInt64
   ) throws(DatasetError) {
     guard let first = samples.min(), let last = samples.max(), first >= 0 else {
@@ -78,7 +78,7 @@ public struct ShardedSampler: Sendable, Equatable {
   }
 
   /// The draws of one epoch in their order, kept from one batch to the next.
-  public struct EpochOrder: Sendable {
+  package struct EpochOrder: Sendable {
     fileprivate let epoch: Int
     fileprivate let draws: [Int]
   }
@@ -87,7 +87,7 @@ public struct ShardedSampler: Sendable, Equatable {
   ///
   /// - Complexity: one shuffle of an epoch.
   /// - Precondition: `step` >= 0.
-  public func batch(step: Int) -> Batch {
+  package func batch(step: Int) -> Batch {
     var order: EpochOrder?
     return batch(step: step, keeping: &order)
   }
@@ -96,7 +96,7 @@ public struct ShardedSampler: Sendable, Equatable {
   ///
   /// - Complexity: one shuffle an epoch for steps in turn.
   /// - Precondition: `step` >= 0; `order` is nil or this sampler's.
-  public func batch(step: Int, keeping order: inout EpochOrder?) -> Batch {
+  package func batch(step: Int, keeping order: inout EpochOrder?) -> Batch {
     precondition(step >= 0, "step \(step)")
     let (epoch, stepInEpoch) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
     let draws: [Int]
@@ -116,7 +116,7 @@ public struct ShardedSampler: Sendable, Equatable {
   }
 
   /// The places of a full global batch that a rank takes.
-  public func places(rank: Int, ranks: Int) -> Range<Int> {
+  package func places(rank: Int, ranks: Int) -> Range<Int> {
     Self.places(of: globalBatch, rank: rank, ranks: ranks)
   }
 
@@ -126,7 +126,7 @@ public struct ShardedSampler: Sendable, Equatable {
   /// ranks when there are more ranks than places.
   ///
   /// - Precondition: 0 <= rank < ranks.
-  public static func places(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
+  package static func places(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
     precondition(count >= 0 && rank >= 0 && rank < ranks, "rank \(rank) of \(ranks)")
     return rank * count / ranks..<(rank + 1) * count / ranks
   }

@@ -2,7 +2,6 @@
 
 import Foundation
 import Imaging
-import Randomness
 import Threading
 
 /// Synthetic grey microscopy images of roundish, touching cells, with masks of two classes.
@@ -14,14 +13,14 @@ import Threading
 ///
 /// Only additions, multiplications, divisions and square roots are used, so that an image is the
 /// same bits on every machine.
-public enum SyntheticCells {
+package enum SyntheticCells {
   /// The number of classes.
-  public static let classCount = 2
+  package static let classCount = 2
 
   /// A data set of `count` square images of `side` pixels, in memory.
   ///
   /// - Throws: `DatasetError` when a number is out of range.
-  public static func dataset(
+  package static func dataset(
     count: Int, side: Int, seed: UInt64, on team: ThreadTeam? = nil
   ) throws(DatasetError) -> Dataset {
     let samples = try images(count: count, side: side, seed: seed, on: team)
@@ -38,7 +37,7 @@ public enum SyntheticCells {
   /// The threads of a team draw images at the same time.
   ///
   /// - Throws: `DatasetError` when a number is out of range.
-  public static func images(
+  package static func images(
     count: Int, side: Int, seed: UInt64, on team: ThreadTeam? = nil
   ) throws(DatasetError) -> [(name: String, image: Image, mask: Image)] {
     try check(count: count, side: side)
@@ -56,7 +55,7 @@ public enum SyntheticCells {
   ///
   /// - Throws: `DatasetError` when a number is out of range or a folder cannot be made,
   ///   `ImagingError` when an image cannot be written.
-  public static func write(to folder: String, count: Int, side: Int, seed: UInt64) throws {
+  package static func write(to folder: String, count: Int, side: Int, seed: UInt64) throws {
     try check(count: count, side: side)
     let root = URL(fileURLWithPath: folder)
     for subfolder in ["images", "masks"].map(root.appendingPathComponent) {

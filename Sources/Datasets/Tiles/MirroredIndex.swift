@@ -8,12 +8,12 @@
 ///     c b a | a b c | c b a | a b c ...
 ///
 /// An image of one pixel continues as that pixel.
-public enum MirroredIndex {
+package enum MirroredIndex {
   /// The position in 0..<count that stands at `position`, which may be any integer.
   ///
   /// - Precondition: `count` > 0.
   @inline(__always)
-  public static func source(_ position: Int, count: Int) -> Int {
+  package static func source(_ position: Int, count: Int) -> Int {
     precondition(count > 0, "mirroring needs a positive count, found \(count)")
     let remainder = position % (2 * count)
     let place = remainder < 0 ? remainder + 2 * count : remainder
@@ -21,7 +21,7 @@ public enum MirroredIndex {
   }
 
   /// The sources of `length` positions from `start` on.
-  public static func sources(from start: Int, length: Int, count: Int) -> [Int] {
+  package static func sources(from start: Int, length: Int, count: Int) -> [Int] {
     (0..<length).map { source(start + $0, count: count) }
   }
 }

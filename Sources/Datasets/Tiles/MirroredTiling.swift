@@ -6,34 +6,34 @@
 /// end with the image; in an image smaller than the output the window extends beyond it. Every
 /// window has rows and columns of its own, and these cover each pixel exactly once. Whatever a tile
 /// sees beyond the image is mirrored.
-public struct MirroredTiling: Sendable, Equatable {
+package struct MirroredTiling: Sendable, Equatable {
   /// One output window.
-  public struct Window: Sendable, Equatable {
+  package struct Window: Sendable, Equatable {
     /// The image row of the output's first row.
-    public let row: Int
+    package let row: Int
     /// The image column of the output's first column.
-    public let column: Int
+    package let column: Int
     /// The image rows this window decides.
-    public let ownRows: Range<Int>
+    package let ownRows: Range<Int>
     /// The image columns this window decides.
-    public let ownColumns: Range<Int>
+    package let ownColumns: Range<Int>
   }
 
   /// The rows of the image.
-  public let height: Int
+  package let height: Int
   /// The columns of the image.
-  public let width: Int
+  package let width: Int
   /// The sides of tile and output from top to bottom.
-  public let tileRows: TileShape
+  package let tileRows: TileShape
   /// The sides of tile and output from left to right.
-  public let tileColumns: TileShape
+  package let tileColumns: TileShape
   /// The windows in rows from the top.
-  public let windows: [Window]
+  package let windows: [Window]
 
   /// The windows of an image.
   ///
   /// - Precondition: the size is positive.
-  public init(height: Int, width: Int, tileRows: TileShape, tileColumns: TileShape) {
+  package init(height: Int, width: Int, tileRows: TileShape, tileColumns: TileShape) {
     precondition(height > 0 && width > 0, "an image of \(width) x \(height)")
     self.height = height
     self.width = width
@@ -60,7 +60,7 @@ public struct MirroredTiling: Sendable, Equatable {
   ///   - pixels: the image, height x width x channels.
   ///   - destination: overwritten.
   /// - Precondition: `pixels` has the size of the image.
-  public func extract(
+  package func extract(
     _ window: Window, of pixels: [Float], channels: Int,
     to destination: UnsafeMutablePointer<Float>
   ) {

@@ -3,19 +3,19 @@
 /// The side of an input tile and of the output in its centre, in pixels.
 ///
 /// A tile of training has it along both axes; one of prediction may have another along each.
-public struct TileShape: Sendable, Hashable {
+package struct TileShape: Sendable, Hashable {
   /// The side T of the image tile.
-  public let inputSide: Int
+  package let inputSide: Int
   /// The side O of the labels in the tile's centre.
-  public let outputSide: Int
+  package let outputSide: Int
 
   /// The pixels of context a side, (T - O) / 2.
-  public var margin: Int { (inputSide - outputSide) / 2 }
+  package var margin: Int { (inputSide - outputSide) / 2 }
 
   /// A shape from its sides.
   ///
   /// - Precondition: 0 < output <= input, and their difference is even.
-  public init(inputSide: Int, outputSide: Int) {
+  package init(inputSide: Int, outputSide: Int) {
     precondition(
       outputSide > 0 && outputSide <= inputSide && (inputSide - outputSide) % 2 == 0,
       "a tile of \(inputSide) with an output of \(outputSide)")

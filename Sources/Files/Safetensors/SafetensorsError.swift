@@ -4,9 +4,9 @@
 ///
 /// Its description is one sentence: the path, what was expected, what was found, and what that
 /// probably means.
-public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct SafetensorsError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The sort of fault, for programs that decide by it.
-  public enum Kind: Equatable, Sendable {
+  package enum Kind: Equatable, Sendable {
     /// The operating system refused; the code is its `errno`.
     case system(code: CInt)
     /// The file is not a well-formed safetensors file, or is cut short.
@@ -22,11 +22,11 @@ public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConverti
   }
 
   /// The sort of fault.
-  public let kind: Kind
+  package let kind: Kind
   /// The file.
-  public let path: String
+  package let path: String
   /// The whole message after the path.
-  public let message: String
+  package let message: String
 
   /// A fault of the contents.
   init(_ kind: Kind, path: String, expected: String, found: String, hint: String) {
@@ -43,5 +43,5 @@ public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConverti
   }
 
   /// The path and the message.
-  public var description: String { "\(path): \(message)" }
+  package var description: String { "\(path): \(message)" }
 }

@@ -18,13 +18,13 @@ import Glibc
 ///
 /// Files are read to memory, not mapped, so that a file that shrinks under the reader is an error
 /// and not a crash. Source: https://huggingface.co/docs/safetensors, "Format".
-public struct SafetensorsFile: Sendable {
+package struct SafetensorsFile: Sendable {
   /// The file's path, as given.
-  public let path: String
+  package let path: String
   /// The strings under `__metadata__`, the checksum among them.
-  public let metadata: [String: String]
+  package let metadata: [String: String]
   /// The names of the tensors, in the order of their bytes.
-  public let names: [String]
+  package let names: [String]
 
   private let tensors: [String: SafetensorsHeader.Tensor]
   private let data: [UInt8]
@@ -47,7 +47,7 @@ extension SafetensorsFile {
   /// - Throws: `SafetensorsError` for a file that cannot be read, that is cut short or altered, or
   ///   that breaks any rule of the format. No file traps.
   /// - Complexity: One pass over the file.
-  public static func read(
+  package static func read(
     _ path: String, requireChecksum: Bool = false
   ) throws(SafetensorsError) -> SafetensorsFile {
     let input = try InputFile(path: path)
@@ -97,26 +97,26 @@ extension SafetensorsFile {
   }
 
   /// The shape of a tensor, or nil when there is none of that name; O(1).
-  public func shape(of name: String) -> [Int]? { tensors[name]?.shape }
+  package func shape(of name: String) -> [Int]? { tensors[name]?.shape }
 
   /// A copy of the values of a float32 tensor, in the file's order.
   ///
   /// - Throws: `SafetensorsError` when there is no float32 tensor of that name.
-  public func floats(of name: String) throws(SafetensorsError) -> [Float] {
+  package func floats(of name: String) throws(SafetensorsError) -> [Float] {
     values(of: try tensor(name, .float32), as: Float.self)
   }
 
   /// A copy of the values of an int64 tensor.
   ///
   /// - Throws: `SafetensorsError` when there is no int64 tensor of that name.
-  public func integers(of name: String) throws(SafetensorsError) -> [Int64] {
+  package func integers(of name: String) throws(SafetensorsError) -> [Int64] {
     values(of: try tensor(name, .int64), as: Int64.self)
   }
 
   /// A copy of the values of a uint8 tensor.
   ///
   /// - Throws: `SafetensorsError` when there is no uint8 tensor of that name.
-  public func bytes(of name: String) throws(SafetensorsError) -> [UInt8] {
+  package func bytes(of name: String) throws(SafetensorsError) -> [UInt8] {
     values(of: try tensor(name, .uint8), as: UInt8.self)
   }
 
@@ -124,7 +124,7 @@ extension SafetensorsFile {
   ///
   /// - Throws: `SafetensorsError` when there is no float32 tensor of that name, or what `body`
   ///   throws.
-  public func withFloats<R>(
+  package func withFloats<R>(
     of name: String, _ body: (UnsafeBufferPointer<Float>) throws -> R
   ) throws -> R {
     let tensor = try tensor(name, .float32)
@@ -236,7 +236,7 @@ extension SafetensorsFile {
 
 extension SafetensorsFile {
   /// One tensor to be written.
-  public struct Entry {
+  package struct Entry {
     /// Where the values come from.
     fileprivate enum Source {
       /// Memory that the caller keeps alive until `write` returns.
@@ -251,17 +251,17 @@ extension SafetensorsFile {
     fileprivate let source: Source
 
     /// A float32 tensor: as many values as the product of `shape`.
-    public init(name: String, shape: [Int], values: UnsafeBufferPointer<Float>) {
+    package init(name: String, shape: [Int], values: UnsafeBufferPointer<Float>) {
       self.init(name: name, element: .float32, shape: shape, source: .memory(.init(values)))
     }
 
     /// An int64 tensor: as many values as the product of `shape`.
-    public init(name: String, shape: [Int], values: UnsafeBufferPointer<Int64>) {
+    package init(name: String, shape: [Int], values: UnsafeBufferPointer<Int64>) {
       self.init(name: name, element: .int64, shape: shape, source: .memory(.init(values)))
     }
 
     /// A uint8 tensor: as many values as the product of `shape`.
-    public init(name: String, shape: [Int], values: UnsafeBufferPointer<UInt8>) {
+    package init(name: String, shape: [Int], values: UnsafeBufferPointer<UInt8>) {
       self.init(name: name, element: .uint8, shape: shape, source: .memory(.init(values)))
     }
 
@@ -270,7 +270,7 @@ extension SafetensorsFile {
     /// `fill` is called once, in the order of the file, with memory for as many values as the
     /// product of `shape`. It must set all of them and keep no pointer: the next tensor gets the
     /// same memory.
-    public init(
+    package init(
       name: String, shape: [Int], fill: @escaping (UnsafeMutableBufferPointer<Float>) -> Void
     ) {
       self.init(
@@ -300,7 +300,7 @@ extension SafetensorsFile {
   /// - Throws: `SafetensorsError` when the system refuses or an entry does not fit the format. The
   ///   old file is still whole.
   /// - Complexity: One pass over the values, and memory for the largest tensor that is filled.
-  public static func write(
+  package static func write(
     _ entries: [Entry], metadata: [String: String], to path: String, permissions: UInt32 = 0o640
   ) throws(SafetensorsError) {
     let ordered = [SafetensorsElement.int64, .float32, .uint8].flatMap { element in

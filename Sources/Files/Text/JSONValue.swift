@@ -3,7 +3,7 @@
 /// A JSON value whose objects keep the order in which they were written.
 ///
 /// Foundation's encoder sorts or shuffles keys; logs and scores that people read should do neither.
-public enum JSONValue: Equatable, Sendable {
+package enum JSONValue: Equatable, Sendable {
   /// No value.
   case null
   /// True or false.
@@ -20,10 +20,10 @@ public enum JSONValue: Equatable, Sendable {
   case object([(name: String, value: JSONValue)])
 
   /// Equal when both are written alike.
-  public static func == (left: JSONValue, right: JSONValue) -> Bool { left.json == right.json }
+  package static func == (left: JSONValue, right: JSONValue) -> Bool { left.json == right.json }
 
   /// The value as JSON on one line.
-  public var json: String {
+  package var json: String {
     switch self {
     case .null: "null"
     case .boolean(let value): "\(value)"
@@ -59,17 +59,17 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
   ExpressibleByArrayLiteral
 {
   /// Text.
-  public init(stringLiteral value: String) { self = .text(value) }
+  package init(stringLiteral value: String) { self = .text(value) }
   /// A whole number.
-  public init(integerLiteral value: Int) { self = .integer(value) }
+  package init(integerLiteral value: Int) { self = .integer(value) }
   /// A number.
-  public init(floatLiteral value: Double) { self = .number(value) }
+  package init(floatLiteral value: Double) { self = .number(value) }
   /// True or false.
-  public init(booleanLiteral value: Bool) { self = .boolean(value) }
+  package init(booleanLiteral value: Bool) { self = .boolean(value) }
   /// Values in order.
-  public init(arrayLiteral elements: JSONValue...) { self = .list(elements) }
+  package init(arrayLiteral elements: JSONValue...) { self = .list(elements) }
   /// Named values in order.
-  public init(dictionaryLiteral elements: (String, JSONValue)...) {
+  package init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(elements.map { (name: $0.0, value: $0.1) })
   }
 }

@@ -4,7 +4,7 @@ import Foundation
 
 extension Int {
   /// The digits in groups of three: 31,030,658.
-  var grouped: String {
+  package var grouped: String {
     let digits = String(magnitude)
     var text = self < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
@@ -15,13 +15,13 @@ extension Int {
   }
 
   /// A number of bytes in megabytes of 10^6 bytes, with one decimal.
-  var megabytes: String { (Double(self) / 1e6).decimals(1) + " MB" }
+  package var megabytes: String { (Double(self) / 1e6).decimals(1) + " MB" }
 }
 
 extension Double {
   /// The number with a fixed count of decimals.
-  func decimals(_ count: Int) -> String { String(format: "%.\(count)f", self) }
+  package func decimals(_ count: Int) -> String { String(format: "%.\(count)f", self) }
 
   /// The number with three significant digits and a power of ten: 1.25e-06.
-  var scientific: String { String(format: "%.2e", self) }
+  package var scientific: String { String(format: "%.2e", self) }
 }

@@ -1,17 +1,17 @@
 // Tables for people: columns of text, aligned.
 
 /// Rows of cells; the first column is set to the left, the others to the right.
-struct TextTable {
+package struct TextTable {
   private var rows: [[String]]
 
   /// A table with these headings.
-  init(_ headings: [String]) { rows = [headings] }
+  package init(_ headings: [String]) { rows = [headings] }
 
   /// Adds a row of as many cells as there are headings.
-  mutating func add(_ cells: [String]) { rows.append(cells) }
+  package mutating func add(_ cells: [String]) { rows.append(cells) }
 
   /// The lines, each with its end.
-  var text: String {
+  package var text: String {
     let widths = (0..<(rows.first?.count ?? 0)).map { column in
       rows.map { $0[column].count }.max() ?? 0
     }

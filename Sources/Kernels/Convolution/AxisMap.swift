@@ -3,15 +3,15 @@
 /// The virtual rows (or columns) of an image that is padded, each showing one row of its source.
 ///
 /// Padding never lies in memory: a convolution reads a virtual image through two of these.
-public struct AxisMap: Sendable, Equatable {
+package struct AxisMap: Sendable, Equatable {
   /// For each virtual row, the source row it shows, or -1 for zeros.
-  public let sources: [Int]
+  package let sources: [Int]
 
   /// Virtual rows.
-  public var count: Int { sources.count }
+  package var count: Int { sources.count }
 
   /// The rule for virtual rows outside the source.
-  public enum Border: Sendable {
+  package enum Border: Sendable {
     /// Zeros.
     case zeros
     /// The border value repeated first: c b a | a b c | c b a.
@@ -21,7 +21,7 @@ public struct AxisMap: Sendable, Equatable {
   /// `extent` source rows with `before` and `after` rows around them.
   ///
   /// - Precondition: a mirrored border is no wider than the source; negative amounts cut rows off.
-  public init(extent: Int, before: Int = 0, after: Int = 0, border: Border = .zeros) {
+  package init(extent: Int, before: Int = 0, after: Int = 0, border: Border = .zeros) {
     precondition(extent > 0, "an axis of \(extent) rows")
     precondition(
       border == .zeros || (before <= extent && after <= extent),

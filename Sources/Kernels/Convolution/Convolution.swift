@@ -4,7 +4,7 @@ import Tensors
 import Threading
 
 /// How a convolution treats the border of its input.
-public enum ConvolutionPadding: Sendable {
+package enum ConvolutionPadding: Sendable {
   /// Only outputs whose kernel lies within the input.
   case none
   /// k - 1 rows and columns around the input, the smaller half before it.
@@ -19,11 +19,11 @@ public enum ConvolutionPadding: Sendable {
 /// with p = 0 or (k - 1) / 2. Like every framework's "convolution" it does not turn the kernel.
 /// Weights are [kH, kW, in, out] in row-major order, activations rows x columns x channels. All
 /// results are the same bits for every number of threads.
-public struct Convolution: Sendable {
+package struct Convolution: Sendable {
   /// The extents of the input, channels of both sources together.
-  public let input: ImageShape
+  package let input: ImageShape
   /// The extents of the output.
-  public let output: ImageShape
+  package let output: ImageShape
 
   private let kernel: Int
   private let engine: ConvolutionEngine
@@ -35,7 +35,7 @@ public struct Convolution: Sendable {
   /// Each of its functions uses the algorithm of lowest predicted cost, or all the one given.
   ///
   /// - Precondition: the kernel fits into the padded input, and the algorithm serves it.
-  public init(
+  package init(
     input: ImageShape, outputChannels: Int, kernel: Int, stride: Int = 1,
     padding: ConvolutionPadding = .none, inputGradient: Bool = true,
     weightGradient: Bool = true, algorithm: ConvolutionAlgorithm? = nil
@@ -82,25 +82,25 @@ public struct Convolution: Sendable {
   }
 
   /// Weights in all.
-  public var weightCount: Int { kernel * kernel * input.channels * output.channels }
+  package var weightCount: Int { kernel * kernel * input.channels * output.channels }
 
   /// Multiply-adds of the forward pass.
-  public var multiplyAdds: Int { output.pixels * weightCount }
+  package var multiplyAdds: Int { output.pixels * weightCount }
 
   /// How the forward pass and the gradients that were planned are computed.
-  public var plan: LayerPlan {
+  package var plan: LayerPlan {
     LayerPlan(
       forward: engine.plan, inputGradient: adjoint?.plan, weightGradient: gradientEngine?.plan)
   }
 
   /// Scratch memory that the planned functions need.
-  public var scratchSize: ScratchSize {
+  package var scratchSize: ScratchSize {
     engine.scratchSize.union(gradientEngine?.scratchSize ?? ScratchSize())
       .union(adjoint?.scratchSize ?? ScratchSize())
   }
 
   /// output := convolution of the input, plus bias, rectified if asked for; overwritten.
-  public func forward(
+  package func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     rectifying: Bool, into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
@@ -130,7 +130,7 @@ public struct Convolution: Sendable {
   /// gradient from before the rectifier: 0 where the input is not positive.
   ///
   /// - Precondition: planned with `inputGradient`.
-  public func inputGradient(
+  package func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
     into inputGradient: ConvolutionImage, rectified: InputRectifier = .none,
     scratch: ConvolutionScratch, on team: ThreadTeam
@@ -144,7 +144,7 @@ public struct Convolution: Sendable {
   /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
   ///
   /// - Precondition: planned with `weightGradient`.
-  public func weightGradient(
+  package func weightGradient(
     _ input: ConvolutionImage, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>,
     biasGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam

@@ -3,7 +3,7 @@
 import Tensors
 
 /// How a convolution is computed.
-public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
+package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   /// Gathered patches times the weights: any kernel, any stride.
   case patches
   /// The taps over lines of the image as they lie: stride 1, a few input channels.
@@ -86,23 +86,23 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
 }
 
 /// How one function of a layer is computed.
-public struct KernelPlan: Sendable, Equatable {
+package struct KernelPlan: Sendable, Equatable {
   /// The algorithm.
-  public var algorithm: ConvolutionAlgorithm
+  package var algorithm: ConvolutionAlgorithm
   /// How its work is shared out, where there is a choice.
-  public var schedule: TileSchedule?
+  package var schedule: TileSchedule?
   /// Multiply-adds that it does, whole vectors counted, transforms left out.
-  public var multiplyAdds: Int
+  package var multiplyAdds: Int
 }
 
 /// How a layer's three functions are computed; nil for a gradient that is never asked for.
-public struct LayerPlan: Sendable, Equatable {
+package struct LayerPlan: Sendable, Equatable {
   /// From input to output.
-  public var forward: KernelPlan
+  package var forward: KernelPlan
   /// The gradient of the input.
-  public var inputGradient: KernelPlan?
+  package var inputGradient: KernelPlan?
   /// The gradient of the weights and of the bias.
-  public var weightGradient: KernelPlan?
+  package var weightGradient: KernelPlan?
 }
 
 /// A planned convolution of one algorithm.

@@ -7,18 +7,18 @@ import Tensors
 ///
 /// Two images are the decoder's input, the cropped skip before the up-sampled features, and its
 /// gradient; they are never copied together.
-public struct ConvolutionImage: Sendable {
+package struct ConvolutionImage: Sendable {
   let first: TensorView
   let second: TensorView?
 
   /// One image.
-  public init(_ image: TensorView) {
+  package init(_ image: TensorView) {
     first = image
     second = nil
   }
 
   /// Two images of the same height and width; the channels of `first` come first.
-  public init(_ first: TensorView, _ second: TensorView) {
+  package init(_ first: TensorView, _ second: TensorView) {
     precondition(
       first.shape.height == second.shape.height && first.shape.width == second.shape.width,
       "two images of \(first.shape) and \(second.shape)")
@@ -189,7 +189,7 @@ struct OutputRule {
 ///
 /// The gradient of such an input is written over the input itself, and is 0 where the input was
 /// not positive: the rectifier's own gradient.
-public enum InputRectifier: Sendable {
+package enum InputRectifier: Sendable {
   /// Neither image.
   case none
   /// The first image of two.
@@ -208,14 +208,14 @@ public enum InputRectifier: Sendable {
 }
 
 /// Scratch memory of convolutions: a part for each thread, and a part for all.
-public struct ConvolutionScratch: @unchecked Sendable {
+package struct ConvolutionScratch: @unchecked Sendable {
   // Unchecked: each thread uses its own part; the shared part is divided by the kernels.
   private let threads: UnsafeMutablePointer<Float>
   private let threadStride: Int
   let shared: UnsafeMutablePointer<Float>
 
   /// Scratch memory at two addresses, with `threadStride` floats for each thread.
-  public init(
+  package init(
     threads: UnsafeMutablePointer<Float>, threadStride: Int, shared: UnsafeMutablePointer<Float>
   ) {
     self.threads = threads
@@ -233,20 +233,20 @@ public struct ConvolutionScratch: @unchecked Sendable {
 }
 
 /// The scratch memory that a kernel needs, in floats.
-public struct ScratchSize: Sendable, Equatable {
+package struct ScratchSize: Sendable, Equatable {
   /// For each thread.
-  public var thread: Int
+  package var thread: Int
   /// For all threads together.
-  public var shared: Int
+  package var shared: Int
 
   /// A size from its parts.
-  public init(thread: Int = 0, shared: Int = 0) {
+  package init(thread: Int = 0, shared: Int = 0) {
     self.thread = thread
     self.shared = shared
   }
 
   /// The size that serves both.
-  public func union(_ other: ScratchSize) -> ScratchSize {
+  package func union(_ other: ScratchSize) -> ScratchSize {
     ScratchSize(thread: max(thread, other.thread), shared: max(shared, other.shared))
   }
 }

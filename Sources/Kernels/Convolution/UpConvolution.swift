@@ -13,9 +13,9 @@ import Threading
 ///   input with a 1x1 kernel for each of the four phases (a, b).
 ///
 /// Weights are [2, 2, in, out] in row-major order. The same bits for every number of threads.
-public struct UpConvolution: Sendable {
+package struct UpConvolution: Sendable {
   /// The rule of doubling.
-  public enum Kind: Sendable {
+  package enum Kind: Sendable {
     /// Nearest neighbour, then a 2x2 convolution; the border rule is for the padding after the
     /// last row and column.
     case nearest(AxisMap.Border)
@@ -24,9 +24,9 @@ public struct UpConvolution: Sendable {
   }
 
   /// The extents of the input.
-  public let input: ImageShape
+  package let input: ImageShape
   /// The extents of the output, twice those of the input.
-  public let output: ImageShape
+  package let output: ImageShape
 
   private let engine: Engine
   private let hasGradients: Bool
@@ -37,7 +37,7 @@ public struct UpConvolution: Sendable {
   }
 
   /// Plans a doubling; without `gradients`, they are never asked for.
-  public init(input: ImageShape, outputChannels: Int, kind: Kind, gradients: Bool = true) {
+  package init(input: ImageShape, outputChannels: Int, kind: Kind, gradients: Bool = true) {
     self.input = input
     hasGradients = gradients
     output = ImageShape(
@@ -51,7 +51,7 @@ public struct UpConvolution: Sendable {
   }
 
   /// Multiply-adds of the forward pass as a 2x2 convolution (nearest) or as it is (transposed).
-  public var multiplyAdds: Int {
+  package var multiplyAdds: Int {
     switch engine {
     case .nearest: output.pixels * 4 * input.channels * output.channels
     case .transposed: input.pixels * 4 * input.channels * output.channels
@@ -59,7 +59,7 @@ public struct UpConvolution: Sendable {
   }
 
   /// How the forward pass and the gradients that were planned are computed.
-  public var plan: LayerPlan {
+  package var plan: LayerPlan {
     var plan =
       switch engine {
       case .nearest(let doubling):
@@ -74,7 +74,7 @@ public struct UpConvolution: Sendable {
   }
 
   /// Scratch memory that the planned functions need.
-  public var scratchSize: ScratchSize {
+  package var scratchSize: ScratchSize {
     switch engine {
     case .nearest(let doubling):
       hasGradients
@@ -86,7 +86,7 @@ public struct UpConvolution: Sendable {
   }
 
   /// output := doubled input, convolved, plus bias; overwritten.
-  public func forward(
+  package func forward(
     _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
@@ -104,7 +104,7 @@ public struct UpConvolution: Sendable {
   ///
   /// With `rectified` it holds the input itself, as a rectifier left it, and receives the gradient
   /// from before the rectifier: 0 where the input is not positive.
-  public func inputGradient(
+  package func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
     rectified: Bool = false, scratch: ConvolutionScratch, on team: ThreadTeam
   ) {
@@ -122,7 +122,7 @@ public struct UpConvolution: Sendable {
   }
 
   /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
-  public func weightGradient(
+  package func weightGradient(
     _ image: TensorView, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>,
     biasGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam

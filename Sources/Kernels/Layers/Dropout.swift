@@ -8,7 +8,7 @@ import Threading
 ///
 /// Source: Srivastava et al., "Dropout", JMLR 15, 2014; the paper's network drops at the end of
 /// the contracting path.
-public enum Dropout {
+package enum Dropout {
   /// Drops values of `image` in place.
   ///
   /// Value i is kept if word i of the stream, as a fraction of 2^32, is at least p; `firstBlock` is
@@ -17,7 +17,7 @@ public enum Dropout {
   /// - Returns: the first block that a following image may use.
   /// - Precondition: p in 0..<1.
   @discardableResult
-  public static func apply(
+  package static func apply(
     _ image: TensorView, probability: Float, stream: RandomStream, firstBlock: Int,
     on team: ThreadTeam
   ) -> Int {
@@ -45,7 +45,7 @@ public enum Dropout {
   ///
   /// What was dropped is 0 in the output, so the rectifier before it, whose output that is, has
   /// made its gradient 0 already. Dense views.
-  public static func scaleGradient(
+  package static func scaleGradient(
     _ gradient: TensorView, probability: Float, on team: ThreadTeam
   ) {
     precondition(gradient.isDense && probability >= 0 && probability < 1)

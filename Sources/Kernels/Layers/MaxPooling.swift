@@ -4,13 +4,13 @@ import Tensors
 import Threading
 
 /// 2x2 max pooling of stride 2 over images of even height and width.
-public enum MaxPooling {
+package enum MaxPooling {
   /// output(y, x, c) := the largest of input(2 y + i, 2 x + j, c), i and j in 0...1; overwritten.
   ///
   /// `indices` receives for each output value 2 i + j of the first largest in row order, one byte
   /// a value. A NaN counts as larger than all before it, as in PyTorch's `max_pool2d`, so that it
   /// comes out wherever it lies: the last one where there are several.
-  public static func forward(
+  package static func forward(
     _ input: TensorView, into output: TensorView, indices: UnsafeMutablePointer<UInt8>,
     on team: ThreadTeam
   ) {
@@ -72,7 +72,7 @@ public enum MaxPooling {
   ///
   /// The pooled features went two ways, down and, cropped, across. The gradient that came across
   /// lies where it belongs; what lies around it is overwritten.
-  public static func backward(
+  package static func backward(
     _ outputGradient: TensorView, indices: UnsafePointer<UInt8>, skip: (height: Int, width: Int)?,
     into inputGradient: TensorView, on team: ThreadTeam
   ) {

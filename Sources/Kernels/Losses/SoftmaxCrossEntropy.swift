@@ -8,7 +8,7 @@ import Threading
 ///
 /// Exponentials are taken of a(k) - max a, so they do not overflow. Ronneberger et al. 2015,
 /// section 3: the loss is the sum over pixels of w(x) log p(l(x)), with the sign that makes it fall.
-public enum SoftmaxCrossEntropy {
+package enum SoftmaxCrossEntropy {
   /// The loss and its gradient.
   ///
   ///     loss = sum over pixels of w(label) * -log p(label)
@@ -20,7 +20,7 @@ public enum SoftmaxCrossEntropy {
   /// `rowSums` is scratch memory of one Double a row.
   ///
   /// - Returns: the sum over pixels, unscaled, added up in Double in the order of rows.
-  public static func lossAndGradient(
+  package static func lossAndGradient(
     logits: TensorView, labels: UnsafePointer<UInt8>, classWeights: UnsafePointer<Float>?,
     scale: Float, gradient: TensorView, rowSums: UnsafeMutablePointer<Double>, on team: ThreadTeam
   ) -> Double {
@@ -48,7 +48,7 @@ public enum SoftmaxCrossEntropy {
   }
 
   /// The loss alone, as `lossAndGradient` returns it.
-  public static func loss(
+  package static func loss(
     logits: TensorView, labels: UnsafePointer<UInt8>, classWeights: UnsafePointer<Float>?,
     rowSums: UnsafeMutablePointer<Double>, on team: ThreadTeam
   ) -> Double {
@@ -70,7 +70,7 @@ public enum SoftmaxCrossEntropy {
   }
 
   /// probabilities(y, x, k) := p(k); dense views, which may be the same memory.
-  public static func probabilities(
+  package static func probabilities(
     logits: TensorView, into probabilities: TensorView, on team: ThreadTeam
   ) {
     precondition(logits.shape == probabilities.shape)

@@ -1,6 +1,5 @@
 // The optimiser: its state, and updates of parameters.
 
-import Kernels
 import Tensors
 import Threading
 
@@ -8,15 +7,15 @@ import Threading
 ///
 /// An optimiser may keep the state of some slices of the parameters only, where other ranks keep the
 /// rest; the updates are element by element, so the slices do not change a bit.
-public final class Optimizer {
+package final class Optimizer {
   /// The rule.
-  public let kind: OptimizerKind
+  package let kind: OptimizerKind
   /// The velocities of momentum, or the first moments of Adam, of the slices in order.
-  public let momenta: FloatBuffer
+  package let momenta: FloatBuffer
   /// The second moments of Adam; nil for momentum.
-  public let variances: FloatBuffer?
+  package let variances: FloatBuffer?
   /// The parameters whose state is kept, ascending, as ranges of the flat buffer.
-  public let slices: [Range<Int>]
+  package let slices: [Range<Int>]
 
   private let momentum: Float
   private let weightDecay: Float
@@ -24,7 +23,7 @@ public final class Optimizer {
   private let spans: [(range: Range<Int>, decays: Bool)]
 
   /// An optimiser with empty state for parameters of this layout, or for `slices` of them.
-  public init(
+  package init(
     kind: OptimizerKind, momentum: Double, weightDecay: Double, layout: ParameterLayout,
     slices: [Range<Int>]? = nil
   ) throws(AllocationError) {
@@ -52,7 +51,7 @@ public final class Optimizer {
 
   /// The parts of the state that a checkpoint keeps, by the name under which it keeps them; each
   /// holds the slices one after the other.
-  public var state: [(name: String, values: FloatBuffer)] {
+  package var state: [(name: String, values: FloatBuffer)] {
     [("momentum", momenta)] + (variances.map { [("variance", $0)] } ?? [])
   }
 
@@ -60,7 +59,7 @@ public final class Optimizer {
   /// `gradientScale`.
   ///
   /// `update` is the number of this update, from 1.
-  public func update(
+  package func update(
     _ parameters: FloatBuffer, gradients: FloatBuffer, range: Range<Int>, gradientScale: Float,
     rate: Double, update: Int, on team: ThreadTeam
   ) {

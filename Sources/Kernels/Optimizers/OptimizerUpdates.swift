@@ -3,7 +3,7 @@
 import Threading
 
 /// Updates of weights from gradients, as PyTorch defines them, one pass over memory each.
-public enum OptimizerUpdates {
+package enum OptimizerUpdates {
   /// Stochastic gradient descent with momentum.
   ///
   ///     g := gradientScale * gradient + weightDecay * weight
@@ -11,7 +11,7 @@ public enum OptimizerUpdates {
   ///     weight := weight - rate * velocity
   ///
   /// Source: PyTorch's `torch.optim.SGD` with dampening 0, no Nesterov.
-  public static func momentum(
+  package static func momentum(
     weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
     velocities: UnsafeMutablePointer<Float>, count: Int, rate: Float, momentum: Float,
     weightDecay: Float, gradientScale: Float, on team: ThreadTeam
@@ -37,7 +37,7 @@ public enum OptimizerUpdates {
   ///               - rate / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + epsilon)
   ///
   /// `step` is t, from 1. Source: PyTorch's `torch.optim.Adam` and `AdamW`.
-  public static func adam(
+  package static func adam(
     weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
     momenta: UnsafeMutablePointer<Float>, variances: UnsafeMutablePointer<Float>, count: Int,
     rate: Double, step: Int, weightDecay: Float, decoupled: Bool, gradientScale: Float,
@@ -83,9 +83,9 @@ public enum OptimizerUpdates {
 }
 
 /// Sums over flat buffers in a fixed order.
-public enum VectorSums {
+package enum VectorSums {
   /// Overwrites a buffer with zeros, the sum of nothing.
-  public static func clear(
+  package static func clear(
     _ values: UnsafeMutablePointer<Float>, count: Int, on team: ThreadTeam
   ) {
     forEachPiece(count, values, on: team) { values, piece in
@@ -94,10 +94,10 @@ public enum VectorSums {
   }
 
   /// Doubles of scratch memory that `squares` needs.
-  public static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
+  package static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
 
   /// The sum of squares, in Double: within pieces of a fixed size, then over the pieces in order.
-  public static func squares(
+  package static func squares(
     _ values: UnsafePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Double>,
     on team: ThreadTeam
   ) -> Double {

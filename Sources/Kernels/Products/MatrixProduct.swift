@@ -4,11 +4,11 @@ import COpenBLAS
 import Glibc
 
 /// Products of float matrices by OpenBLAS's sgemm on the calling thread.
-public enum MatrixProduct {
+package enum MatrixProduct {
   /// The kernels in use: OpenBLAS's name for its own, such as `Cooperlake`.
   ///
   /// They decide the bits of a product, so a checkpoint records them.
-  public static let kernels: String = selectKernels()
+  package static let kernels: String = selectKernels()
 
   private static let isPrepared = !kernels.isEmpty
 

@@ -7,15 +7,15 @@ import Threading
 /// Any change within a single float changes it for certain, since every step is a bijection of what
 /// it takes in; any other change goes unseen with a probability of about 2^-32. It is no defence
 /// against someone who wants two buffers to look alike.
-public enum BufferDigest {
+package enum BufferDigest {
   /// Digests of pieces that `digest` needs room for.
-  public static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
+  package static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
 
   /// The digest of `count` floats by their bits.
   ///
   /// Pieces of a fixed size are digested by themselves, 64 lanes side by side, so it does not depend
   /// on the number of threads; one read of the memory is all it costs.
-  public static func digest(
+  package static func digest(
     _ values: UnsafePointer<Float>, count: Int, scratch: UnsafeMutablePointer<UInt64>,
     on team: ThreadTeam
   ) -> UInt64 {

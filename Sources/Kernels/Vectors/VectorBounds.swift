@@ -4,9 +4,9 @@ import Synchronization
 import Threading
 
 /// Bounds of flat buffers.
-public enum VectorBounds {
+package enum VectorBounds {
   /// Whether -`limit` <= value <= `limit` holds for all of `count` values; it does for no NaN.
-  public static func areWithin(
+  package static func areWithin(
     _ limit: Float, _ values: UnsafePointer<Float>, count: Int, on team: ThreadTeam
   ) -> Bool {
     let wrongPieces = Atomic<Int>(0)

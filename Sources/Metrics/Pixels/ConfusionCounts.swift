@@ -4,24 +4,24 @@
 ///
 /// All scores follow from it, and since it holds integers, its sum over images and ranks is exact in
 /// any order.
-public struct ConfusionCounts: Sendable, Equatable {
+package struct ConfusionCounts: Sendable, Equatable {
   /// The number of classes K.
-  public let classes: Int
+  package let classes: Int
 
   /// The K x K counts; pixels of class t taken for class p stand at t * K + p.
-  public private(set) var flat: [Int64]
+  package private(set) var flat: [Int64]
 
   /// A matrix of zeros.
   ///
   /// - Precondition: `classes` is positive.
-  public init(classes: Int) {
+  package init(classes: Int) {
     self.init(classes: classes, flat: [Int64](repeating: 0, count: classes * classes))
   }
 
   /// A matrix from its flat form, such as an all-reduce returns.
   ///
   /// - Precondition: `flat` holds K x K counts, none negative.
-  public init(classes: Int, flat: [Int64]) {
+  package init(classes: Int, flat: [Int64]) {
     precondition(
       classes > 0 && flat.count == classes * classes, "\(flat.count) counts for \(classes) classes")
     precondition(flat.allSatisfy { $0 >= 0 }, "a negative count in \(flat)")
@@ -30,30 +30,30 @@ public struct ConfusionCounts: Sendable, Equatable {
   }
 
   /// The pixels of class `truth` that were taken for class `prediction`.
-  public subscript(truth truth: Int, prediction prediction: Int) -> Int64 {
+  package subscript(truth truth: Int, prediction prediction: Int) -> Int64 {
     flat[truth * classes + prediction]
   }
 
   /// All pixels counted.
-  public var pixelCount: Int64 { flat.reduce(0, +) }
+  package var pixelCount: Int64 { flat.reduce(0, +) }
 
   /// The pixels whose class was found.
-  public var correctCount: Int64 { (0..<classes).reduce(0) { $0 + flat[$1 * classes + $1] } }
+  package var correctCount: Int64 { (0..<classes).reduce(0) { $0 + flat[$1 * classes + $1] } }
 
   /// The pixels of a class.
-  public func pixels(ofClass label: Int) -> Int64 {
+  package func pixels(ofClass label: Int) -> Int64 {
     (0..<classes).reduce(0) { $0 + flat[label * classes + $1] }
   }
 
   /// The pixels that were taken for a class.
-  public func pixels(predictedAs label: Int) -> Int64 {
+  package func pixels(predictedAs label: Int) -> Int64 {
     (0..<classes).reduce(0) { $0 + flat[$1 * classes + label] }
   }
 
   /// Counts every pixel of two label images.
   ///
   /// - Precondition: the counts agree and each label is below K.
-  public mutating func add(truth: [UInt8], prediction: [UInt8]) {
+  package mutating func add(truth: [UInt8], prediction: [UInt8]) {
     precondition(
       truth.count == prediction.count, "\(truth.count) true and \(prediction.count) found labels")
     let classes = classes
@@ -75,7 +75,7 @@ public struct ConfusionCounts: Sendable, Equatable {
   /// Adds the counts of another part of the same data.
   ///
   /// - Precondition: both have the same classes.
-  public static func += (left: inout ConfusionCounts, right: ConfusionCounts) {
+  package static func += (left: inout ConfusionCounts, right: ConfusionCounts) {
     precondition(left.classes == right.classes, "\(left.classes) and \(right.classes) classes")
     for place in left.flat.indices { left.flat[place] += right.flat[place] }
   }

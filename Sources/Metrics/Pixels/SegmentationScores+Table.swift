@@ -7,7 +7,7 @@ extension SegmentationScores {
   ///
   /// A class that is neither in the masks nor in the prediction says `absent`; a dash stands for any
   /// other score without a value. Classes beyond `names` are called `class N`.
-  public func table(names: [String]) -> String {
+  package func table(names: [String]) -> String {
     let header = ["class", "IoU", "Dice", "precision", "recall", "pixels", "name"]
     let body = classes.enumerated().map { label, scores in
       let name = names.indices.contains(label) ? names[label] : "class \(label)"

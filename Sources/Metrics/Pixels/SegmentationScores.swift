@@ -1,5 +1,7 @@
 // The scores of a segmentation, all of them ratios of its confusion counts.
 
+import Files
+
 /// How good a segmentation is: by pixel, by class, and the loss.
 ///
 /// With TP the pixels of a class that were found, FP those of other classes taken for it, and FN its
@@ -9,24 +11,24 @@
 ///     precision = TP / (TP + FP)       recall = TP / (TP + FN)
 ///
 /// A ratio of nothing to nothing has no value: it is nil, and no mean includes it.
-public struct SegmentationScores: Sendable, Equatable {
+package struct SegmentationScores: Sendable, Equatable {
   /// The scores of one class.
-  public struct ClassScores: Sendable, Equatable {
+  package struct ClassScores: Sendable, Equatable {
     /// Pixels of this class in the masks.
-    public let pixelCount: Int64
+    package let pixelCount: Int64
     /// Pixels that were taken for this class.
-    public let predictedCount: Int64
+    package let predictedCount: Int64
     /// Intersection over union; nil when the class is absent.
-    public let intersectionOverUnion: Double?
+    package let intersectionOverUnion: Double?
     /// The Dice coefficient; nil when the class is absent.
-    public let dice: Double?
+    package let dice: Double?
     /// The part of the predicted pixels that are of this class; nil when it was never predicted.
-    public let precision: Double?
+    package let precision: Double?
     /// The part of this class's pixels that were found; nil when the masks have none.
-    public let recall: Double?
+    package let recall: Double?
 
     /// True when the class is neither in the masks nor in the prediction.
-    public var isAbsent: Bool { pixelCount == 0 && predictedCount == 0 }
+    package var isAbsent: Bool { pixelCount == 0 && predictedCount == 0 }
 
     fileprivate init(of label: Int, in counts: ConfusionCounts) {
       pixelCount = counts.pixels(ofClass: label)
@@ -40,24 +42,24 @@ public struct SegmentationScores: Sendable, Equatable {
   }
 
   /// The counts behind the scores.
-  public let counts: ConfusionCounts
+  package let counts: ConfusionCounts
   /// The mean cross-entropy of a pixel, in natural units; not finite when the network's output is not.
-  public let loss: Double
+  package let loss: Double
   /// The scores by class.
-  public let classes: [ClassScores]
+  package let classes: [ClassScores]
   /// The part of all pixels whose class was found.
-  public let pixelAccuracy: Double
+  package let pixelAccuracy: Double
   /// The part of all pixels whose class was not found.
-  public let pixelError: Double
+  package let pixelError: Double
   /// The mean IoU of the classes that are not absent.
-  public let meanIntersectionOverUnion: Double
+  package let meanIntersectionOverUnion: Double
   /// The mean Dice coefficient of the classes that are not absent.
-  public let meanDice: Double
+  package let meanDice: Double
 
   /// The scores for these counts.
   ///
   /// - Precondition: at least one pixel was counted.
-  public init(counts: ConfusionCounts, loss: Double) {
+  package init(counts: ConfusionCounts, loss: Double) {
     let total = counts.pixelCount
     precondition(total > 0, "scores of no pixels")
     self.counts = counts
@@ -72,7 +74,7 @@ public struct SegmentationScores: Sendable, Equatable {
   /// The scores as a JSON object.
   ///
   /// A score without a value is null; a class that has none at all is marked `"absent": true`.
-  public var json: JSONValue {
+  package var json: JSONValue {
     [
       "pixels": .integer(Int(counts.pixelCount)),
       "pixel_accuracy": .number(pixelAccuracy),

@@ -3,15 +3,15 @@
 import Tensors
 
 /// A convolution with bias: the places of its weights and its bias.
-struct ConvolutionLayer: Sendable {
-  let weight: ParameterSlot
-  let bias: ParameterSlot
-  let inputChannels: Int
-  let outputChannels: Int
-  let kernel: Int
+package struct ConvolutionLayer: Sendable {
+  package let weight: ParameterSlot
+  package let bias: ParameterSlot
+  package let inputChannels: Int
+  package let outputChannels: Int
+  package let kernel: Int
 
   /// Reserves `NAME.weight` [out, in, k, k] and `NAME.bias` [out].
-  init(
+  package init(
     _ name: String, inputChannels: Int, outputChannels: Int, kernel: Int,
     in layout: inout ParameterLayout
   ) {
@@ -26,7 +26,7 @@ struct ConvolutionLayer: Sendable {
 
   /// Reserves the parameters of an up-convolution: those of a 2x2 convolution, or of a transposed
   /// one, whose output pixel sees one input pixel.
-  init(
+  package init(
     up name: String, inputChannels: Int, outputChannels: Int, upsampling: Upsampling,
     in layout: inout ParameterLayout
   ) {
@@ -48,12 +48,12 @@ struct ConvolutionLayer: Sendable {
 }
 
 /// Two 3x3 convolutions, each with bias and rectifier.
-struct ConvolutionBlock: Sendable {
-  let first: ConvolutionLayer
-  let second: ConvolutionLayer
+package struct ConvolutionBlock: Sendable {
+  package let first: ConvolutionLayer
+  package let second: ConvolutionLayer
 
   /// Reserves `NAME.conv1` and `NAME.conv2`.
-  init(
+  package init(
     _ name: String, inputChannels: Int, outputChannels: Int, in layout: inout ParameterLayout
   ) {
     first = ConvolutionLayer(
@@ -66,12 +66,14 @@ struct ConvolutionBlock: Sendable {
 }
 
 /// A level of the expansive path: up-convolution, then two convolutions over [skip, up].
-struct UpStage: Sendable {
-  let upConvolution: ConvolutionLayer
-  let block: ConvolutionBlock
+package struct UpStage: Sendable {
+  package let upConvolution: ConvolutionLayer
+  package let block: ConvolutionBlock
 
   /// Reserves `NAME.upconv`, `NAME.conv1`, `NAME.conv2`; `channels` are those of the skip.
-  init(_ name: String, channels: Int, upsampling: Upsampling, in layout: inout ParameterLayout) {
+  package init(
+    _ name: String, channels: Int, upsampling: Upsampling, in layout: inout ParameterLayout
+  ) {
     upConvolution = ConvolutionLayer(
       up: "\(name).upconv", inputChannels: 2 * channels, outputChannels: channels,
       upsampling: upsampling, in: &layout)

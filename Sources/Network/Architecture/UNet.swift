@@ -9,22 +9,22 @@ import Threading
 /// A network is its configuration and the places of its parameters; the parameters themselves, their
 /// gradients and the optimiser's state are flat buffers in the order of `layout`, and the memory
 /// of a step is a `UNetActivations`. Backward finishes gradients from the end of the buffer.
-public struct UNet: Sendable {
+package struct UNet: Sendable {
   /// The architecture.
-  public let configuration: UNetConfiguration
+  package let configuration: UNetConfiguration
   /// The parameters in forward order; their names are the keys of checkpoints.
-  public let layout: ParameterLayout
+  package let layout: ParameterLayout
 
   /// The contracting path by level; the last is the bridge.
-  let down: [ConvolutionBlock]
+  package let down: [ConvolutionBlock]
   /// The expansive path by the level of its skip.
-  let up: [UpStage]
-  let head: ConvolutionLayer
+  package let up: [UpStage]
+  package let head: ConvolutionLayer
 
   /// A network of this architecture.
   ///
   /// - Precondition: the configuration was checked: positive sizes, depth at least 1.
-  public init(_ configuration: UNetConfiguration) {
+  package init(_ configuration: UNetConfiguration) {
     self.configuration = configuration
     let depth = configuration.depth
     var layout = ParameterLayout()
@@ -53,7 +53,7 @@ public struct UNet: Sendable {
   /// (section 3 of the paper, after He et al. 2015); biases are 0. Parameter number i uses sample
   /// i of the stream, values 2 j and 2 j + 1 in the order of files its j-th pair of normal values.
   /// The same bits for any team or none.
-  public func initialize(
+  package func initialize(
     _ parameters: UnsafeMutablePointer<Float>, seed: UInt64, on team: ThreadTeam? = nil
   ) {
     for (index, parameter) in layout.parameters.enumerated() {
@@ -94,9 +94,9 @@ public struct UNet: Sendable {
 }
 
 /// Dropout in a forward pass: the probability is the configuration's.
-public struct DropoutKey: Sendable {
-  let stream: RandomStream
+package struct DropoutKey: Sendable {
+  package let stream: RandomStream
 
   /// The masks of this stream, one stream for each sample of each step.
-  public init(_ stream: RandomStream) { self.stream = stream }
+  package init(_ stream: RandomStream) { self.stream = stream }
 }

@@ -1,7 +1,7 @@
 // What a U-Net is made of, and the tile sizes it can take.
 
 /// How a convolution treats the border of its input.
-public enum Padding: String, Codable, CaseIterable, Sendable {
+package enum Padding: String, Codable, CaseIterable, Sendable {
   /// No padding: every 3x3 convolution takes two rows and columns off, as in the paper.
   case valid
   /// Zeros around the input, so that sizes stay.
@@ -11,7 +11,7 @@ public enum Padding: String, Codable, CaseIterable, Sendable {
 }
 
 /// How the expansive path doubles rows and columns.
-public enum Upsampling: String, Codable, CaseIterable, Sendable {
+package enum Upsampling: String, Codable, CaseIterable, Sendable {
   /// Nearest-neighbour doubling, then a 2x2 convolution that halves the channels.
   case nearest
   /// A learned transposed 2x2 convolution of stride 2.
@@ -19,24 +19,24 @@ public enum Upsampling: String, Codable, CaseIterable, Sendable {
 }
 
 /// The architecture of a U-Net: everything that decides its parameters and shapes.
-public struct UNetConfiguration: Codable, Hashable, Sendable {
+package struct UNetConfiguration: Codable, Hashable, Sendable {
   /// Channels of the images: 1 (grey) or 3 (RGB), any positive number works.
-  public var inputChannels: Int
+  package var inputChannels: Int
   /// Classes of the output, at least 2.
-  public var classes: Int
+  package var classes: Int
   /// Channels of the first level; level l has baseChannels << l.
-  public var baseChannels: Int
+  package var baseChannels: Int
   /// Number of poolings; the bridge is level `depth`.
-  public var depth: Int
+  package var depth: Int
   /// The border rule of every convolution.
-  public var padding: Padding
+  package var padding: Padding
   /// The doubling in the expansive path.
-  public var upsampling: Upsampling
+  package var upsampling: Upsampling
   /// Probability that dropout zeroes a value, after the last two levels of the contracting path.
-  public var dropout: Float
+  package var dropout: Float
 
   /// The paper's network, unless told otherwise.
-  public init(
+  package init(
     inputChannels: Int = 1, classes: Int = 2, baseChannels: Int = 64, depth: Int = 4,
     padding: Padding = .valid, upsampling: Upsampling = .nearest, dropout: Float = 0.5
   ) {
@@ -53,7 +53,7 @@ public struct UNetConfiguration: Codable, Hashable, Sendable {
 extension UNetConfiguration {
   /// The configuration that a file holds; what an older file does not name is as it was then, which
   /// is the default.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func value<Value: Decodable>(_ key: CodingKeys, _ otherwise: Value) throws -> Value {
       try values.decodeIfPresent(Value.self, forKey: key) ?? otherwise
@@ -69,13 +69,13 @@ extension UNetConfiguration {
   }
 
   /// Channels of level `level` of the contracting path; `depth` is the bridge.
-  public func channels(level: Int) -> Int { baseChannels << level }
+  package func channels(level: Int) -> Int { baseChannels << level }
 
   /// The side of the output for a tile of side `tile`, or nil when the tile is not legal.
   ///
   /// A tile is legal when every pooled size is even and every convolution has an output. With
   /// valid convolutions and depth 4 those are the sizes 16k + 60, k >= 8.
-  public func outputSide(tile: Int) -> Int? {
+  package func outputSide(tile: Int) -> Int? {
     let loss = padding == .valid ? 4 : 0
     var side = tile
     for _ in 0..<depth {
@@ -93,7 +93,7 @@ extension UNetConfiguration {
   }
 
   /// Rows (or columns) that a tile has on each side around its output.
-  public var margin: Int {
+  package var margin: Int {
     guard padding == .valid else { return 0 }
     // Each of the two convolutions of a level takes one pixel of that level a side, level l's
     // pixels being 2^l wide; the contracting path and the expansive path both do, the bridge once.
@@ -102,7 +102,7 @@ extension UNetConfiguration {
   }
 
   /// The legal tile sizes nearest to `tile`, the smaller first; one where none is smaller.
-  public func legalTiles(near tile: Int) -> [Int] {
+  package func legalTiles(near tile: Int) -> [Int] {
     let step = 1 << depth
     let below = stride(from: tile, through: max(1, tile - 2 * step), by: -1).first {
       outputSide(tile: $0) != nil

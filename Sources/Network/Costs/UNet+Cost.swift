@@ -7,7 +7,7 @@ extension UNet {
   /// sees one of its four taps.
   ///
   /// - Precondition: both are legal tile sizes of the configuration.
-  public func multiplyAdds(height: Int, width: Int) -> Int {
+  package func multiplyAdds(height: Int, width: Int) -> Int {
     precondition(
       configuration.outputSide(tile: height) != nil && configuration.outputSide(tile: width) != nil,
       "a tile of \(height) x \(width), which is not legal")
@@ -34,3 +34,6 @@ extension UNet {
     return sum + rows * columns * head.weight.count
   }
 }
+
+/// Multiply-adds in units of 10^9 floating-point operations, two each.
+package func gflop(_ multiplyAdds: Int) -> Double { 2 * Double(multiplyAdds) / 1e9 }

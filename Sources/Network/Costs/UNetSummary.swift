@@ -4,21 +4,21 @@ import Kernels
 import Tensors
 
 /// The layers of a U-Net for one tile size, and what they cost; no memory is allocated for it.
-public struct UNetSummary: Sendable {
+package struct UNetSummary: Sendable {
   /// One layer in forward order.
-  public struct Layer: Sendable {
+  package struct Layer: Sendable {
     /// The name its parameters begin with; `down.LEVEL.pool` for a pooling.
-    public let name: String
+    package let name: String
     /// The extents of its output.
-    public let output: ImageShape
+    package let output: ImageShape
     /// Weights and biases.
-    public let parameterCount: Int
+    package let parameterCount: Int
     /// Multiply-adds of its forward pass by the direct algorithm.
-    public let multiplyAdds: Int
+    package let multiplyAdds: Int
     /// Bytes of its output, and of the places of the largest for a pooling.
-    public let activationByteCount: Int
+    package let activationByteCount: Int
     /// How it is computed; nil for a pooling.
-    public var plan: LayerPlan? {
+    package var plan: LayerPlan? {
       switch kernel {
       case .convolution(let convolution, _, _): convolution.plan
       case .upConvolution(let upConvolution): upConvolution.plan
@@ -40,41 +40,41 @@ public struct UNetSummary: Sendable {
   }
 
   /// The bytes of a training run on one rank.
-  public struct TrainingMemory: Sendable, Equatable {
+  package struct TrainingMemory: Sendable, Equatable {
     /// The parameters.
-    public let parameters: Int
+    package let parameters: Int
     /// Their gradients.
-    public let gradients: Int
+    package let gradients: Int
     /// The momentum of SGD, one value a parameter.
-    public let momentum: Int
+    package let momentum: Int
     /// Activations, their gradients and scratch memory, where buffers share what they can.
-    public let arena: Int
+    package let arena: Int
 
     /// All of it.
-    public var total: Int { parameters + gradients + momentum + arena }
+    package var total: Int { parameters + gradients + momentum + arena }
   }
 
   /// A legal tile and the output it gives.
-  public struct TileSize: Sendable, Equatable {
+  package struct TileSize: Sendable, Equatable {
     /// The side of the tile.
-    public let input: Int
+    package let input: Int
     /// The side of its output.
-    public let output: Int
+    package let output: Int
   }
 
   /// The architecture.
-  public let configuration: UNetConfiguration
+  package let configuration: UNetConfiguration
   /// The extents of the tile.
-  public let input: ImageShape
+  package let input: ImageShape
   /// The layers in forward order.
-  public let layers: [Layer]
+  package let layers: [Layer]
   /// Scratch memory that serves the kernel of every layer, forward and backward.
   package let scratchSize: ScratchSize
 
   /// The layers of `network` for tiles of `height` x `width`.
   ///
   /// - Precondition: both are legal tile sizes of the configuration.
-  public init(_ network: UNet, height: Int, width: Int) {
+  package init(_ network: UNet, height: Int, width: Int) {
     let plan = UNetActivationPlan(
       network, height: height, width: width, training: true, threads: 1)
     configuration = network.configuration
@@ -128,16 +128,16 @@ public struct UNetSummary: Sendable {
 
 extension UNetSummary {
   /// Parameters in all.
-  public var parameterCount: Int { layers.reduce(0) { $0 + $1.parameterCount } }
+  package var parameterCount: Int { layers.reduce(0) { $0 + $1.parameterCount } }
 
   /// Multiply-adds of a forward pass by the direct algorithm.
-  public var multiplyAdds: Int { layers.reduce(0) { $0 + $1.multiplyAdds } }
+  package var multiplyAdds: Int { layers.reduce(0) { $0 + $1.multiplyAdds } }
 
   /// Bytes of all activations, were none to share memory with another.
-  public var activationByteCount: Int { layers.reduce(0) { $0 + $1.activationByteCount } }
+  package var activationByteCount: Int { layers.reduce(0) { $0 + $1.activationByteCount } }
 
   /// What a rank needs to train with `threads` threads, apart from its data.
-  public func trainingMemory(threads: Int) -> TrainingMemory {
+  package func trainingMemory(threads: Int) -> TrainingMemory {
     let parameters = parameterCount * MemoryLayout<Float>.stride
     return TrainingMemory(
       parameters: parameters, gradients: parameters, momentum: parameters,
@@ -145,7 +145,7 @@ extension UNetSummary {
   }
 
   /// Bytes of the parameters, the activations and the scratch memory of inference.
-  public func inferenceByteCount(threads: Int) -> Int {
+  package func inferenceByteCount(threads: Int) -> Int {
     parameterCount * MemoryLayout<Float>.stride + arenaByteCount(training: false, threads: threads)
   }
 
@@ -157,7 +157,7 @@ extension UNetSummary {
   }
 
   /// The legal tile sizes of an architecture, the smallest first, through `limit`.
-  public static func legalTiles(
+  package static func legalTiles(
     _ configuration: UNetConfiguration, through limit: Int
   ) -> [TileSize] {
     (1...max(1, limit)).compactMap { side in

@@ -2,25 +2,24 @@
 
 import Kernels
 import Tensors
-import Threading
 
 /// The activations of a U-Net for one tile, and for training their gradients.
 ///
 /// A backward pass writes the gradient of an activation over it. The plan knows when each buffer is written first and read last, so buffers that are never needed
 /// at the same time share memory. Nothing is allocated in a pass.
-public final class UNetActivations: @unchecked Sendable {
+package final class UNetActivations: @unchecked Sendable {
   // Unchecked: one pass at a time uses it, and the kernels divide the writing.
 
   /// The extents of the tile.
-  public let input: ImageShape
+  package let input: ImageShape
   /// The scores of each class for each pixel of the output, written by `UNet.forward`.
-  public let logits: TensorView
+  package let logits: TensorView
   /// The gradient of the loss by the logits, read by `UNet.backward`; nil for inference.
-  public let logitsGradient: TensorView?
+  package let logitsGradient: TensorView?
   /// Scratch memory of one Double for each row of the output.
-  public let rowSums: UnsafeMutablePointer<Double>
+  package let rowSums: UnsafeMutablePointer<Double>
   /// Bytes of memory held.
-  public let byteCount: Int
+  package let byteCount: Int
 
   let down: [DownMemory]
   let up: [UpMemory]
@@ -61,7 +60,7 @@ public final class UNetActivations: @unchecked Sendable {
   /// Plans and allocates the memory for tiles of `height` x `width`.
   ///
   /// - Precondition: both are legal tile sizes of the configuration.
-  public init(
+  package init(
     _ network: UNet, height: Int, width: Int, training: Bool, threads: Int
   ) throws(AllocationError) {
     let plan = UNetActivationPlan(
@@ -99,7 +98,7 @@ public final class UNetActivations: @unchecked Sendable {
   }
 
   /// Multiply-adds of a forward pass by the direct algorithm.
-  public var multiplyAdds: Int {
+  package var multiplyAdds: Int {
     down.reduce(0) { $0 + $1.first.convolution.multiplyAdds + $1.second.convolution.multiplyAdds }
       + up.reduce(0) {
         $0 + $1.upConvolution.multiplyAdds + $1.first.convolution.multiplyAdds

@@ -1,18 +1,18 @@
 // How much memory a network takes, told before any of it is allocated.
 
 /// The memory that a network takes on one rank.
-public enum UNetMemory {
+package enum UNetMemory {
   /// The widest bridge that a network may have: wider ones are slips of the keyboard, and their
   /// counts would leave the range of integers.
-  public static let largestBridge = 16_384
+  package static let largestBridge = 16_384
 
   /// The largest side of a tile, for the same reasons.
-  public static let largestTile = 16_384
+  package static let largestTile = 16_384
 
   /// Bytes of the activations for tiles of `height` x `width`, and of the scratch memory.
   ///
   /// - Precondition: both are legal tile sizes, and bridge and tile are within the limits above.
-  public static func activationByteCount(
+  package static func activationByteCount(
     _ network: UNet, height: Int, width: Int, training: Bool, threads: Int
   ) -> Int {
     let plan = UNetActivationPlan(

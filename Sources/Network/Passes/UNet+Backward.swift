@@ -17,7 +17,7 @@ extension UNet {
   /// the only thing that distribution needs to know of the network.
   ///
   /// - Precondition: the activations are for training.
-  public func backward(
+  package func backward(
     _ image: TensorView, parameters: UnsafePointer<Float>, activations: UNetActivations,
     gradients: UnsafeMutablePointer<Float>, dropped: Bool, on team: ThreadTeam,
     ready: (_ offset: Int) -> Void

@@ -10,7 +10,7 @@ extension UNet {
   /// `image` has the extents of `activations.input`; `parameters` is a flat buffer in the order of
   /// `layout`. With `dropout`, values are dropped at the end of the contracting path; without, the
   /// result is a function of the image and the parameters alone.
-  public func forward(
+  package func forward(
     _ image: TensorView, parameters: UnsafePointer<Float>, activations: UNetActivations,
     dropout: DropoutKey? = nil, on team: ThreadTeam
   ) {

@@ -1,6 +1,7 @@
 // The optimiser's state between the slices of the ranks and the whole in a checkpoint.
 
 import Communication
+import Kernels
 import Tensors
 
 /// Moves the optimiser's state between ranks that keep slices of it and rank 0, which reads and

@@ -3,15 +3,15 @@
 import Communication
 
 /// The parts of a step on all ranks.
-public struct RankSeconds: Equatable, Sendable {
+package struct RankSeconds: Equatable, Sendable {
   /// The parts of each rank's step, in rank order.
-  public let ranks: [StepRecord.Seconds]
+  package let ranks: [StepRecord.Seconds]
 
   /// The parts of each rank's step, in rank order.
-  public init(ranks: [StepRecord.Seconds]) { self.ranks = ranks }
+  package init(ranks: [StepRecord.Seconds]) { self.ranks = ranks }
 
   /// What every rank measured; collective.
-  public static func gather(
+  package static func gather(
     _ own: StepRecord.Seconds, _ communicator: any Communicator
   ) throws -> RankSeconds {
     let values = [own.load, own.forward, own.backward, own.reduce, own.update]
@@ -30,12 +30,12 @@ public struct RankSeconds: Equatable, Sendable {
   }
 
   /// The rank with most work of its own, for which the others wait.
-  public var slowest: Int {
+  package var slowest: Int {
     ranks.indices.max { ranks[$0].work < ranks[$1].work } ?? 0
   }
 }
 
 extension StepRecord.Seconds {
   /// Everything but waiting for other ranks.
-  public var work: Double { load + forward + backward + update }
+  package var work: Double { load + forward + backward + update }
 }

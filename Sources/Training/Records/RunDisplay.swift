@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// In a terminal window the steps are one bar, redrawn at most ten times a second; elsewhere each
 /// is one line. It shows and never fails: a closed terminal must not end a run of days.
-public final class RunDisplay: Sendable {
+package final class RunDisplay: Sendable {
   private struct State {
     var bar: String?
     var lastDrawn: Double?
@@ -23,7 +23,7 @@ public final class RunDisplay: Sendable {
   private let state = Mutex(State())
 
   /// A display on `descriptor`, standard error unless told otherwise.
-  public convenience init(descriptor: Int32 = STDERR_FILENO) {
+  package convenience init(descriptor: Int32 = STDERR_FILENO) {
     self.init(descriptor: descriptor, isTerminal: isatty(descriptor) == 1)
   }
 
@@ -33,7 +33,7 @@ public final class RunDisplay: Sendable {
   }
 
   /// Shows a step.
-  public func show(_ record: StepRecord, totalSteps: Int) {
+  package func show(_ record: StepRecord, totalSteps: Int) {
     show(record, totalSteps: totalSteps, at: ProcessInfo.processInfo.systemUptime)
   }
 
@@ -58,7 +58,7 @@ public final class RunDisplay: Sendable {
   }
 
   /// Writes a message of one or more lines, above the bar if there is one.
-  public func write(_ message: String) {
+  package func write(_ message: String) {
     state.withLock { state in
       guard let bar = state.bar else { return emit(message + "\n") }
       emit(Self.cleared + message + "\n" + bar)
@@ -66,7 +66,7 @@ public final class RunDisplay: Sendable {
   }
 
   /// Takes the bar away, at the end of a run or before an error.
-  public func finish() {
+  package func finish() {
     state.withLock { state in
       if state.bar != nil { emit(Self.cleared) }
       state.bar = nil
@@ -91,27 +91,27 @@ public final class RunDisplay: Sendable {
 // MARK: - Messages
 
 /// Sends the messages of a logger to a display.
-public struct RunDisplayLogHandler: LogHandler {
+package struct RunDisplayLogHandler: LogHandler {
   /// The least severe messages that are shown.
-  public var logLevel: Logger.Level
+  package var logLevel: Logger.Level
   /// What is shown behind every message.
-  public var metadata: Logger.Metadata = [:]
+  package var metadata: Logger.Metadata = [:]
   private let display: RunDisplay
 
   /// A handler that writes to `display`.
-  public init(display: RunDisplay, logLevel: Logger.Level = .info) {
+  package init(display: RunDisplay, logLevel: Logger.Level = .info) {
     self.display = display
     self.logLevel = logLevel
   }
 
   /// One value of the metadata.
-  public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+  package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
     get { metadata[key] }
     set { metadata[key] = newValue }
   }
 
   /// Writes "level: message" and the metadata; the level is left out where it is `info`.
-  public func log(event: LogEvent) {
+  package func log(event: LogEvent) {
     let values = metadata.merging(event.metadata ?? [:]) { $1 }
       .sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     let level = event.level == .info ? "" : "\(event.level.rawValue): "

@@ -1,25 +1,25 @@
 // The log of a run: one JSON object a line.
 
-import Evaluation
+import Files
 import Foundation
 
 /// What is recorded of one training step.
-public struct StepRecord: Equatable, Sendable {
+package struct StepRecord: Equatable, Sendable {
   /// Seconds that the parts of a step took.
-  public struct Seconds: Equatable, Sendable {
+  package struct Seconds: Equatable, Sendable {
     /// Waiting for samples.
-    public var load: Double
+    package var load: Double
     /// The forward pass.
-    public var forward: Double
+    package var forward: Double
     /// The backward pass.
-    public var backward: Double
+    package var backward: Double
     /// Waiting for the other ranks.
-    public var reduce: Double
+    package var reduce: Double
     /// The optimiser's update.
-    public var update: Double
+    package var update: Double
 
     /// The parts of a step.
-    public init(
+    package init(
       load: Double = 0, forward: Double = 0, backward: Double = 0, reduce: Double = 0,
       update: Double = 0
     ) {
@@ -31,7 +31,7 @@ public struct StepRecord: Equatable, Sendable {
     }
 
     /// The parts in the order of time, under their names in logs.
-    public var parts: [(name: String, seconds: Double)] {
+    package var parts: [(name: String, seconds: Double)] {
       [
         ("load", load), ("forward", forward), ("backward", backward), ("reduce", reduce),
         ("update", update),
@@ -40,26 +40,26 @@ public struct StepRecord: Equatable, Sendable {
   }
 
   /// The number of updates made, this one included.
-  public var step: Int
+  package var step: Int
   /// The epoch that the step belongs to, from 0.
-  public var epoch: Int
+  package var epoch: Int
   /// The loss over the global batch.
-  public var loss: Double
+  package var loss: Double
   /// The learning rate of the update.
-  public var learningRate: Double
+  package var learningRate: Double
   /// The Euclidean norm of the whole gradient, before clipping.
-  public var gradientNorm: Double
+  package var gradientNorm: Double
   /// Samples a second over all ranks.
-  public var imagesPerSecond: Double
+  package var imagesPerSecond: Double
   /// Where the time went, on the rank that writes the log.
-  public var seconds: Seconds
+  package var seconds: Seconds
   /// Where it went on all ranks, where there are several.
-  public var rankSeconds: RankSeconds?
+  package var rankSeconds: RankSeconds?
   /// The bytes of gradients and weights that the rank which writes the log has sent.
-  public var sentByteCount: Int
+  package var sentByteCount: Int
 
   /// A record from its parts.
-  public init(
+  package init(
     step: Int, epoch: Int, loss: Double, learningRate: Double, gradientNorm: Double,
     imagesPerSecond: Double, seconds: Seconds, rankSeconds: RankSeconds? = nil,
     sentByteCount: Int = 0
@@ -80,9 +80,9 @@ public struct StepRecord: Equatable, Sendable {
 ///
 /// Lines are appended, each by one write(2), so that a reader never sees half of one but at the
 /// moment a machine stops. Every line has a `step`; those of events also have `event`.
-public final class RunLog: Sendable {
+package final class RunLog: Sendable {
   /// The path of the file.
-  public let path: String
+  package let path: String
   private let file: Int32
 
   /// Opens the log at `path`, creating it if it is missing.
@@ -90,7 +90,7 @@ public final class RunLog: Sendable {
   /// - Parameter step: the step that a run is resumed from. What the log says of later steps is cut
   ///   off, since they will be made again, and so is a last line that was not finished. Without a
   ///   step the log is taken as it is.
-  public init(path: String, resumedFrom step: Int? = nil) throws(RunFolderError) {
+  package init(path: String, resumedFrom step: Int? = nil) throws(RunFolderError) {
     self.path = path
     file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
     guard file >= 0 else { throw .system("open the log", path) }
@@ -107,10 +107,10 @@ public final class RunLog: Sendable {
   deinit { close(file) }
 
   /// Ranks of which each is told of in the line of a step; of more only the slowest one.
-  public static let listedRanks = 64
+  package static let listedRanks = 64
 
   /// Appends the line of a training step.
-  public func append(_ record: StepRecord) throws(RunFolderError) {
+  package func append(_ record: StepRecord) throws(RunFolderError) {
     var line: [(name: String, value: JSONValue)] = [
       ("step", .integer(record.step)),
       ("epoch", .integer(record.epoch)),
@@ -139,7 +139,7 @@ public final class RunLog: Sendable {
   }
 
   /// Appends the line of an event, such as `start` or `evaluation`, after `step` updates.
-  public func append(
+  package func append(
     event: String, step: Int, _ fields: [(name: String, value: JSONValue)]
   ) throws(RunFolderError) {
     try append(line: .object([("event", .text(event)), ("step", .integer(step))] + fields))

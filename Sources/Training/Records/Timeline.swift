@@ -1,9 +1,8 @@
 // What every rank did when, as a trace that chrome://tracing and ui.perfetto.dev show.
 
 import Communication
-import Evaluation
+import Files
 import Foundation
-import Tensors
 
 /// The computation and the communication of a rank's first steps, for one file of all ranks.
 ///
@@ -11,9 +10,9 @@ import Tensors
 /// for the computation and as many as buckets were under way side by side. Times count from a
 /// barrier at the start, so that ranks on hosts with different clocks agree up to the time that
 /// barrier took.
-public final class Timeline {
+package final class Timeline {
   /// Steps that are recorded; a trace of more is too large to look at.
-  public static let stepLimit = 100
+  package static let stepLimit = 100
 
   /// A stretch of time.
   private struct Event {
@@ -32,7 +31,7 @@ public final class Timeline {
   private var steps = 0
 
   /// A timeline that begins now; collective.
-  public init(communicator: any Communicator) throws {
+  package init(communicator: any Communicator) throws {
     self.communicator = communicator
     try communicator.barrier()
     origin = ContinuousClock.now
@@ -42,13 +41,13 @@ public final class Timeline {
   private var isRecording: Bool { steps <= Self.stepLimit }
 
   /// Begins the step which ends as number `step`.
-  public func begin(step: Int) {
+  package func begin(step: Int) {
     self.step = step
     steps += 1
   }
 
   /// Records computation, or a wait of the thread that computes.
-  public func add(
+  package func add(
     _ name: String, from start: ContinuousClock.Instant, to end: ContinuousClock.Instant
   ) {
     guard isRecording else { return }
@@ -56,7 +55,7 @@ public final class Timeline {
   }
 
   /// Records buckets under way, in the order in which they began.
-  public func add(_ name: String, _ times: [BucketTimes]) {
+  package func add(_ name: String, _ times: [BucketTimes]) {
     guard isRecording else { return }
     var ends: [ContinuousClock.Instant] = []
     for (bucket, times) in times.enumerated() {
@@ -70,7 +69,7 @@ public final class Timeline {
   }
 
   /// Writes the events of all ranks to `path`, from rank 0; collective.
-  public func write(to path: String) throws {
+  package func write(to path: String) throws {
     let own = ownEvents.map { $0.json }.joined(separator: ",\n")
     let parts = try communicator.gatherVariable(Array(own.utf8), to: 0)
     try communicator.together {
@@ -83,7 +82,7 @@ public final class Timeline {
   }
 
   /// Makes sure that a file can be written to `path`, before there is anything to write.
-  public static func prepare(_ path: String) throws {
+  package static func prepare(_ path: String) throws {
     try DurableFile.write("{\"displayTimeUnit\": \"ms\", \"traceEvents\": []}\n", to: path)
   }
 

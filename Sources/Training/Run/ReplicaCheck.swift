@@ -10,16 +10,16 @@ import Threading
 /// Replicas are equal by construction, until a fault of a memory or a processor makes one differ;
 /// then every later step would train on a mixture, and a checkpoint could hold the wrong half of it.
 /// What only one rank has, the shards of a sharded optimiser, cannot be compared.
-public final class ReplicaCheck {
+package final class ReplicaCheck {
   /// A buffer that is the same on all ranks, under its name in messages.
-  public typealias Replica = (name: String, values: FloatBuffer)
+  package typealias Replica = (name: String, values: FloatBuffer)
 
   private let communicator: any Communicator
   private let team: ThreadTeam
   private let scratch: UnsafeMutableBufferPointer<UInt64>
 
   /// A check of buffers of up to `elementCount` floats.
-  public init(elementCount: Int, communicator: any Communicator, team: ThreadTeam) {
+  package init(elementCount: Int, communicator: any Communicator, team: ThreadTeam) {
     self.communicator = communicator
     self.team = team
     scratch = .allocate(capacity: max(1, BufferDigest.scratchCount(elementCount)))
@@ -34,7 +34,7 @@ public final class ReplicaCheck {
   ///
   /// - Parameter checkpoint: on rank 0, the newest checkpoint that was written after a comparison.
   /// - Throws: ``ReplicaDivergence``, the same on all ranks; or `MPIError`.
-  public func verify(_ replicas: [Replica], step: Int, checkpoint: String? = nil) throws {
+  package func verify(_ replicas: [Replica], step: Int, checkpoint: String? = nil) throws {
     guard let base = scratch.baseAddress, communicator.size > 1 else { return }
     let own = replicas.map {
       BufferDigest.digest($0.values.base, count: $0.values.count, scratch: base, on: team)
@@ -55,18 +55,18 @@ public final class ReplicaCheck {
 }
 
 /// Replicas that are not the same bits.
-public struct ReplicaDivergence: AgreedFailure {
+package struct ReplicaDivergence: AgreedFailure {
   /// What differs, such as "weights".
-  public let name: String
+  package let name: String
   /// The step after which they differ.
-  public let step: Int
+  package let step: Int
   /// The ranks that are not as most are; empty where there is no majority.
-  public let ranks: [Int]
+  package let ranks: [Int]
   /// The newest checkpoint that was written after a comparison, where this rank knows it.
-  public let checkpoint: String?
+  package let checkpoint: String?
 
   /// Rank 0, which alone knows of the checkpoints.
-  public var reportingRank: Int { 0 }
+  package var reportingRank: Int { 0 }
 
   /// Nil where all digests are equal.
   init?(of name: String, digests: [UInt64], step: Int, checkpoint: String?) {
@@ -79,7 +79,7 @@ public struct ReplicaDivergence: AgreedFailure {
   }
 
   /// One sentence for the user.
-  public var description: String {
+  package var description: String {
     let who =
       ranks.isEmpty
       ? "the ranks do not hold the same \(name), and no majority tells which are wrong"

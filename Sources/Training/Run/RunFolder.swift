@@ -1,7 +1,7 @@
 // The folder that a run is written to: its files, links and lock.
 
+import Files
 import Foundation
-import Tensors
 
 /// The `--output` folder of a run, held by one process at a time.
 ///
@@ -12,9 +12,9 @@ import Tensors
 ///     OUTPUT/.lock                                    locked while a run writes here
 ///
 /// Only one rank opens it. The lock ends with the process at the latest.
-public final class RunFolder: Sendable {
+package final class RunFolder: Sendable {
   /// A link to a checkpoint.
-  public enum Link: String, CaseIterable, Sendable {
+  package enum Link: String, CaseIterable, Sendable {
     /// The checkpoint written last.
     case latest
     /// The checkpoint with the best validation score.
@@ -22,7 +22,7 @@ public final class RunFolder: Sendable {
   }
 
   /// The path as the user gave it.
-  public let path: String
+  package let path: String
   private let lock: Int32
 
   /// Opens the folder, creating what is missing, and locks it.
@@ -31,7 +31,7 @@ public final class RunFolder: Sendable {
   ///   - path: the folder; folders above it are created too.
   ///   - resuming: whether a run that is there already is to be continued.
   /// - Throws: when it cannot be written, holds a run that is not resumed, or is in use.
-  public init(path: String, resuming: Bool) throws(RunFolderError) {
+  package init(path: String, resuming: Bool) throws(RunFolderError) {
     self.path = path
     try Self.makeFolder(path)
     lock = try Self.lockedFile(in: path)
@@ -58,15 +58,15 @@ public final class RunFolder: Sendable {
 
 extension RunFolder {
   /// The resolved configuration.
-  public var configurationPath: String { path + "/config.yaml" }
+  package var configurationPath: String { path + "/config.yaml" }
   /// The log.
-  public var logPath: String { path + "/log.jsonl" }
+  package var logPath: String { path + "/log.jsonl" }
 
   /// The link's own path.
-  public func path(of link: Link) -> String { path + "/" + link.rawValue + ".safetensors" }
+  package func path(of link: Link) -> String { path + "/" + link.rawValue + ".safetensors" }
 
   /// The checkpoint after `step` steps.
-  public func checkpointPath(step: Int) -> String {
+  package func checkpointPath(step: Int) -> String {
     path + "/checkpoints/" + Self.checkpointName(step: step)
   }
 
@@ -88,7 +88,7 @@ extension RunFolder {
 
 extension RunFolder {
   /// Replaces the configuration file, so that it is whole at any time.
-  public func writeConfiguration(_ yaml: String) throws(RunFolderError) {
+  package func writeConfiguration(_ yaml: String) throws(RunFolderError) {
     do throws(FileSystemError) {
       try DurableFile.write(yaml, to: configurationPath, permissions: 0o640)
     } catch {
@@ -97,14 +97,14 @@ extension RunFolder {
   }
 
   /// The steps of the checkpoints that are there, in rising order.
-  public func checkpointSteps() throws(RunFolderError) -> [Int] {
+  package func checkpointSteps() throws(RunFolderError) -> [Int] {
     try Self.names(in: path + "/checkpoints").compactMap(Self.step(ofCheckpoint:)).sorted()
   }
 
   /// The newest checkpoint, from which a run without a path given is resumed.
   ///
   /// - Throws: when there is none.
-  public func newestCheckpoint() throws(RunFolderError) -> String {
+  package func newestCheckpoint() throws(RunFolderError) -> String {
     guard let step = try checkpointSteps().last else {
       throw RunFolderError(
         path: path + "/checkpoints", problem: "no checkpoint to resume from",
@@ -114,7 +114,7 @@ extension RunFolder {
   }
 
   /// The step whose checkpoint `link` points to, or nil.
-  public func step(of link: Link) -> Int? {
+  package func step(of link: Link) -> Int? {
     let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path(of: link))
     return target.flatMap { $0.split(separator: "/").last }.flatMap {
       Self.step(ofCheckpoint: String($0))
@@ -122,7 +122,7 @@ extension RunFolder {
   }
 
   /// Lets `link` point to the checkpoint of `step`, in one move from the old one.
-  public func point(_ link: Link, toStep step: Int) throws(RunFolderError) {
+  package func point(_ link: Link, toStep step: Int) throws(RunFolderError) {
     let temporary = path(of: link) + ".tmp"
     // One left by a run that was killed in between.
     unlink(temporary)
@@ -135,7 +135,7 @@ extension RunFolder {
   }
 
   /// Removes the checkpoints after `step`, and points `latest` to that of `step` if it is here.
-  public func abandon(after step: Int) throws(RunFolderError) {
+  package func abandon(after step: Int) throws(RunFolderError) {
     let steps = try checkpointSteps()
     if steps.contains(step) { try point(.latest, toStep: step) }
     for later in steps where later > step { try remove(path: checkpointPath(step: later)) }
@@ -144,7 +144,7 @@ extension RunFolder {
   /// Points `best` to the checkpoint of `step`, or removes the link where there is none.
   ///
   /// - Returns: whether it is there.
-  public func restoreBest(step: Int?) throws(RunFolderError) -> Bool {
+  package func restoreBest(step: Int?) throws(RunFolderError) -> Bool {
     if let step, try checkpointSteps().contains(step) {
       try point(.best, toStep: step)
       return true
@@ -162,7 +162,7 @@ extension RunFolder {
   ///
   /// - Returns: the steps whose checkpoints were removed.
   @discardableResult
-  public func prune(keep: Int) throws(RunFolderError) -> [Int] {
+  package func prune(keep: Int) throws(RunFolderError) -> [Int] {
     let linked = Set(Link.allCases.compactMap { step(of: $0) })
     let removable = try checkpointSteps().dropLast(max(1, keep)).filter { !linked.contains($0) }
     for step in removable { try remove(path: checkpointPath(step: step)) }

@@ -3,16 +3,16 @@
 import Foundation
 
 /// A run folder, or a file in it, that cannot be used.
-public struct RunFolderError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct RunFolderError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The path that is meant.
-  public let path: String
+  package let path: String
   /// What went wrong, with the system's words where it was the system.
-  public let problem: String
+  package let problem: String
   /// What to do about it.
-  public let hint: String?
+  package let hint: String?
 
   /// An error from its parts.
-  public init(path: String, problem: String, hint: String? = nil) {
+  package init(path: String, problem: String, hint: String? = nil) {
     self.path = path
     self.problem = problem
     self.hint = hint
@@ -33,5 +33,5 @@ public struct RunFolderError: Error, Equatable, Sendable, CustomStringConvertibl
   }
 
   /// One line: path, what went wrong, what to do.
-  public var description: String { "\(path): \(problem)" + (hint.map { "; \($0)" } ?? "") }
+  package var description: String { "\(path): \(problem)" + (hint.map { "; \($0)" } ?? "") }
 }

@@ -1,8 +1,10 @@
 // What rank 0 writes of a run: log, terminal, scores and checkpoints.
 
-import Datasets
-import Evaluation
+import Checkpoints
+import Configuration
+import Files
 import Foundation
+import Metrics
 import Tensors
 
 /// The run's folder and display, on the one rank that writes.

@@ -1,9 +1,11 @@
 // A run of training on all ranks, from the first step to the last.
 
+import Checkpoints
 import Communication
+import Configuration
 import Datasets
-import Evaluation
 import Foundation
+import Inference
 import Kernels
 import Logging
 import Network
@@ -14,7 +16,7 @@ import Threading
 ///
 /// Every rank holds a replica and its share of each batch. Rank 0 alone writes: the run's folder,
 /// its log, its checkpoints, and the terminal.
-public final class Trainer {
+package final class Trainer {
   private let configuration: TrainingConfiguration
   private let communicator: any Communicator
   private let data: TrainingData
@@ -35,7 +37,7 @@ public final class Trainer {
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
   ///
   /// Collective. Whatever fails on one rank fails on all of them.
-  public init(_ asked: TrainingConfiguration, communicator: any Communicator) throws {
+  package init(_ asked: TrainingConfiguration, communicator: any Communicator) throws {
     self.communicator = communicator
     let isFirst = communicator.rank == 0
     let display = RunDisplay()
@@ -152,7 +154,7 @@ public final class Trainer {
   /// Trains to the end; collective.
   ///
   /// - Throws: what ended the run early. The checkpoints written until then stay.
-  public func run() throws {
+  package func run() throws {
     let loader = BatchLoader(
       dataset: data.dataset, sampler: sampler,
       augmentation: Augmentation(configuration.augment), tile: tile, seed: configuration.seed,
@@ -244,7 +246,8 @@ public final class Trainer {
   ///
   /// Else a checkpoint could be called good, and push out a good one, that no run can go on from.
   private func verifyState() throws {
-    let buffers = [weights] + step.optimizer.state.map { ("optimiser's \($0.name)", $0.values) }
+    let buffers: [ReplicaCheck.Replica] =
+      [weights] + step.optimizer.state.map { ("optimiser's \($0.name)", $0.values) }
     let broken = buffers.map { name, values in
       VectorBounds.areWithin(
         .greatestFiniteMagnitude, values.base, count: values.count, on: step.team) ? Int64(0) : 1
@@ -301,7 +304,8 @@ struct NonFiniteStateError: AgreedFailure {
   var description: String {
     let kept =
       checkpoint.map { "the last good checkpoint is \($0)" } ?? "no checkpoint was written yet"
-    return "step \(step): the update has made \(name) infinite or not a number; nothing was saved "
+    return
+      "step \(step): the update has made the \(name) infinite or not a number; nothing was saved "
       + "and \(kept); lower --learning-rate or set --clip-norm"
   }
 }

@@ -1,27 +1,28 @@
 // The images that a run trains and validates on.
 
+import Configuration
 import Datasets
+import Files
 import Foundation
-import Tensors
 import Threading
 
 /// The training and validation images of a run, with their classes.
-public struct TrainingData: Sendable {
+package struct TrainingData: Sendable {
   /// The set that is trained on, and validated on unless there is a set for that.
-  public let dataset: Dataset
+  package let dataset: Dataset
   /// The ids that are trained on.
-  public let trainingIDs: [Int]
+  package let trainingIDs: [Int]
   /// The set that is validated on.
-  public let validation: Dataset
+  package let validation: Dataset
   /// The ids that are validated on; none without validation.
-  public let validationIDs: [Int]
+  package let validationIDs: [Int]
   /// Bytes of the images that both sets keep in memory.
-  public let keptByteCount: Int
+  package let keptByteCount: Int
   /// SHA-256 of the listings, equal on ranks that see the same files.
-  public let digest: [UInt8]
+  package let digest: [UInt8]
 
   /// The digest in hexadecimal, as checkpoints keep it.
-  public var digestText: String {
+  package var digestText: String {
     digest.hexadecimal
   }
 
@@ -35,13 +36,13 @@ public struct TrainingData: Sendable {
   /// most `byteBudget`.
   ///
   /// - Throws: `DatasetError` or `ImagingError`.
-  public init(
+  package init(
     _ configuration: TrainingConfiguration, byteBudget: Int = 2 * Dataset.defaultByteBudget,
     on team: ThreadTeam
   ) throws {
     var listing: [String]
     let seed = configuration.seed
-    if let index = try Self.index(
+    if let index = try SampleIndex.labelled(
       data: configuration.data, images: configuration.images, masks: configuration.masks)
     {
       dataset = try Dataset(
@@ -76,12 +77,5 @@ public struct TrainingData: Sendable {
       validationIDs = split.validation
     }
     digest = SHA256.digest(of: listing.joined(separator: "\n"))
-  }
-
-  /// The samples of a folder, or of images and masks given apart; nil when neither is given.
-  public static func index(data: String?, images: String?, masks: String?) throws -> SampleIndex? {
-    if let data { return try SampleIndex.folder(data) }
-    if let images, let masks { return try SampleIndex.pair(images: images, masks: masks) }
-    return nil
   }
 }

@@ -12,33 +12,33 @@ import Threading
 ///
 /// The unit of work is one sample. Its loss is divided by (samples of the global batch x output
 /// pixels), so gradients are summed over ranks, never averaged, and a smaller last batch is exact.
-public final class TrainingStep {
+package final class TrainingStep {
   /// What a step found, equal on all ranks but for the seconds.
-  public struct Result: Sendable {
+  package struct Result: Sendable {
     /// The loss over the global batch, before the update.
-    public var loss: Double
+    package var loss: Double
     /// The Euclidean norm of the whole gradient, before clipping.
-    public var gradientNorm: Double
+    package var gradientNorm: Double
     /// The places of the global batch whose own loss is not finite.
-    public var brokenPlaces: [Int]
+    package var brokenPlaces: [Int]
     /// Where the time went on this rank, loading excepted.
-    public var seconds: StepRecord.Seconds
+    package var seconds: StepRecord.Seconds
     /// The bytes that this rank has sent.
-    public var sentByteCount: Int
+    package var sentByteCount: Int
   }
 
   /// The network.
-  public let network: UNet
+  package let network: UNet
   /// The parameters, updated in place.
-  public let parameters: FloatBuffer
+  package let parameters: FloatBuffer
   /// The optimiser and its state.
-  public let optimizer: Optimizer
+  package let optimizer: Optimizer
   /// Where steps are recorded, if anywhere.
-  public var timeline: Timeline?
+  package var timeline: Timeline?
   /// What sums the gradients.
   ///
   /// Between steps another may take its place that makes the same sums at other times.
-  public var reducer: GradientReducer {
+  package var reducer: GradientReducer {
     willSet {
       precondition(
         newValue.reduction == reducer.reduction && newValue.compression == reducer.compression
@@ -64,7 +64,7 @@ public final class TrainingStep {
   /// Plans the memory of steps on tiles of side `tile`, with at most `globalBatch` samples.
   ///
   /// - Precondition: the optimiser keeps the state of what the reducer gives this rank the sums of.
-  public init(
+  package init(
     network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int, classWeights: [Float]?,
     clipNorm: Double, seed: UInt64, reducer: GradientReducer, communicator: any Communicator,
     team: ThreadTeam
@@ -96,7 +96,7 @@ public final class TrainingStep {
   }
 
   /// Bytes of the activations and of scratch memory.
-  public var activationByteCount: Int { activations.byteCount }
+  package var activationByteCount: Int { activations.byteCount }
 
   /// Computes this rank's samples, sums the gradients over the ranks, and updates the parameters.
   ///
@@ -104,7 +104,7 @@ public final class TrainingStep {
   /// the parameters stay those of the last good step.
   ///
   /// - Throws: `MPIError`.
-  public func run(_ batch: LoadedBatch, rate: Double) throws -> Result {
+  package func run(_ batch: LoadedBatch, rate: Double) throws -> Result {
     var seconds = StepRecord.Seconds()
     var start = clock.now
     func lap(_ part: String) -> Double {

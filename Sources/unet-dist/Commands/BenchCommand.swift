@@ -1,9 +1,10 @@
 // `unet-dist bench`: how long things take on this machine.
 
 import ArgumentParser
+import Benchmarks
 import Communication
-import Evaluation
-import Training
+import Configuration
+import Files
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

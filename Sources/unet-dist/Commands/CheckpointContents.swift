@@ -1,10 +1,9 @@
 // What `inspect` reads from a checkpoint.
 
-import Evaluation
+import Configuration
+import Files
 import Foundation
 import Network
-import Tensors
-import Training
 
 /// The metadata and the tensors of a safetensors file, as a person wants to see them.
 struct CheckpointContents {

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Communication
 import Foundation
+import MPICommunication
 
 /// Runs a command's body on every rank, and ends with its status.
 func runCommand(_ body: (any Communicator) throws -> Void) throws {
@@ -23,9 +24,4 @@ func runCommandOnce(_ body: () throws -> Void) throws {
   try runCommand { communicator in
     try communicator.together { if communicator.rank == 0 { try body() } }
   }
-}
-
-/// Writes text to standard output in one piece.
-func printText(_ text: String) {
-  FileHandle.standardOutput.write(Data(text.utf8))
 }

@@ -3,9 +3,9 @@
 import ArgumentParser
 import Communication
 import Datasets
-import Evaluation
+import Files
+import Inference
 import Network
-import Training
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -59,7 +59,7 @@ struct EvaluateCommand: ParsableCommand {
 
   /// The images and masks, of as many channels as the network has.
   private func index(for network: UNetConfiguration) throws -> SampleIndex {
-    guard let index = try TrainingData.index(data: data, images: images, masks: masks) else {
+    guard let index = try SampleIndex.labelled(data: data, images: images, masks: masks) else {
       preconditionFailure("the options were validated, and name images")
     }
     let channels = network.inputChannels

@@ -2,11 +2,10 @@
 
 import ArgumentParser
 import Communication
-import Evaluation
+import Configuration
+import Files
 import Foundation
 import Network
-import Tensors
-import Training
 
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,10 +1,9 @@
 // What `inspect` prints, as text and as JSON.
 
-import Evaluation
+import Files
 import Kernels
 import Network
 import Tensors
-import Training
 
 /// A network's costs, a file's contents, or both.
 struct InspectionReport {
@@ -183,9 +182,6 @@ struct InspectionReport {
     ]
   }
 }
-
-/// Multiply-adds in units of 10^9 floating-point operations, two each.
-func gflop(_ multiplyAdds: Int) -> Double { 2 * Double(multiplyAdds) / 1e9 }
 
 extension LayerPlan {
   /// The three functions, null for a gradient that is never asked for.

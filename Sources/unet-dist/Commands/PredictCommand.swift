@@ -2,11 +2,12 @@
 
 import ArgumentParser
 import Communication
+import Configuration
 import Datasets
-import Evaluation
+import Files
 import Foundation
 import Imaging
-import Training
+import Inference
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 // `unet-dist synth`: the built-in synthetic cells as files.
 
 import ArgumentParser
+import Configuration
 import Datasets
-import Evaluation
+import Files
 import Foundation
-import Training
 
 struct SynthCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

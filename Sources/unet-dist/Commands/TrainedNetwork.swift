@@ -1,13 +1,15 @@
 // A network as `evaluate` and `predict` use it: read from a checkpoint, ready for whole images.
 
 import ArgumentParser
+import Checkpoints
 import Communication
-import Evaluation
+import Configuration
+import Files
 import Foundation
+import Inference
 import Network
 import Tensors
 import Threading
-import Training
 
 /// The options of a command that uses a trained network.
 struct TrainedNetworkOptions: ParsableArguments {

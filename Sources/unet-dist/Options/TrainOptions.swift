@@ -1,7 +1,7 @@
 // The options of `train` as the command line declares them.
 
 import ArgumentParser
-import Training
+import Configuration
 
 /// The flags of `train`: a name for each row of the table of options, which has all the rest.
 ///

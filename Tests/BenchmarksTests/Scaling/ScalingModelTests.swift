@@ -1,5 +1,6 @@
 // The model of a step on many ranks, against what can be said in closed form.
 
+import Benchmarks
 import Communication
 import Testing
 

@@ -1,5 +1,6 @@
 // `unet-dist inspect` as a user starts it.
 
+import Files
 import Foundation
 import Network
 import Tensors

@@ -100,7 +100,7 @@ import Testing
           data: folder + "/data", output: folder + "/run",
           ["--steps", "1", "--learning-rate", "1e39"] + options))
       run.expectOneError(naming: [
-        "Error: step 1: the update has made weights infinite or not a number",
+        "Error: step 1: the update has made the weights infinite or not a number",
         "no checkpoint was written yet", "--learning-rate",
       ])
       #expect(try RunTrace(path: folder + "/run").checkpointNames().isEmpty)

@@ -1,8 +1,8 @@
 // The README against the program.
 
+import Configuration
 import Foundation
 import Testing
-import Training
 
 @Suite struct ReadmeTests {
   @Test func theTableOfOptionsIsThatOfTheProgram() throws {

@@ -1,7 +1,7 @@
 // Runs that stop and go on end as if they had never stopped.
 
+import Files
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 

@@ -1,8 +1,8 @@
 // The flags of `train` against the table of options.
 
+import Configuration
 import Foundation
 import Testing
-import Training
 import unet_dist
 
 @Suite struct TrainOptionsTests {

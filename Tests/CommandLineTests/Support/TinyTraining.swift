@@ -1,7 +1,7 @@
 // Runs of `unet-dist train` that take well below a second, and what they leave behind.
 
+import Files
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 

@@ -2,7 +2,6 @@
 
 import Datasets
 import Foundation
-import Imaging
 import Testing
 import Threading
 

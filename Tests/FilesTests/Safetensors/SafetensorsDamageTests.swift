@@ -1,7 +1,7 @@
 // Damaged and hostile safetensors files: each is one error that names the file, and none a crash.
 
+import Files
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 

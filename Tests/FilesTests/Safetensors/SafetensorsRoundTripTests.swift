@@ -1,7 +1,7 @@
 // Safetensors files: what is written is read again, by this program and by the library.
 
+import Files
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 

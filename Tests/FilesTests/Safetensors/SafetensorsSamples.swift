@@ -1,7 +1,7 @@
 // A small file with a little of everything, and raw bytes for files that nobody should write.
 
+import Files
 import Foundation
-import Tensors
 
 /// Values whose bits must survive: a signed zero, an infinity, a subnormal and a NaN among them.
 let sampleWeights: [Float] = [1, -0.0, .infinity, .leastNonzeroMagnitude, .nan, -2.5]

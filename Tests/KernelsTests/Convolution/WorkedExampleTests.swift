@@ -2,7 +2,6 @@
 
 import Kernels
 import Tensors
-import TestSupport
 import Testing
 import Threading
 

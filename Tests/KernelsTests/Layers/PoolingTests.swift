@@ -2,7 +2,6 @@
 
 import Kernels
 import Randomness
-import Tensors
 import TestSupport
 import Testing
 import Threading

@@ -1,7 +1,6 @@
 // The digest that tells replicas apart.
 
 import Kernels
-import Randomness
 import Tensors
 import TestSupport
 import Testing

@@ -1,7 +1,7 @@
 // Scores computed by hand from small counts.
 
-import Evaluation
 import Foundation
+import Metrics
 import Testing
 
 @Suite struct ConfusionCountsTests {

@@ -1,6 +1,7 @@
 // The whole network against PyTorch: logits, loss, every gradient, and ten steps of training.
 
 import AllocationCounter
+import Files
 import Kernels
 import Network
 import Randomness

@@ -1,6 +1,7 @@
 // The run folder: refusal, lock, links, pruning.
 
 import Foundation
+import TestSupport
 import Testing
 import Training
 

@@ -3,9 +3,9 @@
 import Communication
 import Datasets
 import Foundation
+import Kernels
 import Network
 import Randomness
-import Tensors
 import TestSupport
 import Testing
 import Threading

@@ -1,7 +1,5 @@
 // What a fast convolution transforms: small tiles of an image, kernels, and their gradients.
 
-import Tensors
-
 /// A bilinear algorithm for convolutions by small tiles.
 ///
 /// The part of the input that a tile of the output sees, and the kernel, are transformed into

@@ -6,7 +6,6 @@
 // thread takes some output channels, and transforms their weights into its own cache, block by
 // block of the summed channels, so that transformed weights never travel through memory.
 
-import Tensors
 import Threading
 
 /// A convolution by a tile transform, of given sizes, over a virtual image; planned once.
@@ -319,7 +318,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
 // MARK: - The division of the work
 
 /// How a transformed convolution shares out its work.
-public enum TileSchedule: String, Sendable {
+package enum TileSchedule: String, Sendable {
   /// A task is a block of tiles; the transformed weights are made once for all.
   case tileBlocks
   /// A task is a group of output channels; the transformed tiles are made once for all.

@@ -1,21 +1,22 @@
 // The options that describe a network and its tile, for commands that need no data.
 
 import ArgumentParser
-import Evaluation
+import Files
 import Network
-import Training
 
 /// The model options of `train`, under the same names and with the same defaults and ranges.
-struct ArchitectureOptions: ParsableArguments {
-  @Option(help: help("base-channels")) var baseChannels: String?
-  @Option(help: help("depth")) var depth: String?
+package struct ArchitectureOptions: ParsableArguments {
+  package init() {}
+
+  @Option(help: help("base-channels")) package var baseChannels: String?
+  @Option(help: help("depth")) package var depth: String?
   @Option(help: help("input-channels", "channels of the images (default: 1)"))
-  var inputChannels: String?
-  @Option(help: help("classes", "classes of the output (default: 2)")) var classes: String?
-  @Option(help: help("padding")) var padding: String?
-  @Option(help: help("upsampling")) var upsampling: String?
+  package var inputChannels: String?
+  @Option(help: help("classes", "classes of the output (default: 2)")) package var classes: String?
+  @Option(help: help("padding")) package var padding: String?
+  @Option(help: help("upsampling")) package var upsampling: String?
   @Option(help: help("tile", "side of a tile (default: 572, or 512 with padding)"))
-  var tile: String?
+  package var tile: String?
 
   /// The options that were given, by the name that `train` has for them, but for the tile.
   private var architectureFlags: [String: String] {
@@ -27,19 +28,19 @@ struct ArchitectureOptions: ParsableArguments {
   }
 
   /// The options that were given, as arguments for another run of this program.
-  var arguments: [String] {
+  package var arguments: [String] {
     var flags = architectureFlags
     flags["tile"] = tile
     return flags.sorted { $0.key < $1.key }.flatMap { ["--\($0.key)", $0.value] }
   }
 
   /// An option other than the tile that was given, or nil.
-  var firstArchitectureFlag: String? { architectureFlags.keys.min() }
+  package var firstArchitectureFlag: String? { architectureFlags.keys.min() }
 
   /// The network and the tile that these options ask for.
   ///
   /// - Throws: `ConfigurationError` for a value out of range or a tile that is not legal.
-  func network() throws -> (configuration: UNetConfiguration, tile: Int) {
+  package func network() throws -> (configuration: UNetConfiguration, tile: Int) {
     var flags = architectureFlags
     flags["tile"] = tile
     let training = try TrainingConfiguration(file: nil, flags: flags)
@@ -50,7 +51,7 @@ struct ArchitectureOptions: ParsableArguments {
   ///
   /// - Throws: `ConfigurationError` where the network cannot have these sizes, or the tile is not
   ///   legal.
-  func tile(for network: UNetConfiguration, preferred: Int?) throws -> Int {
+  package func tile(for network: UNetConfiguration, preferred: Int?) throws -> Int {
     var flags = [
       "base-channels": "\(network.baseChannels)", "depth": "\(network.depth)",
       "input-channels": "\(network.inputChannels)", "classes": "\(network.classes)",
@@ -69,7 +70,7 @@ struct ArchitectureOptions: ParsableArguments {
 
 extension UNetConfiguration {
   /// The architecture as JSON, in the names of the run log.
-  var json: JSONValue {
+  package var json: JSONValue {
     [
       "base_channels": .integer(baseChannels), "depth": .integer(depth),
       "input_channels": .integer(inputChannels), "classes": .integer(classes),

@@ -2,10 +2,10 @@
 
 import Network
 import Randomness
+import ReferenceNetwork
 import Tensors
 import TestSupport
 import Testing
-import Threading
 
 @Suite struct ReferenceForwardTests {
   @Test(arguments: UNetTests.fixtures) func agreesWithPyTorch(_ name: String) throws {

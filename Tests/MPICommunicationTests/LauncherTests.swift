@@ -1,6 +1,7 @@
 // Which environments mean that MPI is to be used.
 
 import Communication
+import MPICommunication
 import Testing
 
 @Suite struct LauncherTests {

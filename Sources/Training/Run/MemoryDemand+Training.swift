@@ -1,59 +1,9 @@
-// What a rank is going to hold in memory, told before it is allocated.
+// What a rank is going to hold in memory in a run of training.
 
 import Communication
+import Configuration
 import Datasets
-import Foundation
 import Network
-
-/// The memory that a rank is going to take, by part.
-public struct MemoryDemand: Sendable {
-  private var parts: [(name: String, byteCount: Int)] = []
-
-  /// A demand for nothing.
-  public init() {}
-
-  /// Bytes in all.
-  public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
-
-  /// Adds a part: a noun phrase such as "activations", and its bytes.
-  public mutating func add(_ name: String, _ byteCount: Int) {
-    if byteCount > 0 { parts.append((name, byteCount)) }
-  }
-
-  /// Adds what the network's tiles of `height` x `width` take: activations, and the tile's pixels.
-  public mutating func addTile(
-    of network: UNet, height: Int, width: Int, training: Bool, threads: Int
-  ) {
-    let activations = UNetMemory.activationByteCount(
-      network, height: height, width: width, training: training, threads: threads)
-    let pixels = height * width * network.configuration.inputChannels * MemoryLayout<Float>.stride
-    add("activations", activations + pixels)
-  }
-
-  /// Refuses what a rank cannot hold.
-  ///
-  /// - Parameters:
-  ///   - subject: what takes the memory, for the message; `hint`: what would make it smaller.
-  /// - Throws: `ConfigurationError` with the bound, and with the parts from the largest on.
-  public func check(
-    against budget: MemoryBudget, option: String?, subject: String, hint: String,
-    origin: ConfigurationError.Origin? = nil
-  ) throws(ConfigurationError) {
-    guard byteCount > budget.byteCount else { return }
-    let listed = parts.sorted { $0.byteCount > $1.byteCount }
-      .map { "\($0.name) \(Self.mebibytes($0.byteCount))" }.joined(separator: ", ")
-    throw ConfigurationError(
-      option: option,
-      expected: "what takes at most \(budget.byteCount >> 20) MiB a rank, by \(budget.bound)",
-      found: "\(subject), which takes \(Self.mebibytes(byteCount)) MiB (\(listed))",
-      hint: "\(hint), or \(budget.remedy)", origin: origin)
-  }
-
-  /// Rounded up, so that what is refused never looks as if it fitted.
-  private static func mebibytes(_ byteCount: Int) -> Int { (byteCount + (1 << 20) - 1) >> 20 }
-}
-
-// MARK: - Training
 
 extension MemoryDemand {
   /// Refuses a run of training that this rank cannot hold.
@@ -80,6 +30,7 @@ extension MemoryDemand {
     _ configuration: TrainingConfiguration, network: UNet, data: TrainingData, threads: Int,
     rank: Int, ranks: Int
   ) {
+    self.init()
     addTile(
       of: network, height: configuration.tile, width: configuration.tile, training: true,
       threads: threads)
