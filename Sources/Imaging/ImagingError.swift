@@ -1,4 +1,4 @@
-// The one error of this room: which file, what was expected, what was found, what to do.
+// The one error here: which file, what was expected, what was found, what to do.
 
 /// A file that could not be read or written as an image.
 ///

@@ -1,4 +1,4 @@
-// The one error type of this room: what is wrong with a data set, where, and what to do.
+// The one error type here: what is wrong with a data set, where, and what to do.
 
 /// What is wrong with a data set or with a request made of it.
 ///

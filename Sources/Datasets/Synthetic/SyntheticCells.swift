@@ -104,7 +104,7 @@ package enum SyntheticCells {
     }
   }
 
-  /// Gives an error of the file system the form of this room's errors.
+  /// Gives an error of the file system the form of a data set's errors.
   private static func writing(_ place: URL, _ body: () throws -> Void) throws(DatasetError) {
     do {
       try body()

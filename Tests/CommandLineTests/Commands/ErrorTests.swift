@@ -147,6 +147,7 @@ extension ErrorTests {
 
   private static func imageFixture(_ name: String) -> String {
     URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
       .appending(path: "ImagingTests/Fixtures/" + name).path
   }
 }

@@ -8,6 +8,7 @@ import Testing
   @Test func theTableOfOptionsIsThatOfTheProgram() throws {
     let root = URL(fileURLWithPath: #filePath)
       .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
     let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
     for option in TrainingOption.all {
       let value =
