@@ -68,6 +68,8 @@ import Testing
       #"{"baseChannels":2,"depth":1,"classes":2,"inputChannels":1,"squeeze":{"ratio":4}}"#
     metadata["normalization"] = #"{"percentiles":[1,99]}"#
     metadata["moon"] = "full"
+    // The padding is the default then, and the tile must be one for it.
+    metadata["tile"] = "20"
     let checkpoint = try Checkpoint(metadata: metadata, path: "a")
     #expect(checkpoint.network == UNetConfiguration(baseChannels: 2, depth: 1))
     #expect(checkpoint.normalization == IntensityNormalization())

@@ -1,6 +1,7 @@
 // `unet-dist inspect` as a user starts it.
 
 import Files
+import Checkpoints
 import Foundation
 import Network
 import Tensors
@@ -95,6 +96,6 @@ import Testing
   }
 
   @Test func theVersion() throws {
-    #expect(try ProgramRun.unetDist("--version").standardOutput == "0.1.0\n")
+    #expect(try ProgramRun.unetDist("--version").standardOutput == "\(Version.number)\n")
   }
 }

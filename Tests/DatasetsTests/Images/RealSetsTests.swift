@@ -8,7 +8,8 @@ import Testing
   /// Where the sets are expected, beside the package.
   private static let folder = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/data").path
+    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/data")
+    .path
 
   private static let isPresent = FileManager.default.fileExists(atPath: folder)
 
