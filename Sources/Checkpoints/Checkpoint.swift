@@ -255,6 +255,6 @@ extension UNetConfiguration {
   fileprivate var isPlausible: Bool {
     (1...1024).contains(inputChannels) && (1...256).contains(classes)
       && (1...4096).contains(baseChannels) && (1...8).contains(depth)
-      && channels(level: depth) <= UNetMemory.largestBridge && dropout >= 0 && dropout < 1
+      && channels(level: depth) <= UNetMemory.widestBottleneck && dropout >= 0 && dropout < 1
   }
 }

@@ -8,11 +8,12 @@ package enum MemoryLimit {
   package static func check(
     _ configuration: UNetConfiguration, tile: Int
   ) throws(ConfigurationError) {
-    let bridge = configuration.channels(level: configuration.depth)
-    guard bridge <= UNetMemory.largestBridge else {
+    let bottleneck = configuration.channels(level: configuration.depth)
+    guard bottleneck <= UNetMemory.widestBottleneck else {
       throw ConfigurationError(
         option: "base-channels",
-        expected: "a bridge of at most \(UNetMemory.largestBridge) channels", found: "\(bridge)",
+        expected: "a bottleneck of at most \(UNetMemory.widestBottleneck) channels",
+        found: "\(bottleneck)",
         hint: "take fewer --base-channels or a smaller --depth")
     }
     guard tile <= UNetMemory.largestTile else {

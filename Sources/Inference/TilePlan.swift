@@ -45,8 +45,8 @@ extension TilePlan {
     if configuration.padding == .valid {
       rows = TileShape(inputSide: tile, outputSide: outputSide)
     } else {
-      let halfBridgePixel = 1 << (configuration.depth - 1)
-      let affordable = tile / 4 / halfBridgePixel * halfBridgePixel
+      let halfBottleneckPixel = 1 << (configuration.depth - 1)
+      let affordable = tile / 4 / halfBottleneckPixel * halfBottleneckPixel
       rows = TileShape(
         inputSide: tile, outputSide: tile - 2 * min(Self.context(configuration), affordable))
     }
@@ -57,15 +57,15 @@ extension TilePlan {
   ///
   /// With padding the context is what the same network would take off without padding and two more,
   /// because its poolings begin at the tile's edge, not two pixels inside; then padding reaches the
-  /// window through no layer but a 2x2 convolution after nearest doubling. It is rounded up to whole
-  /// pixels of the bridge, so that windows side by side lie on the grid of the poolings, on which a
-  /// U-Net sees the same thing the same way.
+  /// window through no layer but a 2x2 convolution after nearest doubling. It is rounded up to
+  /// whole pixels of the bottleneck, so that windows side by side lie on the grid of the poolings,
+  /// on which a U-Net sees the same thing the same way.
   private static func context(_ configuration: UNetConfiguration) -> Int {
     guard configuration.padding != .valid else { return configuration.margin }
     var unpadded = configuration
     unpadded.padding = .valid
-    let bridgePixel = 1 << configuration.depth
-    return (unpadded.margin + 2 + bridgePixel - 1) / bridgePixel * bridgePixel
+    let bottleneckPixel = 1 << configuration.depth
+    return (unpadded.margin + 2 + bottleneckPixel - 1) / bottleneckPixel * bottleneckPixel
   }
 }
 

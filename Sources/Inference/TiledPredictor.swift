@@ -12,10 +12,11 @@ import Threading
 /// the output of the network is what a window takes. With padding only the centre of the output is
 /// taken, because near the border of a tile the network saw padding where the image goes on.
 ///
-/// Two plans say the same of a pixel, but for rounding, where their windows begin at whole pixels of
-/// the bridge; elsewhere the poolings of a U-Net fall otherwise. With nearest-neighbour doubling the
-/// last 2^depth - 1 rows and columns of a window are an exception: the 2x2 convolutions see padding
-/// beyond the end of their input, so these depend on where the window ends.
+/// Two plans say the same of a pixel, but for rounding, where their windows begin at whole pixels
+/// of the bottleneck; elsewhere the poolings of a U-Net fall otherwise. With nearest-neighbour
+/// doubling the last 2^depth - 1 rows and columns of a window are an exception: the 2x2
+/// convolutions see padding beyond the end of their input, so these depend on where the window
+/// ends.
 ///
 /// The parameters are read at each call, so that a predictor serves a network while it is trained.
 /// One call at a time.

@@ -102,8 +102,8 @@ import Testing
     #expect(largestDifference(tiled, whole) < Self.tolerance)
   }
 
-  // Tiles of another plan whose windows begin at whole pixels of the bridge too, or which cover the
-  // image at once. Nearest doubling changes the last 2^depth - 1 rows and columns of a window.
+  // Tiles of another plan whose windows begin at whole pixels of the bottleneck too, or which cover
+  // the image at once. Nearest doubling changes the last 2^depth - 1 rows and columns of a window.
   @Test(
     arguments: [(Padding.valid, 52, 12), (.zero, 96, 48), (.mirror, 96, 48)],
     [(28, 44), (12, 60), (5, 3), (24, 7)])

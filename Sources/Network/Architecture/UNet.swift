@@ -15,7 +15,7 @@ package struct UNet: Sendable {
   /// The parameters in forward order; their names are the keys of checkpoints.
   package let layout: ParameterLayout
 
-  /// The contracting path by level; the last is the bridge.
+  /// The contracting path by level; the last is the bottleneck.
   package let down: [ConvolutionBlock]
   /// The expansive path by the level of its skip.
   package let up: [UpStage]

@@ -26,7 +26,7 @@ package struct UNetConfiguration: Codable, Hashable, Sendable {
   package var classes: Int
   /// Channels of the first level; level l has baseChannels << l.
   package var baseChannels: Int
-  /// Number of poolings; the bridge is level `depth`.
+  /// Number of poolings; the bottleneck is level `depth`.
   package var depth: Int
   /// The border rule of every convolution.
   package var padding: Padding
@@ -68,7 +68,7 @@ extension UNetConfiguration {
       dropout: try value(.dropout, paper.dropout))
   }
 
-  /// Channels of level `level` of the contracting path; `depth` is the bridge.
+  /// Channels of level `level` of the contracting path; `depth` is the bottleneck.
   package func channels(level: Int) -> Int { baseChannels << level }
 
   /// The side of the output for a tile of side `tile`, or nil when the tile is not legal.
@@ -96,7 +96,8 @@ extension UNetConfiguration {
   package var margin: Int {
     guard padding == .valid else { return 0 }
     // Each of the two convolutions of a level takes one pixel of that level a side, level l's
-    // pixels being 2^l wide; the contracting path and the expansive path both do, the bridge once.
+    // pixels being 2^l wide; the contracting path and the expansive path both do, the bottleneck
+    // once.
     let paths = (0..<depth).reduce(0) { $0 + 2 * (2 << $1) }
     return paths + (2 << depth)
   }

@@ -10,7 +10,7 @@ import Tensors
 /// place, once the kernels that read it in the backward pass have done so.
 struct UNetActivationPlan {
   let input: ImageShape
-  /// The contracting path by level; the last is the bridge.
+  /// The contracting path by level; the last is the bottleneck.
   private(set) var down: [PlannedDownStage]
   /// The expansive path by the level of its skip.
   let up: [PlannedUpStage]
@@ -71,17 +71,18 @@ struct UNetActivationPlan {
       let first = plan(block.first, of: features, inputGradient: level > 0)
       let second = plan(block.second, of: first.output)
       features = second.output
-      // The features of a level are read below it (or above the bridge) and across by its up stage.
-      let isBridge = level == depth
+      // The features of a level are read below it (or above the bottleneck) and across by its up
+      // stage.
+      let isBottleneck = level == depth
       let secondLayer = planner.layer(
         second, written: event + 1,
-        readForward: isBridge ? raised(depth - 1) : raised(level) + 1)
+        readForward: isBottleneck ? raised(depth - 1) : raised(level) + 1)
       // The first layer sees few channels, so its large output is not kept but computed anew.
       let isRecomputed = level == 0
       let firstLayer = planner.layer(
         first, written: event, readForward: event + 1, kept: !isRecomputed)
       var pooling: PlannedPooling?
-      if !isBridge {
+      if !isBottleneck {
         let half = ImageShape(
           height: features.height / 2, width: features.width / 2, channels: features.channels)
         pooling = planner.pooling(
@@ -165,7 +166,7 @@ struct PlannedPooling {
   var indices: ArenaPlan.Part
 }
 
-/// A level of the contracting path; the bridge has no pooling.
+/// A level of the contracting path; the bottleneck has no pooling.
 struct PlannedDownStage {
   var first: PlannedLayer
   /// Where the first output lies in the backward pass, if it is computed anew there.

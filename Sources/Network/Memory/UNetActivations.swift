@@ -39,7 +39,7 @@ package final class UNetActivations: @unchecked Sendable {
     /// Where the backward pass computes the first output anew; nil where it is kept.
     let recomputedFirst: TensorView?
     let second: Layer
-    /// Missing at the bridge.
+    /// Missing at the bottleneck.
     let pooling: Pooling?
   }
 

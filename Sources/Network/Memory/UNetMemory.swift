@@ -2,16 +2,17 @@
 
 /// The memory that a network takes on one rank.
 package enum UNetMemory {
-  /// The widest bridge that a network may have: wider ones are slips of the keyboard, and their
+  /// The widest bottleneck that a network may have: wider ones are slips of the keyboard, and their
   /// counts would leave the range of integers.
-  package static let largestBridge = 16_384
+  package static let widestBottleneck = 16_384
 
   /// The largest side of a tile, for the same reasons.
   package static let largestTile = 16_384
 
   /// Bytes of the activations for tiles of `height` x `width`, and of the scratch memory.
   ///
-  /// - Precondition: both are legal tile sizes, and bridge and tile are within the limits above.
+  /// - Precondition: both are legal tile sizes, and bottleneck and tile are within the limits
+  ///   above.
   package static func activationByteCount(
     _ network: UNet, height: Int, width: Int, training: Bool, threads: Int
   ) -> Int {

@@ -1,7 +1,7 @@
 // `unet-dist inspect` as a user starts it.
 
-import Files
 import Checkpoints
+import Files
 import Foundation
 import Network
 import Tensors
@@ -37,11 +37,11 @@ import Testing
     // Every layer but the poolings; only the first has no gradient of its input.
     #expect(plans.count == 23)
     #expect(plans.filter { $0.value["input_gradient"] is NSNull }.map(\.key) == ["down.0.conv1"])
-    let bridge = try #require(plans["down.4.conv2"]?["forward"] as? [String: Any])
-    #expect(bridge["algorithm"] as? String == "winograd")
-    #expect(bridge["schedule"] as? String == "channels")
+    let bottleneck = try #require(plans["down.4.conv2"]?["forward"] as? [String: Any])
+    #expect(bottleneck["algorithm"] as? String == "winograd")
+    #expect(bottleneck["schedule"] as? String == "channels")
     // 7 x 7 tiles of 36 planes.
-    #expect(bridge["multiply_adds"] as? Int == 36 * 49 * 1024 * 1024)
+    #expect(bottleneck["multiply_adds"] as? Int == 36 * 49 * 1024 * 1024)
   }
 
   @Test func anIllegalTileNamesLegalOnes() throws {
