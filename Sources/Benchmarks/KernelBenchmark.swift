@@ -20,19 +20,19 @@ package enum KernelBenchmark {
     let measurement = BenchmarkMeasurement(communicator)
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
     let team = ThreadTeam(count: setting.threads)
-    let size = summary.scratchSize
-    let threadScratch = try FloatBuffer(
-      count: size.thread * setting.threads, for: "scratch memory")
-    let sharedScratch = try FloatBuffer(count: size.shared, for: "scratch memory")
-    defer { withExtendedLifetime((threadScratch, sharedScratch)) {} }
-    let scratch = ConvolutionScratch(
-      threads: threadScratch.base, threadStride: size.thread, shared: sharedScratch.base)
+    let size = summary.workspaceSize
+    let threadWorkspace = try FloatBuffer(
+      count: size.thread * setting.threads, for: "workspace")
+    let sharedWorkspace = try FloatBuffer(count: size.shared, for: "workspace")
+    defer { withExtendedLifetime((threadWorkspace, sharedWorkspace)) {} }
+    let workspace = ConvolutionWorkspace(
+      threads: threadWorkspace.base, threadStride: size.thread, shared: sharedWorkspace.base)
 
     var times: [LayerTimes] = []
     var input = summary.input
     for layer in summary.layers {
       let calls = try KernelCalls(
-        layer, input: input, isFirst: times.isEmpty, scratch: scratch, team: team)
+        layer, input: input, isFirst: times.isEmpty, workspace: workspace, team: team)
       let own = try measurement.repetitions(setting) {
         calls.all.map { call in call.map { measurement.seconds(of: $0) } ?? 0 }
       }
@@ -128,7 +128,7 @@ private struct KernelCalls {
   private(set) var all: [(() -> Void)?] = [nil, nil, nil]
 
   init(
-    _ layer: UNetSummary.Layer, input: ImageShape, isFirst: Bool, scratch: ConvolutionScratch,
+    _ layer: UNetSummary.Layer, input: ImageShape, isFirst: Bool, workspace: ConvolutionWorkspace,
     team: ThreadTeam
   ) throws(AllocationError) {
     let output = try OwnedTensor(layer.output)
@@ -144,37 +144,39 @@ private struct KernelCalls {
       all[0] = {
         convolution.forward(
           Self.input(images), weights: weights.base, bias: bias.base, rectifying: rectifying,
-          into: output.view, scratch: scratch, on: team)
+          into: output.view, workspace: workspace, on: team)
       }
       if !isFirst {
         all[1] = {
           convolution.inputGradient(
             outputGradient.view, weights: weights.base, into: Self.output(imageGradients),
-            scratch: scratch, on: team)
+            workspace: workspace, on: team)
         }
       }
       all[2] = {
         convolution.weightGradient(
           Self.input(images), outputGradient: outputGradient.view, into: gradients.base,
-          biasGradient: biasGradient.base, scratch: scratch, on: team)
+          biasGradient: biasGradient.base, workspace: workspace, on: team)
       }
     case .upConvolution(let upConvolution):
       let image = try OwnedTensor(upConvolution.input)
       let imageGradient = try OwnedTensor(upConvolution.input)
       all[0] = {
         upConvolution.forward(
-          image.view, weights: weights.base, bias: bias.base, into: output.view, scratch: scratch,
+          image.view, weights: weights.base, bias: bias.base, into: output.view,
+          workspace: workspace,
           on: team)
       }
       all[1] = {
         upConvolution.inputGradient(
-          outputGradient.view, weights: weights.base, into: imageGradient.view, scratch: scratch,
+          outputGradient.view, weights: weights.base, into: imageGradient.view,
+          workspace: workspace,
           on: team)
       }
       all[2] = {
         upConvolution.weightGradient(
           image.view, outputGradient: outputGradient.view, into: gradients.base,
-          biasGradient: biasGradient.base, scratch: scratch, on: team)
+          biasGradient: biasGradient.base, workspace: workspace, on: team)
       }
     case .pooling:
       let image = try OwnedTensor(input)

@@ -2,24 +2,24 @@
 
 import Glibc
 
-/// The softmax of each pixel of a view, with scratch memory for a team of threads.
+/// The softmax of each pixel of a view, with workspace for a team of threads.
 ///
 /// Training uses the kernel in single precision. Here the sum over a whole data set and an entropy
 /// are wanted, and beside a pass of the network the precision costs nothing.
 struct PixelSoftmax: ~Copyable {
   private let classes: Int
   private let stride: Int
-  private let scratch: UnsafeMutablePointer<Double>
+  private let workspace: UnsafeMutablePointer<Double>
 
-  /// Scratch memory for pixels of `classes` scores on `threads` threads.
+  /// Workspace for pixels of `classes` scores on `threads` threads.
   init(classes: Int, threads: Int) {
     self.classes = classes
     // Whole cache lines of 8 doubles, so that threads do not write to each other's.
     stride = (classes + 7) / 8 * 8
-    scratch = .allocate(capacity: stride * threads)
+    workspace = .allocate(capacity: stride * threads)
   }
 
-  deinit { scratch.deallocate() }
+  deinit { workspace.deallocate() }
 
   /// The probabilities of one pixel, valid until the thread's next call, and the log of the sum of
   /// the exponentials of its scores.
@@ -29,7 +29,7 @@ struct PixelSoftmax: ~Copyable {
   func callAsFunction(
     _ scores: UnsafePointer<Float>, thread: Int
   ) -> (probabilities: UnsafePointer<Double>, logSum: Double) {
-    let probabilities = scratch + thread * stride
+    let probabilities = workspace + thread * stride
     var largest = scores[0]
     for k in 1..<max(classes, 1) { largest = max(largest, scores[k]) }
     var sum = 0.0

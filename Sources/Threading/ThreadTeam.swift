@@ -54,7 +54,7 @@ package final class ThreadTeam: @unchecked Sendable {
 
   /// Runs `body(context, item, thread)` for every item in 0..<count, and returns when all have run.
   ///
-  /// `thread` is in 0..<team.count and names the scratch memory that the item may use. A body that
+  /// `thread` is in 0..<team.count and names the workspace that the item may use. A body that
   /// captures nothing and takes all it needs from `context` costs no allocation; a closure with
   /// captures would be copied to the heap on its way to the other threads.
   package func forEach<Context>(

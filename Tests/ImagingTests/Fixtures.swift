@@ -1,4 +1,5 @@
-// The committed image files, the formulas of their pixels, and scratch folders for files to break.
+// The committed image files, the formulas of their pixels, and workspace folders for files to
+// break.
 
 import Foundation
 import Imaging

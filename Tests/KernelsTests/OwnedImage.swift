@@ -43,13 +43,13 @@ private func lasting(_ buffer: FloatBuffer) -> FloatBuffer {
   Unmanaged.passRetained(buffer).takeUnretainedValue()
 }
 
-/// Scratch memory of the size that a kernel asks for, filled with NaN.
-func makeScratch(_ size: ScratchSize, threads: Int) -> ConvolutionScratch {
+/// Workspace of the size that a kernel asks for, filled with NaN.
+func makeWorkspace(_ size: WorkspaceSize, threads: Int) -> ConvolutionWorkspace {
   let perThread = lasting(FloatBuffer(count: size.thread * threads))
   let shared = lasting(FloatBuffer(count: size.shared))
   perThread.floats.update(repeating: .nan)
   shared.floats.update(repeating: .nan)
-  return ConvolutionScratch(
+  return ConvolutionWorkspace(
     threads: perThread.base, threadStride: size.thread, shared: shared.base)
 }
 

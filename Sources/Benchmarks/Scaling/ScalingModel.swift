@@ -173,7 +173,7 @@ package struct ScalingModel: Sendable {
           max(bytes($0.sends), bytes($0.receives))
         },
         sentByteCount: 4 * schedule.sentCount,
-        slotCount: BucketExchange.slotsInUse(scratchLimit: schedule.scratchLimit))
+        slotCount: BucketExchange.slotsInUse(workspaceLimit: schedule.workspaceLimit))
       known[range.count] = transfer
       return transfer
     }

@@ -29,7 +29,7 @@ package final class ModelledPasses {
     let layout = network.layout
     parameters = try FloatBuffer(count: layout.count, for: "parameters")
     gradients = try FloatBuffer(count: layout.count, for: "gradients")
-    squares = .allocate(capacity: VectorSums.scratchCount(layout.count))
+    squares = .allocate(capacity: VectorSums.workspaceCount(layout.count))
     network.initialize(parameters.base, seed: 0, on: team)
     optimizer = try Optimizer(kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout)
     image = try BenchmarkData.normal(count: activations.input.count)
@@ -64,7 +64,7 @@ package final class ModelledPasses {
       while finalTimes.count < buckets.ranges.count { finalTimes.append(seconds) }
       // As in a step, the norm is taken on the way.
       _ = VectorSums.squares(
-        gradients.base, count: gradients.count, scratch: squares, on: team)
+        gradients.base, count: gradients.count, workspace: squares, on: team)
       optimizer.update(
         parameters, gradients: gradients, range: 0..<gradients.count, gradientScale: 1, rate: 1e-5,
         update: 1, on: team)

@@ -35,8 +35,8 @@ package final class BucketExchange {
   /// So many that a link has something to carry while others under way are still being agreed upon with
   /// their receivers, as libraries do before they send a message of such a size.
   static let slotCount = MessageTag.bucketCount
-  /// The floats of scratch memory that the slots may take together, if they are more than one: 24 MB.
-  private static let scratchBudget = 6 << 20
+  /// The floats of workspace that the slots may take together, if they are more than one: 24 MB.
+  private static let workspaceBudget = 6 << 20
 
   private let communicator: any Communicator
   private let buckets: GradientBuckets
@@ -99,13 +99,13 @@ package final class BucketExchange {
     for index in finished.indices { finished[index] = false }
     times.removeAll(keepingCapacity: true)
     let limit =
-      buckets.ranges.map(\.count).max().map { schedule(elementCount: $0).scratchLimit } ?? 0
-    slotsInUse = Self.slotsInUse(scratchLimit: limit)
+      buckets.ranges.map(\.count).max().map { schedule(elementCount: $0).workspaceLimit } ?? 0
+    slotsInUse = Self.slotsInUse(workspaceLimit: limit)
   }
 
-  /// Buckets side by side when each needs up to `scratchLimit` floats of scratch memory.
-  package static func slotsInUse(scratchLimit: Int) -> Int {
-    max(1, min(slotCount, scratchBudget / max(1, scratchLimit)))
+  /// Buckets side by side when each needs up to `workspaceLimit` floats of workspace.
+  package static func slotsInUse(workspaceLimit: Int) -> Int {
+    max(1, min(slotCount, workspaceBudget / max(1, workspaceLimit)))
   }
 
   /// Begins to gather `values`, in which each rank has written its own `count` floats at

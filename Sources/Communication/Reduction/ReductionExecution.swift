@@ -10,7 +10,7 @@ final class ReductionExecution {
   private let compression: Compression
   /// Whether the rounds under way move values of 16 bits.
   private var packs = false
-  private var scratch = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
+  private var workspace = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
   private var own: [UnsafeMutablePointer<Float>] = []
   private var rounds: [ReductionSchedule.Round] = []
   private var round = 0
@@ -27,7 +27,7 @@ final class ReductionExecution {
   deinit {
     // After a failure messages may be in flight that nobody waits for any more, and the library may
     // write to their memory until the process ends. So that memory is not given back.
-    if round == rounds.count { scratch.deallocate() }
+    if round == rounds.count { workspace.deallocate() }
   }
 
   /// Begins `rounds` of `schedule`.
@@ -46,10 +46,10 @@ final class ReductionExecution {
     packs = compression == .bf16 && !isExact
     round = 0
     let packedCount = packs ? rounds.map(\.packedCount).max() ?? 0 : 0
-    let scratchCount = max(schedule.scratchCount, (packedCount + 1) / 2)
-    if scratchCount > scratch.count {
-      scratch.deallocate()
-      scratch = .allocate(capacity: scratchCount)
+    let workspaceCount = max(schedule.workspaceCount, (packedCount + 1) / 2)
+    if workspaceCount > workspace.count {
+      workspace.deallocate()
+      workspace = .allocate(capacity: workspaceCount)
     }
     if !rounds.isEmpty { try post() }
   }
@@ -80,7 +80,7 @@ final class ReductionExecution {
 
   /// Posts a round of 16-bit values, for which no more memory is needed: they arrive in the second
   /// half of the memory of their values; what is given away is packed in the first half of its own,
-  /// and what is kept in the scratch memory, where sums no longer arrive.
+  /// and what is kept in the workspace, where sums no longer arrive.
   private func postPacked(_ round: ReductionSchedule.Round) throws(MPIError) {
     for message in round.receives {
       let count = message.block.range.count
@@ -90,7 +90,7 @@ final class ReductionExecution {
     }
     for (index, message) in round.sends.enumerated() {
       guard let values = base(message.block),
-        let packed = round.keepsSent ? scratch.baseAddress : values
+        let packed = round.keepsSent ? workspace.baseAddress : values
       else { preconditionFailure("no memory to pack \(message) in") }
       let count = message.block.range.count
       // What goes to several ranks is packed once.
@@ -120,7 +120,7 @@ final class ReductionExecution {
   private func base(_ block: ReductionSchedule.Block) -> UnsafeMutablePointer<Float>? {
     switch block.memory {
     case .own(let sum): own[sum] + block.range.lowerBound
-    case .scratch: scratch.baseAddress.map { $0 + block.range.lowerBound }
+    case .workspace: workspace.baseAddress.map { $0 + block.range.lowerBound }
     }
   }
 

@@ -22,7 +22,7 @@ package struct ReductionSchedule: Sendable {
     /// In this partial sum of the rank, counted from the buffer's first element.
     case own(Int)
     /// In memory that only the reduction uses.
-    case scratch
+    case workspace
   }
 
   /// Consecutive elements.
@@ -69,10 +69,10 @@ package struct ReductionSchedule: Sendable {
   package let gatherRounds: [Round]
   /// The elements that this rank has the sums of between the two.
   package let owned: Range<Int>
-  /// Elements of scratch memory that the rounds use.
-  package let scratchCount: Int
-  /// An upper limit of `scratchCount` that is the same on all ranks.
-  package let scratchLimit: Int
+  /// Elements of workspace that the rounds use.
+  package let workspaceCount: Int
+  /// An upper limit of `workspaceCount` that is the same on all ranks.
+  package let workspaceLimit: Int
 
   /// The partial sums of this rank.
   package let partialSumCount: Int
@@ -101,17 +101,17 @@ package struct ReductionSchedule: Sendable {
       let halving = Self.halving(
         shares, rank: rank, elementCount: elementCount, alignment: alignment)
       (reduceRounds, gatherRounds) = (halving.reduce, halving.gather)
-      (owned, scratchCount) = (halving.owned, halving.scratchCount)
-      scratchLimit = Self.middle(of: 0..<elementCount, alignment: alignment)
+      (owned, workspaceCount) = (halving.owned, halving.workspaceCount)
+      workspaceLimit = Self.middle(of: 0..<elementCount, alignment: alignment)
     } else {
       let nodes = shares.map { tree.cover($0) }
       let direct = Self.direct(
         nodes, tree: tree, rank: rank, elementCount: elementCount, alignment: alignment)
       (reduceRounds, gatherRounds) = ([direct.reduce], [direct.gather])
-      (owned, scratchCount) = (direct.owned, direct.scratchCount)
+      (owned, workspaceCount) = (direct.owned, direct.workspaceCount)
       let units = (elementCount + alignment - 1) / alignment
       let largestChunk = (units + shares.count - 1) / shares.count * alignment
-      scratchLimit = nodes.reduce(0) { $0 + $1.count } * largestChunk
+      workspaceLimit = nodes.reduce(0) { $0 + $1.count } * largestChunk
     }
   }
 
@@ -146,9 +146,9 @@ package struct ReductionSchedule: Sendable {
 
   private static func halving(
     _ shares: [Range<Int>], rank: Int, elementCount: Int, alignment: Int
-  ) -> (reduce: [Round], gather: [Round], owned: Range<Int>, scratchCount: Int) {
+  ) -> (reduce: [Round], gather: [Round], owned: Range<Int>, workspaceCount: Int) {
     var (reduce, gather): ([Round], [Round]) = ([], [])
-    var (owned, scratchCount) = (0..<elementCount, 0)
+    var (owned, workspaceCount) = (0..<elementCount, 0)
     var distance = 1
     while distance < shares.count {
       let peer = rank ^ distance
@@ -167,10 +167,10 @@ package struct ReductionSchedule: Sendable {
       if hasPlaces(peer) && !kept.isEmpty {
         let result = Block(memory: .own(0), range: kept)
         if hasPlaces(rank) {
-          let other = Block(memory: .scratch, range: 0..<kept.count)
+          let other = Block(memory: .workspace, range: 0..<kept.count)
           round.receives = [Message(block: other, peer: peer)]
           round.additions = [Addition(target: result, left: result, right: other)]
-          scratchCount = max(scratchCount, kept.count)
+          workspaceCount = max(workspaceCount, kept.count)
         } else {
           round.receives = [Message(block: result, peer: peer)]
         }
@@ -187,7 +187,7 @@ package struct ReductionSchedule: Sendable {
       owned = kept
       distance *= 2
     }
-    return (reduce, gather.reversed(), owned, scratchCount)
+    return (reduce, gather.reversed(), owned, workspaceCount)
   }
 
   private static func middle(of range: Range<Int>, alignment: Int) -> Int {
@@ -199,7 +199,7 @@ package struct ReductionSchedule: Sendable {
 
   private static func direct(
     _ nodes: [[Range<Int>]], tree: ReductionTree, rank: Int, elementCount: Int, alignment: Int
-  ) -> (reduce: Round, gather: Round, owned: Range<Int>, scratchCount: Int) {
+  ) -> (reduce: Round, gather: Round, owned: Range<Int>, workspaceCount: Int) {
     let ranks = nodes.count
     let units = (elementCount + alignment - 1) / alignment
     func chunk(_ rank: Int) -> Range<Int> {
@@ -221,17 +221,17 @@ package struct ReductionSchedule: Sendable {
 
     // The values of the tree's nodes, in the order of places: where each lies on this rank.
     var values: [(node: Range<Int>, block: Block)] = []
-    var scratchCount = 0
+    var workspaceCount = 0
     for source in nodes.indices {
       for (sum, node) in nodes[source].enumerated() {
         guard source != rank else {
           values.append((node, Block(memory: .own(sum), range: owned)))
           continue
         }
-        let block = Block(memory: .scratch, range: scratchCount..<scratchCount + owned.count)
+        let block = Block(memory: .workspace, range: workspaceCount..<workspaceCount + owned.count)
         reduce.receives.append(Message(block: block, peer: source))
         values.append((node, block))
-        scratchCount += owned.count
+        workspaceCount += owned.count
       }
     }
     let result = Block(memory: .own(0), range: owned)
@@ -254,7 +254,7 @@ package struct ReductionSchedule: Sendable {
       }
     }
     gather.sends = others(than: rank, of: ranks).map { Message(block: result, peer: $0) }
-    return (reduce, gather, owned, scratchCount)
+    return (reduce, gather, owned, workspaceCount)
   }
 
   private static func chunk(

@@ -13,19 +13,19 @@ enum BiasGradient {
     (shape.height + rowsInSlice - 1) / rowsInSlice
   }
 
-  /// Scratch memory for an image of `shape`, in floats.
-  static func scratchCount(_ shape: ImageShape) -> Int { slices(shape) * shape.channels }
+  /// Workspace for an image of `shape`, in floats.
+  static func workspaceCount(_ shape: ImageShape) -> Int { slices(shape) * shape.channels }
 
   /// biasGradient(c) += sum over y, x of gradient(y, x, c): slices in Float, their sum in Double.
   static func add(
     _ gradient: TensorView, to biasGradient: UnsafeMutablePointer<Float>,
-    scratch: UnsafeMutablePointer<Float>, on team: ThreadTeam
+    workspace: UnsafeMutablePointer<Float>, on team: ThreadTeam
   ) {
     let slices = slices(gradient.shape)
-    team.forEach(slices, (gradient, scratch)) { context, slice, _ in
-      let (gradient, scratch) = context
+    team.forEach(slices, (gradient, workspace)) { context, slice, _ in
+      let (gradient, workspace) = context
       let shape = gradient.shape
-      let sums = scratch + slice * shape.channels
+      let sums = workspace + slice * shape.channels
       sums.update(repeating: 0, count: shape.channels)
       for y in slice * rowsInSlice..<min((slice + 1) * rowsInSlice, shape.height) {
         for x in 0..<shape.width {
@@ -37,7 +37,7 @@ enum BiasGradient {
     let channels = gradient.shape.channels
     for c in 0..<channels {
       var sum = 0.0
-      for slice in 0..<slices { sum += Double(scratch[slice * channels + c]) }
+      for slice in 0..<slices { sum += Double(workspace[slice * channels + c]) }
       biasGradient[c] += Float(sum)
     }
   }

@@ -93,33 +93,33 @@ package struct Convolution: Sendable {
       forward: engine.plan, inputGradient: adjoint?.plan, weightGradient: gradientEngine?.plan)
   }
 
-  /// Scratch memory that the planned functions need.
-  package var scratchSize: ScratchSize {
-    engine.scratchSize.union(gradientEngine?.scratchSize ?? ScratchSize())
-      .union(adjoint?.scratchSize ?? ScratchSize())
+  /// Workspace that the planned functions need.
+  package var workspaceSize: WorkspaceSize {
+    engine.workspaceSize.union(gradientEngine?.workspaceSize ?? WorkspaceSize())
+      .union(adjoint?.workspaceSize ?? WorkspaceSize())
   }
 
   /// output := convolution of the input, plus bias, rectified if asked for; overwritten.
   package func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
-    rectifying: Bool, into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
+    rectifying: Bool, into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     let rule = OutputRule(bias: bias, rectifying: rectifying)
     switch engine {
     case .patches(let convolution):
       convolution.forward(
-        input, weights: weights, rule: rule, into: ConvolutionImage(output), scratch: scratch,
+        input, weights: weights, rule: rule, into: ConvolutionImage(output), workspace: workspace,
         on: team)
     case .direct(let convolution):
       convolution.forward(
-        input, weights: weights, rule: rule, into: ConvolutionImage(output), scratch: scratch,
+        input, weights: weights, rule: rule, into: ConvolutionImage(output), workspace: workspace,
         on: team)
     case .tiles(let convolution):
       convolution.forward(
         input,
         weights: KernelMatrices(
           weights, rows: self.input.channels, columns: self.output.channels),
-        rule: rule, into: ConvolutionImage(output), scratch: scratch, on: team)
+        rule: rule, into: ConvolutionImage(output), workspace: workspace, on: team)
     }
   }
 
@@ -133,12 +133,12 @@ package struct Convolution: Sendable {
   package func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
     into inputGradient: ConvolutionImage, rectified: InputRectifier = .none,
-    scratch: ConvolutionScratch, on team: ThreadTeam
+    workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     guard let adjoint else { preconditionFailure("planned without an input gradient") }
     adjoint.apply(
       outputGradient, weights: weights, into: inputGradient, rectified: rectified,
-      scratch: scratch, on: team)
+      workspace: workspace, on: team)
   }
 
   /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
@@ -147,24 +147,24 @@ package struct Convolution: Sendable {
   package func weightGradient(
     _ input: ConvolutionImage, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>,
-    biasGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam
+    biasGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     switch gradientEngine {
     case nil:
       preconditionFailure("planned without a weight gradient")
     case .patches(let convolution):
       convolution.weightGradient(
-        input, outputGradient: outputGradient, into: weightGradient, scratch: scratch, on: team)
+        input, outputGradient: outputGradient, into: weightGradient, workspace: workspace, on: team)
       BiasGradient.add(
-        outputGradient, to: biasGradient, scratch: scratch.shared, on: team)
+        outputGradient, to: biasGradient, workspace: workspace.shared, on: team)
     case .direct(let convolution):
       convolution.addGradients(
         input, outputGradient: outputGradient, to: weightGradient, biasGradient: biasGradient,
-        scratch: scratch, on: team)
+        workspace: workspace, on: team)
     case .tiles(let gradient):
       gradient.add(
         input, outputGradient: outputGradient, to: weightGradient, biasGradient: biasGradient,
-        scratch: scratch, on: team)
+        workspace: workspace, on: team)
     }
   }
 }

@@ -116,9 +116,9 @@ struct ConvolutionAdjoint: Sendable {
       multiplyAdds: plans.reduce(0) { $0 + $1.multiplyAdds })
   }
 
-  var scratchSize: ScratchSize {
-    var size = phases.reduce(ScratchSize()) {
-      $0.union($1.convolution?.scratchSize ?? ScratchSize())
+  var workspaceSize: WorkspaceSize {
+    var size = phases.reduce(WorkspaceSize()) {
+      $0.union($1.convolution?.workspaceSize ?? WorkspaceSize())
     }
     size.shared += turnedCount + (folds == nil ? 0 : padded.count)
     return size
@@ -131,19 +131,20 @@ struct ConvolutionAdjoint: Sendable {
   /// the gradients of rectifiers where `rectified` says so.
   func apply(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
-    into inputGradient: ConvolutionImage, rectified: InputRectifier, scratch: ConvolutionScratch,
+    into inputGradient: ConvolutionImage, rectified: InputRectifier,
+    workspace: ConvolutionWorkspace,
     on team: ThreadTeam
   ) {
-    let inner = scratch.shared(from: turnedCount)
+    let inner = workspace.shared(from: turnedCount)
     guard let folds else {
       apply(
-        outputGradient, weights, turned: scratch.shared, into: inputGradient,
+        outputGradient, weights, turned: workspace.shared, into: inputGradient,
         OutputRule(passing: rectified), inner, team)
       return
     }
     let paddedGradient = TensorView(base: inner.shared, shape: padded)
     apply(
-      outputGradient, weights, turned: scratch.shared, into: ConvolutionImage(paddedGradient),
+      outputGradient, weights, turned: workspace.shared, into: ConvolutionImage(paddedGradient),
       OutputRule(), inner.shared(from: padded.count), team)
     fold(
       paddedGradient, rows: folds.rows, columns: folds.columns, into: inputGradient,
@@ -153,7 +154,7 @@ struct ConvolutionAdjoint: Sendable {
   private func apply(
     _ outputGradient: TensorView, _ weights: UnsafePointer<Float>,
     turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionImage,
-    _ rule: OutputRule, _ scratch: ConvolutionScratch, _ team: ThreadTeam
+    _ rule: OutputRule, _ workspace: ConvolutionWorkspace, _ team: ThreadTeam
   ) {
     var next = turned
     /// The weights of a phase in their new order.
@@ -178,15 +179,15 @@ struct ConvolutionAdjoint: Sendable {
           weights: KernelMatrices(
             adjointOf: weights, taps: phase.taps.count, turned: true, rows: outputChannels,
             columns: inputChannels),
-          rule: rule, into: target, scratch: scratch, on: team)
+          rule: rule, into: target, workspace: workspace, on: team)
       case .patches(let convolution):
         convolution.forward(
           ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
-          scratch: scratch, on: team)
+          workspace: workspace, on: team)
       case .direct(let convolution):
         convolution.forward(
           ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
-          scratch: scratch, on: team)
+          workspace: workspace, on: team)
       }
     }
   }

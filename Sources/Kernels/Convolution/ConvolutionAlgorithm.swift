@@ -149,12 +149,12 @@ enum ConvolutionEngine: Sendable {
     }
   }
 
-  /// Scratch memory of the forward pass.
-  var scratchSize: ScratchSize {
+  /// Workspace of the forward pass.
+  var workspaceSize: WorkspaceSize {
     switch self {
-    case .patches(let convolution): convolution.forwardScratch
-    case .direct(let convolution): convolution.forwardScratch
-    case .tiles(let convolution): convolution.scratchSize
+    case .patches(let convolution): convolution.forwardWorkspace
+    case .direct(let convolution): convolution.forwardWorkspace
+    case .tiles(let convolution): convolution.workspaceSize
     }
   }
 }
@@ -200,20 +200,20 @@ enum WeightGradientEngine: Sendable {
     }
   }
 
-  /// Scratch memory, the sum for the bias included.
-  var scratchSize: ScratchSize {
+  /// Workspace, the sum for the bias included.
+  var workspaceSize: WorkspaceSize {
     switch self {
     case .patches(let convolution):
-      ScratchSize(
-        thread: convolution.threadScratch,
+      WorkspaceSize(
+        thread: convolution.threadWorkspace,
         shared: max(
-          convolution.sharedScratch,
-          BiasGradient.scratchCount(
+          convolution.sharedWorkspace,
+          BiasGradient.workspaceCount(
             ImageShape(
               height: convolution.outputHeight, width: convolution.outputWidth,
               channels: convolution.outputChannels))))
-    case .direct(let convolution): convolution.gradientScratch
-    case .tiles(let gradient): gradient.scratchSize
+    case .direct(let convolution): convolution.gradientWorkspace
+    case .tiles(let gradient): gradient.workspaceSize
     }
   }
 }

@@ -110,7 +110,7 @@ package struct ConvolutionImage: Sendable {
   @inline(__always)
   func storeTile<Transform: TileTransform>(
     _: Transform.Type, _ planes: PlaneSource, y: Int, x: Int, height: Int, width: Int,
-    channel: Int, rule: OutputRule, scratch: UnsafeMutablePointer<Float>
+    channel: Int, rule: OutputRule, workspace: UnsafeMutablePointer<Float>
   ) {
     let firstChannels = first.shape.channels
     var view: TensorView?
@@ -135,12 +135,12 @@ package struct ConvolutionImage: Sendable {
     Transform.output(
       planes,
       into: TileTarget(
-        base: scratch, rowStride: 16 &* extent, pixelStride: 16, height: height, width: width,
+        base: workspace, rowStride: 16 &* extent, pixelStride: 16, height: height, width: width,
         bias: .zero, floor: Vector(repeating: -.infinity), passesWherePositive: false))
     for row in 0..<height {
       for column in 0..<width {
         store(
-          scratch + 16 &* (row &* extent &+ column), channels: min(16, channels - channel),
+          workspace + 16 &* (row &* extent &+ column), channels: min(16, channels - channel),
           firstChannel: channel, y: y + row, x: x + column, rule: rule)
       }
     }
@@ -207,14 +207,14 @@ package enum InputRectifier: Sendable {
   }
 }
 
-/// Scratch memory of convolutions: a part for each thread, and a part for all.
-package struct ConvolutionScratch: @unchecked Sendable {
+/// Workspace of convolutions: a part for each thread, and a part for all.
+package struct ConvolutionWorkspace: @unchecked Sendable {
   // Unchecked: each thread uses its own part; the shared part is divided by the kernels.
   private let threads: UnsafeMutablePointer<Float>
   private let threadStride: Int
   let shared: UnsafeMutablePointer<Float>
 
-  /// Scratch memory at two addresses, with `threadStride` floats for each thread.
+  /// Workspace at two addresses, with `threadStride` floats for each thread.
   package init(
     threads: UnsafeMutablePointer<Float>, threadStride: Int, shared: UnsafeMutablePointer<Float>
   ) {
@@ -226,14 +226,14 @@ package struct ConvolutionScratch: @unchecked Sendable {
   @inline(__always)
   func thread(_ index: Int) -> UnsafeMutablePointer<Float> { threads + index * threadStride }
 
-  /// The same scratch memory with the shared part beginning `count` floats later.
-  func shared(from count: Int) -> ConvolutionScratch {
-    ConvolutionScratch(threads: threads, threadStride: threadStride, shared: shared + count)
+  /// The same workspace with the shared part beginning `count` floats later.
+  func shared(from count: Int) -> ConvolutionWorkspace {
+    ConvolutionWorkspace(threads: threads, threadStride: threadStride, shared: shared + count)
   }
 }
 
-/// The scratch memory that a kernel needs, in floats.
-package struct ScratchSize: Sendable, Equatable {
+/// The workspace that a kernel needs, in floats.
+package struct WorkspaceSize: Sendable, Equatable {
   /// For each thread.
   package var thread: Int
   /// For all threads together.
@@ -246,7 +246,7 @@ package struct ScratchSize: Sendable, Equatable {
   }
 
   /// The size that serves both.
-  package func union(_ other: ScratchSize) -> ScratchSize {
-    ScratchSize(thread: max(thread, other.thread), shared: max(shared, other.shared))
+  package func union(_ other: WorkspaceSize) -> WorkspaceSize {
+    WorkspaceSize(thread: max(thread, other.thread), shared: max(shared, other.shared))
   }
 }

@@ -73,30 +73,30 @@ package struct UpConvolution: Sendable {
     return plan
   }
 
-  /// Scratch memory that the planned functions need.
-  package var scratchSize: ScratchSize {
+  /// Workspace that the planned functions need.
+  package var workspaceSize: WorkspaceSize {
     switch engine {
     case .nearest(let doubling):
       hasGradients
-        ? doubling.convolution.scratchSize.union(doubling.gradientScratch)
-        : doubling.convolution.scratchSize
+        ? doubling.convolution.workspaceSize.union(doubling.gradientWorkspace)
+        : doubling.convolution.workspaceSize
     case .transposed(let doubling):
-      hasGradients ? doubling.scratchSize : doubling.forwardScratch
+      hasGradients ? doubling.workspaceSize : doubling.forwardWorkspace
     }
   }
 
   /// output := doubled input, convolved, plus bias; overwritten.
   package func forward(
     _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
-    into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
+    into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     switch engine {
     case .nearest(let doubling):
       doubling.forward(
-        image, weights: weights, bias: bias, into: output, scratch: scratch, on: team)
+        image, weights: weights, bias: bias, into: output, workspace: workspace, on: team)
     case .transposed(let doubling):
       doubling.forward(
-        image, weights: weights, bias: bias, into: output, scratch: scratch, on: team)
+        image, weights: weights, bias: bias, into: output, workspace: workspace, on: team)
     }
   }
 
@@ -106,18 +106,18 @@ package struct UpConvolution: Sendable {
   /// from before the rectifier: 0 where the input is not positive.
   package func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    rectified: Bool = false, scratch: ConvolutionScratch, on team: ThreadTeam
+    rectified: Bool = false, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     let rectified: InputRectifier = rectified ? .all : .none
     switch engine {
     case .nearest(let doubling):
       doubling.inputGradient(
         outputGradient, weights: weights, into: inputGradient, rectified: rectified,
-        scratch: scratch, on: team)
+        workspace: workspace, on: team)
     case .transposed(let doubling):
       doubling.inputGradient(
         outputGradient, weights: weights, into: inputGradient, rectified: rectified,
-        scratch: scratch, on: team)
+        workspace: workspace, on: team)
     }
   }
 
@@ -125,17 +125,17 @@ package struct UpConvolution: Sendable {
   package func weightGradient(
     _ image: TensorView, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>,
-    biasGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch, on team: ThreadTeam
+    biasGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     switch engine {
     case .nearest(let doubling):
       doubling.weights.add(
         ConvolutionImage(image), outputGradient: outputGradient, to: weightGradient,
-        biasGradient: biasGradient, scratch: scratch, on: team)
+        biasGradient: biasGradient, workspace: workspace, on: team)
     case .transposed(let doubling):
       doubling.weightGradient(
-        image, outputGradient: outputGradient, into: weightGradient, scratch: scratch, on: team)
-      BiasGradient.add(outputGradient, to: biasGradient, scratch: scratch.shared, on: team)
+        image, outputGradient: outputGradient, into: weightGradient, workspace: workspace, on: team)
+      BiasGradient.add(outputGradient, to: biasGradient, workspace: workspace.shared, on: team)
     }
   }
 }
@@ -172,26 +172,26 @@ private struct NearestDoubling: Sendable {
       outputHeight: virtualInput.height, outputWidth: virtualInput.width)
   }
 
-  var gradientScratch: ScratchSize {
-    var backward = gradient.scratchSize
+  var gradientWorkspace: WorkspaceSize {
+    var backward = gradient.workspaceSize
     if folds != nil { backward.shared += virtualInput.count }
-    return weights.scratchSize.union(backward)
+    return weights.workspaceSize.union(backward)
   }
 
   func forward(
     _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
-    into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
+    into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     convolution.forward(
       ConvolutionImage(image),
       weights: KernelMatrices(
         weights, rows: convolution.inputChannels, columns: convolution.outputChannels),
-      rule: OutputRule(bias: bias), into: ConvolutionImage(output), scratch: scratch, on: team)
+      rule: OutputRule(bias: bias), into: ConvolutionImage(output), workspace: workspace, on: team)
   }
 
   func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    rectified: InputRectifier, scratch: ConvolutionScratch, on team: ThreadTeam
+    rectified: InputRectifier, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     let adjoint = KernelMatrices(
       adjointOf: weights, taps: 4, turned: false, rows: gradient.inputChannels,
@@ -199,13 +199,14 @@ private struct NearestDoubling: Sendable {
     guard let folds else {
       gradient.forward(
         ConvolutionImage(outputGradient), weights: adjoint, rule: OutputRule(passing: rectified),
-        into: ConvolutionImage(inputGradient), scratch: scratch, on: team)
+        into: ConvolutionImage(inputGradient), workspace: workspace, on: team)
       return
     }
-    let virtualGradient = TensorView(base: scratch.shared, shape: virtualInput)
+    let virtualGradient = TensorView(base: workspace.shared, shape: virtualInput)
     gradient.forward(
       ConvolutionImage(outputGradient), weights: adjoint, rule: OutputRule(),
-      into: ConvolutionImage(virtualGradient), scratch: scratch.shared(from: virtualInput.count),
+      into: ConvolutionImage(virtualGradient),
+      workspace: workspace.shared(from: virtualInput.count),
       on: team)
     fold(
       virtualGradient, rows: folds.rows, columns: folds.columns,
@@ -243,48 +244,48 @@ private struct TransposedDoubling: Sendable {
     return LayerPlan(forward: phases, inputGradient: gradient.plan, weightGradient: phases)
   }
 
-  var forwardScratch: ScratchSize { phase.forwardScratch }
+  var forwardWorkspace: WorkspaceSize { phase.forwardWorkspace }
 
-  var scratchSize: ScratchSize {
-    ScratchSize(
-      thread: max(phase.threadScratch, gradient.threadScratch),
+  var workspaceSize: WorkspaceSize {
+    WorkspaceSize(
+      thread: max(phase.threadWorkspace, gradient.threadWorkspace),
       shared: max(
-        phase.sharedScratch, 4 * tapCount, BiasGradient.scratchCount(output)))
+        phase.sharedWorkspace, 4 * tapCount, BiasGradient.workspaceCount(output)))
   }
 
   func forward(
     _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
-    into output: TensorView, scratch: ConvolutionScratch, on team: ThreadTeam
+    into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     for tap in 0..<4 {
       phase.forward(
         ConvolutionImage(image), weights: weights + tap * tapCount, rule: OutputRule(bias: bias),
-        into: ConvolutionImage(view(of: output, tap)), scratch: scratch, on: team)
+        into: ConvolutionImage(view(of: output, tap)), workspace: workspace, on: team)
     }
   }
 
   func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    rectified: InputRectifier, scratch: ConvolutionScratch, on team: ThreadTeam
+    rectified: InputRectifier, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     transposeTaps(
       weights, taps: [0, 1, 2, 3], rows: input.channels, columns: output.channels,
-      into: scratch.shared, on: team)
+      into: workspace.shared, on: team)
     gradient.forward(
-      ConvolutionImage(outputGradient), weights: scratch.shared,
+      ConvolutionImage(outputGradient), weights: workspace.shared,
       rule: OutputRule(passing: rectified), into: ConvolutionImage(inputGradient),
-      scratch: scratch, on: team)
+      workspace: workspace, on: team)
   }
 
   func weightGradient(
     _ image: TensorView, outputGradient: TensorView,
-    into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch,
+    into weightGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace,
     on team: ThreadTeam
   ) {
     for tap in 0..<4 {
       phase.weightGradient(
         ConvolutionImage(image), outputGradient: view(of: outputGradient, tap),
-        into: weightGradient + tap * tapCount, scratch: scratch, on: team)
+        into: weightGradient + tap * tapCount, workspace: workspace, on: team)
     }
   }
 

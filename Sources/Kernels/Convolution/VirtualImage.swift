@@ -11,10 +11,10 @@ struct VirtualImage {
   let rows: UnsafeBufferPointer<Int>
   let columns: UnsafeBufferPointer<Int>
   /// Room for a patch of sixteen channels that does not lie in memory as it is.
-  let patchScratch: UnsafeMutablePointer<Float>
+  let patchWorkspace: UnsafeMutablePointer<Float>
 
-  /// Floats of a patch's scratch memory.
-  static func patchScratchCount(extent: Int) -> Int { extent * extent * 16 }
+  /// Floats of a patch's workspace.
+  static func patchWorkspaceCount(extent: Int) -> Int { extent * extent * 16 }
 
   /// A square patch by its first virtual row and column.
   struct Place {
@@ -66,7 +66,7 @@ struct VirtualImage {
     }
     gather(place, channel: channel)
     return PatchSource(
-      base: patchScratch, rowStride: place.extent &* 16, pixelStride: 16)
+      base: patchWorkspace, rowStride: place.extent &* 16, pixelStride: 16)
   }
 
   /// Sixteen channels of a patch as it lies in memory, if they all lie within the image.
@@ -109,9 +109,9 @@ struct VirtualImage {
     }
   }
 
-  /// Copies a patch to the scratch memory, pixel by pixel.
+  /// Copies a patch to the workspace, pixel by pixel.
   private func gather(_ place: Place, channel: Int) {
-    var target = patchScratch
+    var target = patchWorkspace
     for y in place.firstRow..<place.firstRow + place.extent {
       let row = y < rows.count ? rows[y] : -1
       for x in place.firstColumn..<place.firstColumn + place.extent {

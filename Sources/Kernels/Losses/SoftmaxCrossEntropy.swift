@@ -17,7 +17,7 @@ package enum SoftmaxCrossEntropy {
   /// `logits` and `gradient` are dense, height x width x classes, and may be the same memory;
   /// `labels` are dense, height x width, each below the number of classes; `classWeights` has one
   /// weight a class, or is nil for 1. `scale` divides by the global batch and the output pixels.
-  /// `rowSums` is scratch memory of one Double a row.
+  /// `rowSums` is workspace of one Double a row.
   ///
   /// - Returns: the sum over pixels, unscaled, added up in Double in the order of rows.
   package static func lossAndGradient(

@@ -93,16 +93,16 @@ package enum VectorSums {
     }
   }
 
-  /// Doubles of scratch memory that `squares` needs.
-  package static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
+  /// Doubles of workspace that `squares` needs.
+  package static func workspaceCount(_ count: Int) -> Int { pieceCount(count) }
 
   /// The sum of squares, in Double: within pieces of a fixed size, then over the pieces in order.
   package static func squares(
-    _ values: UnsafePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Double>,
+    _ values: UnsafePointer<Float>, count: Int, workspace: UnsafeMutablePointer<Double>,
     on team: ThreadTeam
   ) -> Double {
-    forEachPiece(count, (values, scratch), on: team) { context, piece in
-      let (values, scratch) = context
+    forEachPiece(count, (values, workspace), on: team) { context, piece in
+      let (values, workspace) = context
       var sums = SIMD8<Double>(repeating: 0)
       var index = piece.lowerBound
       while index + 8 <= piece.upperBound {
@@ -116,10 +116,10 @@ package enum VectorSums {
         sum += Double(values[index]) * Double(values[index])
         index += 1
       }
-      scratch[piece.lowerBound / pieceSize] = sum
+      workspace[piece.lowerBound / pieceSize] = sum
     }
     var total = 0.0
-    for piece in 0..<pieceCount(count) { total += scratch[piece] }
+    for piece in 0..<pieceCount(count) { total += workspace[piece] }
     return total
   }
 }

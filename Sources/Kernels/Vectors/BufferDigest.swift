@@ -9,23 +9,23 @@ import Threading
 /// against someone who wants two buffers to look alike.
 package enum BufferDigest {
   /// Digests of pieces that `digest` needs room for.
-  package static func scratchCount(_ count: Int) -> Int { pieceCount(count) }
+  package static func workspaceCount(_ count: Int) -> Int { pieceCount(count) }
 
   /// The digest of `count` floats by their bits.
   ///
   /// Pieces of a fixed size are digested by themselves, 64 lanes side by side, so it does not depend
   /// on the number of threads; one read of the memory is all it costs.
   package static func digest(
-    _ values: UnsafePointer<Float>, count: Int, scratch: UnsafeMutablePointer<UInt64>,
+    _ values: UnsafePointer<Float>, count: Int, workspace: UnsafeMutablePointer<UInt64>,
     on team: ThreadTeam
   ) -> UInt64 {
-    forEachPiece(count, (values, scratch), on: team) { context, piece in
-      let (values, scratch) = context
-      scratch[piece.lowerBound / pieceSize] = pieceDigest(
+    forEachPiece(count, (values, workspace), on: team) { context, piece in
+      let (values, workspace) = context
+      workspace[piece.lowerBound / pieceSize] = pieceDigest(
         values + piece.lowerBound, count: piece.count)
     }
     var digest = UInt64(count)
-    for piece in 0..<pieceCount(count) { digest = mix(digest, scratch[piece]) }
+    for piece in 0..<pieceCount(count) { digest = mix(digest, workspace[piece]) }
     return digest
   }
 

@@ -47,7 +47,7 @@ package struct UNetSummary: Sendable {
     package let gradients: Int
     /// The momentum of SGD, one value a parameter.
     package let momentum: Int
-    /// Activations, their gradients and scratch memory, where buffers share what they can.
+    /// Activations, their gradients and workspace, where buffers share what they can.
     package let arena: Int
 
     /// All of it.
@@ -68,8 +68,8 @@ package struct UNetSummary: Sendable {
   package let input: ImageShape
   /// The layers in forward order.
   package let layers: [Layer]
-  /// Scratch memory that serves the kernel of every layer, forward and backward.
-  package let scratchSize: ScratchSize
+  /// Workspace that serves the kernel of every layer, forward and backward.
+  package let workspaceSize: WorkspaceSize
 
   /// The layers of `network` for tiles of `height` x `width`.
   ///
@@ -79,7 +79,7 @@ package struct UNetSummary: Sendable {
       network, height: height, width: width, training: true, threads: 1)
     configuration = network.configuration
     input = plan.input
-    scratchSize = plan.scratchSize
+    workspaceSize = plan.workspaceSize
     var layers: [Layer] = []
 
     func add(
@@ -144,7 +144,7 @@ extension UNetSummary {
       arena: arenaByteCount(training: true, threads: threads))
   }
 
-  /// Bytes of the parameters, the activations and the scratch memory of inference.
+  /// Bytes of the parameters, the activations and the workspace of inference.
   package func inferenceByteCount(threads: Int) -> Int {
     parameterCount * MemoryLayout<Float>.stride + arenaByteCount(training: false, threads: threads)
   }

@@ -18,9 +18,9 @@ struct UNetActivationPlan {
   let logits: PlannedBuffer
   /// Missing without training.
   let logitsGradient: ArenaPlan.Part?
-  let scratchSize: ScratchSize
-  let threadScratch: ArenaPlan.Part
-  let sharedScratch: ArenaPlan.Part
+  let workspaceSize: WorkspaceSize
+  let threadWorkspace: ArenaPlan.Part
+  let sharedWorkspace: ArenaPlan.Part
   /// One Double for each row of the output.
   let rowSums: ArenaPlan.Part
   let arena: ArenaPlan
@@ -45,7 +45,7 @@ struct UNetActivationPlan {
     let back = { (event: Int) in 2 * lossEvent + 1 - event }
 
     var planner = ActivationPlanner(training: training, back: back)
-    var scratchSize = ScratchSize()
+    var workspaceSize = WorkspaceSize()
 
     let padding: ConvolutionPadding =
       switch configuration.padding {
@@ -59,7 +59,7 @@ struct UNetActivationPlan {
       let convolution = Convolution(
         input: input, outputChannels: layer.outputChannels, kernel: layer.kernel,
         padding: padding, inputGradient: training && inputGradient, weightGradient: training)
-      scratchSize = scratchSize.union(convolution.scratchSize)
+      workspaceSize = workspaceSize.union(convolution.workspaceSize)
       return convolution
     }
 
@@ -114,7 +114,7 @@ struct UNetActivationPlan {
       let upConvolution = UpConvolution(
         input: features, outputChannels: stage.upConvolution.outputChannels, kind: kind,
         gradients: training)
-      scratchSize = scratchSize.union(upConvolution.scratchSize)
+      workspaceSize = workspaceSize.union(upConvolution.workspaceSize)
       var joined = upConvolution.output
       joined.channels *= 2
       let first = plan(stage.block.first, of: joined)
@@ -138,10 +138,10 @@ struct UNetActivationPlan {
       ? planner.plan.reserve(head.output.count, from: lossEvent, through: back(headEvent)) : nil
 
     let last = back(0)
-    threadScratch = planner.plan.reserve(scratchSize.thread * threads, from: 0, through: last)
-    sharedScratch = planner.plan.reserve(scratchSize.shared, from: 0, through: last)
+    threadWorkspace = planner.plan.reserve(workspaceSize.thread * threads, from: 0, through: last)
+    sharedWorkspace = planner.plan.reserve(workspaceSize.shared, from: 0, through: last)
     rowSums = planner.plan.reserve(2 * head.output.height, from: 0, through: last)
-    self.scratchSize = scratchSize
+    self.workspaceSize = workspaceSize
     arena = planner.plan
   }
 }

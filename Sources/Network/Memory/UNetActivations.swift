@@ -16,7 +16,7 @@ package final class UNetActivations: @unchecked Sendable {
   package let logits: TensorView
   /// The gradient of the loss by the logits, read by `UNet.backward`; nil for inference.
   package let logitsGradient: TensorView?
-  /// Scratch memory of one Double for each row of the output.
+  /// Workspace of one Double for each row of the output.
   package let rowSums: UnsafeMutablePointer<Double>
   /// Bytes of memory held.
   package let byteCount: Int
@@ -24,7 +24,7 @@ package final class UNetActivations: @unchecked Sendable {
   let down: [DownMemory]
   let up: [UpMemory]
   let head: Convolution
-  let scratch: ConvolutionScratch
+  let workspace: ConvolutionWorkspace
   private let arena: Arena
 
   /// A convolution and its output; later the output's gradient.
@@ -90,9 +90,9 @@ package final class UNetActivations: @unchecked Sendable {
     head = plan.head
     logits = arena.view(plan.logits.part, plan.logits.shape)
     logitsGradient = plan.logitsGradient.map { arena.view($0, plan.logits.shape) }
-    scratch = ConvolutionScratch(
-      threads: arena.pointer(plan.threadScratch), threadStride: plan.scratchSize.thread,
-      shared: arena.pointer(plan.sharedScratch))
+    workspace = ConvolutionWorkspace(
+      threads: arena.pointer(plan.threadWorkspace), threadStride: plan.workspaceSize.thread,
+      shared: arena.pointer(plan.sharedWorkspace))
     rowSums = UnsafeMutableRawPointer(arena.pointer(plan.rowSums)).bindMemory(
       to: Double.self, capacity: head.output.height)
   }

@@ -9,7 +9,7 @@ package enum UNetMemory {
   /// The largest side of a tile, for the same reasons.
   package static let largestTile = 16_384
 
-  /// Bytes of the activations for tiles of `height` x `width`, and of the scratch memory.
+  /// Bytes of the activations for tiles of `height` x `width`, and of the workspace.
   ///
   /// - Precondition: both are legal tile sizes, and bottleneck and tile are within the limits
   ///   above.

@@ -26,7 +26,7 @@ extension UNet {
       preconditionFailure("a backward pass needs activations for training")
     }
     let depth = configuration.depth
-    let scratch = activations.scratch
+    let workspace = activations.workspace
 
     /// Takes a convolution back: the gradients of its parameters, then, where asked for, that of
     /// its input, written over the input.
@@ -36,12 +36,12 @@ extension UNet {
     ) {
       convolution.weightGradient(
         input, outputGradient: outputGradient, into: gradients + layer.weight.offset,
-        biasGradient: gradients + layer.bias.offset, scratch: scratch, on: team)
+        biasGradient: gradients + layer.bias.offset, workspace: workspace, on: team)
       ready(layer.weight.offset)
       guard let rectified else { return }
       convolution.inputGradient(
         outputGradient, weights: parameters + layer.weight.offset, into: input,
-        rectified: rectified, scratch: scratch, on: team)
+        rectified: rectified, workspace: workspace, on: team)
     }
 
     convolveBack(
@@ -64,11 +64,11 @@ extension UNet {
       memory.upConvolution.weightGradient(
         below.output, outputGradient: memory.upOutput,
         into: gradients + stage.upConvolution.weight.offset,
-        biasGradient: gradients + stage.upConvolution.bias.offset, scratch: scratch, on: team)
+        biasGradient: gradients + stage.upConvolution.bias.offset, workspace: workspace, on: team)
       ready(stage.upConvolution.weight.offset)
       memory.upConvolution.inputGradient(
         memory.upOutput, weights: parameters + stage.upConvolution.weight.offset,
-        into: below.output, rectified: true, scratch: scratch, on: team)
+        into: below.output, rectified: true, workspace: workspace, on: team)
     }
 
     for level in (0...depth).reversed() {
@@ -89,7 +89,7 @@ extension UNet {
         memory.first.convolution.forward(
           input, weights: parameters + down[level].first.weight.offset,
           bias: parameters + down[level].first.bias.offset, rectifying: true, into: output,
-          scratch: scratch, on: team)
+          workspace: workspace, on: team)
       }
       let first = memory.recomputedFirst ?? memory.first.output
       convolveBack(

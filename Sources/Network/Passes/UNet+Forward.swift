@@ -17,14 +17,14 @@ extension UNet {
     precondition(
       image.shape == activations.input, "an image of \(image.shape) for \(activations.input)")
     let depth = configuration.depth
-    let scratch = activations.scratch
+    let workspace = activations.workspace
 
     func convolve(
       _ layer: ConvolutionLayer, _ input: ConvolutionImage, _ memory: UNetActivations.Layer
     ) {
       memory.convolution.forward(
         input, weights: parameters + layer.weight.offset, bias: parameters + layer.bias.offset,
-        rectifying: true, into: memory.output, scratch: scratch, on: team)
+        rectifying: true, into: memory.output, workspace: workspace, on: team)
     }
 
     var features = image
@@ -50,7 +50,7 @@ extension UNet {
       let upConvolution = up[level].upConvolution
       memory.upConvolution.forward(
         features, weights: parameters + upConvolution.weight.offset,
-        bias: parameters + upConvolution.bias.offset, into: memory.upOutput, scratch: scratch,
+        bias: parameters + upConvolution.bias.offset, into: memory.upOutput, workspace: workspace,
         on: team)
       let skip = activations.down[level].second.output.centred(
         height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
@@ -62,6 +62,6 @@ extension UNet {
     activations.head.forward(
       ConvolutionImage(features), weights: parameters + head.weight.offset,
       bias: parameters + head.bias.offset, rectifying: false, into: activations.logits,
-      scratch: scratch, on: team)
+      workspace: workspace, on: team)
   }
 }

@@ -16,17 +16,17 @@ package final class ReplicaCheck {
 
   private let communicator: any Communicator
   private let team: ThreadTeam
-  private let scratch: UnsafeMutableBufferPointer<UInt64>
+  private let workspace: UnsafeMutableBufferPointer<UInt64>
 
   /// A check of buffers of up to `elementCount` floats.
   package init(elementCount: Int, communicator: any Communicator, team: ThreadTeam) {
     self.communicator = communicator
     self.team = team
-    scratch = .allocate(capacity: max(1, BufferDigest.scratchCount(elementCount)))
-    scratch.initialize(repeating: 0)
+    workspace = .allocate(capacity: max(1, BufferDigest.workspaceCount(elementCount)))
+    workspace.initialize(repeating: 0)
   }
 
-  deinit { scratch.deallocate() }
+  deinit { workspace.deallocate() }
 
   /// Fails on every rank where the replicas differ; `step` is the step after which they do.
   ///
@@ -35,9 +35,9 @@ package final class ReplicaCheck {
   /// - Parameter checkpoint: on rank 0, the newest checkpoint that was written after a comparison.
   /// - Throws: ``ReplicaDivergence``, the same on all ranks; or `MPIError`.
   package func verify(_ replicas: [Replica], step: Int, checkpoint: String? = nil) throws {
-    guard let base = scratch.baseAddress, communicator.size > 1 else { return }
+    guard let base = workspace.baseAddress, communicator.size > 1 else { return }
     let own = replicas.map {
-      BufferDigest.digest($0.values.base, count: $0.values.count, scratch: base, on: team)
+      BufferDigest.digest($0.values.base, count: $0.values.count, workspace: base, on: team)
     }
     var all = [UInt64](repeating: 0, count: own.count * communicator.size)
     try own.withUnsafeBytes { own in

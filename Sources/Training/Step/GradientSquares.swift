@@ -20,12 +20,12 @@ final class GradientSquares {
     precondition(
       slices.joined().allSatisfy { $0.lowerBound.isMultiple(of: FloatBuffer.blockSize) },
       "slices \(slices) that cut blocks of \(FloatBuffer.blockSize)")
-    count = VectorSums.scratchCount(elementCount)
+    count = VectorSums.workspaceCount(elementCount)
     sums = .allocate(capacity: count)
     sums.initialize(repeating: 0, count: count)
     owners = slices.map { slices in
       slices.flatMap {
-        VectorSums.scratchCount($0.lowerBound)..<VectorSums.scratchCount($0.upperBound)
+        VectorSums.workspaceCount($0.lowerBound)..<VectorSums.workspaceCount($0.upperBound)
       }
     }
     largestCount = owners.map(\.count).max() ?? 0
@@ -48,7 +48,7 @@ final class GradientSquares {
       "squares of \(range), which cuts a block of \(FloatBuffer.blockSize)")
     _ = VectorSums.squares(
       gradients.base + range.lowerBound, count: range.count,
-      scratch: sums + VectorSums.scratchCount(range.lowerBound), on: team)
+      workspace: sums + VectorSums.workspaceCount(range.lowerBound), on: team)
   }
 
   /// The pieces that `rank` computes, with zeros behind them up to the count that all ranks have.

@@ -95,7 +95,7 @@ package final class TrainingStep {
       slices: (0..<communicator.size).map { reducer.owned(by: $0) })
   }
 
-  /// Bytes of the activations and of scratch memory.
+  /// Bytes of the activations and of workspace.
   package var activationByteCount: Int { activations.byteCount }
 
   /// Computes this rank's samples, sums the gradients over the ranks, and updates the parameters.

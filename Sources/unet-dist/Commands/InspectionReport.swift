@@ -58,7 +58,7 @@ struct InspectionReport {
     for (name, count) in [
       ("parameters", memory.parameters), ("gradients", memory.gradients),
       ("momentum", memory.momentum),
-      ("activations, their gradients and scratch", memory.arena), ("total", memory.total),
+      ("activations, their gradients and workspace", memory.arena), ("total", memory.total),
       ("for comparison: inference", summary.inferenceByteCount(threads: threads)),
     ] {
       memoryTable.add([name, count.grouped, count.megabytes])

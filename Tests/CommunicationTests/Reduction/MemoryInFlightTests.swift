@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct MemoryInFlightTests {
-  /// A rank receives the others' gradients in scratch memory.
+  /// A rank receives the others' gradients in workspace.
   @Test(arguments: [Overlap.off, .test, .thread])
   func outlivesAReductionThatFails(_ overlap: Overlap) throws {
     let communicator = LostCommunicator(rank: 0, size: 2)

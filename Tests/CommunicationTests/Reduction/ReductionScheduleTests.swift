@@ -192,20 +192,20 @@ private struct SimulatedReduction {
     for rank in 0..<ranks where own[rank].isEmpty {
       own[rank] = [[Float](repeating: .nan, count: elementCount)]
     }
-    var scratch = schedules.map { [Float](repeating: .nan, count: $0.scratchCount) }
+    var workspace = schedules.map { [Float](repeating: .nan, count: $0.workspaceCount) }
     let rounds = schedules.map { $0.reduceRounds + $0.gatherRounds }
 
     func read(_ block: ReductionSchedule.Block, _ rank: Int) -> [Float] {
       switch block.memory {
       case .own(let sum): Array(own[rank][sum][block.range])
-      case .scratch: Array(scratch[rank][block.range])
+      case .workspace: Array(workspace[rank][block.range])
       }
     }
     func write(_ values: [Float], _ block: ReductionSchedule.Block, _ rank: Int) {
       precondition(values.count == block.range.count)
       switch block.memory {
       case .own(let sum): own[rank][sum].replaceSubrange(block.range, with: values)
-      case .scratch: scratch[rank].replaceSubrange(block.range, with: values)
+      case .workspace: workspace[rank].replaceSubrange(block.range, with: values)
       }
     }
     for round in rounds[0].indices {

@@ -64,7 +64,7 @@ func run(
   rectified: InputRectifier = .none
 ) -> ConvolutionResults {
   let team = ThreadTeam(count: threads)
-  let scratch = makeScratch(convolution.scratchSize, threads: threads)
+  let workspace = makeWorkspace(convolution.workspaceSize, threads: threads)
   let image = OwnedImage(input)
   let output = OwnedImage(
     convolution.output.height, convolution.output.width, convolution.output.channels)
@@ -77,13 +77,13 @@ func run(
   let biasGradient = FloatBuffer([Float](repeating: 1, count: bias.count))
   convolution.forward(
     ConvolutionImage(image.view), weights: weightBuffer.base, bias: biasBuffer.base,
-    rectifying: rectifying, into: output.view, scratch: scratch, on: team)
+    rectifying: rectifying, into: output.view, workspace: workspace, on: team)
   convolution.inputGradient(
     gradient.view, weights: weightBuffer.base, into: ConvolutionImage(inputGradient.view),
-    rectified: rectified, scratch: scratch, on: team)
+    rectified: rectified, workspace: workspace, on: team)
   convolution.weightGradient(
     ConvolutionImage(image.view), outputGradient: gradient.view, into: weightGradient.base,
-    biasGradient: biasGradient.base, scratch: scratch, on: team)
+    biasGradient: biasGradient.base, workspace: workspace, on: team)
   return ConvolutionResults(
     output: output.values, inputGradient: inputGradient.values,
     weightGradient: weightGradient.values.map { $0 - 1 },
@@ -285,7 +285,7 @@ func tolerance(products: Int) -> Tolerance {
       threads: 2)
 
     let team = ThreadTeam(count: 2)
-    let scratch = makeScratch(convolution.scratchSize, threads: 2)
+    let workspace = makeWorkspace(convolution.workspaceSize, threads: 2)
     // The first source is the centre of a larger image, as a cropped skip is.
     let skip = OwnedImage(16, 15, 5)
     let raised = OwnedImage(12, 11, 16)
@@ -304,18 +304,18 @@ func tolerance(products: Int) -> Tolerance {
     let gradientImage = OwnedImage(gradient)
     convolution.forward(
       input, weights: weightBuffer.base, bias: FloatBuffer(bias).base, rectifying: false,
-      into: output.view, scratch: scratch, on: team)
+      into: output.view, workspace: workspace, on: team)
     #expect(output.values == expected.output)
     let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
     let biasGradient = FloatBuffer(count: 6)
     convolution.weightGradient(
       input, outputGradient: gradientImage.view, into: weightGradient.base,
-      biasGradient: biasGradient.base, scratch: scratch, on: team)
+      biasGradient: biasGradient.base, workspace: workspace, on: team)
     #expect(weightGradient.values.map { $0 - 1 } == expected.weightGradient)
     // Only the skip came out of a rectifier.
     convolution.inputGradient(
       gradientImage.view, weights: weightBuffer.base, into: input, rectified: .first,
-      scratch: scratch, on: team)
+      workspace: workspace, on: team)
     for y in 0..<12 {
       for x in 0..<11 {
         for c in 0..<21 {

@@ -73,7 +73,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
   ) -> ConvolutionResults {
     let up = planned
     let team = ThreadTeam(count: threads)
-    let scratch = makeScratch(up.scratchSize, threads: threads)
+    let workspace = makeWorkspace(up.workspaceSize, threads: threads)
     let image = OwnedImage(input)
     let output = OwnedImage(2 * height, 2 * width, outputs)
     let outputGradient = OwnedImage(gradient)
@@ -83,14 +83,14 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
     let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
     up.forward(
       image.view, weights: weightBuffer.base, bias: biasBuffer.base, into: output.view,
-      scratch: scratch, on: team)
+      workspace: workspace, on: team)
     up.inputGradient(
       outputGradient.view, weights: weightBuffer.base, into: inputGradient.view,
-      rectified: rectified, scratch: scratch, on: team)
+      rectified: rectified, workspace: workspace, on: team)
     let biasGradient = FloatBuffer([Float](repeating: 1, count: outputs))
     up.weightGradient(
       image.view, outputGradient: outputGradient.view, into: weightGradient.base,
-      biasGradient: biasGradient.base, scratch: scratch, on: team)
+      biasGradient: biasGradient.base, workspace: workspace, on: team)
     return ConvolutionResults(
       output: output.values, inputGradient: inputGradient.values,
       weightGradient: fileOrder(weightGradient.values.map { $0 - 1 }, shape: shape, order),

@@ -41,10 +41,10 @@ import Threading
         filters.flatMap { $0.flatMap { $0.flatMap { $0 } } },
         shape: [filters.count, channels, size, size], .convolution))
     let bias = FloatBuffer(count: filters.count)
-    let scratch = makeScratch(convolution.scratchSize, threads: 1)
+    let workspace = makeWorkspace(convolution.workspaceSize, threads: 1)
     convolution.forward(
       ConvolutionImage(input.view), weights: weights.base, bias: bias.base, rectifying: false,
-      into: output.view, scratch: scratch, on: ThreadTeam(count: 1))
+      into: output.view, workspace: workspace, on: ThreadTeam(count: 1))
     return (0..<filters.count).map { o in
       (0..<convolution.output.height).map { y in
         (0..<convolution.output.width).map { x in output.view.pixel(y, x)[o] }

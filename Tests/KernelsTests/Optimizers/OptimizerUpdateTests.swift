@@ -54,9 +54,9 @@ import Threading
     let values = repeatableValues(count: count, seed: 1)
     let buffer = FloatBuffer(values)
     let sums = [1, 2, 3].map { threads in
-      var scratch = [Double](repeating: .nan, count: VectorSums.scratchCount(count))
+      var workspace = [Double](repeating: .nan, count: VectorSums.workspaceCount(count))
       return VectorSums.squares(
-        buffer.base, count: count, scratch: &scratch, on: ThreadTeam(count: threads))
+        buffer.base, count: count, workspace: &workspace, on: ThreadTeam(count: threads))
     }
     #expect(Set(sums.map(\.bitPattern)).count == 1)
     expectClose(

@@ -10,11 +10,11 @@ import Threading
   static let counts = [1, 63, 64, 100, 4096, 4097, 20_000]
 
   private static func digest(_ buffer: FloatBuffer, threads: Int = 2) -> UInt64 {
-    var scratch = [UInt64](repeating: 0, count: BufferDigest.scratchCount(buffer.count))
-    return scratch.withUnsafeMutableBufferPointer { scratch in
-      scratch.baseAddress.map {
+    var workspace = [UInt64](repeating: 0, count: BufferDigest.workspaceCount(buffer.count))
+    return workspace.withUnsafeMutableBufferPointer { workspace in
+      workspace.baseAddress.map {
         BufferDigest.digest(
-          buffer.base, count: buffer.count, scratch: $0, on: ThreadTeam(count: threads))
+          buffer.base, count: buffer.count, workspace: $0, on: ThreadTeam(count: threads))
       } ?? 0
     }
   }

@@ -13,56 +13,56 @@ import Training
   }
 
   @Test func foldersAreCreatedAndNamesPadded() throws {
-    let scratch = try ScratchFolder()
-    let folder = try RunFolder(path: scratch.path + "/a/b", resuming: false)
+    let workspace = try ScratchFolder()
+    let folder = try RunFolder(path: workspace.path + "/a/b", resuming: false)
     #expect(
       folder.checkpointPath(step: 100)
-        == scratch.path + "/a/b/checkpoints/step-00000100.safetensors")
+        == workspace.path + "/a/b/checkpoints/step-00000100.safetensors")
     #expect(folder.checkpointPath(step: 1_234_567_890).hasSuffix("step-1234567890.safetensors"))
     let mode = try FileManager.default.attributesOfItem(atPath: folder.path)[.posixPermissions]
     #expect((mode as? Int).map { $0 & ~0o750 } == 0)
     try folder.writeConfiguration("seed: 1\n")
     try folder.writeConfiguration("seed: 2\n")
-    #expect(try scratch.text(of: "a/b/config.yaml") == "seed: 2\n")
+    #expect(try workspace.text(of: "a/b/config.yaml") == "seed: 2\n")
   }
 
   @Test(arguments: ["config.yaml", "log.jsonl", "checkpoints/step-00000007.safetensors"])
   func existingRunIsRefusedUnlessResumed(trace: String) throws {
-    let scratch = try ScratchFolder()
+    let workspace = try ScratchFolder()
     try FileManager.default.createDirectory(
-      atPath: scratch.path + "/checkpoints", withIntermediateDirectories: true)
+      atPath: workspace.path + "/checkpoints", withIntermediateDirectories: true)
     // Other people's files are no run.
-    _ = try scratch.write("", to: "notes.txt")
-    _ = try scratch.write("", to: "checkpoints/step-7.safetensors")
-    _ = try RunFolder(path: scratch.path, resuming: false)
-    _ = try scratch.write("", to: trace)
+    _ = try workspace.write("", to: "notes.txt")
+    _ = try workspace.write("", to: "checkpoints/step-7.safetensors")
+    _ = try RunFolder(path: workspace.path, resuming: false)
+    _ = try workspace.write("", to: trace)
     let error = try #require(throws: RunFolderError.self) {
-      try RunFolder(path: scratch.path, resuming: false)
+      try RunFolder(path: workspace.path, resuming: false)
     }
     #expect(error.problem.contains(trace))
     #expect(error.hint == "continue it with --resume, or give another --output")
-    _ = try RunFolder(path: scratch.path, resuming: true)
+    _ = try RunFolder(path: workspace.path, resuming: true)
   }
 
   @Test func oneRunAtATime() throws {
-    let scratch = try ScratchFolder()
-    let first = try RunFolder(path: scratch.path, resuming: false)
+    let workspace = try ScratchFolder()
+    let first = try RunFolder(path: workspace.path, resuming: false)
     let error = try #require(throws: RunFolderError.self) {
-      try RunFolder(path: scratch.path, resuming: true)
+      try RunFolder(path: workspace.path, resuming: true)
     }
     #expect(error.problem == "another run is writing here")
     withExtendedLifetime(first) {}
   }
 
   @Test func theLockEndsWithTheFolder() throws {
-    let scratch = try ScratchFolder()
-    do { _ = try RunFolder(path: scratch.path, resuming: false) }
-    _ = try RunFolder(path: scratch.path, resuming: false)
+    let workspace = try ScratchFolder()
+    do { _ = try RunFolder(path: workspace.path, resuming: false) }
+    _ = try RunFolder(path: workspace.path, resuming: false)
   }
 
   @Test func unusablePathsAreErrors() throws {
-    let scratch = try ScratchFolder()
-    let file = try scratch.write("", to: "file")
+    let workspace = try ScratchFolder()
+    let file = try workspace.write("", to: "file")
     for path in [file, file + "/below", "", "/proc/none", "/dev/null"] {
       let error = try #require(throws: RunFolderError.self) {
         try RunFolder(path: path, resuming: false)
@@ -72,8 +72,8 @@ import Training
   }
 
   @Test func linksAreRelativeAndReplaced() throws {
-    let scratch = try ScratchFolder()
-    let folder = try RunFolder(path: scratch.path, resuming: false)
+    let workspace = try ScratchFolder()
+    let folder = try RunFolder(path: workspace.path, resuming: false)
     try touchCheckpoints(folder, [1, 2])
     #expect(folder.step(of: .latest) == nil)
     try folder.point(.latest, toStep: 1)
@@ -82,17 +82,17 @@ import Training
     try folder.point(.latest, toStep: 2)
     #expect(folder.step(of: .latest) == 2)
     let target = try FileManager.default.destinationOfSymbolicLink(
-      atPath: scratch.path + "/latest.safetensors")
+      atPath: workspace.path + "/latest.safetensors")
     #expect(target == "checkpoints/step-00000002.safetensors")
     #expect(try String(contentsOfFile: folder.path(of: .latest), encoding: .utf8) == "x")
   }
 
   @Test func pruningKeepsTheNewestAndTheLinked() throws {
-    let scratch = try ScratchFolder()
-    let folder = try RunFolder(path: scratch.path, resuming: false)
+    let workspace = try ScratchFolder()
+    let folder = try RunFolder(path: workspace.path, resuming: false)
     #expect(throws: RunFolderError.self) { try folder.newestCheckpoint() }
     try touchCheckpoints(folder, [10, 20, 30, 40, 50])
-    _ = try scratch.write("", to: "checkpoints/step-00000060.safetensors.tmp")
+    _ = try workspace.write("", to: "checkpoints/step-00000060.safetensors.tmp")
     try folder.point(.best, toStep: 20)
     try folder.point(.latest, toStep: 50)
     #expect(try folder.newestCheckpoint() == folder.checkpointPath(step: 50))

@@ -138,20 +138,20 @@ struct PatchConvolution: Sendable {
         * outputChannels)
   }
 
-  // MARK: Scratch memory
+  // MARK: Workspace
 
-  /// Floats of scratch memory that a thread needs in `forward` and `weightGradient`.
-  var threadScratch: Int {
+  /// Floats of workspace that a thread needs in `forward` and `weightGradient`.
+  var threadWorkspace: Int {
     let pixels = blockRows * blockColumns
     let patches = patchLines(forRows: blockRows) * blockColumns * patchSize
     return patches + pixels * outputChannels
   }
 
-  /// Scratch memory that `forward` needs.
-  var forwardScratch: ScratchSize { ScratchSize(thread: threadScratch) }
+  /// Workspace that `forward` needs.
+  var forwardWorkspace: WorkspaceSize { WorkspaceSize(thread: threadWorkspace) }
 
-  /// Floats of shared scratch memory that `weightGradient` needs.
-  var sharedScratch: Int {
+  /// Floats of shared workspace that `weightGradient` needs.
+  var sharedWorkspace: Int {
     gradientSlices > 1
       ? gradientSlices * kernelHeight * kernelWidth * inputChannels * outputChannels : 0
   }
@@ -225,7 +225,7 @@ struct PatchConvolution: Sendable {
   /// output := input * weights by `rule`; overwritten.
   func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, rule: OutputRule,
-    into output: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
+    into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
       input.first.shape.height >= sourceHeight && input.first.shape.width >= sourceWidth
@@ -235,7 +235,7 @@ struct PatchConvolution: Sendable {
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
     let operands = ForwardOperands(
-      plan: self, input: input, weights: weights, rule: rule, output: output, scratch: scratch)
+      plan: self, input: input, weights: weights, rule: rule, output: output, workspace: workspace)
     team.forEach(blocksDown * blocksAcross * forwardSplits, operands) { operands, task, thread in
       operands.plan.forwardTask(operands, task: task, thread: thread)
     }
@@ -248,7 +248,7 @@ struct PatchConvolution: Sendable {
     let weights: UnsafePointer<Float>
     let rule: OutputRule
     let output: ConvolutionImage
-    let scratch: ConvolutionScratch
+    let workspace: ConvolutionWorkspace
   }
 
   /// One block of output pixels and one part of the output channels.
@@ -257,7 +257,7 @@ struct PatchConvolution: Sendable {
     let channels = min(forwardChannels, outputChannels - firstChannel)
     let block = self.block(task / forwardSplits)
     let lines = patchLines(forRows: block.height)
-    let patches = operands.scratch.thread(thread)
+    let patches = operands.workspace.thread(thread)
     let products = patches + lines * block.width * patchSize
     gather(
       operands.input, firstLine: block.firstRow, lines: lines, firstColumn: block.firstColumn,
@@ -312,7 +312,7 @@ struct PatchConvolution: Sendable {
   /// weightGradient(i, j, c, o) += sum over y, x of input(s y + i, s x + j, c) * gradient(y, x, o).
   func weightGradient(
     _ input: ConvolutionImage, outputGradient: TensorView,
-    into weightGradient: UnsafeMutablePointer<Float>, scratch: ConvolutionScratch,
+    into weightGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace,
     on team: ThreadTeam
   ) {
     precondition(
@@ -325,7 +325,7 @@ struct PatchConvolution: Sendable {
         + "\(outputWidth), given \(input.channels) and \(outputGradient.shape)")
     let operands = GradientOperands(
       plan: self, input: input, outputGradient: outputGradient, weightGradient: weightGradient,
-      scratch: scratch)
+      workspace: workspace)
     if gradientSlices == 1 {
       let bands = kernelHeight / patchBands
       team.forEach(bands * gradientSplits, operands) { operands, task, thread in
@@ -337,7 +337,7 @@ struct PatchConvolution: Sendable {
       operands.plan.sumSlice(operands, slice: slice, thread: thread)
     }
     forEachPiece(weightCount, operands, on: team) { operands, piece in
-      let partials = operands.scratch.shared
+      let partials = operands.workspace.shared
       for index in piece {
         var sum = partials[index]
         for slice in 1..<operands.plan.gradientSlices {
@@ -354,7 +354,7 @@ struct PatchConvolution: Sendable {
     let input: ConvolutionImage
     let outputGradient: TensorView
     let weightGradient: UnsafeMutablePointer<Float>
-    let scratch: ConvolutionScratch
+    let workspace: ConvolutionWorkspace
   }
 
   private var weightCount: Int { kernelHeight * kernelWidth * inputChannels * outputChannels }
@@ -367,19 +367,19 @@ struct PatchConvolution: Sendable {
       operands.input, operands.outputGradient, blocks: 0..<blocksDown * blocksAcross,
       bands: band..<band + 1, firstChannel: firstChannel,
       channels: min(gradientChannels, outputChannels - firstChannel),
-      into: operands.weightGradient, scratch: operands.scratch.thread(thread))
+      into: operands.weightGradient, workspace: operands.workspace.thread(thread))
   }
 
   /// Overwrites one slice's partial result with the part of its blocks.
   private func sumSlice(_ operands: GradientOperands, slice: Int, thread: Int) {
     let blocks = blocksDown * blocksAcross
-    let partial = operands.scratch.shared + slice * weightCount
+    let partial = operands.workspace.shared + slice * weightCount
     partial.update(repeating: 0, count: weightCount)
     addWeightGradient(
       operands.input, operands.outputGradient,
       blocks: slice * blocks / gradientSlices..<(slice + 1) * blocks / gradientSlices,
       bands: 0..<kernelHeight / patchBands, firstChannel: 0, channels: outputChannels,
-      into: partial, scratch: operands.scratch.thread(thread))
+      into: partial, workspace: operands.workspace.thread(thread))
   }
 
   /// Adds the part of some blocks, kernel bands and output channels to a weight gradient.
@@ -387,7 +387,7 @@ struct PatchConvolution: Sendable {
     _ input: ConvolutionImage, _ outputGradient: TensorView, blocks: Range<Int>,
     bands: Range<Int>, firstChannel: Int, channels: Int,
     into weightGradient: UnsafeMutablePointer<Float>,
-    scratch patches: UnsafeMutablePointer<Float>
+    workspace patches: UnsafeMutablePointer<Float>
   ) {
     let rowLength = kernelWidth * inputChannels
     for index in blocks {

@@ -66,19 +66,19 @@ struct DirectConvolution: Sendable {
       multiplyAdds: outputHeight * outputWidth * patchSize * groups.paddedChannels)
   }
 
-  // MARK: Scratch memory
+  // MARK: Workspace
 
   private var linesCount: Int { (Self.bandRows + kernelHeight - 1) * lineLength }
   private var blockCount: Int { Self.blockPixels * groups.widest }
 
-  /// Scratch memory that `forward` needs.
-  var forwardScratch: ScratchSize {
-    ScratchSize(thread: linesCount + blockCount, shared: patchSize * groups.paddedChannels)
+  /// Workspace that `forward` needs.
+  var forwardWorkspace: WorkspaceSize {
+    WorkspaceSize(thread: linesCount + blockCount, shared: patchSize * groups.paddedChannels)
   }
 
-  /// Scratch memory that `addGradients` needs.
-  var gradientScratch: ScratchSize {
-    ScratchSize(thread: linesCount + blockCount, shared: Self.slices * sliceCount)
+  /// Workspace that `addGradients` needs.
+  var gradientWorkspace: WorkspaceSize {
+    WorkspaceSize(thread: linesCount + blockCount, shared: Self.slices * sliceCount)
   }
 
   /// Floats of a slice's sums: weights, then biases, in groups of channels.
@@ -136,16 +136,16 @@ struct DirectConvolution: Sendable {
   /// output := input * weights by `rule`; overwritten.
   func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, rule: OutputRule,
-    into output: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
+    into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
       input.channels == inputChannels && output.channels == outputChannels
         && output.first.shape.height == outputHeight && output.first.shape.width == outputWidth,
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
-    copyWeights(weights, into: scratch.shared)
+    copyWeights(weights, into: workspace.shared)
     let operands = ForwardOperands(
-      plan: self, input: input, rule: rule, output: output, scratch: scratch)
+      plan: self, input: input, rule: rule, output: output, workspace: workspace)
     let bands = (outputHeight + Self.bandRows - 1) / Self.bandRows
     team.forEach(bands, operands) { operands, band, thread in
       operands.convolve(band: band, thread: thread)
@@ -158,12 +158,12 @@ struct DirectConvolution: Sendable {
     let input: ConvolutionImage
     let rule: OutputRule
     let output: ConvolutionImage
-    let scratch: ConvolutionScratch
+    let workspace: ConvolutionWorkspace
 
     func convolve(band: Int, thread: Int) {
       let first = band * DirectConvolution.bandRows
       let count = min(DirectConvolution.bandRows, plan.outputHeight - first)
-      let lines = scratch.thread(thread)
+      let lines = workspace.thread(thread)
       let products = lines + plan.linesCount
       plan.copyLines(input, first: first, count: count + plan.kernelHeight - 1, into: lines)
       for y in 0..<count {
@@ -174,7 +174,7 @@ struct DirectConvolution: Sendable {
             PanelProduct.multiply(
               rows: pixels, columns: width, depth: plan.rowLength,
               plan.patches(lines + y * plan.lineLength + x * plan.inputChannels),
-              panel: scratch.shared + channels.lowerBound * plan.patchSize, into: products,
+              panel: workspace.shared + channels.lowerBound * plan.patchSize, into: products,
               accumulating: false)
             for pixel in 0..<pixels {
               output.store(
@@ -194,7 +194,7 @@ struct DirectConvolution: Sendable {
   func addGradients(
     _ input: ConvolutionImage, outputGradient: TensorView,
     to weightGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>,
-    scratch: ConvolutionScratch, on team: ThreadTeam
+    workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
       input.channels == inputChannels && outputGradient.shape.channels == outputChannels
@@ -203,14 +203,14 @@ struct DirectConvolution: Sendable {
       "a weight gradient of \(inputChannels) to \(outputChannels) channels at \(outputHeight) x "
         + "\(outputWidth), given \(input.channels) and \(outputGradient.shape)")
     let operands = GradientOperands(
-      plan: self, input: input, outputGradient: outputGradient, scratch: scratch)
+      plan: self, input: input, outputGradient: outputGradient, workspace: workspace)
     team.forEach(Self.slices, operands) { operands, slice, thread in
       operands.sum(slice: slice, thread: thread)
     }
     for group in 0..<groups.count {
       let (channels, width) = (groups.columns(group), groups.paddedWidth(group))
       for tap in 0...patchSize {
-        let sums = scratch.shared + channels.lowerBound * (patchSize + 1) + tap * width
+        let sums = workspace.shared + channels.lowerBound * (patchSize + 1) + tap * width
         for channel in channels {
           var sum = 0.0
           for slice in 0..<Self.slices {
@@ -231,15 +231,15 @@ struct DirectConvolution: Sendable {
     let plan: DirectConvolution
     let input: ConvolutionImage
     let outputGradient: TensorView
-    let scratch: ConvolutionScratch
+    let workspace: ConvolutionWorkspace
 
     /// Overwrites a slice's sums by those over its rows.
     func sum(slice: Int, thread: Int) {
       let slices = DirectConvolution.slices
       let rows = slice * plan.outputHeight / slices..<(slice + 1) * plan.outputHeight / slices
-      let sums = scratch.shared + slice * plan.sliceCount
+      let sums = workspace.shared + slice * plan.sliceCount
       sums.update(repeating: 0, count: plan.sliceCount)
-      let lines = scratch.thread(thread)
+      let lines = workspace.thread(thread)
       for first in stride(
         from: rows.lowerBound, to: rows.upperBound, by: DirectConvolution.bandRows)
       {
@@ -254,7 +254,7 @@ struct DirectConvolution: Sendable {
     private func add(
       row: Int, lines: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>, thread: Int
     ) {
-      let gradients = scratch.thread(thread) + plan.linesCount
+      let gradients = workspace.thread(thread) + plan.linesCount
       for x in stride(from: 0, to: plan.outputWidth, by: DirectConvolution.blockPixels) {
         let pixels = min(DirectConvolution.blockPixels, plan.outputWidth - x)
         for group in 0..<plan.groups.count {

@@ -39,14 +39,14 @@ struct KernelMatrices {
     columnStride = rows
   }
 
-  /// Floats of scratch memory that `transform` needs: a block of 16 x 16 for each tap.
-  static func scratchCount(taps: Int) -> Int { taps * 256 }
+  /// Floats of workspace that `transform` needs: a block of 16 x 16 for each tap.
+  static func workspaceCount(taps: Int) -> Int { taps * 256 }
 
   /// Transforms a part of the matrices into [plane, row, width]; columns beyond the last are zeros.
   func transform<Transform: TileTransform>(
     _: Transform.Type, rows part: Range<Int>, columns group: Range<Int>,
     into panels: UnsafeMutablePointer<Float>, width: Int, planeStride: Int,
-    scratch: UnsafeMutablePointer<Float>
+    workspace: UnsafeMutablePointer<Float>
   ) {
     for firstRow in stride(from: part.lowerBound, to: part.upperBound, by: 16) {
       let rows = firstRow..<min(firstRow + 16, part.upperBound)
@@ -54,11 +54,11 @@ struct KernelMatrices {
       if columnStride == 1 {
         transformLines(
           Transform.self, rows: rows, columns: group, into: line, width: width,
-          planeStride: planeStride, scratch: scratch)
+          planeStride: planeStride, workspace: workspace)
       } else {
         transformBlocks(
           Transform.self, rows: rows, columns: group, into: line, width: width,
-          planeStride: planeStride, scratch: scratch)
+          planeStride: planeStride, workspace: workspace)
       }
     }
   }
@@ -68,7 +68,7 @@ struct KernelMatrices {
   private func transformLines<Transform: TileTransform>(
     _: Transform.Type, rows: Range<Int>, columns group: Range<Int>,
     into panels: UnsafeMutablePointer<Float>, width: Int, planeStride: Int,
-    scratch: UnsafeMutablePointer<Float>
+    workspace: UnsafeMutablePointer<Float>
   ) {
     let taps = Transform.kernelExtent * Transform.kernelExtent
     for (index, row) in rows.enumerated() {
@@ -84,10 +84,10 @@ struct KernelMatrices {
         for tap in 0..<taps {
           gather(
             tap: tap, row: row, count: 1, column: column, lanes: columns - column,
-            into: scratch + tap * 256)
+            into: workspace + tap * 256)
         }
         Transform.weights(
-          scratch, tapStride: 256, into: PlaneTarget(base: target, stride: planeStride))
+          workspace, tapStride: 256, into: PlaneTarget(base: target, stride: planeStride))
       }
     }
   }
@@ -97,19 +97,19 @@ struct KernelMatrices {
   private func transformBlocks<Transform: TileTransform>(
     _: Transform.Type, rows: Range<Int>, columns group: Range<Int>,
     into panels: UnsafeMutablePointer<Float>, width: Int, planeStride: Int,
-    scratch: UnsafeMutablePointer<Float>
+    workspace: UnsafeMutablePointer<Float>
   ) {
     let taps = Transform.kernelExtent * Transform.kernelExtent
     for column in stride(from: group.lowerBound, to: group.upperBound, by: 16) {
       for tap in 0..<taps {
         gather(
           tap: tap, row: rows.lowerBound, count: rows.count, column: column,
-          lanes: min(16, columns - column), into: scratch + tap * 256)
+          lanes: min(16, columns - column), into: workspace + tap * 256)
       }
       let target = panels + (column - group.lowerBound)
       for row in 0..<rows.count {
         Transform.weights(
-          scratch + row * 16, tapStride: 256,
+          workspace + row * 16, tapStride: 256,
           into: PlaneTarget(base: target + row * width, stride: planeStride))
       }
     }

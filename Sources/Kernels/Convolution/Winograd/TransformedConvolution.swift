@@ -70,7 +70,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       multiplyAdds: Transform.planes * tiles.count * inputChannels * groups.paddedChannels)
   }
 
-  // MARK: Scratch memory
+  // MARK: Workspace
 
   /// Planes lie a cache line apart beyond their length, so that they do not share its sets.
   private func planeStride(_ lines: Int, width: Int) -> Int { lines * width + 16 }
@@ -93,19 +93,19 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
 
   private var patchCount: Int {
     max(
-      VirtualImage.patchScratchCount(extent: Transform.inputExtent),
-      KernelMatrices.scratchCount(taps: Transform.kernelExtent * Transform.kernelExtent))
+      VirtualImage.patchWorkspaceCount(extent: Transform.inputExtent),
+      KernelMatrices.workspaceCount(taps: Transform.kernelExtent * Transform.kernelExtent))
   }
 
-  /// Scratch memory that `forward` needs.
-  var scratchSize: ScratchSize {
+  /// Workspace that `forward` needs.
+  var workspaceSize: WorkspaceSize {
     switch schedule {
     case .tileBlocks:
-      ScratchSize(
+      WorkspaceSize(
         thread: patchCount + productCount + transformedCount(tiles: blockTiles),
         shared: sharedWeightOffset(groups.count))
     case .channelGroups:
-      ScratchSize(
+      WorkspaceSize(
         thread: patchCount + productCount
           + Transform.planes * planeStride(depthBlock, width: groups.widest),
         shared: transformedCount(tiles: tiles.count))
@@ -117,7 +117,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
   /// output := input * weights by `rule`; overwritten.
   func forward(
     _ input: ConvolutionImage, weights: KernelMatrices, rule: OutputRule,
-    into output: ConvolutionImage, scratch: ConvolutionScratch, on team: ThreadTeam
+    into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
       input.channels == inputChannels && output.channels == outputChannels
@@ -126,7 +126,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
     let operands = Operands(
-      plan: self, input: input, weights: weights, rule: rule, output: output, scratch: scratch)
+      plan: self, input: input, weights: weights, rule: rule, output: output, workspace: workspace)
     switch schedule {
     case .tileBlocks:
       let chunks = (inputChannels + 15) / 16
@@ -153,7 +153,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
     let weights: KernelMatrices
     let rule: OutputRule
     let output: ConvolutionImage
-    let scratch: ConvolutionScratch
+    let workspace: ConvolutionWorkspace
 
     // MARK: Many tiles
 
@@ -166,16 +166,16 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
         columns: plan.groups.columns(group),
         into: sharedWeights(group) + firstRow * width, width: width,
         planeStride: plan.planeStride(plan.inputChannels, width: width),
-        scratch: scratch.thread(thread))
+        workspace: workspace.thread(thread))
     }
 
     private func sharedWeights(_ group: Int) -> UnsafeMutablePointer<Float> {
-      scratch.shared + plan.sharedWeightOffset(group)
+      workspace.shared + plan.sharedWeightOffset(group)
     }
 
     func convolveBlock(_ block: Int, thread: Int) {
       let tiles = self.tiles(block)
-      let products = scratch.thread(thread) + plan.patchCount
+      let products = workspace.thread(thread) + plan.patchCount
       let transformed = products + plan.productCount
       transformTiles(tiles, thread: thread, into: transformed, count: tiles.count)
       for group in 0..<plan.groups.count {
@@ -198,14 +198,14 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       let first = row * across
       transformTiles(
         first..<first + across, thread: thread,
-        into: scratch.shared + first * plan.depthBlock, count: plan.tiles.count)
+        into: workspace.shared + first * plan.depthBlock, count: plan.tiles.count)
     }
 
     func convolveGroup(task: Int, thread: Int) {
       let group = task / plan.blocks
       let tiles = self.tiles(task % plan.blocks)
       let width = plan.groups.paddedWidth(group)
-      let products = scratch.thread(thread) + plan.patchCount
+      let products = workspace.thread(thread) + plan.patchCount
       let transformedWeights = products + plan.productCount
       for block in 0..<plan.depthBlocks {
         let first = block * plan.depthBlock
@@ -214,9 +214,9 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
         weights.transform(
           Transform.self, rows: rows, columns: plan.groups.columns(group),
           into: transformedWeights, width: width, planeStride: weightStride,
-          scratch: scratch.thread(thread))
+          workspace: workspace.thread(thread))
         multiply(
-          scratch.shared, first: tiles.lowerBound, of: plan.tiles.count, count: tiles.count,
+          workspace.shared, first: tiles.lowerBound, of: plan.tiles.count, count: tiles.count,
           block: block, weights: transformedWeights, weightStride: weightStride,
           width: width, into: products)
       }
@@ -238,7 +238,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       plan.rows.sources.withUnsafeBufferPointer { rows in
         plan.columns.sources.withUnsafeBufferPointer { columns in
           let image = VirtualImage(
-            image: input, rows: rows, columns: columns, patchScratch: scratch.thread(thread))
+            image: input, rows: rows, columns: columns, patchWorkspace: workspace.thread(thread))
           for (index, tile) in tiles.enumerated() {
             let (row, column) = plan.tiles.place(tile)
             let place = image.place(
@@ -308,7 +308,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
               stride: productStride),
             y: y, x: x, height: min(Transform.outputExtent, plan.outputHeight - y),
             width: min(Transform.outputExtent, plan.outputWidth - x), channel: channel,
-            rule: rule, scratch: scratch.thread(thread))
+            rule: rule, workspace: workspace.thread(thread))
         }
       }
     }

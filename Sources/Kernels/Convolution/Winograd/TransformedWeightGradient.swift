@@ -99,7 +99,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       multiplyAdds: Transform.planes * tiles.count * inputChannels * outputGroups.paddedChannels)
   }
 
-  // MARK: Scratch memory
+  // MARK: Workspace
 
   private var inputCount: Int { groupStride * inputGroups.count }
   private var gradientCount: Int { groupStride * outputGroups.count }
@@ -117,17 +117,17 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   }
 
   private var patchCount: Int {
-    VirtualImage.patchScratchCount(extent: max(Transform.inputExtent, Transform.outputExtent))
+    VirtualImage.patchWorkspaceCount(extent: max(Transform.inputExtent, Transform.outputExtent))
   }
 
-  /// Scratch memory that `add` needs.
-  var scratchSize: ScratchSize {
+  /// Workspace that `add` needs.
+  var workspaceSize: WorkspaceSize {
     let patches = patchCount + Transform.kernelExtent * Transform.kernelExtent * 16
     if spans > 0 {
-      return ScratchSize(
+      return WorkspaceSize(
         thread: patches + inputCount + gradientCount, shared: biasCount + spans * productsCount)
     }
-    return ScratchSize(
+    return WorkspaceSize(
       thread: patches + (keepsProducts ? 0 : Transform.planes * productCount),
       shared: inputCount + gradientCount + biasCount + (keepsProducts ? productsCount : 0))
   }
@@ -138,7 +138,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   func add(
     _ input: ConvolutionImage, outputGradient: TensorView,
     to weightGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>,
-    scratch: ConvolutionScratch, on team: ThreadTeam
+    workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
       input.channels == inputChannels && outputGradient.shape.channels == outputChannels
@@ -150,7 +150,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
     func operands(pass: Int) -> Operands {
       Operands(
         plan: self, input: input, outputGradient: ConvolutionImage(outputGradient),
-        weightGradient: weightGradient, scratch: scratch, pass: pass)
+        weightGradient: weightGradient, workspace: workspace, pass: pass)
     }
     if spans > 0 {
       team.forEach(spans, operands(pass: 0)) { operands, span, thread in
@@ -192,16 +192,16 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
     let input: ConvolutionImage
     let outputGradient: ConvolutionImage
     let weightGradient: UnsafeMutablePointer<Float>
-    let scratch: ConvolutionScratch
+    let workspace: ConvolutionWorkspace
     let pass: Int
 
     /// [input group, plane, tile, channel].
-    private var inputs: UnsafeMutablePointer<Float> { scratch.shared }
+    private var inputs: UnsafeMutablePointer<Float> { workspace.shared }
     /// [output group, plane, tile, channel].
-    private var gradients: UnsafeMutablePointer<Float> { scratch.shared + plan.inputCount }
+    private var gradients: UnsafeMutablePointer<Float> { workspace.shared + plan.inputCount }
     /// [slice or span, channel].
     var biasSums: UnsafeMutablePointer<Float> {
-      plan.spans > 0 ? scratch.shared : gradients + plan.gradientCount
+      plan.spans > 0 ? workspace.shared : gradients + plan.gradientCount
     }
     /// [span, pair of groups, plane, input channel, output channel].
     private var products: UnsafeMutablePointer<Float> { biasSums + plan.biasCount }
@@ -253,7 +253,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       rows.sources.withUnsafeBufferPointer { rows in
         columns.sources.withUnsafeBufferPointer { columns in
           let image = VirtualImage(
-            image: image, rows: rows, columns: columns, patchScratch: scratch.thread(thread))
+            image: image, rows: rows, columns: columns, patchWorkspace: workspace.thread(thread))
           for tile in slice {
             let (row, column) = plan.tiles.place(tile)
             let place = image.place(
@@ -303,7 +303,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       let count = plan.tiles.count
       let tiles = span * count / plan.spans..<(span + 1) * count / plan.spans
       let inputs =
-        scratch.thread(thread) + plan.patchCount
+        workspace.thread(thread) + plan.patchCount
         + Transform.kernelExtent * Transform.kernelExtent * 16
       let gradients = inputs + plan.inputCount
       for first in stride(from: tiles.lowerBound, to: tiles.upperBound, by: plan.passTiles) {
@@ -331,7 +331,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       let target =
         plan.keepsProducts
         ? products + pair * Transform.planes * plan.productCount
-        : scratch.thread(thread) + plan.patchCount
+        : workspace.thread(thread) + plan.patchCount
       multiply(
         pair: pair, planes: firstPlane..<min(firstPlane + plan.taskPlanes, Transform.planes),
         tiles: tiles.count, inputs: inputs, gradients: gradients, into: target,
@@ -418,7 +418,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
           continue
         }
         let taps = Transform.kernelExtent * Transform.kernelExtent
-        let sums = scratch.thread(thread)
+        let sums = workspace.thread(thread)
         sums.update(repeating: 0, count: taps * 16)
         Transform.weightGradient(source, into: TapTarget(base: sums, stride: 16))
         for tap in 0..<taps {
