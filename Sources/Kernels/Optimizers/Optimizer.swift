@@ -11,9 +11,9 @@ package final class Optimizer {
   /// The rule.
   package let kind: OptimizerKind
   /// The velocities of momentum, or the first moments of Adam, of the slices in order.
-  package let momenta: FloatBuffer
+  package let firstMoments: FloatBuffer
   /// The second moments of Adam; nil for momentum.
-  package let variances: FloatBuffer?
+  package let secondMoments: FloatBuffer?
   /// The parameters whose state is kept, ascending, as ranges of the flat buffer.
   package let slices: [Range<Int>]
 
@@ -32,8 +32,8 @@ package final class Optimizer {
     self.weightDecay = Float(weightDecay)
     self.slices = slices ?? [0..<layout.count]
     let stateCount = self.slices.reduce(0) { $0 + $1.count }
-    momenta = try FloatBuffer(count: stateCount, for: "optimiser state")
-    variances =
+    firstMoments = try FloatBuffer(count: stateCount, for: "optimiser state")
+    secondMoments =
       kind == .sgd ? nil : try FloatBuffer(count: stateCount, for: "optimiser state")
     guard weightDecay != 0 else {
       spans = [(0..<layout.count, false)]
@@ -52,7 +52,7 @@ package final class Optimizer {
   /// The parts of the state that a checkpoint keeps, by the name under which it keeps them; each
   /// holds the slices one after the other.
   package var state: [(name: String, values: FloatBuffer)] {
-    [("momentum", momenta)] + (variances.map { [("variance", $0)] } ?? [])
+    [("momentum", firstMoments)] + (secondMoments.map { [("variance", $0)] } ?? [])
   }
 
   /// Updates the parameters in `range`, as far as their state is kept, from gradients times
@@ -85,14 +85,14 @@ package final class Optimizer {
     count: Int, weightDecay: Float, gradientScale: Float, rate: Double, update: Int,
     on team: ThreadTeam
   ) {
-    if let variances {
+    if let secondMoments {
       OptimizerUpdates.adam(
-        weights: weights, gradients: gradients, momenta: momenta.base + stateOffset,
-        variances: variances.base + stateOffset, count: count, rate: rate, step: update,
+        weights: weights, gradients: gradients, firstMoments: firstMoments.base + stateOffset,
+        secondMoments: secondMoments.base + stateOffset, count: count, rate: rate, step: update,
         weightDecay: weightDecay, decoupled: kind == .adamw, gradientScale: gradientScale, on: team)
     } else {
       OptimizerUpdates.momentum(
-        weights: weights, gradients: gradients, velocities: momenta.base + stateOffset,
+        weights: weights, gradients: gradients, velocities: firstMoments.base + stateOffset,
         count: count, rate: Float(rate), momentum: momentum, weightDecay: weightDecay,
         gradientScale: gradientScale, on: team)
     }

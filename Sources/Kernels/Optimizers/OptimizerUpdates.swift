@@ -39,7 +39,8 @@ package enum OptimizerUpdates {
   /// `step` is t, from 1. Source: PyTorch's `torch.optim.Adam` and `AdamW`.
   package static func adam(
     weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
-    momenta: UnsafeMutablePointer<Float>, variances: UnsafeMutablePointer<Float>, count: Int,
+    firstMoments: UnsafeMutablePointer<Float>, secondMoments: UnsafeMutablePointer<Float>,
+    count: Int,
     rate: Double, step: Int, weightDecay: Float, decoupled: Bool, gradientScale: Float,
     on team: ThreadTeam
   ) {
@@ -51,19 +52,19 @@ package enum OptimizerUpdates {
     let (b1, b2) = (Float(firstDecay), Float(secondDecay))
     let (c1, c2) = (Float(1 - firstDecay), Float(1 - secondDecay))
     let context = (
-      buffers: (weights, gradients, momenta, variances), decays: (b1, b2, c1, c2),
+      buffers: (weights, gradients, firstMoments, secondMoments), decays: (b1, b2, c1, c2),
       scales: (gradientScale, coupled, keep, stepRate, varianceScale, epsilon)
     )
     forEachPiece(count, context, on: team) { context, piece in
-      let (weights, gradients, momenta, variances) = context.buffers
+      let (weights, gradients, firstMoments, secondMoments) = context.buffers
       let (b1, b2, c1, c2) = context.decays
       let (gradientScale, coupled, keep, stepRate, varianceScale, epsilon) = context.scales
       for index in piece {
         let gradient = gradients[index] * gradientScale + weights[index] * coupled
-        let m = momenta[index] * b1 + gradient * c1
-        let v = variances[index] * b2 + gradient * gradient * c2
-        momenta[index] = m
-        variances[index] = v
+        let m = firstMoments[index] * b1 + gradient * c1
+        let v = secondMoments[index] * b2 + gradient * gradient * c2
+        firstMoments[index] = m
+        secondMoments[index] = v
         weights[index] =
           weights[index] * keep - stepRate * m / (v.squareRoot() * varianceScale + epsilon)
       }

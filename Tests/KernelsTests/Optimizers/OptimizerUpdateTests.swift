@@ -19,7 +19,8 @@ import Threading
   @Test(arguments: [false, true]) func adamAgreesWithPyTorch(_ decoupled: Bool) throws {
     try compare(decoupled ? "adamw" : "adam") { weights, gradients, first, second, value, step in
       OptimizerUpdates.adam(
-        weights: weights, gradients: gradients, momenta: first, variances: second, count: 10,
+        weights: weights, gradients: gradients, firstMoments: first, secondMoments: second,
+        count: 10,
         rate: value("lr"), step: step, weightDecay: Float(value("weight_decay")),
         decoupled: decoupled, gradientScale: 1, on: ThreadTeam(count: 2))
     }
