@@ -39,7 +39,7 @@ package struct BenchmarkOptions: ParsableArguments {
       return try architecture.network()
     }
     let budget = try ThreadBudget.measure(for: communicator)
-    if communicator.rank == communicator.hostLeader, threads == nil, let warning = budget.warning {
+    if communicator.rank == communicator.localLeader, threads == nil, let warning = budget.warning {
       FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
     }
     return BenchmarkSetting(

@@ -33,14 +33,14 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
   /// The number of ranks.
   package let size: Int
 
-  /// This process's place among the ranks on its host, in 0..<hostSize.
-  package let hostRank: Int
+  /// This process's place among the ranks on its host, in 0..<localSize.
+  package let localRank: Int
 
   /// The number of ranks on this host, that is of those which share memory.
-  package let hostSize: Int
+  package let localSize: Int
 
   /// The rank, among all, of the first rank on this host.
-  package let hostLeader: Int
+  package let localLeader: Int
 
   /// The name of this host.
   ///
@@ -77,10 +77,10 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     (rank, size) = try place(in: duplicate)
     let host: MPI_Comm = CMPI_Comm_split_shared(duplicate, CInt(rank), &code)
     try check(code, "MPI_Comm_split_type")
-    (hostRank, hostSize) = try place(in: host)
+    (localRank, localSize) = try place(in: host)
     var leader = CInt(rank)
     try check(MPI_Bcast(&leader, CInt(MemoryLayout<CInt>.size), CMPI_BYTE(), 0, host), "MPI_Bcast")
-    hostLeader = Int(leader)
+    localLeader = Int(leader)
     try check(CMPI_Comm_free(host), "MPI_Comm_free")
 
     var name = [CChar](repeating: 0, count: Int(CMPI_MAX_PROCESSOR_NAME()))

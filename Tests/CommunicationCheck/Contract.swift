@@ -25,9 +25,9 @@ private func checkPlaces(_ communicator: any Communicator) throws {
     equals: [size * (size - 1) / 2, size],
     "sum of ranks and of ones")
   // The tests run on one host.
-  try expect(communicator.hostRank, equals: communicator.rank, "host rank")
-  try expect(communicator.hostSize, equals: communicator.size, "host size")
-  try expect(communicator.hostLeader, equals: 0, "host leader")
+  try expect(communicator.localRank, equals: communicator.rank, "host rank")
+  try expect(communicator.localSize, equals: communicator.size, "host size")
+  try expect(communicator.localLeader, equals: 0, "host leader")
   try expect(communicator.hostName.isEmpty, equals: false, "host name is empty")
 }
 
@@ -338,7 +338,7 @@ private func nodeSum(_ node: Range<Int>, _ count: Int, of value: (Int) -> Float)
 
 private func checkBudget(_ communicator: any Communicator) throws {
   let budget = try ThreadBudget.measure(for: communicator)
-  try expect(budget.hostRanks, equals: communicator.size, "ranks on the host")
+  try expect(budget.localRanks, equals: communicator.size, "ranks on the host")
   // Started with --bind-to none, all ranks share all cores.
   try expect(budget.boundCores, equals: budget.hostCores, "cores in use")
   try expect(budget.warning, equals: nil, "warning")

@@ -12,11 +12,11 @@ package final class LostCommunicator: Communicator {
   /// The number of ranks.
   package let size: Int
   /// The same as `rank`: there is one host.
-  package var hostRank: Int { rank }
+  package var localRank: Int { rank }
   /// The same as `size`: there is one host.
-  package var hostSize: Int { size }
+  package var localSize: Int { size }
   /// Always 0.
-  package let hostLeader = 0
+  package let localLeader = 0
   /// Always true.
   package let allowsOtherThreads = true
   /// Always "nowhere".

@@ -17,21 +17,21 @@ package struct MemoryBudget: Sendable, Equatable {
 
   /// The budget of this rank; not collective.
   package static func measure(for communicator: any Communicator) -> MemoryBudget {
-    MemoryBudget(hostRanks: communicator.hostSize, pageByteCount: Int(getpagesize())) {
+    MemoryBudget(localRanks: communicator.localSize, pageByteCount: Int(getpagesize())) {
       try? String(contentsOfFile: $0, encoding: .utf8)
     }
   }
 
-  /// The budget of one of `hostRanks` ranks on a host whose files `read` returns by their paths, nil
-  /// for those that there are not.
-  package init(hostRanks: Int, pageByteCount: Int, read: (_ path: String) -> String?) {
+  /// The budget of one of `localRanks` ranks on a host whose files `read` returns by their paths,
+  /// nil for those that there are not.
+  package init(localRanks: Int, pageByteCount: Int, read: (_ path: String) -> String?) {
     var bounds: [(byteCount: Int, name: String, remedy: String)] = []
-    let shared = hostRanks > 1 ? ", shared by \(hostRanks) ranks" : ""
+    let shared = localRanks > 1 ? ", shared by \(localRanks) ranks" : ""
     func addShared(_ byteCount: Int, _ name: String) {
       bounds.append(
         (
-          byteCount / max(1, hostRanks), "\(name) (\(byteCount >> 20) MiB\(shared))",
-          hostRanks > 1 ? "start fewer ranks a host" : "take a host with more memory"
+          byteCount / max(1, localRanks), "\(name) (\(byteCount >> 20) MiB\(shared))",
+          localRanks > 1 ? "start fewer ranks a host" : "take a host with more memory"
         ))
     }
     if let total = Self.physicalByteCount(read("/proc/meminfo") ?? "") {

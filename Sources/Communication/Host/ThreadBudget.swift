@@ -19,7 +19,7 @@ package struct ThreadBudget: Sendable, Equatable {
   package let boundCores: Int
 
   /// The ranks on this host.
-  package let hostRanks: Int
+  package let localRanks: Int
 
   /// The limit on processor time, in cores, that is set from outside; nil for none.
   package let processorLimit: Double?
@@ -34,9 +34,9 @@ package struct ThreadBudget: Sendable, Equatable {
     // and all ranks take part in the exchange.
     guard communicator.size > 1 else {
       return ThreadBudget(
-        own: own, hostRanks: [own], reachable: reachable, processorLimit: ProcessorLimit.cores())
+        own: own, localRanks: [own], reachable: reachable, processorLimit: ProcessorLimit.cores())
     }
-    let numbers = [communicator.hostLeader] + own.cores
+    let numbers = [communicator.localLeader] + own.cores
     let told = numbers.flatMap { number in
       withUnsafeBytes(of: UInt32(number).littleEndian) { Array($0) }
     }
@@ -45,25 +45,25 @@ package struct ThreadBudget: Sendable, Equatable {
         bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | Int($1) }
       }
     }
-    let here = all.filter { $0.first == communicator.hostLeader }
+    let here = all.filter { $0.first == communicator.localLeader }
     return ThreadBudget(
-      own: own, hostRanks: here.map { CoreSet($0.dropFirst()) }, reachable: reachable,
+      own: own, localRanks: here.map { CoreSet($0.dropFirst()) }, reachable: reachable,
       processorLimit: ProcessorLimit.cores())
   }
 
-  /// The budget of a rank that may use `own`, beside ranks that may use `hostRanks`, its own among
+  /// The budget of a rank that may use `own`, beside ranks that may use `localRanks`, its own among
   /// them.
-  package init(own: CoreSet, hostRanks: [CoreSet], reachable: CoreSet, processorLimit: Double?) {
+  package init(own: CoreSet, localRanks: [CoreSet], reachable: CoreSet, processorLimit: Double?) {
     var users: [Int: Int] = [:]
-    for core in hostRanks.map(\.cores).joined() { users[core, default: 0] += 1 }
+    for core in localRanks.map(\.cores).joined() { users[core, default: 0] += 1 }
     // Rounding must not turn three thirds into less than one core.
     let share = own.cores.reduce(0.0) { $0 + 1 / Double(users[$1] ?? 1) } + 1e-6
-    let limit = processorLimit.map { $0 / Double(hostRanks.count) + 1e-6 } ?? .infinity
+    let limit = processorLimit.map { $0 / Double(localRanks.count) + 1e-6 } ?? .infinity
     threads = max(1, Int(min(share, limit)))
     allowedCores = own.cores.count
     hostCores = reachable.cores.count
     boundCores = users.count
-    self.hostRanks = hostRanks.count
+    self.localRanks = localRanks.count
     self.processorLimit = processorLimit
   }
 
@@ -72,7 +72,7 @@ package struct ThreadBudget: Sendable, Equatable {
     // With a limit on processor time the other cores could not be used either.
     let usable = min(Double(hostCores), processorLimit ?? .infinity)
     guard Double(boundCores) < usable.rounded(.down) else { return nil }
-    let ranks = hostRanks == 1 ? "the only rank" : "the \(hostRanks) ranks"
+    let ranks = localRanks == 1 ? "the only rank" : "the \(localRanks) ranks"
     let bound = boundCores == 1 ? "1 core" : "\(boundCores) cores"
     return """
       \(ranks) on this host may use \(bound) of \(hostCores): the launcher has bound them; start \

@@ -14,14 +14,14 @@ package protocol Communicator: AnyObject, Sendable {
   /// The number of ranks.
   var size: Int { get }
 
-  /// This process's place among the ranks on its host, in 0..<hostSize.
-  var hostRank: Int { get }
+  /// This process's place among the ranks on its host, in 0..<localSize.
+  var localRank: Int { get }
 
   /// The number of ranks on this host.
-  var hostSize: Int { get }
+  var localSize: Int { get }
 
   /// The rank, among all, of the first rank on this host: the same number on one host only.
-  var hostLeader: Int { get }
+  var localLeader: Int { get }
 
   /// The name of this host.
   var hostName: String { get }

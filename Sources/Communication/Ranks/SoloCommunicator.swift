@@ -11,11 +11,11 @@ package final class SoloCommunicator: Communicator {
   /// Always 1.
   package let size = 1
   /// Always 0.
-  package let hostRank = 0
+  package let localRank = 0
   /// Always 1.
-  package let hostSize = 1
+  package let localSize = 1
   /// Always 0.
-  package let hostLeader = 0
+  package let localLeader = 0
   /// Always true.
   package let allowsOtherThreads = true
   /// The name of this host.

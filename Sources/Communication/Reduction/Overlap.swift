@@ -24,10 +24,10 @@ package enum Overlap: String, Codable, CaseIterable, Sendable {
     threads: Int, budget: ThreadBudget, communicator: any Communicator
   ) throws(MPIError) -> Overlap {
     guard communicator.size > 1 else { return .off }
-    let isFull = threads * communicator.hostSize >= budget.boundCores
+    let isFull = threads * communicator.localSize >= budget.boundCores
     // Hosts that are full, ranks that see other hosts, ranks that may not use threads.
     let told = try communicator.allReduceSum([
-      isFull ? Int64(1) : 0, communicator.hostSize < communicator.size ? 1 : 0,
+      isFull ? Int64(1) : 0, communicator.localSize < communicator.size ? 1 : 0,
       communicator.allowsOtherThreads ? 0 : 1,
     ])
     let (isSomewhereFull, hasSeveralHosts, mustTest) = (told[0] > 0, told[1] > 0, told[2] > 0)

@@ -45,7 +45,7 @@ package final class Trainer {
       RunDisplayLogHandler(display: display, logLevel: isFirst ? asked.logLevel : .critical)
     }
     let budget = try ThreadBudget.measure(for: communicator)
-    if let warning = budget.warning, communicator.hostRank == 0, asked.threads == nil {
+    if let warning = budget.warning, communicator.localRank == 0, asked.threads == nil {
       display.write("warning: host \(communicator.hostName): \(warning)")
     }
     self.logger = logger

@@ -11,15 +11,15 @@ struct MemoryBudgetTests {
     "31 23 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
     + "32 23 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 
-  private func budget(_ files: [String: String], hostRanks: Int = 1) -> MemoryBudget {
-    MemoryBudget(hostRanks: hostRanks, pageByteCount: 4096) { files[$0] }
+  private func budget(_ files: [String: String], localRanks: Int = 1) -> MemoryBudget {
+    MemoryBudget(localRanks: localRanks, pageByteCount: 4096) { files[$0] }
   }
 
   @Test func physicalMemoryIsDividedAmongTheRanksOfAHost() {
     let alone = budget(["/proc/meminfo": Self.meminfo])
     #expect(alone.byteCount == 8 * Self.gibibyte)
     #expect(alone.bound == "physical memory (8192 MiB)")
-    let four = budget(["/proc/meminfo": Self.meminfo], hostRanks: 4)
+    let four = budget(["/proc/meminfo": Self.meminfo], localRanks: 4)
     #expect(four.byteCount == 2 * Self.gibibyte)
     #expect(four.bound == "physical memory (8192 MiB, shared by 4 ranks)")
     #expect(four.remedy == "start fewer ranks a host")
@@ -33,7 +33,7 @@ struct MemoryBudgetTests {
       "/sys/fs/cgroup/slice/job/memory.max": "3221225472\n",
       "/sys/fs/cgroup/slice/memory.max": "6442450944\n",
     ]
-    let found = budget(files, hostRanks: 2)
+    let found = budget(files, localRanks: 2)
     #expect(found.byteCount == 3 * Self.gibibyte / 2)
     #expect(
       found.bound
@@ -66,7 +66,7 @@ struct MemoryBudgetTests {
       [
         "/proc/meminfo": Self.meminfo, "/proc/self/limits": limits,
         "/proc/self/statm": "131072 1 1 1 0 1000 0\n",
-      ], hostRanks: 2)
+      ], localRanks: 2)
     #expect(found.byteCount == 3 * Self.gibibyte / 2)
     #expect(found.bound == "ulimit -v (2048 MiB, 512 MiB of them in use)")
     #expect(found.remedy == "raise ulimit -v")

@@ -9,7 +9,7 @@ import Testing
   ) -> ThreadBudget {
     let sets = ranks.map { CoreSet($0) }
     return ThreadBudget(
-      own: sets[own], hostRanks: sets, reachable: CoreSet(0..<hostCores),
+      own: sets[own], localRanks: sets, reachable: CoreSet(0..<hostCores),
       processorLimit: processorLimit)
   }
 
