@@ -51,7 +51,7 @@ package struct BenchmarkMeasurement {
     let own = values.flatMap { value in
       withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
     }
-    let all = try communicator.gatherVariable(own, to: 0).map { bytes in
+    let all = try communicator.gatherv(own, to: 0).map { bytes in
       stride(from: 0, to: bytes.count, by: 8).map { start in
         Double(
           bitPattern: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) })

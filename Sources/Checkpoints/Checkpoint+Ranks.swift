@@ -20,7 +20,7 @@ extension Checkpoint {
     let told = try communicator.together {
       try read.map { Array(try JSONEncoder().encode($0.metadata())) } ?? []
     }
-    let heard = try communicator.allGatherVariable(told)[0]
+    let heard = try communicator.allgatherv(told)[0]
     guard !heard.isEmpty else { return nil }
     return try communicator.together {
       let metadata = try JSONDecoder().decode([String: String].self, from: Data(heard))

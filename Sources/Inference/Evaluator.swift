@@ -37,7 +37,7 @@ package enum Evaluator {
     ])
     let counts = ConfusionCounts(
       classes: share.counts.classes, flat: try communicator.allReduceSum(share.counts.flat))
-    let losses = try communicator.allGatherVariable(share.losses.withUnsafeBytes { Array($0) })
+    let losses = try communicator.allgatherv(share.losses.withUnsafeBytes { Array($0) })
     return SegmentationScores(
       counts: counts,
       loss: totalLoss(losses, windowCount: share.windowCount) / Double(counts.pixelCount))

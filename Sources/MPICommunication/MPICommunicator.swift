@@ -206,7 +206,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
   ///
   /// The corresponding MPI function is `MPI_Gatherv`, or `MPI_Send` and `MPI_Recv` where there is
   /// much to gather.
-  package func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
+  package func gatherv(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
     checkRoot(root)
     let counts = try byteCounts(bytes.count)
     let ends = runningSums(counts)
@@ -227,7 +227,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
   ///
   /// The corresponding MPI function is `MPI_Allgatherv`, or `MPI_Bcast` where there is much to
   /// gather.
-  package func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
+  package func allgatherv(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
     let counts = try byteCounts(bytes.count)
     let ends = runningSums(counts)
     guard let total = ends.last, total <= Self.chunkByteCount else {

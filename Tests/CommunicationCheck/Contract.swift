@@ -74,10 +74,10 @@ private func checkGathers(_ communicator: any Communicator) throws {
   // Rank 0 has nothing at all.
   func part(_ rank: Int) -> [UInt8] { [UInt8](repeating: UInt8(rank), count: 3 * rank) }
   try expect(
-    communicator.allGatherVariable(part(rank)), equals: (0..<size).map(part), "uneven gather")
+    communicator.allgatherv(part(rank)), equals: (0..<size).map(part), "uneven gather")
   for root in 0..<size {
     try expect(
-      communicator.gatherVariable(part(rank), to: root),
+      communicator.gatherv(part(rank), to: root),
       equals: rank == root ? (0..<size).map(part) : [], "uneven gather to \(root)")
   }
 }
@@ -102,12 +102,12 @@ private func checkLargeBuffers(_ communicator: any Communicator) throws {
   // Together more than one piece, so that the parts go one by one.
   let half = byteCount / 2 + rank
   let part = [UInt8](repeating: UInt8(rank + 1), count: half)
-  let gathered = try communicator.allGatherVariable(part)
+  let gathered = try communicator.allgatherv(part)
   try expect(gathered.map(\.count), equals: (0..<size).map { byteCount / 2 + $0 }, "large counts")
   for (source, bytes) in gathered.enumerated() {
     try expectAll(bytes, equal: UInt8(source + 1), "large part \(source)")
   }
-  let atRoot = try communicator.gatherVariable(part, to: root)
+  let atRoot = try communicator.gatherv(part, to: root)
   try expect(atRoot.count, equals: rank == root ? size : 0, "large parts at the root")
   try expect(rank != root || atRoot == gathered, equals: true, "large parts are as everywhere")
 

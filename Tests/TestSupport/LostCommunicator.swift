@@ -77,12 +77,12 @@ package final class LostCommunicator: Communicator {
   }
 
   /// Throws.
-  package func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
+  package func gatherv(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
     throw Self.lost("gather to a root")
   }
 
   /// Throws.
-  package func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
+  package func allgatherv(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
     throw Self.lost("gather of any counts")
   }
 

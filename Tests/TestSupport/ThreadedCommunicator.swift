@@ -93,13 +93,13 @@ package final class ThreadedCommunicator: Communicator {
   }
 
   /// The `bytes` of every rank, in rank order, on `root`; an empty array on the other ranks.
-  package func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
+  package func gatherv(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]] {
     let all = try exchange(bytes, "gather to \(root)")
     return rank == root ? all : []
   }
 
   /// The `bytes` of every rank, in rank order, on every rank.
-  package func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
+  package func allgatherv(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
     try exchange(bytes, "gather of any counts")
   }
 

@@ -28,8 +28,8 @@ import Testing
       }
       #expect(all == (0..<ranks).flatMap { [UInt8($0), 7] })
       let parts = (0..<ranks).map { [UInt8](repeating: UInt8($0), count: $0) }
-      #expect(try communicator.allGatherVariable(parts[rank]) == parts)
-      let gathered = try communicator.gatherVariable(parts[rank], to: 0)
+      #expect(try communicator.allgatherv(parts[rank]) == parts)
+      let gathered = try communicator.gatherv(parts[rank], to: 0)
       #expect(gathered == (rank == 0 ? parts : []))
       try communicator.leave()
       return rank

@@ -58,12 +58,12 @@ package protocol Communicator: AnyObject, Sendable {
   /// The `bytes` of every rank, in rank order, on `root`; an empty array on the other ranks.
   ///
   /// Counts may differ between ranks.
-  func gatherVariable(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]]
+  func gatherv(_ bytes: [UInt8], to root: Int) throws(MPIError) -> [[UInt8]]
 
   /// The `bytes` of every rank, in rank order, on every rank.
   ///
   /// Counts may differ between ranks.
-  func allGatherVariable(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]]
+  func allgatherv(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]]
 
   /// Messages from rank to rank, of which many may be under way at once.
   ///

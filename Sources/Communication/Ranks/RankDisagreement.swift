@@ -53,7 +53,7 @@ extension Communicator {
   /// - Throws: ``RankDisagreement``, the same on all ranks; or ``MPIError``.
   package func verifyEqualOnAllRanks(_ digests: [NamedDigest]) throws {
     // Counts may differ where ranks run different programs, so nothing is assumed about them.
-    let gathered = try allGatherVariable(encoded(digests)).map(decoded)
+    let gathered = try allgatherv(encoded(digests)).map(decoded)
     var names: [String] = []
     for digest in gathered.joined() where !names.contains(digest.name) {
       names.append(digest.name)

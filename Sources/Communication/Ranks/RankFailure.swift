@@ -55,7 +55,7 @@ extension Communicator {
     // The first byte tells failure from success, because a message may be empty.
     let told: [UInt8] = cause.map { [1] + message(of: $0).utf8.prefix(longestMessage) } ?? []
     let messages: [(rank: Int, text: String)] =
-      try allGatherVariable(told).enumerated()
+      try allgatherv(told).enumerated()
       .filter { !$0.element.isEmpty }
       .map { ($0.offset, String(decoding: $0.element.dropFirst(), as: UTF8.self)) }
     guard let first = messages.first else { return try outcome.get() }

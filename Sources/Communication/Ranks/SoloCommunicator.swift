@@ -57,13 +57,13 @@ package final class SoloCommunicator: Communicator {
   }
 
   /// The `bytes` themselves, alone in an array.
-  package func gatherVariable(_ bytes: [UInt8], to root: Int) -> [[UInt8]] {
+  package func gatherv(_ bytes: [UInt8], to root: Int) -> [[UInt8]] {
     precondition(root == 0, "root \(root) is not in 0..<1")
     return [bytes]
   }
 
   /// The `bytes` themselves, alone in an array.
-  package func allGatherVariable(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+  package func allgatherv(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
 
   /// Messages to nobody.
   package func messages(tag: Int) -> any Messages { NoMessages() }

@@ -71,7 +71,7 @@ package final class Timeline {
   /// Writes the events of all ranks to `path`, from rank 0; collective.
   package func write(to path: String) throws {
     let own = ownEvents.map { $0.json }.joined(separator: ",\n")
-    let parts = try communicator.gatherVariable(Array(own.utf8), to: 0)
+    let parts = try communicator.gatherv(Array(own.utf8), to: 0)
     try communicator.together {
       guard communicator.rank == 0 else { return }
       try DurableFile.write(

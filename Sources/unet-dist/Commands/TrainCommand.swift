@@ -40,7 +40,7 @@ extension TrainOptions {
       else { return (asked, []) }
       return (asked, Array(try Data(contentsOf: written)))
     }
-    let shared = try communicator.allGatherVariable(text)[0]
+    let shared = try communicator.allgatherv(text)[0]
     guard !shared.isEmpty else { return asked }
     return try communicator.together {
       try configuration(
