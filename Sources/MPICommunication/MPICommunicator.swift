@@ -115,7 +115,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     guard size > 1 else { return }
     guard let request = CMPI_Requests(1) else { fatalError("no memory for an MPI request") }
     try check(CMPI_Ibarrier(handle, request, 0), "MPI_Ibarrier")
-    var backoff = Patience()
+    var backoff = Backoff()
     var hasEnded: CInt = 0
     while true {
       try check(CMPI_Testall(1, request, &hasEnded), "MPI_Testall")

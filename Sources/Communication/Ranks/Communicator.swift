@@ -108,8 +108,8 @@ package protocol Messages: AnyObject {
 extension Messages {
   /// Returns when everything that was begun has left and arrived.
   package func wait() throws(MPIError) {
-    var patience = Patience()
-    while try !test() { patience.pause() }
+    var backoff = Backoff()
+    while try !test() { backoff.pause() }
   }
 }
 

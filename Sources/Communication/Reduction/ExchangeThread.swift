@@ -89,13 +89,13 @@ final class ExchangeThread: @unchecked Sendable {
   }
 
   private func serve() {
-    var patience = Patience()
+    var backoff = Backoff()
     condition.lock()
     while true {
       // After a failure the other ranks are lost to this one: more calls could only hang.
       while !isEnding && (failure != nil || finishedCount == handedOver && !isGathering) {
         condition.wait()
-        patience.reset()
+        backoff.reset()
       }
       if isEnding { break }
       let (target, next) = (handedOver, gather)
@@ -110,10 +110,10 @@ final class ExchangeThread: @unchecked Sendable {
         finishedCount = moved
         isGathering = gathers
         condition.broadcast()
-        patience.reset()
+        backoff.reset()
       } else {
         condition.unlock()
-        patience.pause()
+        backoff.pause()
         condition.lock()
       }
     }

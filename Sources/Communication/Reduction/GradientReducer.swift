@@ -248,11 +248,11 @@ package final class GradientReducer {
   private func advance(until isDone: () -> Bool) throws(MPIError) {
     guard let exchange else { return }
     if let failure { throw failure }
-    var patience = Patience()
+    var backoff = Backoff()
     while !isDone() {
       let before = exchange.finishedCount
       try exchange.advance(handedOver)
-      if exchange.finishedCount > before { patience.reset() } else { patience.pause() }
+      if exchange.finishedCount > before { backoff.reset() } else { backoff.pause() }
     }
   }
 }

@@ -7,7 +7,7 @@ import Glibc
 /// MPI libraries look without pause, which costs a core. Here the first looks follow each other,
 /// because most messages are near; then the core is offered to others; then the thread sleeps for
 /// times that are short beside the transfer of a bucket.
-package struct Patience {
+package struct Backoff {
   private static let looks = 20
   private static let yields = 100
   private static let shortSleep: UInt32 = 50
