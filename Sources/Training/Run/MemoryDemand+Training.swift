@@ -38,7 +38,7 @@ extension MemoryDemand {
     add("parameters", copy)
     let batch = configuration.globalBatch ?? ranks
     let places = ShardedSampler.places(of: batch, rank: rank, ranks: ranks)
-    let gradientCopies = PartialSums.bufferCount(
+    let gradientCopies = GradientAccumulator.bufferCount(
       configuration.reduction, places: places, of: batch)
     add("gradients", gradientCopies * copy)
     let state = (configuration.optimizer == .sgd ? 1 : 2) * copy

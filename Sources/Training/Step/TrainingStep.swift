@@ -47,7 +47,7 @@ package final class TrainingStep {
     }
   }
 
-  private let partialSums: PartialSums
+  private let accumulator: GradientAccumulator
   /// The memory of the passes; between steps it is free for evaluation.
   let activations: UNetActivations
   private let classWeights: [Float]?
@@ -80,7 +80,7 @@ package final class TrainingStep {
     self.communicator = communicator
     self.team = team
     parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
-    partialSums = try PartialSums(
+    accumulator = try GradientAccumulator(
       elementCount: network.layout.count, reduction: reducer.reduction,
       compression: reducer.compression,
       places: ShardedSampler.places(
@@ -114,13 +114,13 @@ package final class TrainingStep {
       return (now - start) / .seconds(1)
     }
 
-    partialSums.begin(places: batch.places, of: batch.batch.samples.count, on: team)
+    accumulator.begin(places: batch.places, of: batch.batch.samples.count, on: team)
     let outputPixels = activations.logits.shape.pixels
     let scale = 1 / Float(batch.batch.samples.count * outputPixels)
     let limit = Float.greatestFiniteMagnitude / (2 * Float(batch.batch.samples.count))
     var areSmall = true
     for (index, sample) in batch.samples.enumerated() {
-      let gradients = try partialSums.beginSample(on: team)
+      let gradients = try accumulator.beginSample(on: team)
       seconds.backward += lap("clear gradients")
       let image = TensorView(base: sample.image, shape: activations.input)
       // A draw is told apart within its epoch, so the epoch is the moment of its dropout.
@@ -136,25 +136,25 @@ package final class TrainingStep {
         logits: activations.logits, labels: sample.labels, classWeights: classWeights,
         scale: scale, gradient: logitsGradient, rowSums: activations.rowSums, on: team)
       let isLast = index == batch.samples.count - 1
-      if isLast { beginReduction(of: partialSums.sumsAfterSample, batch.batch) }
-      var finalOffset = partialSums.elementCount
+      if isLast { beginReduction(of: accumulator.sumsAfterSample, batch.batch) }
+      var finalOffset = accumulator.elementCount
       func declareFinal(from offset: Int) {
         let range = offset..<finalOffset
         finalOffset = offset
-        partialSums.add(range, on: team)
+        accumulator.add(range, on: team)
         guard isLast else { return }
         // Before the others' gradients come to these.
-        if updatesEarly { areSmall = areSmall && partialSums.areWithin(limit, range, on: team) }
+        if updatesEarly { areSmall = areSmall && accumulator.areWithin(limit, range, on: team) }
         reducer.reduce(from: offset)
       }
       network.backward(
         image, parameters: parameters.base, activations: activations, gradients: gradients,
         dropped: true, on: team, ready: declareFinal)
       declareFinal(from: 0)
-      partialSums.endSample()
+      accumulator.endSample()
       seconds.backward += lap("backward")
     }
-    if batch.samples.isEmpty { beginReduction(of: partialSums.sums, batch.batch) }
+    if batch.samples.isEmpty { beginReduction(of: accumulator.sums, batch.batch) }
     let sums =
       if reducer.isSharded {
         try updateOwnSlices(batch.batch, rate: rate)
@@ -265,7 +265,7 @@ extension TrainingStep {
   }
 
   /// The gradient buffer that holds the sums over the ranks.
-  private var gradients: FloatBuffer { partialSums.sums[0] }
+  private var gradients: FloatBuffer { accumulator.sums[0] }
 
   private func update(
     _ range: Range<Int>, _ batch: ShardedSampler.Batch, rate: Double, norm: Double

@@ -8,10 +8,10 @@ import Threading
 /// The gradient buffers of a rank, as a stack of partial sums.
 ///
 /// With `Reduction.tree` every sample's gradient is computed in a buffer of its own, and added to
-/// the one below as soon as the tree says so; after the last sample the stack holds one sum for each
-/// node that covers the rank's places. That takes up to 1 + log2(places) buffers, and one for one
-/// sample a rank. With `Reduction.fast` all samples accumulate in one buffer.
-final class PartialSums {
+/// the one below as soon as the tree says so; after the last sample the stack holds one sum for
+/// each node that covers the rank's places. That takes up to 1 + log2(places) buffers, and one for
+/// one sample a rank. With `Reduction.fast` all samples accumulate in one buffer.
+final class GradientAccumulator {
   /// Elements of a buffer.
   let elementCount: Int
 
@@ -74,7 +74,8 @@ final class PartialSums {
 
   /// Adds up what the tree says after the newest sample, in `range` of the buffers.
   ///
-  /// Its gradient is final there, and is rounded first where it is sent compressed. Every element must be covered once before ``endSample()``.
+  /// Its gradient is final there, and is rounded first where it is sent compressed. Every element
+  /// must be covered once before ``endSample()``.
   func add(_ range: Range<Int>, on team: ThreadTeam) {
     if compression != .none {
       forEachPiece(of: range, buffers[height - 1].base, on: team) { [compression] base, piece in
