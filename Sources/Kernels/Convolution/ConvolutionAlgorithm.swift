@@ -5,7 +5,7 @@ import Tensors
 /// How a convolution is computed.
 package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   /// Gathered patches times the weights: any kernel, any stride.
-  case patches
+  case im2col = "patches"
   /// The taps over lines of the image as they lie: stride 1, a few input channels.
   case direct
   /// Winograd's F(4x4, 3x3): kernels of 3x3 and stride 1.
@@ -28,7 +28,7 @@ package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
     _ function: Function, kernel: Int, stride: Int, height: Int, width: Int, inputChannels: Int,
     outputChannels: Int
   ) -> ConvolutionAlgorithm {
-    guard kernel == 3 && stride == 1 else { return .patches }
+    guard kernel == 3 && stride == 1 else { return .im2col }
     guard inputChannels > imageChannels else { return .direct }
     let sizes = Sizes(
       pixels: Double(height * width),
@@ -36,7 +36,7 @@ package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
         TileGrid(height: height, width: width, extent: WinogradTransform.outputExtent).count),
       inputChannels: Double(inputChannels), inputVectors: Double((inputChannels + 15) / 16),
       outputVectors: Double((outputChannels + 15) / 16))
-    return winogradCost(function, sizes) < patchCost(sizes) ? .winograd : .patches
+    return winogradCost(function, sizes) < patchCost(sizes) ? .winograd : .im2col
   }
 
   /// The sizes of a 3x3 convolution, with channels in vectors of sixteen.
@@ -107,7 +107,7 @@ package struct LayerPlan: Sendable, Equatable {
 
 /// A planned convolution of one algorithm.
 enum ConvolutionEngine: Sendable {
-  case patches(PatchConvolution)
+  case im2col(Im2colConvolution)
   case direct(DirectConvolution)
   case tiles(TransformedConvolution<WinogradTransform>)
 
@@ -116,9 +116,9 @@ enum ConvolutionEngine: Sendable {
     kernelWidth: Int, stride: Int = 1, inputChannels: Int, outputChannels: Int
   ) {
     switch algorithm {
-    case .patches:
+    case .im2col:
       self = .patches(
-        PatchConvolution(
+        Im2colConvolution(
           rows: rows, columns: columns, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
     case .direct:
@@ -161,7 +161,7 @@ enum ConvolutionEngine: Sendable {
 
 /// A planned weight gradient of one algorithm.
 enum WeightGradientEngine: Sendable {
-  case patches(PatchConvolution)
+  case im2col(Im2colConvolution)
   case direct(DirectConvolution)
   case tiles(TransformedWeightGradient<WinogradTransform>)
 
@@ -170,9 +170,9 @@ enum WeightGradientEngine: Sendable {
     inputChannels: Int, outputChannels: Int
   ) {
     switch algorithm {
-    case .patches:
+    case .im2col:
       self = .patches(
-        PatchConvolution(
+        Im2colConvolution(
           rows: rows, columns: columns, kernelHeight: kernel, kernelWidth: kernel,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
     case .direct:

@@ -219,18 +219,18 @@ private struct TransposedDoubling: Sendable {
   private let input: ImageShape
   private let output: ImageShape
   /// From the input to every second row and column of the output.
-  private let phase: PatchConvolution
+  private let phase: Im2colConvolution
   /// From the output's gradient to the input's: a convolution of stride 2.
-  private let gradient: PatchConvolution
+  private let gradient: Im2colConvolution
 
   init(input: ImageShape, output: ImageShape) {
     self.input = input
     self.output = output
-    phase = PatchConvolution(
+    phase = Im2colConvolution(
       rows: AxisMap(extent: input.height), columns: AxisMap(extent: input.width),
       kernelHeight: 1, kernelWidth: 1, inputChannels: input.channels,
       outputChannels: output.channels)
-    gradient = PatchConvolution(
+    gradient = Im2colConvolution(
       rows: AxisMap(extent: output.height), columns: AxisMap(extent: output.width),
       kernelHeight: 2, kernelWidth: 2, stride: 2, inputChannels: output.channels,
       outputChannels: input.channels)

@@ -46,7 +46,7 @@ struct VirtualImage {
   ///
   /// What it returns is valid until the next call.
   @inline(__always)
-  func patch(_ place: Place, channel: Int) -> PatchSource {
+  func patch(_ place: Place, channel: Int) -> Im2colSource {
     let firstChannels = image.first.shape.channels
     if place.isPlain {
       if let second = image.second, channel >= firstChannels {
@@ -65,7 +65,7 @@ struct VirtualImage {
       }
     }
     gather(place, channel: channel)
-    return PatchSource(
+    return Im2colSource(
       base: patchWorkspace, rowStride: place.extent &* 16, pixelStride: 16)
   }
 
@@ -76,13 +76,13 @@ struct VirtualImage {
   @inline(__always)
   private static func source(
     _ view: TensorView, _ row: Int, _ column: Int, extent: Int, channel: Int
-  ) -> PatchSource? {
+  ) -> Im2colSource? {
     let (rowsLeft, columnsLeft) = (
       view.shape.height &- row &- extent, view.shape.width &- column &- extent
     )
     let floatsBehind = rowsLeft &* view.rowStride &+ columnsLeft &* view.pixelStride
     guard channel &+ 16 <= view.shape.channels &+ floatsBehind else { return nil }
-    return PatchSource(
+    return Im2colSource(
       base: view.pixel(row, column) + channel, rowStride: view.rowStride,
       pixelStride: view.pixelStride)
   }

@@ -21,7 +21,7 @@ enum DoublingTransform: TrainableTileTransform {
   static var sumPlane: Int { 0 }
 
   @inline(__always)
-  static func input(_ patch: PatchSource, into planes: PlaneTarget) {
+  static func input(_ patch: Im2colSource, into planes: PlaneTarget) {
     let (a, b, c, d) = (patch[0, 0], patch[0, 1], patch[1, 0], patch[1, 1])
     planes.store(a, 0)
     planes.store(b - a, 1)
@@ -50,7 +50,7 @@ enum DoublingTransform: TrainableTileTransform {
   }
 
   @inline(__always)
-  static func outputGradient(_ tile: PatchSource, into planes: PlaneTarget) {
+  static func outputGradient(_ tile: Im2colSource, into planes: PlaneTarget) {
     let (a, b, c, d) = (tile[0, 0], tile[0, 1], tile[1, 0], tile[1, 1])
     planes.store((a + b) + (c + d), 0)
     planes.store(b + d, 1)
@@ -85,7 +85,7 @@ enum DoublingGradientTransform: TileTransform {
   static var kernelExtent: Int { 2 }
 
   @inline(__always)
-  static func input(_ patch: PatchSource, into planes: PlaneTarget) {
+  static func input(_ patch: Im2colSource, into planes: PlaneTarget) {
     @inline(__always) func row(_ y: Int) -> (sum: Vector, difference: Vector) {
       (patch[y, 1] + patch[y, 2], patch[y, 0] - patch[y, 2])
     }

@@ -23,7 +23,7 @@ protocol TileTransform: Sendable {
   static var kernelExtent: Int { get }
 
   /// planes := the transformed patch of the input.
-  static func input(_ patch: PatchSource, into planes: PlaneTarget)
+  static func input(_ patch: Im2colSource, into planes: PlaneTarget)
   /// planes := the transformed kernel, whose taps lie `tapStride` floats apart.
   static func weights(_ taps: UnsafePointer<Float>, tapStride: Int, into planes: PlaneTarget)
   /// tile := the products transformed back.
@@ -36,13 +36,13 @@ protocol TrainableTileTransform: TileTransform {
   static var sumPlane: Int { get }
 
   /// planes := the tile of the output's gradient, through the transpose of `output`.
-  static func outputGradient(_ tile: PatchSource, into planes: PlaneTarget)
+  static func outputGradient(_ tile: Im2colSource, into planes: PlaneTarget)
   /// weightGradient += the planes through the transpose of `weights`; sixteen values a tap.
   static func weightGradient(_ planes: PlaneSource, into taps: TapTarget)
 }
 
 /// Sixteen channels of a patch of an image.
-struct PatchSource {
+struct Im2colSource {
   let base: UnsafePointer<Float>
   let rowStride: Int
   let pixelStride: Int

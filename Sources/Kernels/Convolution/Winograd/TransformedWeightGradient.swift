@@ -248,7 +248,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       _ slice: Range<Int>, after origin: Int, of image: ConvolutionImage, rows: AxisMap,
       columns: AxisMap, step: Int,
       extent: Int, groups: ChannelGroups, thread: Int, into target: UnsafeMutablePointer<Float>,
-      _ transform: (PatchSource, PlaneTarget) -> Void
+      _ transform: (Im2colSource, PlaneTarget) -> Void
     ) {
       rows.sources.withUnsafeBufferPointer { rows in
         columns.sources.withUnsafeBufferPointer { columns in

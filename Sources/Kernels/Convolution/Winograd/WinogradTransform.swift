@@ -107,7 +107,7 @@ enum WinogradTransform: TrainableTileTransform {
   // MARK: Rows, then columns
 
   @inline(__always)
-  static func input(_ patch: PatchSource, into planes: PlaneTarget) {
+  static func input(_ patch: Im2colSource, into planes: PlaneTarget) {
     @inline(__always) func row(_ y: Int) -> Six {
       input(
         Six(
@@ -156,7 +156,7 @@ enum WinogradTransform: TrainableTileTransform {
   }
 
   @inline(__always)
-  static func outputGradient(_ tile: PatchSource, into planes: PlaneTarget) {
+  static func outputGradient(_ tile: Im2colSource, into planes: PlaneTarget) {
     @inline(__always) func row(_ y: Int) -> Six {
       outputGradient(Four(a: tile[y, 0], b: tile[y, 1], c: tile[y, 2], d: tile[y, 3]))
     }

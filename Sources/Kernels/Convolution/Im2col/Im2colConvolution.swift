@@ -19,7 +19,7 @@ import Threading
 /// with the virtual input given by two axis maps over one source, or two sources side by side in
 /// channels. Weights are [kH, kW, in, out] in row-major order. Sums run over (i, j, c) in an order
 /// that depends on the plan alone, so the bits do not depend on the number of threads.
-struct PatchConvolution: Sendable {
+struct Im2colConvolution: Sendable {
   let rows: AxisMap
   let columns: AxisMap
   let kernelHeight: Int
@@ -133,7 +133,7 @@ struct PatchConvolution: Sendable {
   /// What it is and does; forward and weight gradient alike.
   var plan: KernelPlan {
     KernelPlan(
-      algorithm: .patches,
+      algorithm: .im2col,
       multiplyAdds: outputHeight * outputWidth * kernelHeight * kernelWidth * inputChannels
         * outputChannels)
   }
@@ -243,7 +243,7 @@ struct PatchConvolution: Sendable {
 
   /// What the tasks of a forward pass work on.
   private struct ForwardOperands {
-    let plan: PatchConvolution
+    let plan: Im2colConvolution
     let input: ConvolutionImage
     let weights: UnsafePointer<Float>
     let rule: OutputRule
@@ -350,7 +350,7 @@ struct PatchConvolution: Sendable {
 
   /// What the tasks of a weight gradient work on.
   private struct GradientOperands {
-    let plan: PatchConvolution
+    let plan: Im2colConvolution
     let input: ConvolutionImage
     let outputGradient: TensorView
     let weightGradient: UnsafeMutablePointer<Float>
