@@ -110,7 +110,7 @@ package struct Convolution: Sendable {
       convolution.forward(
         input, weights: weights, rule: rule, into: ConvolutionImage(output), workspace: workspace,
         on: team)
-    case .direct(let convolution):
+    case .implicitGEMM(let convolution):
       convolution.forward(
         input, weights: weights, rule: rule, into: ConvolutionImage(output), workspace: workspace,
         on: team)
@@ -157,7 +157,7 @@ package struct Convolution: Sendable {
         input, outputGradient: outputGradient, into: weightGradient, workspace: workspace, on: team)
       BiasGradient.add(
         outputGradient, to: biasGradient, workspace: workspace.shared, on: team)
-    case .direct(let convolution):
+    case .implicitGEMM(let convolution):
       convolution.addGradients(
         input, outputGradient: outputGradient, to: weightGradient, biasGradient: biasGradient,
         workspace: workspace, on: team)

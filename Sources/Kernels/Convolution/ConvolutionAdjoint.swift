@@ -184,7 +184,7 @@ struct ConvolutionAdjoint: Sendable {
         convolution.forward(
           ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
           workspace: workspace, on: team)
-      case .direct(let convolution):
+      case .implicitGEMM(let convolution):
         convolution.forward(
           ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
           workspace: workspace, on: team)

@@ -7,7 +7,7 @@ package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   /// Gathered patches times the weights: any kernel, any stride.
   case im2col = "patches"
   /// The taps over lines of the image as they lie: stride 1, a few input channels.
-  case direct
+  case implicitGEMM = "direct"
   /// Winograd's F(4x4, 3x3): kernels of 3x3 and stride 1.
   case winograd
   /// Four products for four outputs: a 2x2 kernel behind nearest-neighbour doubling.
@@ -29,7 +29,7 @@ package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
     outputChannels: Int
   ) -> ConvolutionAlgorithm {
     guard kernel == 3 && stride == 1 else { return .im2col }
-    guard inputChannels > imageChannels else { return .direct }
+    guard inputChannels > imageChannels else { return .implicitGEMM }
     let sizes = Sizes(
       pixels: Double(height * width),
       tiles: Double(
@@ -108,7 +108,7 @@ package struct LayerPlan: Sendable, Equatable {
 /// A planned convolution of one algorithm.
 enum ConvolutionEngine: Sendable {
   case im2col(Im2colConvolution)
-  case direct(DirectConvolution)
+  case implicitGEMM(ImplicitGEMMConvolution)
   case tiles(TransformedConvolution<WinogradTransform>)
 
   init(
@@ -121,10 +121,10 @@ enum ConvolutionEngine: Sendable {
         Im2colConvolution(
           rows: rows, columns: columns, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
-    case .direct:
+    case .implicitGEMM:
       precondition(stride == 1, "a direct convolution of stride \(stride)")
-      self = .direct(
-        DirectConvolution(
+      self = .implicitGEMM(
+        ImplicitGEMMConvolution(
           rows: rows, columns: columns, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
           inputChannels: inputChannels, outputChannels: outputChannels))
     case .winograd:
@@ -144,7 +144,7 @@ enum ConvolutionEngine: Sendable {
   var plan: KernelPlan {
     switch self {
     case .patches(let convolution): convolution.plan
-    case .direct(let convolution): convolution.plan
+    case .implicitGEMM(let convolution): convolution.plan
     case .tiles(let convolution): convolution.plan(.winograd)
     }
   }
@@ -153,7 +153,7 @@ enum ConvolutionEngine: Sendable {
   var workspaceSize: WorkspaceSize {
     switch self {
     case .patches(let convolution): convolution.forwardWorkspace
-    case .direct(let convolution): convolution.forwardWorkspace
+    case .implicitGEMM(let convolution): convolution.forwardWorkspace
     case .tiles(let convolution): convolution.workspaceSize
     }
   }
@@ -162,7 +162,7 @@ enum ConvolutionEngine: Sendable {
 /// A planned weight gradient of one algorithm.
 enum WeightGradientEngine: Sendable {
   case im2col(Im2colConvolution)
-  case direct(DirectConvolution)
+  case implicitGEMM(ImplicitGEMMConvolution)
   case tiles(TransformedWeightGradient<WinogradTransform>)
 
   init(
@@ -175,10 +175,10 @@ enum WeightGradientEngine: Sendable {
         Im2colConvolution(
           rows: rows, columns: columns, kernelHeight: kernel, kernelWidth: kernel,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
-    case .direct:
+    case .implicitGEMM:
       precondition(stride == 1, "a direct convolution of stride \(stride)")
-      self = .direct(
-        DirectConvolution(
+      self = .implicitGEMM(
+        ImplicitGEMMConvolution(
           rows: rows, columns: columns, kernelHeight: kernel, kernelWidth: kernel,
           inputChannels: inputChannels, outputChannels: outputChannels))
     case .winograd:
@@ -195,7 +195,7 @@ enum WeightGradientEngine: Sendable {
   var plan: KernelPlan {
     switch self {
     case .patches(let convolution): convolution.plan
-    case .direct(let convolution): convolution.plan
+    case .implicitGEMM(let convolution): convolution.plan
     case .tiles(let gradient): gradient.plan(.winograd)
     }
   }
@@ -212,7 +212,7 @@ enum WeightGradientEngine: Sendable {
             ImageShape(
               height: convolution.outputHeight, width: convolution.outputWidth,
               channels: convolution.outputChannels))))
-    case .direct(let convolution): convolution.gradientWorkspace
+    case .implicitGEMM(let convolution): convolution.gradientWorkspace
     case .tiles(let gradient): gradient.workspaceSize
     }
   }

@@ -1,9 +1,9 @@
 // The engine of convolutions with few input channels: the kernel's taps over lines of the image.
 //
 // Neighbouring outputs see patches that overlap in memory: the patch of pixel x begins `channels`
-// floats after that of pixel x - 1. So where lines of the image lie in memory side by side, they are
-// a matrix of patches already, and nothing is gathered or transformed. With one or a few channels
-// that is less work than any tile transform, which handles sixteen channels at a time.
+// floats after that of pixel x - 1. So where lines of the image lie in memory side by side, they
+// are a matrix of patches already, and nothing is gathered or transformed. With one or a few
+// channels that is less work than any tile transform, which handles sixteen channels at a time.
 
 import Tensors
 import Threading
@@ -15,7 +15,7 @@ import Threading
 /// with the virtual input given by two axis maps. Weights are [kH, kW, in, out] in row-major order.
 /// Sums run over (i, j, c) in order, those over pixels in a fixed number of bands, so the bits do
 /// not depend on the number of threads.
-struct DirectConvolution: Sendable {
+struct ImplicitGEMMConvolution: Sendable {
   let rows: AxisMap
   let columns: AxisMap
   let kernelHeight: Int
@@ -49,8 +49,8 @@ struct DirectConvolution: Sendable {
   private static let bandRows = 8
   /// Pixels of a product, so that it stays in the first cache.
   private static let blockPixels = 64
-  /// Parts of the sum over pixels in the weight gradient: a fixed number, so that it does not follow
-  /// the threads.
+  /// Parts of the sum over pixels in the weight gradient: a fixed number, so that it does not
+  /// follow the threads.
   private static let slices = 16
 
   /// Floats of a virtual line.
@@ -62,7 +62,7 @@ struct DirectConvolution: Sendable {
   /// What it is and does; forward and weight gradient alike.
   var plan: KernelPlan {
     KernelPlan(
-      algorithm: .direct,
+      algorithm: .implicitGEMM,
       multiplyAdds: outputHeight * outputWidth * patchSize * groups.paddedChannels)
   }
 
@@ -154,21 +154,21 @@ struct DirectConvolution: Sendable {
 
   /// What the tasks of a forward pass work on.
   private struct ForwardOperands {
-    let plan: DirectConvolution
+    let plan: ImplicitGEMMConvolution
     let input: ConvolutionImage
     let rule: OutputRule
     let output: ConvolutionImage
     let workspace: ConvolutionWorkspace
 
     func convolve(band: Int, thread: Int) {
-      let first = band * DirectConvolution.bandRows
-      let count = min(DirectConvolution.bandRows, plan.outputHeight - first)
+      let first = band * ImplicitGEMMConvolution.bandRows
+      let count = min(ImplicitGEMMConvolution.bandRows, plan.outputHeight - first)
       let lines = workspace.thread(thread)
       let products = lines + plan.linesCount
       plan.copyLines(input, first: first, count: count + plan.kernelHeight - 1, into: lines)
       for y in 0..<count {
-        for x in stride(from: 0, to: plan.outputWidth, by: DirectConvolution.blockPixels) {
-          let pixels = min(DirectConvolution.blockPixels, plan.outputWidth - x)
+        for x in stride(from: 0, to: plan.outputWidth, by: ImplicitGEMMConvolution.blockPixels) {
+          let pixels = min(ImplicitGEMMConvolution.blockPixels, plan.outputWidth - x)
           for group in 0..<plan.groups.count {
             let (channels, width) = (plan.groups.columns(group), plan.groups.paddedWidth(group))
             PanelProduct.multiply(
@@ -228,22 +228,22 @@ struct DirectConvolution: Sendable {
 
   /// What the tasks of the gradients work on.
   private struct GradientOperands {
-    let plan: DirectConvolution
+    let plan: ImplicitGEMMConvolution
     let input: ConvolutionImage
     let outputGradient: TensorView
     let workspace: ConvolutionWorkspace
 
     /// Overwrites a slice's sums by those over its rows.
     func sum(slice: Int, thread: Int) {
-      let slices = DirectConvolution.slices
+      let slices = ImplicitGEMMConvolution.slices
       let rows = slice * plan.outputHeight / slices..<(slice + 1) * plan.outputHeight / slices
       let sums = workspace.shared + slice * plan.sliceCount
       sums.update(repeating: 0, count: plan.sliceCount)
       let lines = workspace.thread(thread)
       for first in stride(
-        from: rows.lowerBound, to: rows.upperBound, by: DirectConvolution.bandRows)
+        from: rows.lowerBound, to: rows.upperBound, by: ImplicitGEMMConvolution.bandRows)
       {
-        let count = min(DirectConvolution.bandRows, rows.upperBound - first)
+        let count = min(ImplicitGEMMConvolution.bandRows, rows.upperBound - first)
         plan.copyLines(input, first: first, count: count + plan.kernelHeight - 1, into: lines)
         for y in 0..<count {
           add(row: first + y, lines: lines + y * plan.lineLength, to: sums, thread: thread)
@@ -255,8 +255,8 @@ struct DirectConvolution: Sendable {
       row: Int, lines: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>, thread: Int
     ) {
       let gradients = workspace.thread(thread) + plan.linesCount
-      for x in stride(from: 0, to: plan.outputWidth, by: DirectConvolution.blockPixels) {
-        let pixels = min(DirectConvolution.blockPixels, plan.outputWidth - x)
+      for x in stride(from: 0, to: plan.outputWidth, by: ImplicitGEMMConvolution.blockPixels) {
+        let pixels = min(ImplicitGEMMConvolution.blockPixels, plan.outputWidth - x)
         for group in 0..<plan.groups.count {
           let (channels, width) = (plan.groups.columns(group), plan.groups.paddedWidth(group))
           let sums = sums + channels.lowerBound * (plan.patchSize + 1)
