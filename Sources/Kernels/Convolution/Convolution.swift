@@ -27,7 +27,7 @@ package struct Convolution: Sendable {
 
   private let kernel: Int
   private let engine: ConvolutionEngine
-  private let adjoint: ConvolutionAdjoint?
+  private let adjoint: ConvolutionInputGradient?
   private let gradientEngine: WeightGradientEngine?
 
   /// Plans a convolution, and of its gradients those that will be asked for.
@@ -67,7 +67,7 @@ package struct Convolution: Sendable {
       : nil
     adjoint =
       inputGradient
-      ? ConvolutionAdjoint(
+      ? ConvolutionInputGradient(
         input: input, output: output, kernel: kernel, stride: stride, padding: padding,
         rows: rows, columns: columns, algorithm: algorithm)
       : nil

@@ -194,7 +194,7 @@ private struct NearestDoubling: Sendable {
     rectified: InputRectifier, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     let adjoint = KernelMatrices(
-      adjointOf: weights, taps: 4, turned: false, rows: gradient.inputChannels,
+      inputGradientOf: weights, taps: 4, turned: false, rows: gradient.inputChannels,
       columns: gradient.outputChannels)
     guard let folds else {
       gradient.forward(

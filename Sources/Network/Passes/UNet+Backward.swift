@@ -28,9 +28,9 @@ extension UNet {
     let depth = configuration.depth
     let workspace = activations.workspace
 
-    /// Takes a convolution back: the gradients of its parameters, then, where asked for, that of
-    /// its input, written over the input.
-    func convolveBack(
+    /// The backward pass of a convolution: the gradients of its parameters, then, where asked for,
+    /// that of its input, written over the input.
+    func convolveBackward(
       _ layer: ConvolutionLayer, _ convolution: Convolution, _ input: ConvolutionImage,
       outputGradient: TensorView, rectified: InputRectifier?
     ) {
@@ -44,19 +44,19 @@ extension UNet {
         rectified: rectified, workspace: workspace, on: team)
     }
 
-    convolveBack(
+    convolveBackward(
       head, activations.head, ConvolutionImage(activations.up[0].second.output),
       outputGradient: logitsGradient, rectified: .all)
 
     for level in 0..<depth {
       let memory = activations.up[level]
       let stage = up[level]
-      convolveBack(
+      convolveBackward(
         stage.block.second, memory.second.convolution, ConvolutionImage(memory.first.output),
         outputGradient: memory.second.output, rectified: .all)
       let skip = activations.down[level].second.output.centred(
         height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
-      convolveBack(
+      convolveBackward(
         stage.block.first, memory.first.convolution, ConvolutionImage(skip, memory.upOutput),
         outputGradient: memory.first.output, rectified: .first)
       let below =
@@ -92,10 +92,10 @@ extension UNet {
           workspace: workspace, on: team)
       }
       let first = memory.recomputedFirst ?? memory.first.output
-      convolveBack(
+      convolveBackward(
         down[level].second, memory.second.convolution, ConvolutionImage(first),
         outputGradient: gradient, rectified: .all)
-      convolveBack(
+      convolveBackward(
         down[level].first, memory.first.convolution, input, outputGradient: first,
         rectified: above == nil ? nil : .all)
     }

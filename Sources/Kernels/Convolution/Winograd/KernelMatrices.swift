@@ -28,7 +28,7 @@ struct KernelMatrices {
   /// The adjoint of a kernel that lies in memory as [taps, columns, rows]: channels exchanged, and
   /// with `turned` the taps in reverse order.
   init(
-    adjointOf weights: UnsafePointer<Float>, taps: Int, turned: Bool, rows: Int, columns: Int
+    inputGradientOf weights: UnsafePointer<Float>, taps: Int, turned: Bool, rows: Int, columns: Int
   ) {
     let tapStride = rows * columns
     base = turned ? weights + (taps - 1) * tapStride : weights

@@ -10,7 +10,7 @@ import Threading
 /// over the output's gradient with every s-th kernel row, in reverse order; likewise for columns.
 /// With stride 1 there is one phase and the kernel is turned by half a turn. A mirrored border
 /// shows rows twice, so there the gradient of the padded input is folded onto the input.
-struct ConvolutionAdjoint: Sendable {
+struct ConvolutionInputGradient: Sendable {
   /// One phase of rows and columns.
   private struct Phase {
     /// The convolution of the output's gradient, or nil where no kernel row or column reaches.
@@ -177,7 +177,7 @@ struct ConvolutionAdjoint: Sendable {
         convolution.forward(
           ConvolutionImage(outputGradient),
           weights: KernelMatrices(
-            adjointOf: weights, taps: phase.taps.count, turned: true, rows: outputChannels,
+            inputGradientOf: weights, taps: phase.taps.count, turned: true, rows: outputChannels,
             columns: inputChannels),
           rule: rule, into: target, workspace: workspace, on: team)
       case .patches(let convolution):
