@@ -104,22 +104,24 @@ package struct Convolution: Sendable {
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     rectifying: Bool, into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
-    let rule = OutputRule(bias: bias, rectifying: rectifying)
+    let epilogue = Epilogue(bias: bias, rectifying: rectifying)
     switch engine {
     case .patches(let convolution):
       convolution.forward(
-        input, weights: weights, rule: rule, into: ConvolutionImage(output), workspace: workspace,
+        input, weights: weights, epilogue: epilogue, into: ConvolutionImage(output),
+        workspace: workspace,
         on: team)
     case .implicitGEMM(let convolution):
       convolution.forward(
-        input, weights: weights, rule: rule, into: ConvolutionImage(output), workspace: workspace,
+        input, weights: weights, epilogue: epilogue, into: ConvolutionImage(output),
+        workspace: workspace,
         on: team)
     case .tiles(let convolution):
       convolution.forward(
         input,
         weights: KernelMatrices(
           weights, rows: self.input.channels, columns: self.output.channels),
-        rule: rule, into: ConvolutionImage(output), workspace: workspace, on: team)
+        epilogue: epilogue, into: ConvolutionImage(output), workspace: workspace, on: team)
     }
   }
 

@@ -139,13 +139,13 @@ struct ConvolutionInputGradient: Sendable {
     guard let folds else {
       apply(
         outputGradient, weights, turned: workspace.shared, into: inputGradient,
-        OutputRule(passing: rectified), inner, team)
+        Epilogue(passing: rectified), inner, team)
       return
     }
     let paddedGradient = TensorView(base: inner.shared, shape: padded)
     apply(
       outputGradient, weights, turned: workspace.shared, into: ConvolutionImage(paddedGradient),
-      OutputRule(), inner.shared(from: padded.count), team)
+      Epilogue(), inner.shared(from: padded.count), team)
     fold(
       paddedGradient, rows: folds.rows, columns: folds.columns, into: inputGradient,
       rectified: rectified, on: team)
@@ -154,7 +154,7 @@ struct ConvolutionInputGradient: Sendable {
   private func apply(
     _ outputGradient: TensorView, _ weights: UnsafePointer<Float>,
     turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionImage,
-    _ rule: OutputRule, _ workspace: ConvolutionWorkspace, _ team: ThreadTeam
+    _ epilogue: Epilogue, _ workspace: ConvolutionWorkspace, _ team: ThreadTeam
   ) {
     var next = turned
     /// The weights of a phase in their new order.
@@ -179,14 +179,14 @@ struct ConvolutionInputGradient: Sendable {
           weights: KernelMatrices(
             inputGradientOf: weights, taps: phase.taps.count, turned: true, rows: outputChannels,
             columns: inputChannels),
-          rule: rule, into: target, workspace: workspace, on: team)
+          epilogue: epilogue, into: target, workspace: workspace, on: team)
       case .patches(let convolution):
         convolution.forward(
-          ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
+          ConvolutionImage(outputGradient), weights: turn(phase), epilogue: epilogue, into: target,
           workspace: workspace, on: team)
       case .implicitGEMM(let convolution):
         convolution.forward(
-          ConvolutionImage(outputGradient), weights: turn(phase), rule: rule, into: target,
+          ConvolutionImage(outputGradient), weights: turn(phase), epilogue: epilogue, into: target,
           workspace: workspace, on: team)
       }
     }

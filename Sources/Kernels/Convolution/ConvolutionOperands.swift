@@ -67,21 +67,21 @@ package struct ConvolutionImage: Sendable {
     }
   }
 
-  /// Stores `channels` values of the pixel (y, x) from channel `firstChannel` on, by `rule`.
+  /// Stores `channels` values of the pixel (y, x) from channel `firstChannel` on, by `epilogue`.
   @inline(__always)
   func store(
     _ values: UnsafePointer<Float>, channels: Int, firstChannel: Int, y: Int, x: Int,
-    rule: OutputRule
+    epilogue: Epilogue
   ) {
     let shared = min(max(first.shape.channels - firstChannel, 0), channels)
     if shared > 0 {
-      rule.store(
+      epilogue.store(
         values, firstChannel: firstChannel, to: first.pixel(y, x) + firstChannel, count: shared,
         isFirst: true)
     }
     if shared < channels, let second {
       let channel = firstChannel + shared
-      rule.store(
+      epilogue.store(
         values + shared, firstChannel: channel,
         to: second.pixel(y, x) + channel - first.shape.channels, count: channels - shared,
         isFirst: false)
@@ -104,13 +104,13 @@ package struct ConvolutionImage: Sendable {
     }
   }
 
-  /// Transforms sixteen channels of a tile's products back and stores them by `rule`.
+  /// Transforms sixteen channels of a tile's products back and stores them by `epilogue`.
   ///
   /// Channels beyond the last, rows from `height` and columns from `width` on are left out.
   @inline(__always)
   func storeTile<Transform: TileTransform>(
     _: Transform.Type, _ planes: PlaneSource, y: Int, x: Int, height: Int, width: Int,
-    channel: Int, rule: OutputRule, workspace: UnsafeMutablePointer<Float>
+    channel: Int, epilogue: Epilogue, workspace: UnsafeMutablePointer<Float>
   ) {
     let firstChannels = first.shape.channels
     var view: TensorView?
@@ -126,7 +126,7 @@ package struct ConvolutionImage: Sendable {
     if let view {
       Transform.output(
         planes,
-        into: rule.tile(
+        into: epilogue.tile(
           view, y: y, x: x, height: height, width: width, place: place, channel: channel,
           isFirst: channel < firstChannels))
       return
@@ -141,14 +141,14 @@ package struct ConvolutionImage: Sendable {
       for column in 0..<width {
         store(
           workspace + 16 &* (row &* extent &+ column), channels: min(16, channels - channel),
-          firstChannel: channel, y: y + row, x: x + column, rule: rule)
+          firstChannel: channel, y: y + row, x: x + column, epilogue: epilogue)
       }
     }
   }
 }
 
 /// What becomes of the sums of a convolution when they are stored.
-struct OutputRule {
+struct Epilogue {
   /// Added to the sums of each output channel.
   var bias: UnsafePointer<Float>?
   /// Whether negative results become 0.

@@ -186,7 +186,8 @@ private struct NearestDoubling: Sendable {
       ConvolutionImage(image),
       weights: KernelMatrices(
         weights, rows: convolution.inputChannels, columns: convolution.outputChannels),
-      rule: OutputRule(bias: bias), into: ConvolutionImage(output), workspace: workspace, on: team)
+      epilogue: Epilogue(bias: bias), into: ConvolutionImage(output), workspace: workspace, on: team
+    )
   }
 
   func inputGradient(
@@ -198,13 +199,13 @@ private struct NearestDoubling: Sendable {
       columns: gradient.outputChannels)
     guard let folds else {
       gradient.forward(
-        ConvolutionImage(outputGradient), weights: adjoint, rule: OutputRule(passing: rectified),
+        ConvolutionImage(outputGradient), weights: adjoint, epilogue: Epilogue(passing: rectified),
         into: ConvolutionImage(inputGradient), workspace: workspace, on: team)
       return
     }
     let virtualGradient = TensorView(base: workspace.shared, shape: virtualInput)
     gradient.forward(
-      ConvolutionImage(outputGradient), weights: adjoint, rule: OutputRule(),
+      ConvolutionImage(outputGradient), weights: adjoint, epilogue: Epilogue(),
       into: ConvolutionImage(virtualGradient),
       workspace: workspace.shared(from: virtualInput.count),
       on: team)
@@ -259,7 +260,7 @@ private struct TransposedDoubling: Sendable {
   ) {
     for tap in 0..<4 {
       phase.forward(
-        ConvolutionImage(image), weights: weights + tap * tapCount, rule: OutputRule(bias: bias),
+        ConvolutionImage(image), weights: weights + tap * tapCount, epilogue: Epilogue(bias: bias),
         into: ConvolutionImage(view(of: output, tap)), workspace: workspace, on: team)
     }
   }
@@ -273,7 +274,7 @@ private struct TransposedDoubling: Sendable {
       into: workspace.shared, on: team)
     gradient.forward(
       ConvolutionImage(outputGradient), weights: workspace.shared,
-      rule: OutputRule(passing: rectified), into: ConvolutionImage(inputGradient),
+      epilogue: Epilogue(passing: rectified), into: ConvolutionImage(inputGradient),
       workspace: workspace, on: team)
   }
 

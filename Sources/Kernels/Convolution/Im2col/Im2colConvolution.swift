@@ -222,9 +222,9 @@ struct Im2colConvolution: Sendable {
 
   // MARK: Forward
 
-  /// output := input * weights by `rule`; overwritten.
+  /// output := input * weights by `epilogue`; overwritten.
   func forward(
-    _ input: ConvolutionImage, weights: UnsafePointer<Float>, rule: OutputRule,
+    _ input: ConvolutionImage, weights: UnsafePointer<Float>, epilogue: Epilogue,
     into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
@@ -235,7 +235,8 @@ struct Im2colConvolution: Sendable {
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
     let operands = ForwardOperands(
-      plan: self, input: input, weights: weights, rule: rule, output: output, workspace: workspace)
+      plan: self, input: input, weights: weights, epilogue: epilogue, output: output,
+      workspace: workspace)
     team.forEach(blocksDown * blocksAcross * forwardSplits, operands) { operands, task, thread in
       operands.plan.forwardTask(operands, task: task, thread: thread)
     }
@@ -246,7 +247,7 @@ struct Im2colConvolution: Sendable {
     let plan: Im2colConvolution
     let input: ConvolutionImage
     let weights: UnsafePointer<Float>
-    let rule: OutputRule
+    let epilogue: Epilogue
     let output: ConvolutionImage
     let workspace: ConvolutionWorkspace
   }
@@ -283,7 +284,7 @@ struct Im2colConvolution: Sendable {
         operands.output.store(
           products + (y * block.width + x) * channels, channels: channels,
           firstChannel: firstChannel, y: block.firstRow + y, x: block.firstColumn + x,
-          rule: operands.rule)
+          epilogue: operands.epilogue)
       }
     }
   }

@@ -133,9 +133,9 @@ struct ImplicitGEMMConvolution: Sendable {
 
   // MARK: Forward
 
-  /// output := input * weights by `rule`; overwritten.
+  /// output := input * weights by `epilogue`; overwritten.
   func forward(
-    _ input: ConvolutionImage, weights: UnsafePointer<Float>, rule: OutputRule,
+    _ input: ConvolutionImage, weights: UnsafePointer<Float>, epilogue: Epilogue,
     into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
@@ -145,7 +145,7 @@ struct ImplicitGEMMConvolution: Sendable {
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
     copyWeights(weights, into: workspace.shared)
     let operands = ForwardOperands(
-      plan: self, input: input, rule: rule, output: output, workspace: workspace)
+      plan: self, input: input, epilogue: epilogue, output: output, workspace: workspace)
     let bands = (outputHeight + Self.bandRows - 1) / Self.bandRows
     team.forEach(bands, operands) { operands, band, thread in
       operands.convolve(band: band, thread: thread)
@@ -156,7 +156,7 @@ struct ImplicitGEMMConvolution: Sendable {
   private struct ForwardOperands {
     let plan: ImplicitGEMMConvolution
     let input: ConvolutionImage
-    let rule: OutputRule
+    let epilogue: Epilogue
     let output: ConvolutionImage
     let workspace: ConvolutionWorkspace
 
@@ -179,7 +179,7 @@ struct ImplicitGEMMConvolution: Sendable {
             for pixel in 0..<pixels {
               output.store(
                 products + pixel * width, channels: channels.count,
-                firstChannel: channels.lowerBound, y: first + y, x: x + pixel, rule: rule)
+                firstChannel: channels.lowerBound, y: first + y, x: x + pixel, epilogue: epilogue)
             }
           }
         }

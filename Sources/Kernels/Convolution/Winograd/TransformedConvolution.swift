@@ -114,9 +114,9 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
 
   // MARK: Forward
 
-  /// output := input * weights by `rule`; overwritten.
+  /// output := input * weights by `epilogue`; overwritten.
   func forward(
-    _ input: ConvolutionImage, weights: KernelMatrices, rule: OutputRule,
+    _ input: ConvolutionImage, weights: KernelMatrices, epilogue: Epilogue,
     into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     precondition(
@@ -126,7 +126,8 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
     let operands = Operands(
-      plan: self, input: input, weights: weights, rule: rule, output: output, workspace: workspace)
+      plan: self, input: input, weights: weights, epilogue: epilogue, output: output,
+      workspace: workspace)
     switch schedule {
     case .tileBlocks:
       let chunks = (inputChannels + 15) / 16
@@ -151,7 +152,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
     let plan: TransformedConvolution
     let input: ConvolutionImage
     let weights: KernelMatrices
-    let rule: OutputRule
+    let epilogue: Epilogue
     let output: ConvolutionImage
     let workspace: ConvolutionWorkspace
 
@@ -308,7 +309,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
               stride: productStride),
             y: y, x: x, height: min(Transform.outputExtent, plan.outputHeight - y),
             width: min(Transform.outputExtent, plan.outputWidth - x), channel: channel,
-            rule: rule, workspace: workspace.thread(thread))
+            epilogue: epilogue, workspace: workspace.thread(thread))
         }
       }
     }
