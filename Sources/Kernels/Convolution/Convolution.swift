@@ -8,7 +8,7 @@ package enum ConvolutionPadding: Sendable {
   /// Only outputs whose kernel lies within the input.
   case none
   /// k - 1 rows and columns around the input, the smaller half before it.
-  case same(AxisMap.Border)
+  case same(AxisIndexMap.Border)
 }
 
 /// A convolution with a square kernel: general in kernel size, stride and padding.
@@ -73,11 +73,13 @@ package struct Convolution: Sendable {
       : nil
   }
 
-  private static func axis(_ extent: Int, _ kernel: Int, _ padding: ConvolutionPadding) -> AxisMap {
+  private static func axis(_ extent: Int, _ kernel: Int, _ padding: ConvolutionPadding)
+    -> AxisIndexMap
+  {
     switch padding {
-    case .none: AxisMap(extent: extent)
+    case .none: AxisIndexMap(extent: extent)
     case .same(let border):
-      AxisMap(extent: extent, before: (kernel - 1) / 2, after: kernel / 2, border: border)
+      AxisIndexMap(extent: extent, before: (kernel - 1) / 2, after: kernel / 2, border: border)
     }
   }
 

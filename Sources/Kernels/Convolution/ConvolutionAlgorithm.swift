@@ -112,7 +112,7 @@ enum ConvolutionEngine: Sendable {
   case tiles(TransformedConvolution<WinogradTransform>)
 
   init(
-    _ algorithm: ConvolutionAlgorithm, rows: AxisMap, columns: AxisMap, kernelHeight: Int,
+    _ algorithm: ConvolutionAlgorithm, rows: AxisIndexMap, columns: AxisIndexMap, kernelHeight: Int,
     kernelWidth: Int, stride: Int = 1, inputChannels: Int, outputChannels: Int
   ) {
     switch algorithm {
@@ -166,7 +166,8 @@ enum WeightGradientEngine: Sendable {
   case tiles(TransformedWeightGradient<WinogradTransform>)
 
   init(
-    _ algorithm: ConvolutionAlgorithm, rows: AxisMap, columns: AxisMap, kernel: Int, stride: Int,
+    _ algorithm: ConvolutionAlgorithm, rows: AxisIndexMap, columns: AxisIndexMap, kernel: Int,
+    stride: Int,
     inputChannels: Int, outputChannels: Int
   ) {
     switch algorithm {

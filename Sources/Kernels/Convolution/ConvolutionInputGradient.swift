@@ -28,7 +28,7 @@ struct ConvolutionInputGradient: Sendable {
     var first: Int
     var count: Int
     var taps: [Int]
-    var map: AxisMap
+    var map: AxisIndexMap
   }
 
   private let stride: Int
@@ -43,7 +43,7 @@ struct ConvolutionInputGradient: Sendable {
 
   init(
     input: ImageShape, output: ImageShape, kernel: Int, stride: Int, padding: ConvolutionPadding,
-    rows: AxisMap, columns: AxisMap, algorithm: ConvolutionAlgorithm?
+    rows: AxisIndexMap, columns: AxisIndexMap, algorithm: ConvolutionAlgorithm?
   ) {
     self.stride = stride
     inputChannels = input.channels
@@ -96,7 +96,7 @@ struct ConvolutionInputGradient: Sendable {
       let count = (input - first + stride - 1) / stride
       let taps = Array(Swift.stride(from: remainder, to: kernel, by: stride))
       guard let last = taps.last else {
-        return AxisPhase(first: first, count: count, taps: [], map: AxisMap(extent: 1))
+        return AxisPhase(first: first, count: count, taps: [], map: AxisIndexMap(extent: 1))
       }
       // The phase's first row meets this output row through its last tap.
       let lowest = (first + before - last) / stride
@@ -104,7 +104,7 @@ struct ConvolutionInputGradient: Sendable {
         $0 >= 0 && $0 < output ? $0 : -1
       }
       return AxisPhase(
-        first: first, count: count, taps: taps.reversed(), map: AxisMap(sources: sources))
+        first: first, count: count, taps: taps.reversed(), map: AxisIndexMap(sources: sources))
     }
   }
 
@@ -217,7 +217,7 @@ func transposeTaps(
   }
 }
 
-/// Sums the gradients of a virtual image onto the image it shows; overwritten, with the gradients
+/// Sums the gradients of a padded view onto the image it shows; overwritten, with the gradients
 /// of rectifiers where `rectified` says so.
 func fold(
   _ virtualGradient: TensorView, rows: AxisFold, columns: AxisFold,

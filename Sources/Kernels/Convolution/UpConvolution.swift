@@ -18,7 +18,7 @@ package struct UpConvolution: Sendable {
   package enum Kind: Sendable {
     /// Nearest neighbour, then a 2x2 convolution; the border rule is for the padding after the
     /// last row and column.
-    case nearest(AxisMap.Border)
+    case nearest(AxisIndexMap.Border)
     /// A transposed convolution of stride 2.
     case transposed
   }
@@ -150,9 +150,9 @@ private struct NearestDoubling: Sendable {
   /// The extents of the input's gradient before folding.
   private let virtualInput: ImageShape
 
-  init(input: ImageShape, output: ImageShape, border: AxisMap.Border) {
-    let rows = AxisMap(extent: input.height, after: 1, border: border)
-    let columns = AxisMap(extent: input.width, after: 1, border: border)
+  init(input: ImageShape, output: ImageShape, border: AxisIndexMap.Border) {
+    let rows = AxisIndexMap(extent: input.height, after: 1, border: border)
+    let columns = AxisIndexMap(extent: input.width, after: 1, border: border)
     convolution = TransformedConvolution(
       rows: rows, columns: columns, inputChannels: input.channels,
       outputChannels: output.channels, outputHeight: output.height, outputWidth: output.width)
@@ -166,8 +166,8 @@ private struct NearestDoubling: Sendable {
     virtualInput = ImageShape(
       height: input.height + extra, width: input.width + extra, channels: input.channels)
     gradient = TransformedConvolution(
-      rows: AxisMap(extent: output.height, before: 1, after: 2 * extra),
-      columns: AxisMap(extent: output.width, before: 1, after: 2 * extra),
+      rows: AxisIndexMap(extent: output.height, before: 1, after: 2 * extra),
+      columns: AxisIndexMap(extent: output.width, before: 1, after: 2 * extra),
       inputChannels: output.channels, outputChannels: input.channels,
       outputHeight: virtualInput.height, outputWidth: virtualInput.width)
   }
@@ -228,11 +228,11 @@ private struct TransposedDoubling: Sendable {
     self.input = input
     self.output = output
     phase = Im2colConvolution(
-      rows: AxisMap(extent: input.height), columns: AxisMap(extent: input.width),
+      rows: AxisIndexMap(extent: input.height), columns: AxisIndexMap(extent: input.width),
       kernelHeight: 1, kernelWidth: 1, inputChannels: input.channels,
       outputChannels: output.channels)
     gradient = Im2colConvolution(
-      rows: AxisMap(extent: output.height), columns: AxisMap(extent: output.width),
+      rows: AxisIndexMap(extent: output.height), columns: AxisIndexMap(extent: output.width),
       kernelHeight: 2, kernelWidth: 2, stride: 2, inputChannels: output.channels,
       outputChannels: input.channels)
   }

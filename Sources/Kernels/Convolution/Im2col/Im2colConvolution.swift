@@ -11,7 +11,7 @@
 import Tensors
 import Threading
 
-/// A convolution of given kernel, stride and sizes over a virtual image, planned once.
+/// A convolution of given kernel, stride and sizes over a padded view, planned once.
 ///
 ///     output(y, x, o) = bias(o) + sum over i, j, c of
 ///                       input(s y + i, s x + j, c) * weight(i, j, c, o)
@@ -20,8 +20,8 @@ import Threading
 /// channels. Weights are [kH, kW, in, out] in row-major order. Sums run over (i, j, c) in an order
 /// that depends on the plan alone, so the bits do not depend on the number of threads.
 struct Im2colConvolution: Sendable {
-  let rows: AxisMap
-  let columns: AxisMap
+  let rows: AxisIndexMap
+  let columns: AxisIndexMap
   let kernelHeight: Int
   let kernelWidth: Int
   let stride: Int
@@ -55,7 +55,7 @@ struct Im2colConvolution: Sendable {
   private let gradientSplits: Int
 
   init(
-    rows: AxisMap, columns: AxisMap, kernelHeight: Int, kernelWidth: Int, stride: Int = 1,
+    rows: AxisIndexMap, columns: AxisIndexMap, kernelHeight: Int, kernelWidth: Int, stride: Int = 1,
     inputChannels: Int, outputChannels: Int
   ) {
     precondition(

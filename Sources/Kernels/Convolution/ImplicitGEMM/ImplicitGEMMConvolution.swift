@@ -8,7 +8,7 @@
 import Tensors
 import Threading
 
-/// A convolution of stride 1 over a virtual image, planned once.
+/// A convolution of stride 1 over a padded view, planned once.
 ///
 ///     output(y, x, o) = bias(o) + sum over i, j, c of input(y + i, x + j, c) * weight(i, j, c, o)
 ///
@@ -16,8 +16,8 @@ import Threading
 /// Sums run over (i, j, c) in order, those over pixels in a fixed number of bands, so the bits do
 /// not depend on the number of threads.
 struct ImplicitGEMMConvolution: Sendable {
-  let rows: AxisMap
-  let columns: AxisMap
+  let rows: AxisIndexMap
+  let columns: AxisIndexMap
   let kernelHeight: Int
   let kernelWidth: Int
   let inputChannels: Int
@@ -28,7 +28,8 @@ struct ImplicitGEMMConvolution: Sendable {
   private let groups: ChannelGroups
 
   init(
-    rows: AxisMap, columns: AxisMap, kernelHeight: Int, kernelWidth: Int, inputChannels: Int,
+    rows: AxisIndexMap, columns: AxisIndexMap, kernelHeight: Int, kernelWidth: Int,
+    inputChannels: Int,
     outputChannels: Int
   ) {
     precondition(

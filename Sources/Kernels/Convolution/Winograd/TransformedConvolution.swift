@@ -8,13 +8,13 @@
 
 import Threading
 
-/// A convolution by a tile transform, of given sizes, over a virtual image; planned once.
+/// A convolution by a tile transform, of given sizes, over a padded view; planned once.
 ///
 /// Sums over the input channels run in an order that depends on the plan alone, so the bits do not
 /// depend on the number of threads.
 struct TransformedConvolution<Transform: TileTransform>: Sendable {
-  let rows: AxisMap
-  let columns: AxisMap
+  let rows: AxisIndexMap
+  let columns: AxisIndexMap
   let inputChannels: Int
   let outputChannels: Int
   let outputHeight: Int
@@ -32,7 +32,8 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
   private let blocks: Int
 
   init(
-    rows: AxisMap, columns: AxisMap, inputChannels: Int, outputChannels: Int, outputHeight: Int,
+    rows: AxisIndexMap, columns: AxisIndexMap, inputChannels: Int, outputChannels: Int,
+    outputHeight: Int,
     outputWidth: Int
   ) {
     self.rows = rows
@@ -93,7 +94,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
 
   private var patchCount: Int {
     max(
-      VirtualImage.patchWorkspaceCount(extent: Transform.inputExtent),
+      PaddedView.patchWorkspaceCount(extent: Transform.inputExtent),
       KernelMatrices.workspaceCount(taps: Transform.kernelExtent * Transform.kernelExtent))
   }
 
@@ -238,7 +239,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       let planeStride = plan.planeStride(count, width: plan.depthBlock)
       plan.rows.sources.withUnsafeBufferPointer { rows in
         plan.columns.sources.withUnsafeBufferPointer { columns in
-          let image = VirtualImage(
+          let image = PaddedView(
             image: input, rows: rows, columns: columns, patchWorkspace: workspace.thread(thread))
           for (index, tile) in tiles.enumerated() {
             let (row, column) = plan.tiles.place(tile)

@@ -14,13 +14,13 @@ import Threading
 ///
 ///     weightGradient += weights^T( sum over tiles of input(patch) x outputGradient(tile) )
 struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
-  let rows: AxisMap
-  let columns: AxisMap
+  let rows: AxisIndexMap
+  let columns: AxisIndexMap
   let inputChannels: Int
   let outputChannels: Int
 
-  private let outputRows: AxisMap
-  private let outputColumns: AxisMap
+  private let outputRows: AxisIndexMap
+  private let outputColumns: AxisIndexMap
   private let tiles: TileGrid
   private let inputGroups: ChannelGroups
   private let outputGroups: ChannelGroups
@@ -33,15 +33,16 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   private let taskPlanes: Int
 
   init(
-    rows: AxisMap, columns: AxisMap, inputChannels: Int, outputChannels: Int, outputHeight: Int,
+    rows: AxisIndexMap, columns: AxisIndexMap, inputChannels: Int, outputChannels: Int,
+    outputHeight: Int,
     outputWidth: Int
   ) {
     self.rows = rows
     self.columns = columns
     self.inputChannels = inputChannels
     self.outputChannels = outputChannels
-    outputRows = AxisMap(extent: outputHeight)
-    outputColumns = AxisMap(extent: outputWidth)
+    outputRows = AxisIndexMap(extent: outputHeight)
+    outputColumns = AxisIndexMap(extent: outputWidth)
     tiles = TileGrid(height: outputHeight, width: outputWidth, extent: Transform.outputExtent)
     inputGroups = ChannelGroups(inputChannels)
     outputGroups = ChannelGroups(outputChannels)
@@ -117,7 +118,7 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   }
 
   private var patchCount: Int {
-    VirtualImage.patchWorkspaceCount(extent: max(Transform.inputExtent, Transform.outputExtent))
+    PaddedView.patchWorkspaceCount(extent: max(Transform.inputExtent, Transform.outputExtent))
   }
 
   /// Workspace that `add` needs.
@@ -245,14 +246,14 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
 
     @inline(__always)
     private func transform(
-      _ slice: Range<Int>, after origin: Int, of image: ConvolutionImage, rows: AxisMap,
-      columns: AxisMap, step: Int,
+      _ slice: Range<Int>, after origin: Int, of image: ConvolutionImage, rows: AxisIndexMap,
+      columns: AxisIndexMap, step: Int,
       extent: Int, groups: ChannelGroups, thread: Int, into target: UnsafeMutablePointer<Float>,
       _ transform: (Im2colSource, PlaneTarget) -> Void
     ) {
       rows.sources.withUnsafeBufferPointer { rows in
         columns.sources.withUnsafeBufferPointer { columns in
-          let image = VirtualImage(
+          let image = PaddedView(
             image: image, rows: rows, columns: columns, patchWorkspace: workspace.thread(thread))
           for tile in slice {
             let (row, column) = plan.tiles.place(tile)

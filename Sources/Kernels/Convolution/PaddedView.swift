@@ -6,7 +6,7 @@ import Tensors
 /// An image seen through two axis maps, while a task reads patches of it.
 ///
 /// Rows and columns outside the maps are zeros, so the last tiles may reach beyond the image.
-struct VirtualImage {
+struct PaddedView {
   let image: ConvolutionImage
   let rows: UnsafeBufferPointer<Int>
   let columns: UnsafeBufferPointer<Int>

@@ -2,8 +2,8 @@
 
 /// The virtual rows (or columns) of an image that is padded, each showing one row of its source.
 ///
-/// Padding never lies in memory: a convolution reads a virtual image through two of these.
-package struct AxisMap: Sendable, Equatable {
+/// Padding never lies in memory: a convolution reads a padded view through two of these.
+package struct AxisIndexMap: Sendable, Equatable {
   /// For each virtual row, the source row it shows, or -1 for zeros.
   package let sources: [Int]
 
@@ -44,7 +44,7 @@ struct AxisFold: Sendable {
   private let starts: [Int]
   private let virtual: [Int]
 
-  init(_ map: AxisMap, extent: Int) {
+  init(_ map: AxisIndexMap, extent: Int) {
     var lists = [[Int]](repeating: [], count: extent)
     for (row, source) in map.sources.enumerated() where source >= 0 { lists[source].append(row) }
     starts = lists.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
