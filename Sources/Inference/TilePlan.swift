@@ -57,9 +57,9 @@ extension TilePlan {
   ///
   /// With padding the context is what the same network would take off without padding and two more,
   /// because its poolings begin at the tile's edge, not two pixels inside; then padding reaches the
-  /// window through no layer but a 2x2 convolution after nearest doubling. It is rounded up to
-  /// whole pixels of the bottleneck, so that windows side by side lie on the grid of the poolings,
-  /// on which a U-Net sees the same thing the same way.
+  /// window through no layer but a 2x2 convolution after nearest-neighbour upsampling. It is
+  /// rounded up to whole pixels of the bottleneck, so that windows side by side lie on the grid of
+  /// the poolings, on which a U-Net sees the same thing the same way.
   private static func context(_ configuration: UNetConfiguration) -> Int {
     guard configuration.padding != .valid else { return configuration.margin }
     var unpadded = configuration

@@ -68,9 +68,10 @@ import Testing
     #expect(largestDifference(tiled, whole) < Self.tolerance)
   }
 
-  // A 2x2 convolution after nearest doubling sees padding beyond the end of its input, also in a
-  // network without padding: that is one more pixel at each level, 2^depth - 1 at the output.
-  @Test func nearestDoublingChangesOnlyTheEndOfAnOutput() throws {
+  // A 2x2 convolution after nearest-neighbour upsampling sees padding beyond the end of its input,
+  // also in a network without padding: that is one more pixel at each level, 2^depth - 1 at the
+  // output.
+  @Test func nearestUpsamplingChangesOnlyTheEndOfAnOutput() throws {
     let small = SmallNetwork(upsampling: .nearest)
     let pixels = noise(height: 28, width: 28)
     let predictor = small.predictor(tile: 52)
@@ -103,7 +104,8 @@ import Testing
   }
 
   // Tiles of another plan whose windows begin at whole pixels of the bottleneck too, or which cover
-  // the image at once. Nearest doubling changes the last 2^depth - 1 rows and columns of a window.
+  // the image at once. Nearest-neighbour upsampling changes the last 2^depth - 1 rows and columns
+  // of a window.
   @Test(
     arguments: [(Padding.valid, 52, 12), (.zero, 96, 48), (.mirror, 96, 48)],
     [(28, 44), (12, 60), (5, 3), (24, 7)])

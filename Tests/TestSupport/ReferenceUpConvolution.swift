@@ -1,11 +1,11 @@
 // The oracles for the two ways to double rows and columns.
 
-/// Nearest-neighbour doubling, then a 2x2 convolution that keeps the doubled size.
+/// Nearest-neighbour upsampling, then a 2x2 convolution that keeps the doubled size.
 ///
 /// The convolution pads one row and one column behind the last: zeros, or with mirroring the last
 /// row and column repeated. Weights are [out, in, 2, 2].
 package struct ReferenceNearestUpConvolution: Sendable {
-  /// The convolution of the doubled image.
+  /// The convolution of the upsampled image.
   package let convolution: ReferenceConvolution
 
   /// An up-convolution with `padding` zero or mirror.

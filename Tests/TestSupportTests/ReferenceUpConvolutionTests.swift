@@ -8,7 +8,7 @@ import Testing
     let input = ReferenceImage(height: 1, width: 2, channels: 1, values: [1, 2])
     let weights: [Float] = [1, 10, 100, 1000]
     let zero = ReferenceNearestUpConvolution(inputChannels: 1, outputChannels: 1, padding: .zero)
-    // The doubled image is 1 1 2 2 / 1 1 2 2.
+    // The upsampled image is 1 1 2 2 / 1 1 2 2.
     #expect(
       zero.output(of: input, weights: weights, bias: nil).values
         == [1111, 2121, 2222, 202, 11, 21, 22, 2])

@@ -10,8 +10,8 @@ package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   case implicitGEMM = "direct"
   /// Winograd's F(4x4, 3x3): kernels of 3x3 and stride 1.
   case winograd
-  /// Four products for four outputs: a 2x2 kernel behind nearest-neighbour doubling.
-  case doubling
+  /// Four products for four outputs: a 2x2 kernel behind nearest-neighbour upsampling.
+  case upsampling = "doubling"
 
   /// What a convolution computes, as far as its cost goes.
   enum Function {
@@ -136,8 +136,8 @@ enum ConvolutionEngine: Sendable {
           rows: rows, columns: columns, inputChannels: inputChannels,
           outputChannels: outputChannels, outputHeight: rows.count - 2,
           outputWidth: columns.count - 2))
-    case .doubling:
-      preconditionFailure("doubling belongs to up-convolutions")
+    case .upsampling:
+      preconditionFailure("upsampling belongs to up-convolutions")
     }
   }
 
@@ -188,8 +188,8 @@ enum WeightGradientEngine: Sendable {
           rows: rows, columns: columns, inputChannels: inputChannels,
           outputChannels: outputChannels, outputHeight: rows.count - 2,
           outputWidth: columns.count - 2))
-    case .doubling:
-      preconditionFailure("doubling belongs to up-convolutions")
+    case .upsampling:
+      preconditionFailure("upsampling belongs to up-convolutions")
     }
   }
 

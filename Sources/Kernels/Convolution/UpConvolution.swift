@@ -8,7 +8,7 @@ import Threading
 /// - `nearest`: doubling by the nearest neighbour, then a 2x2 convolution with one row and column
 ///   of padding after the last:
 ///   output(y, x) = bias + sum over di, dj in 0...1 of input((y + di) / 2, (x + dj) / 2) W(di, dj).
-///   No doubled image is made: see `DoublingTransform`.
+///   No upsampled image is made: see `UpsamplingTransform`.
 /// - `transposed`: output(2 i + a, 2 j + b) = bias + input(i, j) W(a, b), a convolution of the
 ///   input with a 1x1 kernel for each of the four phases (a, b).
 ///
@@ -32,8 +32,8 @@ package struct UpConvolution: Sendable {
   private let hasGradients: Bool
 
   private enum Engine: Sendable {
-    case nearest(NearestDoubling)
-    case transposed(TransposedDoubling)
+    case nearest(NearestUpsampling)
+    case transposed(TransposedUpsampling)
   }
 
   /// Plans a doubling; without `gradients`, they are never asked for.
@@ -45,8 +45,8 @@ package struct UpConvolution: Sendable {
     engine =
       switch kind {
       case .nearest(let border):
-        .nearest(NearestDoubling(input: input, output: output, border: border))
-      case .transposed: .transposed(TransposedDoubling(input: input, output: output))
+        .nearest(NearestUpsampling(input: input, output: output, border: border))
+      case .transposed: .transposed(TransposedUpsampling(input: input, output: output))
       }
   }
 
@@ -62,12 +62,12 @@ package struct UpConvolution: Sendable {
   package var plan: LayerPlan {
     var plan =
       switch engine {
-      case .nearest(let doubling):
+      case .nearest(let upsampling):
         LayerPlan(
-          forward: doubling.convolution.plan(.doubling),
-          inputGradient: doubling.gradient.plan(.doubling),
-          weightGradient: doubling.weights.plan(.doubling))
-      case .transposed(let doubling): doubling.plan
+          forward: upsampling.convolution.plan(.upsampling),
+          inputGradient: upsampling.gradient.plan(.upsampling),
+          weightGradient: upsampling.weights.plan(.upsampling))
+      case .transposed(let upsampling): upsampling.plan
       }
     if !hasGradients { (plan.inputGradient, plan.weightGradient) = (nil, nil) }
     return plan
@@ -76,12 +76,12 @@ package struct UpConvolution: Sendable {
   /// Workspace that the planned functions need.
   package var workspaceSize: WorkspaceSize {
     switch engine {
-    case .nearest(let doubling):
+    case .nearest(let upsampling):
       hasGradients
-        ? doubling.convolution.workspaceSize.union(doubling.gradientWorkspace)
-        : doubling.convolution.workspaceSize
-    case .transposed(let doubling):
-      hasGradients ? doubling.workspaceSize : doubling.forwardWorkspace
+        ? upsampling.convolution.workspaceSize.union(upsampling.gradientWorkspace)
+        : upsampling.convolution.workspaceSize
+    case .transposed(let upsampling):
+      hasGradients ? upsampling.workspaceSize : upsampling.forwardWorkspace
     }
   }
 
@@ -91,11 +91,11 @@ package struct UpConvolution: Sendable {
     into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     switch engine {
-    case .nearest(let doubling):
-      doubling.forward(
+    case .nearest(let upsampling):
+      upsampling.forward(
         image, weights: weights, bias: bias, into: output, workspace: workspace, on: team)
-    case .transposed(let doubling):
-      doubling.forward(
+    case .transposed(let upsampling):
+      upsampling.forward(
         image, weights: weights, bias: bias, into: output, workspace: workspace, on: team)
     }
   }
@@ -110,12 +110,12 @@ package struct UpConvolution: Sendable {
   ) {
     let rectified: InputRectifier = rectified ? .all : .none
     switch engine {
-    case .nearest(let doubling):
-      doubling.inputGradient(
+    case .nearest(let upsampling):
+      upsampling.inputGradient(
         outputGradient, weights: weights, into: inputGradient, rectified: rectified,
         workspace: workspace, on: team)
-    case .transposed(let doubling):
-      doubling.inputGradient(
+    case .transposed(let upsampling):
+      upsampling.inputGradient(
         outputGradient, weights: weights, into: inputGradient, rectified: rectified,
         workspace: workspace, on: team)
     }
@@ -128,23 +128,23 @@ package struct UpConvolution: Sendable {
     biasGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     switch engine {
-    case .nearest(let doubling):
-      doubling.weights.add(
+    case .nearest(let upsampling):
+      upsampling.weights.add(
         ConvolutionImage(image), outputGradient: outputGradient, to: weightGradient,
         biasGradient: biasGradient, workspace: workspace, on: team)
-    case .transposed(let doubling):
-      doubling.weightGradient(
+    case .transposed(let upsampling):
+      upsampling.weightGradient(
         image, outputGradient: outputGradient, into: weightGradient, workspace: workspace, on: team)
       BiasGradient.add(outputGradient, to: biasGradient, workspace: workspace.shared, on: team)
     }
   }
 }
 
-/// Nearest-neighbour doubling and a 2x2 convolution, by tile transforms.
-private struct NearestDoubling: Sendable {
-  let convolution: TransformedConvolution<DoublingTransform>
-  let gradient: TransformedConvolution<DoublingGradientTransform>
-  let weights: TransformedWeightGradient<DoublingTransform>
+/// Nearest-neighbour upsampling and a 2x2 convolution, by tile transforms.
+private struct NearestUpsampling: Sendable {
+  let convolution: TransformedConvolution<UpsamplingTransform>
+  let gradient: TransformedConvolution<UpsamplingGradientTransform>
+  let weights: TransformedWeightGradient<UpsamplingTransform>
   /// Folds the extra row and column that a mirrored border adds to the input.
   private let folds: (rows: AxisFold, columns: AxisFold)?
   /// The extents of the input's gradient before folding.
@@ -216,7 +216,7 @@ private struct NearestDoubling: Sendable {
 }
 
 /// A transposed convolution of stride 2 and a 2x2 kernel: a 1x1 convolution for each phase.
-private struct TransposedDoubling: Sendable {
+private struct TransposedUpsampling: Sendable {
   private let input: ImageShape
   private let output: ImageShape
   /// From the input to every second row and column of the output.

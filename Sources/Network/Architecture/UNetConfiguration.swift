@@ -12,7 +12,7 @@ package enum Padding: String, Codable, CaseIterable, Sendable {
 
 /// How the expansive path doubles rows and columns.
 package enum Upsampling: String, Codable, CaseIterable, Sendable {
-  /// Nearest-neighbour doubling, then a 2x2 convolution that halves the channels.
+  /// Nearest-neighbour upsampling, then a 2x2 convolution that halves the channels.
   case nearest
   /// A learned transposed 2x2 convolution of stride 2.
   case transposed

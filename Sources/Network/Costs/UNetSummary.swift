@@ -107,11 +107,11 @@ package struct UNetSummary: Sendable {
       }
     }
     for (level, stage) in plan.up.enumerated().reversed() {
-      let raising = network.up[level].upConvolution
+      let upsampling = network.up[level].upConvolution
       layers.append(
         Layer(
           name: "up.\(level).upconv", output: stage.upConvolution.output,
-          parameterCount: raising.weight.count + raising.bias.count,
+          parameterCount: upsampling.weight.count + upsampling.bias.count,
           multiplyAdds: stage.upConvolution.multiplyAdds,
           activationByteCount: stage.upConvolution.output.count * MemoryLayout<Float>.stride,
           kernel: .upConvolution(stage.upConvolution)))

@@ -39,7 +39,7 @@ struct UNetActivationPlan {
 
     // Events of the forward pass in order; backward runs through them in reverse.
     let pooled = { (level: Int) in 3 * level + 2 }
-    let raised = { (level: Int) in 3 * depth + 2 + 3 * (depth - 1 - level) }
+    let upsampled = { (level: Int) in 3 * depth + 2 + 3 * (depth - 1 - level) }
     let headEvent = 6 * depth + 2
     let lossEvent = headEvent + 1
     let back = { (event: Int) in 2 * lossEvent + 1 - event }
@@ -76,7 +76,7 @@ struct UNetActivationPlan {
       let isBottleneck = level == depth
       let secondLayer = planner.layer(
         second, written: event + 1,
-        readForward: isBottleneck ? raised(depth - 1) : raised(level) + 1)
+        readForward: isBottleneck ? upsampled(depth - 1) : upsampled(level) + 1)
       // The first layer sees few channels, so its large output is not kept but computed anew.
       let isRecomputed = level == 0
       let firstLayer = planner.layer(
@@ -105,7 +105,7 @@ struct UNetActivationPlan {
     var stages: [PlannedUpStage] = []
     for level in (0..<depth).reversed() {
       let stage = network.up[level]
-      let event = raised(level)
+      let event = upsampled(level)
       let kind: UpConvolution.Kind =
         switch configuration.upsampling {
         case .nearest: .nearest(configuration.padding == .mirror ? .mirror : .zeros)
@@ -120,12 +120,12 @@ struct UNetActivationPlan {
       let first = plan(stage.block.first, of: joined)
       let second = plan(stage.block.second, of: first.output)
       features = second.output
-      let raisedBuffer = planner.buffer(
+      let upsampledBuffer = planner.buffer(
         upConvolution.output, written: event, readForward: event + 1)
-      let next = level == 0 ? headEvent : raised(level - 1)
+      let next = level == 0 ? headEvent : upsampled(level - 1)
       stages.append(
         PlannedUpStage(
-          upConvolution: upConvolution, buffer: raisedBuffer,
+          upConvolution: upConvolution, buffer: upsampledBuffer,
           first: planner.layer(first, written: event + 1, readForward: event + 2),
           second: planner.layer(second, written: event + 2, readForward: next)))
     }

@@ -288,17 +288,21 @@ func tolerance(products: Int) -> Tolerance {
     let workspace = makeWorkspace(convolution.workspaceSize, threads: 2)
     // The first source is the centre of a larger image, as a cropped skip is.
     let skip = OwnedImage(16, 15, 5)
-    let raised = OwnedImage(12, 11, 16)
+    let upsampled = OwnedImage(12, 11, 16)
     let crop = skip.view.centred(height: 12, width: 11)
     for y in 0..<12 {
       for x in 0..<11 {
         for c in 0..<21 {
           let value = joined[y, x, c]
-          if c < 5 { crop.pixel(y, x)[c] = value } else { raised.view.pixel(y, x)[c - 5] = value }
+          if c < 5 {
+            crop.pixel(y, x)[c] = value
+          } else {
+            upsampled.view.pixel(y, x)[c - 5] = value
+          }
         }
       }
     }
-    let input = ConvolutionImage(crop, raised.view)
+    let input = ConvolutionImage(crop, upsampled.view)
     let output = OwnedImage(12, 11, 6)
     let weightBuffer = FloatBuffer(weights)
     let gradientImage = OwnedImage(gradient)
@@ -319,7 +323,7 @@ func tolerance(products: Int) -> Tolerance {
     for y in 0..<12 {
       for x in 0..<11 {
         for c in 0..<21 {
-          let value = c < 5 ? crop.pixel(y, x)[c] : raised.view.pixel(y, x)[c - 5]
+          let value = c < 5 ? crop.pixel(y, x)[c] : upsampled.view.pixel(y, x)[c - 5]
           let passes = c >= 5 || joined[y, x, c] > 0
           #expect(value == (passes ? expected.inputGradient[joined.index(y, x, c)] : 0))
         }

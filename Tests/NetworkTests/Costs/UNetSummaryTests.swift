@@ -21,8 +21,8 @@ import Testing
     let pooling = try #require(summary.layers.first { $0.name == "down.3.pool" })
     #expect((pooling.output.height, pooling.output.channels) == (32, 512))
     #expect(pooling.activationByteCount == 32 * 32 * 512 * 5)
-    let raising = try #require(summary.layers.first { $0.name == "up.3.upconv" })
-    #expect(raising.parameterCount == 4 * 1024 * 512 + 512)
+    let upsampling = try #require(summary.layers.first { $0.name == "up.3.upconv" })
+    #expect(upsampling.parameterCount == 4 * 1024 * 512 + 512)
     let head = try #require(summary.layers.last)
     #expect((head.name, head.output.height, head.output.channels) == ("head", 388, 2))
   }

@@ -1,6 +1,7 @@
-// Doubling by the nearest neighbour and a 2x2 kernel: 4 multiplications for 4 outputs instead of 16.
+// Doubling by the nearest neighbour and a 2x2 kernel: 4 multiplications for 4 outputs instead of
+// 16.
 
-/// The tile transform of nearest-neighbour doubling followed by a 2x2 convolution.
+/// The tile transform of nearest-neighbour upsampling followed by a 2x2 convolution.
 ///
 /// On one axis, an even output sees input x(i) through both taps, an odd one x(i) and x(i + 1):
 ///
@@ -12,7 +13,7 @@
 ///     input (a, b) -> (a, b - a)    weights (w0, w1) -> (w0 + w1, w1)    output (m, n) -> (m, m + n)
 ///
 /// applied to rows and columns, a 2x2 patch of the small image gives a 2x2 tile of the large one.
-enum DoublingTransform: TrainableTileTransform {
+enum UpsamplingTransform: TrainableTileTransform {
   static var planes: Int { 4 }
   static var inputExtent: Int { 2 }
   static var inputStep: Int { 1 }
@@ -77,7 +78,7 @@ enum DoublingTransform: TrainableTileTransform {
 ///
 /// so a 3x3 patch of the large gradient gives one pixel of the small one; the products of all four
 /// planes are added up.
-enum DoublingGradientTransform: TileTransform {
+enum UpsamplingGradientTransform: TileTransform {
   static var planes: Int { 4 }
   static var inputExtent: Int { 3 }
   static var inputStep: Int { 2 }
@@ -98,7 +99,7 @@ enum DoublingGradientTransform: TileTransform {
 
   @inline(__always)
   static func weights(_ taps: UnsafePointer<Float>, tapStride: Int, into planes: PlaneTarget) {
-    DoublingTransform.weights(taps, tapStride: tapStride, into: planes)
+    UpsamplingTransform.weights(taps, tapStride: tapStride, into: planes)
   }
 
   @inline(__always)
