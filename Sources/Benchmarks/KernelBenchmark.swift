@@ -138,12 +138,12 @@ private struct KernelCalls {
     let bias = FloatBuffer(count: layer.output.channels)
     let biasGradient = FloatBuffer(count: layer.output.channels)
     switch layer.kernel {
-    case .convolution(let convolution, let sources, let rectifying):
+    case .convolution(let convolution, let sources, let appliesReLU):
       let images = try Self.sources(convolution.input, count: sources)
       let imageGradients = try Self.sources(convolution.input, count: sources)
       all[0] = {
         convolution.forward(
-          Self.input(images), weights: weights.base, bias: bias.base, rectifying: rectifying,
+          Self.input(images), weights: weights.base, bias: bias.base, appliesReLU: appliesReLU,
           into: output.view, workspace: workspace, on: team)
       }
       if !isFirst {

@@ -25,24 +25,24 @@ extension UNet {
       }
 
     func convolve(
-      _ layer: ConvolutionLayer, _ image: DoubleImage, rectifying: Bool
+      _ layer: ConvolutionLayer, _ image: DoubleImage, appliesReLU: Bool
     ) -> DoubleImage {
       image.convolved(
         weights: parameters + layer.weight.offset, bias: parameters + layer.bias.offset,
-        kernel: layer.kernel, outputChannels: layer.outputChannels, rectifying: rectifying,
+        kernel: layer.kernel, outputChannels: layer.outputChannels, appliesReLU: appliesReLU,
         on: team)
     }
     func apply(_ block: ConvolutionBlock, _ image: DoubleImage) -> DoubleImage {
       [block.first, block.second].reduce(image) { image, layer in
         let padded = border.map { image.padded(before: 1, after: 1, $0) } ?? image
-        return convolve(layer, padded, rectifying: true)
+        return convolve(layer, padded, appliesReLU: true)
       }
     }
     func double(_ image: DoubleImage, _ layer: ConvolutionLayer) -> DoubleImage {
       switch configuration.upsampling {
       case .nearest:
         convolve(
-          layer, image.doubled().padded(before: 0, after: 1, border ?? .zeros), rectifying: false)
+          layer, image.doubled().padded(before: 0, after: 1, border ?? .zeros), appliesReLU: false)
       case .transposed:
         // Output pixel (2 y + i, 2 x + j) is input pixel (y, x) by the weights of tap (i, j).
         DoubleImage(
@@ -51,7 +51,7 @@ extension UNet {
               weights: parameters + layer.weight.offset
                 + tap * layer.inputChannels * layer.outputChannels,
               bias: parameters + layer.bias.offset, kernel: 1,
-              outputChannels: layer.outputChannels, rectifying: false, on: team)
+              outputChannels: layer.outputChannels, appliesReLU: false, on: team)
           })
       }
     }
@@ -67,7 +67,7 @@ extension UNet {
       features = double(features, up[level].upConvolution)
       features = apply(up[level].block, skips.removeLast().centreJoined(to: features))
     }
-    return convolve(head, features, rectifying: false).values
+    return convolve(head, features, appliesReLU: false).values
   }
 }
 
@@ -226,7 +226,7 @@ extension DoubleImage {
   /// read again from the cache for each six pixels of the row.
   func convolved(
     weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, kernel: Int, outputChannels: Int,
-    rectifying: Bool, on team: ThreadTeam
+    appliesReLU: Bool, on team: ThreadTeam
   ) -> DoubleImage {
     let output = ImageShape(
       height: shape.height - kernel + 1, width: shape.width - kernel + 1,
@@ -244,7 +244,7 @@ extension DoubleImage {
             for x in stride(from: 0, to: output.width, by: PackedWeights.pixels) {
               packed.sum(
                 group: group, input: values + y * rowCount, inputRow: rowCount, kernel: kernel,
-                x: x, width: output.width, rectifying: rectifying,
+                x: x, width: output.width, appliesReLU: appliesReLU,
                 into: results + y * output.width * outputChannels)
             }
           }
@@ -297,7 +297,7 @@ private final class PackedWeights {
   @inline(__always)
   func sum(
     group: Int, input: UnsafePointer<Double>, inputRow: Int, kernel: Int, x: Int, width: Int,
-    rectifying: Bool, into output: UnsafeMutablePointer<Double>
+    appliesReLU: Bool, into output: UnsafeMutablePointer<Double>
   ) {
     var next = UnsafePointer(vectors) + 2 * group * (1 + taps * inputChannels)
     var low = InlineArray<6, SIMD8<Double>>(repeating: next[0])
@@ -323,7 +323,7 @@ private final class PackedWeights {
       let target = output + (x + pixel) * outputChannels + group * Self.lanes
       for channel in 0..<channels {
         let sum = channel < 8 ? low[pixel][channel] : high[pixel][channel - 8]
-        target[channel] = rectifying ? max(sum, 0) : sum
+        target[channel] = appliesReLU ? max(sum, 0) : sum
       }
     }
   }

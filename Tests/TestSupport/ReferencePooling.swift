@@ -1,7 +1,7 @@
-// The oracles for the rectifier and for 2x2 maximum pooling.
+// The oracles for the ReLU and for 2x2 maximum pooling.
 
-/// The rectifier max(x, 0).
-package enum ReferenceRectifier {
+/// The ReLU max(x, 0).
+package enum ReferenceReLU {
   /// max(x, 0) of every value.
   package static func output(of input: [Float]) -> [Float] { input.map { max($0, 0) } }
 

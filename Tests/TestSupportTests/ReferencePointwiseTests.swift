@@ -1,13 +1,13 @@
-// The oracles for pooling, rectifier, loss and optimisers against values by hand and PyTorch.
+// The oracles for pooling, ReLU, loss and optimisers against values by hand and PyTorch.
 
 import TestSupport
 import Testing
 
 @Suite struct ReferencePointwiseTests {
   @Test func rectifierHasNoGradientAtZero() {
-    #expect(ReferenceRectifier.output(of: [-1, 0, 2]) == [0, 0, 2])
+    #expect(ReferenceReLU.output(of: [-1, 0, 2]) == [0, 0, 2])
     #expect(
-      ReferenceRectifier.inputGradient(output: [0, 0, 2], outputGradient: [5, 6, 7]) == [0, 0, 7])
+      ReferenceReLU.inputGradient(output: [0, 0, 2], outputGradient: [5, 6, 7]) == [0, 0, 7])
   }
 
   @Test func poolingTakesTheFirstOfEquals() {

@@ -104,9 +104,9 @@ package struct Convolution: Sendable {
   /// output := convolution of the input, plus bias, rectified if asked for; overwritten.
   package func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
-    rectifying: Bool, into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    appliesReLU: Bool, into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
-    let epilogue = Epilogue(bias: bias, rectifying: rectifying)
+    let epilogue = Epilogue(bias: bias, appliesReLU: appliesReLU)
     switch engine {
     case .patches(let convolution):
       convolution.forward(
@@ -130,18 +130,18 @@ package struct Convolution: Sendable {
   /// inputGradient := the gradient of the input, given that of the output before the bias;
   /// overwritten.
   ///
-  /// What `rectified` covers holds the input itself, as a rectifier left it, and receives the
-  /// gradient from before the rectifier: 0 where the input is not positive.
+  /// What `reluMask` covers holds the input itself, as a ReLU left it, and receives the
+  /// gradient from before the ReLU: 0 where the input is not positive.
   ///
   /// - Precondition: planned with `inputGradient`.
   package func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
-    into inputGradient: ConvolutionImage, rectified: InputRectifier = .none,
+    into inputGradient: ConvolutionImage, reluMask: ReLUMask = .none,
     workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     guard let adjoint else { preconditionFailure("planned without an input gradient") }
     adjoint.apply(
-      outputGradient, weights: weights, into: inputGradient, rectified: rectified,
+      outputGradient, weights: weights, into: inputGradient, reluMask: reluMask,
       workspace: workspace, on: team)
   }
 

@@ -128,10 +128,10 @@ struct ConvolutionInputGradient: Sendable {
   private var turnedCount: Int { algorithm == .winograd ? 0 : weightCount }
 
   /// inputGradient := the adjoint of the convolution applied to outputGradient; overwritten, with
-  /// the gradients of rectifiers where `rectified` says so.
+  /// the gradients of ReLUs where `reluMask` says so.
   func apply(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
-    into inputGradient: ConvolutionImage, rectified: InputRectifier,
+    into inputGradient: ConvolutionImage, reluMask: ReLUMask,
     workspace: ConvolutionWorkspace,
     on team: ThreadTeam
   ) {
@@ -139,7 +139,7 @@ struct ConvolutionInputGradient: Sendable {
     guard let folds else {
       apply(
         outputGradient, weights, turned: workspace.shared, into: inputGradient,
-        Epilogue(passing: rectified), inner, team)
+        Epilogue(passing: reluMask), inner, team)
       return
     }
     let paddedGradient = TensorView(base: inner.shared, shape: padded)
@@ -148,7 +148,7 @@ struct ConvolutionInputGradient: Sendable {
       Epilogue(), inner.shared(from: padded.count), team)
     fold(
       paddedGradient, rows: folds.rows, columns: folds.columns, into: inputGradient,
-      rectified: rectified, on: team)
+      reluMask: reluMask, on: team)
   }
 
   private func apply(
@@ -218,18 +218,18 @@ func transposeTaps(
 }
 
 /// Sums the gradients of a padded view onto the image it shows; overwritten, with the gradients
-/// of rectifiers where `rectified` says so.
+/// of ReLUs where `reluMask` says so.
 func fold(
   _ virtualGradient: TensorView, rows: AxisFold, columns: AxisFold,
-  into gradient: ConvolutionImage, rectified: InputRectifier, on team: ThreadTeam
+  into gradient: ConvolutionImage, reluMask: ReLUMask, on team: ThreadTeam
 ) {
   fold(
     virtualGradient, firstChannel: 0, rows, columns, into: gradient.first,
-    passing: rectified.covers(isFirst: true), team)
+    passing: reluMask.covers(isFirst: true), team)
   if let second = gradient.second {
     fold(
       virtualGradient, firstChannel: gradient.first.shape.channels, rows, columns, into: second,
-      passing: rectified.covers(isFirst: false), team)
+      passing: reluMask.covers(isFirst: false), team)
   }
 }
 

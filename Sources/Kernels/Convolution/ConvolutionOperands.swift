@@ -152,9 +152,9 @@ struct Epilogue {
   /// Added to the sums of each output channel.
   var bias: UnsafePointer<Float>?
   /// Whether negative results become 0.
-  var rectifying = false
+  var appliesReLU = false
   /// Whether results become 0 where what they overwrite is not positive, in either image.
-  var passing = InputRectifier.none
+  var passing = ReLUMask.none
 
   /// Stores some channels of one pixel.
   @inline(__always)
@@ -163,10 +163,10 @@ struct Epilogue {
     count: Int, isFirst: Bool
   ) {
     if passing.covers(isFirst: isFirst) {
-      passFloats(values, to: target, count: count)
+      maskByReLU(values, to: target, count: count)
     } else {
       storeFloats(
-        values, bias: bias.map { $0 + firstChannel }, rectifying: rectifying, to: target,
+        values, bias: bias.map { $0 + firstChannel }, appliesReLU: appliesReLU, to: target,
         count: count)
     }
   }
@@ -180,16 +180,16 @@ struct Epilogue {
     TileTarget(
       base: view.pixel(y, x) + place, rowStride: view.rowStride, pixelStride: view.pixelStride,
       height: height, width: width, bias: bias.map { $0.vector(channel) } ?? .zero,
-      floor: Vector(repeating: rectifying ? 0 : -.infinity),
+      floor: Vector(repeating: appliesReLU ? 0 : -.infinity),
       passesWherePositive: passing.covers(isFirst: isFirst))
   }
 }
 
-/// Which of a convolution's inputs came out of a rectifier.
+/// Which of a convolution's inputs came out of a ReLU.
 ///
 /// The gradient of such an input is written over the input itself, and is 0 where the input was
-/// not positive: the rectifier's own gradient.
-package enum InputRectifier: Sendable {
+/// not positive: the ReLU's own gradient.
+package enum ReLUMask: Sendable {
   /// Neither image.
   case none
   /// The first image of two.

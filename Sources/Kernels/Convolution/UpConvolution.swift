@@ -102,21 +102,21 @@ package struct UpConvolution: Sendable {
 
   /// inputGradient := the gradient of the input; overwritten.
   ///
-  /// With `rectified` it holds the input itself, as a rectifier left it, and receives the gradient
-  /// from before the rectifier: 0 where the input is not positive.
+  /// With `reluMask` it holds the input itself, as a ReLU left it, and receives the gradient
+  /// from before the ReLU: 0 where the input is not positive.
   package func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    rectified: Bool = false, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    reluMask: Bool = false, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
-    let rectified: InputRectifier = rectified ? .all : .none
+    let reluMask: ReLUMask = reluMask ? .all : .none
     switch engine {
     case .nearest(let upsampling):
       upsampling.inputGradient(
-        outputGradient, weights: weights, into: inputGradient, rectified: rectified,
+        outputGradient, weights: weights, into: inputGradient, reluMask: reluMask,
         workspace: workspace, on: team)
     case .transposed(let upsampling):
       upsampling.inputGradient(
-        outputGradient, weights: weights, into: inputGradient, rectified: rectified,
+        outputGradient, weights: weights, into: inputGradient, reluMask: reluMask,
         workspace: workspace, on: team)
     }
   }
@@ -192,14 +192,14 @@ private struct NearestUpsampling: Sendable {
 
   func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    rectified: InputRectifier, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    reluMask: ReLUMask, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     let adjoint = KernelMatrices(
       inputGradientOf: weights, taps: 4, turned: false, rows: gradient.inputChannels,
       columns: gradient.outputChannels)
     guard let folds else {
       gradient.forward(
-        ConvolutionImage(outputGradient), weights: adjoint, epilogue: Epilogue(passing: rectified),
+        ConvolutionImage(outputGradient), weights: adjoint, epilogue: Epilogue(passing: reluMask),
         into: ConvolutionImage(inputGradient), workspace: workspace, on: team)
       return
     }
@@ -211,7 +211,7 @@ private struct NearestUpsampling: Sendable {
       on: team)
     fold(
       virtualGradient, rows: folds.rows, columns: folds.columns,
-      into: ConvolutionImage(inputGradient), rectified: rectified, on: team)
+      into: ConvolutionImage(inputGradient), reluMask: reluMask, on: team)
   }
 }
 
@@ -267,14 +267,14 @@ private struct TransposedUpsampling: Sendable {
 
   func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    rectified: InputRectifier, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    reluMask: ReLUMask, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     transposeTaps(
       weights, taps: [0, 1, 2, 3], rows: input.channels, columns: output.channels,
       into: workspace.shared, on: team)
     gradient.forward(
       ConvolutionImage(outputGradient), weights: workspace.shared,
-      epilogue: Epilogue(passing: rectified), into: ConvolutionImage(inputGradient),
+      epilogue: Epilogue(passing: reluMask), into: ConvolutionImage(inputGradient),
       workspace: workspace, on: team)
   }
 

@@ -43,7 +43,7 @@ package enum Dropout {
 
   /// gradient := gradient / (1 - p), in place: the gradient of what was kept.
   ///
-  /// What was dropped is 0 in the output, so the rectifier before it, whose output that is, has
+  /// What was dropped is 0 in the output, so the ReLU before it, whose output that is, has
   /// made its gradient 0 already. Dense views.
   package static func scaleGradient(
     _ gradient: TensorView, probability: Float, on team: ThreadTeam

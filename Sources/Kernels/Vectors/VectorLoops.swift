@@ -68,13 +68,13 @@ func copyFloats(
   }
 }
 
-/// target := source + bias, with negative results made 0 when `rectifying`.
+/// target := source + bias, with negative results made 0 when `appliesReLU`.
 @inline(__always)
 func storeFloats(
-  _ source: UnsafePointer<Float>, bias: UnsafePointer<Float>?, rectifying: Bool,
+  _ source: UnsafePointer<Float>, bias: UnsafePointer<Float>?, appliesReLU: Bool,
   to target: UnsafeMutablePointer<Float>, count: Int
 ) {
-  let floor: Float = rectifying ? 0 : -.infinity
+  let floor: Float = appliesReLU ? 0 : -.infinity
   var index = 0
   if let bias {
     while index &+ 16 <= count {
@@ -110,9 +110,9 @@ func storeFloats(
   }
 }
 
-/// target := source where target was positive, else 0: a rectifier's gradient over its own output.
+/// target := source where target was positive, else 0: a ReLU's gradient over its own output.
 @inline(__always)
-func passFloats(
+func maskByReLU(
   _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int
 ) {
   var index = 0

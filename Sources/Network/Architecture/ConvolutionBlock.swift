@@ -47,7 +47,7 @@ package struct ConvolutionLayer: Sendable {
   }
 }
 
-/// Two 3x3 convolutions, each with bias and rectifier.
+/// Two 3x3 convolutions, each with bias and ReLU.
 package struct ConvolutionBlock: Sendable {
   package let first: ConvolutionLayer
   package let second: ConvolutionLayer

@@ -32,7 +32,7 @@ package struct UNetSummary: Sendable {
   /// A kernel as the network calls it.
   package enum Kernel: Sendable {
     /// A convolution of one image, or of two side by side in channels.
-    case convolution(Convolution, sources: Int, rectifying: Bool)
+    case convolution(Convolution, sources: Int, appliesReLU: Bool)
     /// A doubling of rows and columns.
     case upConvolution(UpConvolution)
     /// 2x2 max pooling.
@@ -84,7 +84,7 @@ package struct UNetSummary: Sendable {
 
     func add(
       _ name: String, _ layer: ConvolutionLayer, _ convolution: Convolution, sources: Int = 1,
-      rectifying: Bool = true
+      appliesReLU: Bool = true
     ) {
       layers.append(
         Layer(
@@ -92,7 +92,7 @@ package struct UNetSummary: Sendable {
           parameterCount: layer.weight.count + layer.bias.count,
           multiplyAdds: convolution.multiplyAdds,
           activationByteCount: convolution.output.count * MemoryLayout<Float>.stride,
-          kernel: .convolution(convolution, sources: sources, rectifying: rectifying)))
+          kernel: .convolution(convolution, sources: sources, appliesReLU: appliesReLU)))
     }
 
     for (level, stage) in plan.down.enumerated() {
@@ -119,7 +119,7 @@ package struct UNetSummary: Sendable {
       add("up.\(level).conv1", block.first, stage.first.convolution, sources: 2)
       add("up.\(level).conv2", block.second, stage.second.convolution)
     }
-    add("head", network.head, plan.head, rectifying: false)
+    add("head", network.head, plan.head, appliesReLU: false)
     self.layers = layers
   }
 }

@@ -9,7 +9,7 @@ extension UNet {
   ///
   /// Follows a `forward` of the same image with the same parameters and activations; `dropped`
   /// tells whether that pass had dropout. Each activation is read for the last time by the weight
-  /// gradient of the convolution that took it in; then its own gradient, from before the rectifier
+  /// gradient of the convolution that took it in; then its own gradient, from before the ReLU
   /// where it came out of one, takes its place. The first convolution's output, the largest and the
   /// cheapest, was not kept and is computed anew. `gradients` is accumulated, in the order of `layout`.
   ///
@@ -32,33 +32,33 @@ extension UNet {
     /// that of its input, written over the input.
     func convolveBackward(
       _ layer: ConvolutionLayer, _ convolution: Convolution, _ input: ConvolutionImage,
-      outputGradient: TensorView, rectified: InputRectifier?
+      outputGradient: TensorView, reluMask: ReLUMask?
     ) {
       convolution.weightGradient(
         input, outputGradient: outputGradient, into: gradients + layer.weight.offset,
         biasGradient: gradients + layer.bias.offset, workspace: workspace, on: team)
       ready(layer.weight.offset)
-      guard let rectified else { return }
+      guard let reluMask else { return }
       convolution.inputGradient(
         outputGradient, weights: parameters + layer.weight.offset, into: input,
-        rectified: rectified, workspace: workspace, on: team)
+        reluMask: reluMask, workspace: workspace, on: team)
     }
 
     convolveBackward(
       head, activations.head, ConvolutionImage(activations.up[0].second.output),
-      outputGradient: logitsGradient, rectified: .all)
+      outputGradient: logitsGradient, reluMask: .all)
 
     for level in 0..<depth {
       let memory = activations.up[level]
       let stage = up[level]
       convolveBackward(
         stage.block.second, memory.second.convolution, ConvolutionImage(memory.first.output),
-        outputGradient: memory.second.output, rectified: .all)
+        outputGradient: memory.second.output, reluMask: .all)
       let skip = activations.down[level].second.output.centred(
         height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
       convolveBackward(
         stage.block.first, memory.first.convolution, ConvolutionImage(skip, memory.upOutput),
-        outputGradient: memory.first.output, rectified: .first)
+        outputGradient: memory.first.output, reluMask: .first)
       let below =
         level == depth - 1 ? activations.down[depth].second : activations.up[level + 1].second
       memory.upConvolution.weightGradient(
@@ -68,7 +68,7 @@ extension UNet {
       ready(stage.upConvolution.weight.offset)
       memory.upConvolution.inputGradient(
         memory.upOutput, weights: parameters + stage.upConvolution.weight.offset,
-        into: below.output, rectified: true, workspace: workspace, on: team)
+        into: below.output, reluMask: true, workspace: workspace, on: team)
     }
 
     for level in (0...depth).reversed() {
@@ -88,16 +88,16 @@ extension UNet {
       if let output = memory.recomputedFirst {
         memory.first.convolution.forward(
           input, weights: parameters + down[level].first.weight.offset,
-          bias: parameters + down[level].first.bias.offset, rectifying: true, into: output,
+          bias: parameters + down[level].first.bias.offset, appliesReLU: true, into: output,
           workspace: workspace, on: team)
       }
       let first = memory.recomputedFirst ?? memory.first.output
       convolveBackward(
         down[level].second, memory.second.convolution, ConvolutionImage(first),
-        outputGradient: gradient, rectified: .all)
+        outputGradient: gradient, reluMask: .all)
       convolveBackward(
         down[level].first, memory.first.convolution, input, outputGradient: first,
-        rectified: above == nil ? nil : .all)
+        reluMask: above == nil ? nil : .all)
     }
   }
 }

@@ -24,7 +24,7 @@ extension UNet {
     ) {
       memory.convolution.forward(
         input, weights: parameters + layer.weight.offset, bias: parameters + layer.bias.offset,
-        rectifying: true, into: memory.output, workspace: workspace, on: team)
+        appliesReLU: true, into: memory.output, workspace: workspace, on: team)
     }
 
     var features = image
@@ -61,7 +61,7 @@ extension UNet {
 
     activations.head.forward(
       ConvolutionImage(features), weights: parameters + head.weight.offset,
-      bias: parameters + head.bias.offset, rectifying: false, into: activations.logits,
+      bias: parameters + head.bias.offset, appliesReLU: false, into: activations.logits,
       workspace: workspace, on: team)
   }
 }

@@ -60,8 +60,8 @@ struct ConvolutionResults: Equatable {
 /// Runs the three functions; gradients accumulate onto `before`.
 func run(
   _ convolution: Convolution, input: ReferenceImage, weights: [Float], bias: [Float],
-  outputGradient: ReferenceImage, threads: Int, rectifying: Bool = false,
-  rectified: InputRectifier = .none
+  outputGradient: ReferenceImage, threads: Int, appliesReLU: Bool = false,
+  reluMask: ReLUMask = .none
 ) -> ConvolutionResults {
   let team = ThreadTeam(count: threads)
   let workspace = makeWorkspace(convolution.workspaceSize, threads: threads)
@@ -77,10 +77,10 @@ func run(
   let biasGradient = FloatBuffer([Float](repeating: 1, count: bias.count))
   convolution.forward(
     ConvolutionImage(image.view), weights: weightBuffer.base, bias: biasBuffer.base,
-    rectifying: rectifying, into: output.view, workspace: workspace, on: team)
+    appliesReLU: appliesReLU, into: output.view, workspace: workspace, on: team)
   convolution.inputGradient(
     gradient.view, weights: weightBuffer.base, into: ConvolutionImage(inputGradient.view),
-    rectified: rectified, workspace: workspace, on: team)
+    reluMask: reluMask, workspace: workspace, on: team)
   convolution.weightGradient(
     ConvolutionImage(image.view), outputGradient: gradient.view, into: weightGradient.base,
     biasGradient: biasGradient.base, workspace: workspace, on: team)
@@ -217,10 +217,10 @@ func tolerance(products: Int) -> Tolerance {
     let gradient = ReferenceImage.random(
       height: convolution.output.height, width: convolution.output.width,
       channels: example.outputs, seed: 4)
-    let results = [InputRectifier.none, .all].map {
+    let results = [ReLUMask.none, .all].map {
       run(
         convolution, input: input, weights: weights, bias: bias, outputGradient: gradient,
-        threads: 2, rectified: $0)
+        threads: 2, reluMask: $0)
     }
     #expect(
       results[1].inputGradient
@@ -307,7 +307,7 @@ func tolerance(products: Int) -> Tolerance {
     let weightBuffer = FloatBuffer(weights)
     let gradientImage = OwnedImage(gradient)
     convolution.forward(
-      input, weights: weightBuffer.base, bias: FloatBuffer(bias).base, rectifying: false,
+      input, weights: weightBuffer.base, bias: FloatBuffer(bias).base, appliesReLU: false,
       into: output.view, workspace: workspace, on: team)
     #expect(output.values == expected.output)
     let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
@@ -316,9 +316,9 @@ func tolerance(products: Int) -> Tolerance {
       input, outputGradient: gradientImage.view, into: weightGradient.base,
       biasGradient: biasGradient.base, workspace: workspace, on: team)
     #expect(weightGradient.values.map { $0 - 1 } == expected.weightGradient)
-    // Only the skip came out of a rectifier.
+    // Only the skip came out of a ReLU.
     convolution.inputGradient(
-      gradientImage.view, weights: weightBuffer.base, into: input, rectified: .first,
+      gradientImage.view, weights: weightBuffer.base, into: input, reluMask: .first,
       workspace: workspace, on: team)
     for y in 0..<12 {
       for x in 0..<11 {
@@ -344,7 +344,7 @@ func tolerance(products: Int) -> Tolerance {
         threads: 1),
       run(
         convolution, input: input, weights: weights, bias: bias, outputGradient: gradient,
-        threads: 1, rectifying: true)
+        threads: 1, appliesReLU: true)
     )
     #expect(rectified.output == linear.output.map { max($0, 0) })
     #expect(linear.output.contains { $0 < 0 })

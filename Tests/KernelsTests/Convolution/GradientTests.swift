@@ -110,7 +110,7 @@ import Threading
   }
 
   @Test(arguments: [ConvolutionAlgorithm.patches, .direct, .winograd])
-  func biasBeforeARectifier(_ algorithm: ConvolutionAlgorithm) {
+  func biasBeforeAReLU(_ algorithm: ConvolutionAlgorithm) {
     // Through a second convolution, whose input gradient takes the place of the rectified values.
     let first = ConvolutionCase(
       height: 9, width: 8, inputs: 2, outputs: 3, kernel: 3, algorithm: algorithm)
@@ -126,12 +126,12 @@ import Threading
       let hidden = run(
         first.planned(), input: input, weights: weights, bias: bias,
         outputGradient: ReferenceImage.random(height: 7, width: 6, channels: 3, seed: 6),
-        threads: 1, rectifying: true
+        threads: 1, appliesReLU: true
       ).output
       return run(
         second.planned(),
         input: ReferenceImage(height: 7, width: 6, channels: 3, values: hidden),
-        weights: nextWeights, bias: [0, 0], outputGradient: gradient, threads: 1, rectified: .all)
+        weights: nextWeights, bias: [0, 0], outputGradient: gradient, threads: 1, reluMask: .all)
     }
     let hiddenGradient = ReferenceImage(
       height: 7, width: 6, channels: 3, values: results(bias).inputGradient)
@@ -139,7 +139,7 @@ import Threading
       first.planned(), input: input, weights: weights, bias: bias,
       outputGradient: hiddenGradient, threads: 1
     ).biasGradient
-    // A smaller step than elsewhere, so that hardly a value crosses the rectifier's bend; so the
+    // A smaller step than elsewhere, so that hardly a value crosses the ReLU's bend; so the
     // roundings of the forward passes weigh more.
     let worst = gradientDeviation(
       of: { Self.dot(results($0.map { Float($0) }).output, gradient.values) },

@@ -69,7 +69,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
   /// Output, input gradient and weight gradient (in the order of files) of the kernels.
   func results(
     input: ReferenceImage, weights: [Float], bias: [Float], gradient: ReferenceImage, threads: Int,
-    rectified: Bool = false
+    reluMask: Bool = false
   ) -> ConvolutionResults {
     let up = planned
     let team = ThreadTeam(count: threads)
@@ -86,7 +86,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
       workspace: workspace, on: team)
     up.inputGradient(
       outputGradient.view, weights: weightBuffer.base, into: inputGradient.view,
-      rectified: rectified, workspace: workspace, on: team)
+      reluMask: reluMask, workspace: workspace, on: team)
     let biasGradient = FloatBuffer([Float](repeating: 1, count: outputs))
     up.weightGradient(
       image.view, outputGradient: outputGradient.view, into: weightGradient.base,
@@ -149,7 +149,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
       height: 2 * example.height, width: 2 * example.width, channels: example.outputs, seed: 4)
     let results = [false, true].map {
       example.results(
-        input: input, weights: weights, bias: bias, gradient: gradient, threads: 2, rectified: $0)
+        input: input, weights: weights, bias: bias, gradient: gradient, threads: 2, reluMask: $0)
     }
     #expect(
       results[1].inputGradient

@@ -43,7 +43,7 @@ import Threading
     let bias = FloatBuffer(count: filters.count)
     let workspace = makeWorkspace(convolution.workspaceSize, threads: 1)
     convolution.forward(
-      ConvolutionImage(input.view), weights: weights.base, bias: bias.base, rectifying: false,
+      ConvolutionImage(input.view), weights: weights.base, bias: bias.base, appliesReLU: false,
       into: output.view, workspace: workspace, on: ThreadTeam(count: 1))
     return (0..<filters.count).map { o in
       (0..<convolution.output.height).map { y in

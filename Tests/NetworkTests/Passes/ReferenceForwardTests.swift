@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  // Each parameter by a thousandth part; all its values, as rectifiers may hide a single neuron.
+  // Each parameter by a thousandth part; all its values, as ReLUs may hide a single neuron.
   @Test(arguments: Padding.allCases, Upsampling.allCases)
   func aWrongWeightIsSeen(_ padding: Padding, _ upsampling: Upsampling) throws {
     let run = try self.run(padding, upsampling)

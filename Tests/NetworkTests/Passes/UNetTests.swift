@@ -214,7 +214,7 @@ final class NetworkRun {
           rowSums: run.activations.rowSums, on: run.team)
         return sum / Double(run.labels.count)
       }, at: point, analytic: analytic, epsilon: 1e-3, indices: places)
-    // Float losses of order one over 2e-3, and kinks of the rectifiers nearby.
+    // Float losses of order one over 2e-3, and kinks of the ReLUs nearby.
     #expect(worst.error < 5e-3, "\(worst)")
   }
 

@@ -79,7 +79,7 @@ struct TileTarget {
   let width: Int
   /// Added to every value.
   let bias: Vector
-  /// The smallest value: 0 behind a rectifier.
+  /// The smallest value: 0 behind a ReLU.
   let floor: Vector
   /// Whether values become 0 where what they overwrite is not positive.
   let passesWherePositive: Bool
