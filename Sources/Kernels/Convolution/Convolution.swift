@@ -108,7 +108,7 @@ package struct Convolution: Sendable {
   ) {
     let epilogue = Epilogue(bias: bias, appliesReLU: appliesReLU)
     switch engine {
-    case .patches(let convolution):
+    case .im2col(let convolution):
       convolution.forward(
         input, weights: weights, epilogue: epilogue, into: ConvolutionImage(output),
         workspace: workspace,
@@ -156,7 +156,7 @@ package struct Convolution: Sendable {
     switch gradientEngine {
     case nil:
       preconditionFailure("planned without a weight gradient")
-    case .patches(let convolution):
+    case .im2col(let convolution):
       convolution.weightGradient(
         input, outputGradient: outputGradient, into: weightGradient, workspace: workspace, on: team)
       BiasGradient.add(

@@ -117,7 +117,7 @@ enum ConvolutionEngine: Sendable {
   ) {
     switch algorithm {
     case .im2col:
-      self = .patches(
+      self = .im2col(
         Im2colConvolution(
           rows: rows, columns: columns, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
@@ -143,7 +143,7 @@ enum ConvolutionEngine: Sendable {
 
   var plan: KernelPlan {
     switch self {
-    case .patches(let convolution): convolution.plan
+    case .im2col(let convolution): convolution.plan
     case .implicitGEMM(let convolution): convolution.plan
     case .tiles(let convolution): convolution.plan(.winograd)
     }
@@ -152,7 +152,7 @@ enum ConvolutionEngine: Sendable {
   /// Workspace of the forward pass.
   var workspaceSize: WorkspaceSize {
     switch self {
-    case .patches(let convolution): convolution.forwardWorkspace
+    case .im2col(let convolution): convolution.forwardWorkspace
     case .implicitGEMM(let convolution): convolution.forwardWorkspace
     case .tiles(let convolution): convolution.workspaceSize
     }
@@ -172,7 +172,7 @@ enum WeightGradientEngine: Sendable {
   ) {
     switch algorithm {
     case .im2col:
-      self = .patches(
+      self = .im2col(
         Im2colConvolution(
           rows: rows, columns: columns, kernelHeight: kernel, kernelWidth: kernel,
           stride: stride, inputChannels: inputChannels, outputChannels: outputChannels))
@@ -195,7 +195,7 @@ enum WeightGradientEngine: Sendable {
 
   var plan: KernelPlan {
     switch self {
-    case .patches(let convolution): convolution.plan
+    case .im2col(let convolution): convolution.plan
     case .implicitGEMM(let convolution): convolution.plan
     case .tiles(let gradient): gradient.plan(.winograd)
     }
@@ -204,7 +204,7 @@ enum WeightGradientEngine: Sendable {
   /// Workspace, the sum for the bias included.
   var workspaceSize: WorkspaceSize {
     switch self {
-    case .patches(let convolution):
+    case .im2col(let convolution):
       WorkspaceSize(
         thread: convolution.threadWorkspace,
         shared: max(

@@ -180,7 +180,7 @@ struct ConvolutionInputGradient: Sendable {
             inputGradientOf: weights, taps: phase.taps.count, turned: true, rows: outputChannels,
             columns: inputChannels),
           epilogue: epilogue, into: target, workspace: workspace, on: team)
-      case .patches(let convolution):
+      case .im2col(let convolution):
         convolution.forward(
           ConvolutionImage(outputGradient), weights: turn(phase), epilogue: epilogue, into: target,
           workspace: workspace, on: team)

@@ -15,7 +15,7 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
   var kernel: Int
   var stride = 1
   var padding = ReferencePadding.none
-  var algorithm = ConvolutionAlgorithm.patches
+  var algorithm = ConvolutionAlgorithm.im2col
 
   var testDescription: String {
     "\(height)x\(width) \(inputs)->\(outputs) k\(kernel) s\(stride) \(padding) \(algorithm)"
@@ -148,7 +148,7 @@ func tolerance(products: Int) -> Tolerance {
         cases.append(
           ConvolutionCase(
             height: height, width: width, inputs: inputs, outputs: outputs, kernel: kernel,
-            padding: padding, algorithm: .direct))
+            padding: padding, algorithm: .implicitGEMM))
       }
       // Winograd's tiles: whole ones, cut ones, one alone; vectors whole, cut and empty; more than
       // one block of the summed channels.
@@ -270,7 +270,7 @@ func tolerance(products: Int) -> Tolerance {
     }
   }
 
-  @Test(arguments: [ConvolutionAlgorithm.patches, .direct, .winograd])
+  @Test(arguments: [ConvolutionAlgorithm.im2col, .implicitGEMM, .winograd])
   func twoSourcesAreOneImageSideBySide(_ algorithm: ConvolutionAlgorithm) {
     let convolution = ConvolutionCase(
       height: 12, width: 11, inputs: 21, outputs: 6, kernel: 3, padding: .mirror,

@@ -23,9 +23,9 @@ import Threading
       height: 7, width: 6, inputs: 2, outputs: 3, kernel: 5, stride: 2, padding: .zero),
     ConvolutionCase(height: 6, width: 5, inputs: 20, outputs: 3, kernel: 2, padding: .zero),
     ConvolutionCase(height: 4, width: 5, inputs: 5, outputs: 2, kernel: 1),
-    ConvolutionCase(height: 8, width: 7, inputs: 3, outputs: 4, kernel: 3, algorithm: .direct),
+    ConvolutionCase(height: 8, width: 7, inputs: 3, outputs: 4, kernel: 3, algorithm: .implicitGEMM),
     ConvolutionCase(
-      height: 5, width: 4, inputs: 2, outputs: 3, kernel: 3, padding: .mirror, algorithm: .direct),
+      height: 5, width: 4, inputs: 2, outputs: 3, kernel: 3, padding: .mirror, algorithm: .implicitGEMM),
     ConvolutionCase(height: 8, width: 7, inputs: 3, outputs: 4, kernel: 3, algorithm: .winograd),
     ConvolutionCase(
       height: 5, width: 4, inputs: 2, outputs: 3, kernel: 3, padding: .mirror,
@@ -109,7 +109,7 @@ import Threading
     #expect(worst.error < Self.allowed, "\(worst)")
   }
 
-  @Test(arguments: [ConvolutionAlgorithm.patches, .direct, .winograd])
+  @Test(arguments: [ConvolutionAlgorithm.im2col, .implicitGEMM, .winograd])
   func biasBeforeAReLU(_ algorithm: ConvolutionAlgorithm) {
     // Through a second convolution, whose input gradient takes the place of the rectified values.
     let first = ConvolutionCase(
