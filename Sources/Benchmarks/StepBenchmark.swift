@@ -40,7 +40,8 @@ package enum StepBenchmark {
       optimizer: try Optimizer(
         kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout,
         slices: reducer.owned(by: communicator.rank)),
-      tile: setting.tile, globalBatch: setting.batch * communicator.size, classWeights: nil,
+      tile: setting.tile, globalBatch: setting.batch * communicator.size,
+      loss: SoftmaxCrossEntropy(),
       clipNorm: 0, seed: 0, reducer: reducer, communicator: communicator, team: team)
     setting.network.initialize(step.parameters.base, seed: 0, on: team)
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)

@@ -49,8 +49,8 @@ package enum ArithmeticProbe {
     guard let logitsGradient = activations.logitsGradient else {
       preconditionFailure("activations for training have a gradient of the logits")
     }
-    var loss = SoftmaxCrossEntropy.lossAndGradient(
-      logits: activations.logits, labels: &labels, classWeights: nil, scale: 1,
+    var loss = SoftmaxCrossEntropy().lossAndGradient(
+      logits: activations.logits, labels: &labels, scale: 1,
       gradient: logitsGradient, rowSums: activations.rowSums, on: team)
     network.backward(
       view, parameters: parameters.base, activations: activations, gradients: gradients.base,

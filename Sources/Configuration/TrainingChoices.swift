@@ -27,6 +27,15 @@ package enum ResumePoint: Equatable, Codable, Sendable {
   case checkpoint(String)
 }
 
+extension LossKind {
+  /// The loss with these weights of the classes, nil for 1.
+  package func loss(classWeights: [Float]?) -> any SegmentationLoss {
+    switch self {
+    case .crossEntropy: SoftmaxCrossEntropy(classWeights: classWeights)
+    }
+  }
+}
+
 // MARK: - As options
 
 extension OptimizerKind: OptionValue {}

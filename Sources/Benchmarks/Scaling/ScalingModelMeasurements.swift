@@ -83,9 +83,9 @@ package final class ModelledPasses {
     guard let gradient = activations.logitsGradient else { preconditionFailure("for training") }
     labels.withUnsafeBufferPointer { labels in
       guard let base = labels.baseAddress else { preconditionFailure("a tile without labels") }
-      _ = SoftmaxCrossEntropy.lossAndGradient(
-        logits: activations.logits, labels: base, classWeights: nil,
-        scale: 1 / Float(labels.count), gradient: gradient, rowSums: activations.rowSums, on: team)
+      _ = SoftmaxCrossEntropy().lossAndGradient(
+        logits: activations.logits, labels: base, scale: 1 / Float(labels.count),
+        gradient: gradient, rowSums: activations.rowSums, on: team)
     }
   }
 

@@ -111,7 +111,8 @@ package final class Trainer {
           weightDecay: configuration.weightDecay, layout: network.layout,
           slices: reducer.owned(by: rank)),
         tile: configuration.tile, globalBatch: globalBatch,
-        classWeights: Self.classWeights(configuration, data.dataset.mapping),
+        loss: configuration.loss.loss(
+          classWeights: Self.classWeights(configuration, data.dataset.mapping)),
         clipNorm: configuration.clipNorm, seed: configuration.seed,
         reducer: reducer, communicator: communicator, team: team)
     }

@@ -50,7 +50,7 @@ package final class TrainingStep {
   private let accumulator: GradientAccumulator
   /// The memory of the passes; between steps it is free for evaluation.
   let activations: UNetActivations
-  private let classWeights: [Float]?
+  private let loss: any SegmentationLoss
   private let clipNorm: Double
   private let seed: UInt64
   private let communicator: any Communicator
@@ -65,7 +65,7 @@ package final class TrainingStep {
   ///
   /// - Precondition: the optimiser keeps the state of what the reducer gives this rank the sums of.
   package init(
-    network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int, classWeights: [Float]?,
+    network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int, loss: any SegmentationLoss,
     clipNorm: Double, seed: UInt64, reducer: GradientReducer, communicator: any Communicator,
     team: ThreadTeam
   ) throws(AllocationError) {
@@ -73,7 +73,7 @@ package final class TrainingStep {
     precondition(optimizer.slices == own, "state of \(optimizer.slices), sums of \(own)")
     self.network = network
     self.optimizer = optimizer
-    self.classWeights = classWeights
+    self.loss = loss
     self.clipNorm = clipNorm
     self.seed = seed
     self.reducer = reducer
@@ -132,9 +132,9 @@ package final class TrainingStep {
       guard let logitsGradient = activations.logitsGradient else {
         preconditionFailure("a step needs activations for training")
       }
-      ownLosses[index] = SoftmaxCrossEntropy.lossAndGradient(
-        logits: activations.logits, labels: sample.labels, classWeights: classWeights,
-        scale: scale, gradient: logitsGradient, rowSums: activations.rowSums, on: team)
+      ownLosses[index] = loss.lossAndGradient(
+        logits: activations.logits, labels: sample.labels, scale: scale, gradient: logitsGradient,
+        rowSums: activations.rowSums, on: team)
       let isLast = index == batch.samples.count - 1
       if isLast { beginReduction(of: accumulator.sumsAfterSample, batch.batch) }
       var finalOffset = accumulator.elementCount

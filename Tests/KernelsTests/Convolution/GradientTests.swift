@@ -23,9 +23,11 @@ import Threading
       height: 7, width: 6, inputs: 2, outputs: 3, kernel: 5, stride: 2, padding: .zero),
     ConvolutionCase(height: 6, width: 5, inputs: 20, outputs: 3, kernel: 2, padding: .zero),
     ConvolutionCase(height: 4, width: 5, inputs: 5, outputs: 2, kernel: 1),
-    ConvolutionCase(height: 8, width: 7, inputs: 3, outputs: 4, kernel: 3, algorithm: .implicitGEMM),
     ConvolutionCase(
-      height: 5, width: 4, inputs: 2, outputs: 3, kernel: 3, padding: .mirror, algorithm: .implicitGEMM),
+      height: 8, width: 7, inputs: 3, outputs: 4, kernel: 3, algorithm: .implicitGEMM),
+    ConvolutionCase(
+      height: 5, width: 4, inputs: 2, outputs: 3, kernel: 3, padding: .mirror,
+      algorithm: .implicitGEMM),
     ConvolutionCase(height: 8, width: 7, inputs: 3, outputs: 4, kernel: 3, algorithm: .winograd),
     ConvolutionCase(
       height: 5, width: 4, inputs: 2, outputs: 3, kernel: 3, padding: .mirror,
@@ -157,8 +159,8 @@ import Threading
       var image = logits
       image.values = scores
       let gradient = OwnedImage(3, 4, 3)
-      let value = SoftmaxCrossEntropy.lossAndGradient(
-        logits: OwnedImage(image).view, labels: labels, classWeights: weights, scale: 1,
+      let value = SoftmaxCrossEntropy(classWeights: weights).lossAndGradient(
+        logits: OwnedImage(image).view, labels: labels, scale: 1,
         gradient: gradient.view, rowSums: &rowSums, on: team)
       return (value, gradient.values)
     }

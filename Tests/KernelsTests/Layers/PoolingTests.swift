@@ -84,13 +84,9 @@ import Threading
       let image = OwnedImage(logits)
       let gradient = OwnedImage(5, 9, classes)
       var rowSums = [Double](repeating: 0, count: 5)
-      let loss = SoftmaxCrossEntropy.lossAndGradient(
-        logits: image.view, labels: labels.map { UInt8($0) }, classWeights: weights,
-        scale: 1 / 90, gradient: gradient.view, rowSums: &rowSums, on: team)
-      let alone = SoftmaxCrossEntropy.loss(
-        logits: image.view, labels: labels.map { UInt8($0) }, classWeights: weights,
-        rowSums: &rowSums, on: team)
-      #expect(loss == alone)
+      let loss = SoftmaxCrossEntropy(classWeights: weights).lossAndGradient(
+        logits: image.view, labels: labels.map { UInt8($0) }, scale: 1 / 90,
+        gradient: gradient.view, rowSums: &rowSums, on: team)
       bits.insert(loss.bitPattern)
       expectClose(
         [loss / 90], [oracle.loss(logits: logits, labels: labels)], absolute: 1e-6,
@@ -98,10 +94,6 @@ import Threading
       expectClose(
         gradient.values, oracle.logitsGradient(logits: logits, labels: labels).values,
         absolute: 1e-7, relative: 1e-5)
-      SoftmaxCrossEntropy.probabilities(logits: image.view, into: image.view, on: team)
-      expectClose(
-        image.values.map { Double($0) }, ReferenceSegmentationLoss.softmax(logits),
-        absolute: 1e-6, relative: 1e-6)
     }
     #expect(bits.count == 1)
   }
@@ -112,8 +104,8 @@ import Threading
     logits.buffer.base[1] = -1000
     let gradient = OwnedImage(1, 1, 2)
     var rowSums = [0.0]
-    let loss = SoftmaxCrossEntropy.lossAndGradient(
-      logits: logits.view, labels: [1], classWeights: nil, scale: 1, gradient: gradient.view,
+    let loss = SoftmaxCrossEntropy().lossAndGradient(
+      logits: logits.view, labels: [1], scale: 1, gradient: gradient.view,
       rowSums: &rowSums, on: ThreadTeam(count: 1))
     #expect(loss == 2000)
     #expect(gradient.values == [1, -1])

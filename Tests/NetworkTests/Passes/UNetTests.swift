@@ -53,9 +53,9 @@ final class NetworkRun {
     forward(dropout: dropout)
     let pixels = Double(labels.count)
     guard let logitsGradient = activations.logitsGradient else { return .nan }
-    let loss = SoftmaxCrossEntropy.lossAndGradient(
-      logits: activations.logits, labels: labels, classWeights: classWeights,
-      scale: Float(1 / pixels), gradient: logitsGradient, rowSums: activations.rowSums, on: team)
+    let loss = SoftmaxCrossEntropy(classWeights: classWeights).lossAndGradient(
+      logits: activations.logits, labels: labels, scale: Float(1 / pixels),
+      gradient: logitsGradient, rowSums: activations.rowSums, on: team)
     gradients.floats.update(repeating: 0)
     network.backward(
       input, parameters: parameters.base, activations: activations, gradients: gradients.base,
@@ -209,8 +209,9 @@ final class NetworkRun {
       of: { moved in
         for place in places { run.parameters.base[place] = Float(moved[place]) }
         run.forward(dropout: key)
-        let sum = SoftmaxCrossEntropy.loss(
-          logits: run.activations.logits, labels: run.labels, classWeights: nil,
+        guard let gradient = run.activations.logitsGradient else { return .nan }
+        let sum = SoftmaxCrossEntropy().lossAndGradient(
+          logits: run.activations.logits, labels: run.labels, scale: 1, gradient: gradient,
           rowSums: run.activations.rowSums, on: run.team)
         return sum / Double(run.labels.count)
       }, at: point, analytic: analytic, epsilon: 1e-3, indices: places)

@@ -180,7 +180,8 @@ import Training
       optimizer: Optimizer(
         kind: optimizer, momentum: optimizer == .sgd ? 0.9 : 0, weightDecay: 0.01,
         layout: network.layout, slices: reducer.owned(by: communicator.rank)),
-      tile: tile, globalBatch: exchange.globalBatch, classWeights: nil, clipNorm: 0, seed: 7,
+      tile: tile, globalBatch: exchange.globalBatch, loss: SoftmaxCrossEntropy(), clipNorm: 0,
+      seed: 7,
       reducer: reducer, communicator: communicator, team: ThreadTeam(count: 1))
     network.initialize(step.parameters.base, seed: 3)
     return step
