@@ -1,0 +1,51 @@
+// What a person is told before the first step of a run.
+
+import Checkpoints
+import Kernels
+
+extension RunPreparation {
+  /// Says what is trained on what, and what may differ from the run that is resumed.
+  func announce() throws {
+    let (data, sampler, tile) = (plan.data, plan.sampler, plan.tile)
+    let (configuration, logger) = (plan.configuration, plan.logger)
+    let mapping = data.dataset.mapping
+    logger.info("\(mapping.table)")
+    if let warning = mapping.warning { logger.warning("\(warning)") }
+    let synthetic =
+      configuration.data == nil && configuration.images == nil ? " (built-in synthetic cells)" : ""
+    logger.info(
+      """
+      \(data.trainingIDs.count) images to train on, \(data.validationIDs.count) to validate \
+      on\(synthetic); an epoch is \(sampler.drawsPerEpoch) tiles in \(sampler.stepsPerEpoch) steps
+      """)
+    logger.info(
+      """
+      \(step.network.layout.count) parameters; tiles of \(tile.inputSide), output \
+      \(tile.outputSide); activations take \(step.activationByteCount >> 20) MiB a rank
+      """)
+    let ranks = communicator.size == 1 ? "1 rank" : "\(communicator.size) ranks"
+    logger.info(
+      """
+      \(ranks), \(plan.team.count) of \(plan.budget.hostCores) cores each, matrix kernels \
+      \(MatrixProduct.kernels)
+      """)
+    if let resumed = start {
+      let arithmetic = try ArithmeticProbe.digest
+      logger.info("continuing after step \(resumed.step)")
+      if resumed.matrixKernels != MatrixProduct.kernels {
+        logger.warning(
+          """
+          the checkpoint was made with matrix kernels \(resumed.matrixKernels), so the bits will \
+          differ from those of an uninterrupted run; set UNET_DIST_BLAS_KERNELS to get the same
+          """)
+      } else if let before = resumed.arithmetic, before != arithmetic {
+        logger.warning(
+          """
+          the checkpoint was made by a build or a machine that rounds differently (arithmetic \
+          \(before), here \(arithmetic)), so the bits will differ from those of \
+          an uninterrupted run; build with the same UNET_DIST_MARCH and compiler to get the same
+          """)
+      }
+    }
+  }
+}

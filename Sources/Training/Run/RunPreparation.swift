@@ -1,0 +1,174 @@
+// What a run of training has before its first step: memory, folder, and the state that it starts from.
+
+import Checkpoints
+import Communication
+import Configuration
+import Datasets
+import Inference
+import Kernels
+import Network
+import Tensors
+
+/// Everything that the loop of a ``Trainer`` needs, ready for its first step.
+struct RunPreparation {
+  let plan: RunPlan
+  let communicator: any Communicator
+  /// Nil on all ranks but the first, which alone writes.
+  let output: RunOutput?
+  let step: TrainingStep
+  let replicas: ReplicaCheck
+  let state: ShardedState
+  let predictor: TiledPredictor
+  /// The checkpoint of a resumed run.
+  let start: Checkpoint?
+  /// The best validation score so far, where its checkpoint is in the folder.
+  let best: Checkpoint.BestScore?
+
+  /// Prepares a run: reads the data, opens the run's folder, joins the ranks on one start.
+  ///
+  /// Collective. Whatever fails on one rank fails on all of them.
+  init(_ asked: TrainingConfiguration, communicator: any Communicator) throws {
+    self.communicator = communicator
+    let display = RunDisplay()
+    let plan = try RunPlan(asked, display: display, communicator: communicator)
+    self.plan = plan
+    // Once all ranks agree on the run, and before its memory is allocated.
+    let output = try communicator.together {
+      try communicator.rank == 0 ? RunOutput(plan.configuration, display: display) : nil
+    }
+    self.output = output
+
+    let step = try Self.step(plan, communicator)
+    self.step = step
+    let layout = plan.network.layout
+    replicas = ReplicaCheck(
+      elementCount: layout.count, communicator: communicator, team: plan.team)
+    predictor = try TiledPredictor(
+      network: plan.network, parameters: step.parameters, activations: step.activations,
+      threads: plan.team)
+    state = ShardedState(
+      step.optimizer, elementCount: layout.count, isSharded: step.reducer.isSharded,
+      communicator: communicator)
+
+    let start = try Self.startState(plan, output, step, state, communicator)
+    self.start = start
+    // The best of a run resumed into another folder, or from before it, is not there to be named.
+    let hasBest = try communicator.together {
+      try output?.open(plan.configuration, data: plan.data, resumedFrom: start) ?? false
+    }
+    best = try communicator.allReduceSum([hasBest ? 1 : Int64(0)]) == [0] ? nil : start?.best
+    if let path = plan.configuration.timeline {
+      try communicator.together { if communicator.rank == 0 { try Timeline.prepare(path) } }
+      step.timeline = try Timeline(communicator: communicator)
+    }
+    if communicator.rank == 0 { try announce() }
+  }
+
+  /// The step with its memory; the update strategy is that of the reducer.
+  private static func step(
+    _ plan: RunPlan, _ communicator: any Communicator
+  ) throws -> TrainingStep {
+    let (configuration, layout) = (plan.configuration, plan.network.layout)
+    let reducer = GradientReducer(
+      communicator: communicator,
+      buckets: GradientBuckets(
+        elementCount: layout.count, byteCount: configuration.bucketKiB << 10),
+      reduction: configuration.reduction, compression: configuration.compression,
+      overlap: try configuration.overlap.resolved(
+        threads: plan.team.count, budget: plan.budget, communicator: communicator),
+      isSharded: configuration.shardOptimizer && communicator.size > 1)
+    return try communicator.together {
+      try TrainingStep(
+        network: plan.network,
+        optimizer: Optimizer(
+          kind: configuration.optimizer, momentum: configuration.momentum,
+          weightDecay: configuration.weightDecay, layout: layout,
+          slices: reducer.owned(by: communicator.rank)),
+        tile: configuration.tile, globalBatch: plan.globalBatch, loss: plan.loss,
+        clipNorm: configuration.clipNorm, seed: configuration.seed, reducer: reducer,
+        communicator: communicator, team: plan.team)
+    }
+  }
+
+  /// Gives every rank the parameters and the state of rank 0: from a checkpoint, or initial ones.
+  private static func startState(
+    _ plan: RunPlan, _ output: RunOutput?, _ step: TrainingStep, _ state: ShardedState,
+    _ communicator: any Communicator
+  ) throws -> Checkpoint? {
+    let wholeState = try communicator.together { try state.buffers() }
+    let start = try loadStart(
+      plan.configuration, output: output, data: plan.data, step: step, state: wholeState,
+      communicator: communicator)
+    if start == nil && plan.configuration.load == nil && communicator.rank == 0 {
+      plan.network.initialize(step.parameters.base, seed: plan.configuration.seed, on: plan.team)
+    }
+    try communicator.broadcast(step.parameters.floats, from: 0)
+    try state.scatter(wholeState)
+    return start
+  }
+}
+
+// MARK: - The start
+
+extension RunPreparation {
+  /// Reads the checkpoint that the run starts from, on rank 0, and tells the others what it says.
+  ///
+  /// - Returns: the checkpoint of a resumed run; nil for a new one.
+  private static func loadStart(
+    _ configuration: TrainingConfiguration, output: RunOutput?, data: TrainingData,
+    step: TrainingStep, state: [(name: String, values: FloatBuffer)],
+    communicator: any Communicator
+  ) throws -> Checkpoint? {
+    guard configuration.resume != nil || configuration.load != nil else { return nil }
+    let start = try communicator.together { () throws -> Checkpoint? in
+      guard let output else { return nil }
+      if let path = configuration.load {
+        let (_, file) = try Checkpoint.read(path)
+        try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
+        return nil
+      }
+      let path: String
+      if case .checkpoint(let given) = configuration.resume {
+        path = given
+      } else {
+        path = try output.folder.newestCheckpoint()
+      }
+      let (checkpoint, file) = try Checkpoint.read(path)
+      try checkpoint.check(resumedBy: configuration, data: data, path: path)
+      try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
+      for (name, buffer) in state {
+        try Checkpoint.load(
+          file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
+      }
+      return checkpoint
+    }
+    return try Checkpoint.shared(start, communicator)
+  }
+}
+
+extension Checkpoint {
+  /// Checks that a run of this configuration and data can go on from here with the same numbers.
+  fileprivate func check(
+    resumedBy configuration: TrainingConfiguration, data: TrainingData, path: String
+  ) throws {
+    let before = try TrainingConfiguration(yaml: self.configuration, file: path)
+    let differences = configuration.differences(from: before, for: .resume)
+    guard differences.isEmpty else {
+      throw CheckpointError(
+        path: path, expected: "a run with the same options",
+        found: "other values of " + differences.map { "--\($0)" }.joined(separator: ", "),
+        hint: "resume with the options of the run, or start a new one with --load")
+    }
+    guard classes.values == data.dataset.mapping.values else {
+      throw CheckpointError(
+        path: path, expected: "masks with the values \(classes.values)",
+        found: "\(data.dataset.mapping.values)", hint: "resume with the images of the run")
+    }
+    guard dataDigest == data.digestText else {
+      throw CheckpointError(
+        path: path, expected: "the images that the run was started with",
+        found: "other names, sizes or numbers of images",
+        hint: "resume with the images of the run, or start a new one with --load")
+    }
+  }
+}
