@@ -94,6 +94,6 @@ extension TiledPredictor {
   private static func dropoutKey(seed: UInt64, pass: Int, image: Int, window: Int) -> DropoutKey {
     let sample = UInt32(truncatingIfNeeded: image &* 65_536 &+ window)
     return DropoutKey(
-      RandomStream(seed: seed, purpose: .dropout, moment: pass, sample: Int(sample)))
+      RandomStream(seed: seed, purpose: .dropout, epoch: pass, sample: Int(sample)))
   }
 }

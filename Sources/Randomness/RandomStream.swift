@@ -19,9 +19,9 @@ package enum RandomPurpose: UInt32, Sendable {
   case split = 6
 }
 
-/// A random stream keyed by (seed, purpose, moment, sample), never by rank, thread or time.
+/// A random stream keyed by (seed, purpose, epoch, sample), never by rank, thread or time.
 ///
-/// Two streams with the same four numbers give the same values. `moment` is the step or the epoch,
+/// Two streams with the same four numbers give the same values. `epoch` is the epoch or the step,
 /// `sample` the identity of a sample (or of a parameter, for initialisation).
 package struct RandomStream: RandomNumberGenerator, Sendable {
   private let key: SIMD2<UInt32>
@@ -31,10 +31,10 @@ package struct RandomStream: RandomNumberGenerator, Sendable {
 
   /// The stream for these four numbers, at its beginning.
   ///
-  /// - Precondition: `moment` and `sample` are in 0..<2^32.
-  package init(seed: UInt64, purpose: RandomPurpose, moment: Int = 0, sample: Int = 0) {
+  /// - Precondition: `epoch` and `sample` are in 0..<2^32.
+  package init(seed: UInt64, purpose: RandomPurpose, epoch: Int = 0, sample: Int = 0) {
     key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
-    counter = SIMD4(0, purpose.rawValue, UInt32(moment), UInt32(sample))
+    counter = SIMD4(0, purpose.rawValue, UInt32(epoch), UInt32(sample))
   }
 
   /// The four words of block `index` of this stream, whatever was drawn from it before.

@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func blocksAndWordsAreTheSameStream() {
-    var stream = RandomStream(seed: 7, purpose: .dropout, moment: 3, sample: 5)
+    var stream = RandomStream(seed: 7, purpose: .dropout, epoch: 3, sample: 5)
     let drawn = (0..<12).map { _ in stream.nextWord() }
     let byBlock = (0..<3).flatMap { index in
       let words = stream.block(index)
@@ -40,10 +40,10 @@ import Testing
     var words = Set<UInt32>()
     for seed in [UInt64(1), 2, 1 << 40] {
       for purpose in [RandomPurpose.shuffle, .augmentation] {
-        for moment in 0..<3 {
+        for epoch in 0..<3 {
           for sample in 0..<3 {
             var stream = RandomStream(
-              seed: seed, purpose: purpose, moment: moment, sample: sample)
+              seed: seed, purpose: purpose, epoch: epoch, sample: sample)
             words.insert(stream.nextWord())
           }
         }

@@ -41,7 +41,7 @@ package struct Augmentation: Sendable, Equatable {
 
   /// The random stream of one draw in one epoch.
   package static func stream(seed: UInt64, epoch: Int, draw: Int) -> RandomStream {
-    RandomStream(seed: seed, purpose: .augmentation, moment: epoch, sample: draw)
+    RandomStream(seed: seed, purpose: .augmentation, epoch: epoch, sample: draw)
   }
 
   /// Fills a buffer with a random tile of an image and the labels of its centre.

@@ -103,7 +103,7 @@ package struct ShardedSampler: Sendable, Equatable {
     if let order, order.epoch == epoch {
       draws = order.draws
     } else {
-      var stream = RandomStream(seed: seed, purpose: .shuffle, moment: epoch)
+      var stream = RandomStream(seed: seed, purpose: .shuffle, epoch: epoch)
       draws = stream.permutation(drawsPerEpoch)
       order = EpochOrder(epoch: epoch, draws: draws)
     }

@@ -19,7 +19,7 @@ struct CellField {
   /// Places the cells of picture `index`.
   init(side: Int, seed: UInt64, index: Int) {
     self.side = side
-    stream = RandomStream(seed: seed, purpose: .synthesis, moment: 0, sample: index)
+    stream = RandomStream(seed: seed, purpose: .synthesis, epoch: 0, sample: index)
     owner = Array(repeating: -1, count: side * side)
     depth = Array(repeating: 0, count: side * side)
     placeCells()

@@ -123,9 +123,9 @@ package final class TrainingStep {
       let gradients = try accumulator.beginSample(on: team)
       seconds.backward += lap("clear gradients")
       let image = TensorView(base: sample.image, shape: activations.input)
-      // A draw is told apart within its epoch, so the epoch is the moment of its dropout.
+      // A draw is told apart within its epoch, so the epoch keys its dropout.
       let dropout = DropoutKey(
-        RandomStream(seed: seed, purpose: .dropout, moment: sample.epoch, sample: sample.draw))
+        RandomStream(seed: seed, purpose: .dropout, epoch: sample.epoch, sample: sample.draw))
       network.forward(
         image, parameters: parameters.base, activations: activations, dropout: dropout, on: team)
       seconds.forward += lap("forward")

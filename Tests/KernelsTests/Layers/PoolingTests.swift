@@ -112,7 +112,7 @@ import Threading
   }
 
   @Test func dropoutKeepsItsShareWhateverTheThreads() {
-    let stream = RandomStream(seed: 1, purpose: .dropout, moment: 2, sample: 3)
+    let stream = RandomStream(seed: 1, purpose: .dropout, epoch: 2, sample: 3)
     let results = [1, 2, 3].map { threads in
       let image = OwnedImage(100, 33, 7)
       image.buffer.floats.update(repeating: 1)

@@ -186,7 +186,7 @@ final class NetworkRun {
       let run = try noisyRun(threads: threads)
       let losses = (0..<2).map { step in
         let loss = run.step(
-          dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout, moment: step)))
+          dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout, epoch: step)))
         run.update(rate: 0.01, momentum: 0.9)
         return loss
       }
@@ -199,7 +199,7 @@ final class NetworkRun {
 
   @Test func gradientsOfADroppedPassAgreeWithDifferences() throws {
     let run = try noisyRun(threads: 2)
-    let key = DropoutKey(RandomStream(seed: 9, purpose: .dropout, moment: 1))
+    let key = DropoutKey(RandomStream(seed: 9, purpose: .dropout, epoch: 1))
     run.step(dropout: key)
     let analytic = run.gradients.floats.map { Double($0) }
     let point = run.parameters.floats.map { Double($0) }
