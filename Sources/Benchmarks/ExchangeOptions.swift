@@ -12,7 +12,7 @@ package struct ExchangeOptions: ParsableArguments {
 
   @Option(help: "Gradients between ranks: none or bf16.") package var compression = Compression.none
 
-  @Option(help: "Sum beside the backward pass: auto, thread, test or off.")
+  @Option(help: "Sum beside the backward pass: auto, thread, poll or off.")
   package var overlap = Overlap.auto
 
   @Flag(help: "Each rank keeps its share of the optimiser's state only.")
@@ -56,4 +56,7 @@ package struct ExchangeSetting {
 
 extension Reduction: ExpressibleByArgument {}
 extension Compression: ExpressibleByArgument {}
-extension Overlap: ExpressibleByArgument {}
+extension Overlap: ExpressibleByArgument {
+  /// The way of this name, of today or of before 0.2.0.
+  package init?(argument: String) { self.init(name: argument) }
+}

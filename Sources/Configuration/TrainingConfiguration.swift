@@ -243,9 +243,9 @@ extension TrainingConfiguration {
         option: "shard-optimizer", expected: "--reduction tree", found: reduction.rawValue,
         hint: "leave out one of them")
     }
-    if overlap == .test && reduction != .tree {
+    if overlap == .poll && reduction != .tree {
       throw ConfigurationError(
-        option: "overlap", expected: "--reduction tree beside test", found: reduction.rawValue,
+        option: "overlap", expected: "--reduction tree beside poll", found: reduction.rawValue,
         hint: "take --overlap thread: the library's sums are made in one call")
     }
   }

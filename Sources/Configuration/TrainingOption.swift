@@ -134,7 +134,7 @@ extension TrainingOption {
       "compression", \.compression, "RULE",
       "gradients between ranks: none, or bf16 at half the bytes"),
     required(
-      "overlap", \.overlap, "RULE", "sum beside the backward pass: auto, thread, test or off",
+      "overlap", \.overlap, "RULE", "sum beside the backward pass: auto, thread, poll or off",
       .ranks),
     required(
       "shard-optimizer", \.shardOptimizer, "BOOL",
@@ -169,7 +169,9 @@ extension TrainingOption {
 }
 
 extension Reduction: OptionValue {}
-extension Overlap: OptionValue {}
+extension Overlap: OptionValue {
+  init?(optionText: String) { self.init(name: optionText) }
+}
 extension Compression: OptionValue {}
 extension Padding: OptionValue {}
 extension Upsampling: OptionValue {}

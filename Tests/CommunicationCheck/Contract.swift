@@ -239,7 +239,7 @@ private func treeSum(_ count: Int, level: Int, node: Int, of value: (Int) -> Flo
 
 /// Checks the sums of gradients against the definition of the tree, in all ways to make them.
 func checkReducer(_ communicator: any Communicator) throws {
-  for overlap in [Overlap.off, .test, .thread] {
+  for overlap in [Overlap.off, .poll, .thread] {
     for isSharded in [false, true] {
       try checkReducer(communicator, .tree, overlap, isSharded: isSharded)
     }

@@ -72,6 +72,13 @@ import Testing
     #expect(error.option == "steps")
   }
 
+  @Test func overlapAnswersToItsFormerName() throws {
+    for name in ["poll", "test"] {
+      #expect(try TrainingConfiguration(file: nil, flags: ["overlap": name]).overlap == .poll)
+    }
+    #expect(try TrainingConfiguration(yaml: "overlap: test").yaml().contains("overlap: poll"))
+  }
+
   @Test func classWeightsMatchTheClasses() throws {
     let flags = ["class-weights": "1,2,3"]
     let configuration = try TrainingConfiguration(file: nil, flags: flags)

@@ -214,7 +214,7 @@ package struct ModelledExchange {
     var (passCount, idle) = (0, 0.0)
     repeat {
       let forward = measurement.seconds { passes.forward() }
-      if reducer.overlap == .test { idle += forward }
+      if reducer.overlap == .poll { idle += forward }
       passes.backward { _ in reducer.reduce(from: 0) }
       passCount += 1
     } while !reducer.hasFinished

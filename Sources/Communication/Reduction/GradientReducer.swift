@@ -235,7 +235,7 @@ package final class GradientReducer {
     handedOver = count
     guard let exchange else { return }
     if let thread { return thread.handOver(count) }
-    guard overlap == .test, failure == nil else { return }
+    guard overlap == .poll, failure == nil else { return }
     do throws(MPIError) {
       try exchange.advance(count)
     } catch {

@@ -6,10 +6,15 @@ package enum Overlap: String, Codable, CaseIterable, Sendable {
   case auto
   /// A thread of its own makes all MPI calls of a step, and sleeps while nothing arrives.
   case thread
-  /// The thread that computes looks after the messages between layers.
-  case test
+  /// The thread that computes polls the messages between layers.
+  case poll
   /// The exchange begins when the backward pass has ended.
   case off
+
+  /// The way of this name; `test` was the name of `poll` before 0.2.0.
+  package init?(name: String) {
+    self.init(rawValue: name == "test" ? Overlap.poll.rawValue : name)
+  }
 
   /// The way that this run takes, the same on all ranks; never `auto`.
   ///
@@ -17,7 +22,7 @@ package enum Overlap: String, Codable, CaseIterable, Sendable {
   /// core are slower than one, so `auto` takes a thread where every host has a core to spare or the
   /// ranks are on several hosts, where a network is to be waited for; and `off` where all ranks
   /// share the cores of one host and nothing is to be gained. Where the library allows calls from
-  /// one thread only, `test` stands in for `thread`.
+  /// one thread only, `poll` stands in for `thread`.
   ///
   /// Collective.
   package func resolved(
@@ -30,12 +35,12 @@ package enum Overlap: String, Codable, CaseIterable, Sendable {
       isFull ? Int64(1) : 0, communicator.localSize < communicator.size ? 1 : 0,
       communicator.allowsOtherThreads ? 0 : 1,
     ])
-    let (isSomewhereFull, hasSeveralHosts, mustTest) = (told[0] > 0, told[1] > 0, told[2] > 0)
+    let (isSomewhereFull, hasSeveralHosts, mustPoll) = (told[0] > 0, told[1] > 0, told[2] > 0)
     let wish =
       switch self {
       case .auto: isSomewhereFull && !hasSeveralHosts ? Overlap.off : .thread
-      case .thread, .test, .off: self
+      case .thread, .poll, .off: self
       }
-    return wish == .thread && mustTest ? .test : wish
+    return wish == .thread && mustPoll ? .poll : wish
   }
 }

@@ -57,7 +57,7 @@ import Testing
 @Suite struct BrokenLossTests {
   @Test(arguments: [
     (1, []), (2, []), (2, ["--overlap", "thread"]),
-    (3, ["--shard-optimizer", "--overlap", "test"]),
+    (3, ["--shard-optimizer", "--overlap", "poll"]),
   ])
   func stopsAndKeepsTheLastGoodCheckpoint(ranks: Int, options: [String]) throws {
     try withTemporaryFolder { folder in

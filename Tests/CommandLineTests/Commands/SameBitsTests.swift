@@ -13,8 +13,8 @@ import Testing
     (2, ["--threads", "1", "--bucket-kib", "16", "--shard-optimizer", "--overlap", "thread"]),
     (3, ["--threads", "2", "--overlap", "off"]),
     (3, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
-    (4, ["--threads", "1", "--bucket-kib", "32", "--overlap", "test"]),
-    (5, ["--threads", "1", "--bucket-kib", "16", "--overlap", "test", "--shard-optimizer"]),
+    (4, ["--threads", "1", "--bucket-kib", "32", "--overlap", "poll"]),
+    (5, ["--threads", "1", "--bucket-kib", "16", "--overlap", "poll", "--shard-optimizer"]),
     (6, ["--threads", "1", "--bucket-kib", "48"]),
     (8, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
   ]

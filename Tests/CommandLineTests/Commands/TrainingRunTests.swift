@@ -120,7 +120,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [[], ["--shard-optimizer"], ["--overlap", "test"]])
+  @Test(arguments: [[], ["--shard-optimizer"], ["--overlap", "poll"]])
   func writesATimelineOfAllRanks(_ options: [String]) throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

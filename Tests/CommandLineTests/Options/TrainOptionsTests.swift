@@ -23,7 +23,7 @@ import unet_dist
       "warmup-steps": "9", "clip-norm": "2", "loss": "cross-entropy",
       "class-weights": "1,2,3,4,5", "augment": "flip", "validation-data": "v",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
-      "reduction": "tree", "compression": "bf16", "overlap": "test", "shard-optimizer": "true",
+      "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
       "timeline": "t.json", "bucket-kib": "1024", "threads": "2", "seed": "14",
       "check-replicas": "15", "log-level": "debug",
     ]

@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.serialized) struct MemoryInFlightTests {
   /// A rank receives the others' gradients in workspace.
-  @Test(arguments: [Overlap.off, .test, .thread])
+  @Test(arguments: [Overlap.off, .poll, .thread])
   func outlivesAReductionThatFails(_ overlap: Overlap) throws {
     let communicator = LostCommunicator(rank: 0, size: 2)
     let gradients = FloatBuffer(count: 50_000)

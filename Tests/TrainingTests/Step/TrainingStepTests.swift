@@ -35,7 +35,7 @@ import Training
     Exchange(),
     Exchange(ranks: 2),
     Exchange(ranks: 2, overlap: .thread),
-    Exchange(ranks: 3, overlap: .test),
+    Exchange(ranks: 3, overlap: .poll),
     Exchange(ranks: 3, overlap: .thread, isSharded: true),
     Exchange(ranks: 4, isSharded: true),
   ]
@@ -52,7 +52,7 @@ import Training
     var exchanges: [Exchange] = []
     for ranks in 2...4 {
       for globalBatch in [1, 3, 5] {
-        for overlap in [Overlap.off, .test, .thread] {
+        for overlap in [Overlap.off, .poll, .thread] {
           let tree = Exchange(ranks: ranks, overlap: overlap, globalBatch: globalBatch)
           for compression in Compression.allCases {
             for isSharded in [false, true] {
@@ -62,7 +62,7 @@ import Training
               exchanges.append(exchange)
             }
           }
-          guard overlap != .test else { continue }
+          guard overlap != .poll else { continue }
           var fast = tree
           fast.reduction = .fast
           exchanges.append(fast)
