@@ -245,12 +245,12 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
 
   // MARK: Messages
 
-  /// Messages from rank to rank, of which many may be under way at once.
+  /// Point-to-point requests, of which many may be in flight at once.
   ///
   /// The corresponding MPI functions are `MPI_Isend`, `MPI_Irecv` and `MPI_Testall`.
-  package func messages(tag: Int) -> any Messages {
+  package func requests(tag: Int) -> any RequestGroup {
     precondition(1..<32768 ~= tag, "tag \(tag)")
-    return MPIMessages(handle: handle, tag: CInt(tag))
+    return MPIRequests(handle: handle, tag: CInt(tag))
   }
 
   // MARK: Ending
@@ -372,8 +372,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
 
 // MARK: - Messages
 
-/// Messages of one tag in a communicator.
-private final class MPIMessages: Messages {
+/// Requests of one tag in a communicator.
+private final class MPIRequests: RequestGroup {
   private let handle: MPI_Comm
   private let tag: CInt
   private var requests: UnsafeMutableRawPointer?

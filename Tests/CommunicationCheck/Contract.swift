@@ -191,7 +191,7 @@ private func checkAgreement(_ communicator: any Communicator) throws {
 private func checkMessages(_ communicator: any Communicator) throws {
   let (rank, size) = (communicator.rank, communicator.size)
   let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size)
-  let (one, other) = (communicator.messages(tag: 1), communicator.messages(tag: 32767))
+  let (one, other) = (communicator.requests(tag: 1), communicator.requests(tag: 32767))
   try expect(one.test(), equals: true, "nothing is under way")
   guard size > 1 else { return }
 

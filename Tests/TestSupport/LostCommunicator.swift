@@ -87,7 +87,7 @@ package final class LostCommunicator: Communicator {
   }
 
   /// Messages that stay in flight.
-  package func messages(tag: Int) -> any Messages { LostMessages(ledger: ledger) }
+  package func requests(tag: Int) -> any RequestGroup { LostRequests(ledger: ledger) }
 
   /// Throws.
   package func leave() throws(MPIError) { throw Self.lost("leave") }
@@ -102,7 +102,7 @@ package final class LostCommunicator: Communicator {
   }
 }
 
-private final class LostMessages: Messages {
+private final class LostRequests: RequestGroup {
   private let ledger: Ledger
   private var isInFlight = false
 

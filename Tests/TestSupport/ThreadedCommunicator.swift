@@ -104,8 +104,8 @@ package final class ThreadedCommunicator: Communicator {
   }
 
   /// Messages that are copied from one thread's memory to the other's.
-  package func messages(tag: Int) -> any Messages {
-    ThreadedMessages(rank: rank, tag: tag, letterBox: meeting.letterBox)
+  package func requests(tag: Int) -> any RequestGroup {
+    ThreadedRequests(rank: rank, tag: tag, letterBox: meeting.letterBox)
   }
 
   /// Waits for the others, as the end of MPI may.
@@ -170,7 +170,7 @@ private final class LetterBox: @unchecked Sendable {
   }
 }
 
-private final class ThreadedMessages: Messages {
+private final class ThreadedRequests: RequestGroup {
   private let rank: Int
   private let tag: Int
   private let letterBox: LetterBox

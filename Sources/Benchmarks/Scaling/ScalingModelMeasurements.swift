@@ -168,7 +168,7 @@ package struct ModelledExchange {
     guard communicator.rank < 2 * half else { return 0 }
     let partner =
       communicator.rank < half ? communicator.rank + half : communicator.rank - half
-    let messages = communicator.messages(tag: 32_000)
+    let messages = communicator.requests(tag: 32_000)
     let bytes = UnsafeMutableRawBufferPointer(
       start: buffer.base, count: MemoryLayout<Float>.size)
     let received = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 4)

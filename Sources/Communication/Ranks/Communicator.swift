@@ -65,13 +65,13 @@ package protocol Communicator: AnyObject, Sendable {
   /// Counts may differ between ranks.
   func allgatherv(_ bytes: [UInt8]) throws(MPIError) -> [[UInt8]]
 
-  /// Messages from rank to rank, of which many may be under way at once.
+  /// Point-to-point requests, of which many may be in flight at once.
   ///
   /// Not collective. Messages of one tag arrive in the order in which they were sent; those of
   /// different tags have nothing to do with each other.
   ///
   /// - Precondition: `tag` is in 1..<32768, which every MPI library offers.
-  func messages(tag: Int) -> any Messages
+  func requests(tag: Int) -> any RequestGroup
 
   /// Ends the group in good order; no other call may follow.
   func leave() throws(MPIError)
@@ -91,10 +91,10 @@ extension Communicator {
   }
 }
 
-/// Messages of one rank that are under way together.
+/// Point-to-point requests of one rank that are in flight together.
 ///
 /// They may move only while a rank that takes part is in a call.
-package protocol Messages: AnyObject {
+package protocol RequestGroup: AnyObject {
   /// Begins to send `bytes`, which must stay as they are until ``test()`` returns true.
   func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws(MPIError)
 
@@ -105,7 +105,7 @@ package protocol Messages: AnyObject {
   func test() throws(MPIError) -> Bool
 }
 
-extension Messages {
+extension RequestGroup {
   /// Returns when everything that was begun has left and arrived.
   package func wait() throws(MPIError) {
     var backoff = Backoff()

@@ -66,7 +66,7 @@ package final class SoloCommunicator: Communicator {
   package func allgatherv(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
 
   /// Messages to nobody.
-  package func messages(tag: Int) -> any Messages { NoMessages() }
+  package func requests(tag: Int) -> any RequestGroup { NoRequests() }
 
   /// Does nothing.
   package func leave() {}
@@ -78,7 +78,7 @@ package final class SoloCommunicator: Communicator {
 }
 
 /// The messages of a rank that has nobody to talk to.
-private final class NoMessages: Messages {
+private final class NoRequests: RequestGroup {
   func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) {
     preconditionFailure("a message to rank \(rank) of 1")
   }

@@ -6,7 +6,7 @@
 /// caller decides what to do meanwhile. Memory is allocated when a schedule needs more than any
 /// before it.
 final class ReductionExecution {
-  private let messages: any Messages
+  private let messages: any RequestGroup
   private let compression: Compression
   /// Whether the rounds under way move values of 16 bits.
   private var packs = false
@@ -20,7 +20,7 @@ final class ReductionExecution {
 
   /// An execution whose messages have `tag` on all ranks.
   init(communicator: any Communicator, tag: Int, compression: Compression = .none) {
-    messages = communicator.messages(tag: tag)
+    messages = communicator.requests(tag: tag)
     self.compression = compression
   }
 

@@ -46,7 +46,7 @@ struct ShardedState {
   func gathered() throws -> [(name: String, values: FloatBuffer)] {
     guard isSharded else { return optimizer.state }
     let slices = try allSlices()
-    let messages = communicator.messages(tag: MessageTag.optimizerState)
+    let messages = communicator.requests(tag: MessageTag.optimizerState)
     return try optimizer.state.compactMap { name, own in
       guard communicator.rank == 0 else {
         for piece in pieces(own.count) {
