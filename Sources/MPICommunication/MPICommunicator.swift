@@ -386,7 +386,7 @@ private final class MPIRequests: RequestGroup {
   }
 
   deinit {
-    // What is still under way keeps its memory: the library may write to it.
+    // What is still in flight keeps its memory: the library may write to it.
     if count == 0 { free(requests) }
   }
 

@@ -192,10 +192,10 @@ private func checkMessages(_ communicator: any Communicator) throws {
   let (rank, size) = (communicator.rank, communicator.size)
   let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size)
   let (one, other) = (communicator.requests(tag: 1), communicator.requests(tag: 32767))
-  try expect(one.test(), equals: true, "nothing is under way")
+  try expect(one.test(), equals: true, "nothing is in flight")
   guard size > 1 else { return }
 
-  // Of one tag in the order of sending, whatever is under way with another.
+  // Of one tag in the order of sending, whatever is in flight with another.
   let (sent, received) = (messageBuffers { UInt8(rank + $0) }, messageBuffers { _ in 0 })
   defer { for buffer in sent + received { buffer.deallocate() } }
   for (index, buffer) in received.enumerated() {
@@ -251,7 +251,7 @@ func checkReducer(_ communicator: any Communicator) throws {
 private func checkReducer(
   _ communicator: any Communicator, _ reduction: Reduction, _ overlap: Overlap, isSharded: Bool
 ) throws {
-  // Eleven buckets, more than are under way at once, and a ragged one; fewer of large chunks.
+  // Eleven buckets, more than are in flight at once, and a ragged one; fewer of large chunks.
   let bucket = isSharded ? 3 * GradientReducer.shardAlignment : 160
   let elementCount = (isSharded ? 2 : 11) * bucket + 50
   let buckets = GradientBuckets(elementCount: elementCount, byteCount: 4 * bucket)

@@ -152,7 +152,7 @@ package struct ScalingModel: Sendable {
     /// Bytes of each round, in the direction in which they are more.
     let rounds: [Double]
     let sentByteCount: Int
-    /// How many buckets may be under way at once.
+    /// How many buckets may be in flight at once.
     let slotCount: Int
   }
 

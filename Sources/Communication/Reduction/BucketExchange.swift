@@ -61,7 +61,7 @@ package final class BucketExchange {
   private(set) var times: [BucketTimes] = []
 
   private let gathering: ReductionExecution
-  /// Whether a gather is under way beside the buckets.
+  /// Whether a gather is in flight beside the buckets.
   private(set) var isGathering = false
 
   /// An exchange in chunks that begin at multiples of `alignment` elements of a bucket.
@@ -109,7 +109,7 @@ package final class BucketExchange {
   }
 
   /// Begins to gather `values`, in which each rank has written its own `count` floats at
-  /// ``gatherOffset(of:count:)``; it is under way until `isGathering` is false.
+  /// ``gatherOffset(of:count:)``; it is in flight until `isGathering` is false.
   func beginGather(_ values: UnsafeMutableBufferPointer<Float>, count: Int) throws(MPIError) {
     let ranks = communicator.size
     guard let base = values.baseAddress, values.count == ranks * count else {
@@ -130,15 +130,15 @@ package final class BucketExchange {
     ).lowerBound
   }
 
-  /// Starts what may start and goes as far as is possible, of the first `handedOver` buckets.
+  /// Starts what may start and goes as far as is possible, of the first `enqueuedCount` buckets.
   ///
   /// With ``Reduction/fast`` it waits until those are summed.
-  func advance(_ handedOver: Int) throws(MPIError) {
+  func advance(_ enqueuedCount: Int) throws(MPIError) {
     if isGathering { isGathering = try !gathering.advance() }
-    if reduction == .fast { return try sumByLibrary(handedOver) }
+    if reduction == .fast { return try sumByLibrary(enqueuedCount) }
     while true {
       // A slot is free when the bucket before in it has finished.
-      while started < handedOver && (started < slotsInUse || finished[started - slotsInUse]) {
+      while started < enqueuedCount && (started < slotsInUse || finished[started - slotsInUse]) {
         try start(started)
         started += 1
       }
@@ -150,7 +150,7 @@ package final class BucketExchange {
         moved = true
       }
       while finishedCount < started && finished[finishedCount] { finishedCount += 1 }
-      if !moved || started == handedOver { return }
+      if !moved || started == enqueuedCount { return }
     }
   }
 
@@ -174,8 +174,8 @@ package final class BucketExchange {
       rounds, of: schedule, own: parts, isExact: phase == .gather)
   }
 
-  private func sumByLibrary(_ handedOver: Int) throws(MPIError) {
-    while finishedCount < handedOver {
+  private func sumByLibrary(_ enqueuedCount: Int) throws(MPIError) {
+    while finishedCount < enqueuedCount {
       let bucket = UnsafeMutableBufferPointer(rebasing: own[0][buckets.ranges[finishedCount]])
       let start = clock.now
       try communicator.allReduceSum(bucket)

@@ -1,4 +1,4 @@
-// The thread that makes all MPI calls while a step's gradients are under way.
+// The thread that makes all MPI calls while a step's gradients are in flight.
 
 import Foundation
 
@@ -13,7 +13,7 @@ final class ExchangeThread: @unchecked Sendable {
 
   private let exchange: BucketExchange
   private let condition = NSCondition()
-  private var handedOver = 0
+  private var enqueuedCount = 0
   private var finishedCount = 0
   private var gather: (values: UnsafeMutableBufferPointer<Float>, count: Int)?
   private var isGathering = false
@@ -29,7 +29,7 @@ final class ExchangeThread: @unchecked Sendable {
     thread.start()
   }
 
-  /// Ends the thread and waits until it has ended; what is under way is given up.
+  /// Ends the thread and waits until it has ended; what is in flight is given up.
   func close() {
     condition.lock()
     isEnding = true
@@ -38,26 +38,27 @@ final class ExchangeThread: @unchecked Sendable {
     condition.unlock()
   }
 
-  /// Prepares the exchange by `body`, while nothing is under way.
+  /// Prepares the exchange by `body`, while nothing is in flight.
   func begin(_ body: (BucketExchange) -> Void) {
     condition.lock()
     defer { condition.unlock() }
-    precondition(finishedCount == handedOver && !isGathering, "begin while buckets are under way")
+    precondition(
+      finishedCount == enqueuedCount && !isGathering, "begin while buckets are in flight")
     body(exchange)
-    handedOver = 0
+    enqueuedCount = 0
     finishedCount = 0
   }
 
   /// Lets the first `count` buckets go.
-  func handOver(_ count: Int) {
+  func enqueue(_ count: Int) {
     condition.lock()
-    handedOver = count
+    enqueuedCount = count
     condition.broadcast()
     condition.unlock()
   }
 
   /// Lets a gather go, beside the buckets.
-  func handOver(_ values: UnsafeMutableBufferPointer<Float>, count: Int) {
+  func enqueue(_ values: UnsafeMutableBufferPointer<Float>, count: Int) {
     condition.lock()
     gather = (values, count)
     isGathering = true
@@ -69,7 +70,7 @@ final class ExchangeThread: @unchecked Sendable {
   var hasFinished: Bool {
     condition.lock()
     defer { condition.unlock() }
-    return finishedCount == handedOver || failure != nil
+    return finishedCount == enqueuedCount || failure != nil
   }
 
   /// Returns when the first `count` buckets are through.
@@ -93,12 +94,12 @@ final class ExchangeThread: @unchecked Sendable {
     condition.lock()
     while true {
       // After a failure the other ranks are lost to this one: more calls could only hang.
-      while !isEnding && (failure != nil || finishedCount == handedOver && !isGathering) {
+      while !isEnding && (failure != nil || finishedCount == enqueuedCount && !isGathering) {
         condition.wait()
         backoff.reset()
       }
       if isEnding { break }
-      let (target, next) = (handedOver, gather)
+      let (target, next) = (enqueuedCount, gather)
       gather = nil
       condition.unlock()
       let newFailure = advance(target, gathering: next)

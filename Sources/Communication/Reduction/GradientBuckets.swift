@@ -9,7 +9,7 @@ package struct GradientBuckets: Sendable, Equatable {
   /// 1 MB.
   ///
   /// Transfers begin early in the backward pass, and little is left when it ends. On fast networks
-  /// the latency is more than the transfer, but many buckets are under way at once.
+  /// the latency is more than the transfer, but many buckets are in flight at once.
   package static let defaultByteCount = 1 << 20
 
   /// The ranges of element offsets, in the order in which they are reduced.

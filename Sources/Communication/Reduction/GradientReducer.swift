@@ -46,9 +46,9 @@ package final class GradientReducer {
   private let exchange: BucketExchange?
   /// Nil where the caller's thread does it.
   private let thread: ExchangeThread?
-  private var isUnderWay = false
+  private var isInFlight = false
   private var finalOffset = 0
-  private var handedOver = 0
+  private var enqueuedCount = 0
   private var sentBefore = 0
   private var failure: MPIError?
   private var shares: [Range<Int>] = []
@@ -128,18 +128,18 @@ package final class GradientReducer {
   ///
   /// - Precondition: a step has begun, and `offset` is not above the last one.
   package func reduce(from offset: Int) {
-    precondition(isUnderWay, "reduce(from:) before begin")
+    precondition(isInFlight, "reduce(from:) before begin")
     precondition(
       0...finalOffset ~= offset, "offset \(offset) after \(finalOffset): gradients end first")
     finalOffset = offset
-    handOver(buckets.completeCount(from: offset, reduced: handedOver))
+    enqueue(buckets.completeCount(from: offset, reduced: enqueuedCount))
   }
 
   /// Whether all buckets that were declared final are through, or never will be; does not wait.
   package var hasFinished: Bool {
     guard let exchange else { return true }
     if let thread { return thread.hasFinished }
-    return failure != nil || exchange.finishedCount == handedOver
+    return failure != nil || exchange.finishedCount == enqueuedCount
   }
 
   /// Returns when the first `bucket` + 1 buckets, which were declared final, are through.
@@ -147,7 +147,7 @@ package final class GradientReducer {
     guard let exchange else { return }
     let start = clock.now
     defer { seconds += (clock.now - start) / .seconds(1) }
-    precondition(bucket < handedOver, "a wait for bucket \(bucket) of \(handedOver)")
+    precondition(bucket < enqueuedCount, "a wait for bucket \(bucket) of \(enqueuedCount)")
     if let thread { return try thread.wait(for: bucket + 1) }
     try advance { exchange.finishedCount > bucket }
   }
@@ -155,18 +155,18 @@ package final class GradientReducer {
   /// Declares all gradients final and returns when they are the sums over all ranks.
   package func finish() throws(MPIError) {
     reduce(from: 0)
-    if handedOver > 0 { try wait(forBucket: handedOver - 1) }
-    isUnderWay = false
+    if enqueuedCount > 0 { try wait(forBucket: enqueuedCount - 1) }
+    isInFlight = false
   }
 
   // MARK: Beside them
 
-  /// The `values` of every rank, in rank order; also while buckets are under way.
+  /// The `values` of every rank, in rank order; also while buckets are in flight.
   ///
   /// Collective; counts are the same on all ranks. Not with ``Reduction/fast`` before `finish`.
   package func gather(_ values: [Double]) throws(MPIError) -> [[Double]] {
     guard let exchange else { return [values] }
-    precondition(reduction == .tree || !isUnderWay, "a gather beside the library's sums")
+    precondition(reduction == .tree || !isInFlight, "a gather beside the library's sums")
     let start = clock.now
     defer { seconds += (clock.now - start) / .seconds(1) }
     // As pairs of floats: they are moved and never added.
@@ -179,7 +179,7 @@ package final class GradientReducer {
       bytes.storeBytes(of: value, toByteOffset: own + 8 * index, as: Double.self)
     }
     if let thread {
-      thread.handOver(all, count: count)
+      thread.enqueue(all, count: count)
       try thread.waitForGather()
     } else {
       try exchange.beginGather(all, count: count)
@@ -204,25 +204,25 @@ package final class GradientReducer {
   }
 
   /// Declares the own elements of the first `bucket` + 1 buckets ready to be sent.
-  package func gather(throughBucket bucket: Int) { handOver(bucket + 1) }
+  package func gather(throughBucket bucket: Int) { enqueue(bucket + 1) }
 
   /// Returns when the values of all ranks have arrived.
   package func finishGather() throws(MPIError) {
-    handOver(buckets.ranges.count)
-    if handedOver > 0 { try wait(forBucket: handedOver - 1) }
-    isUnderWay = false
+    enqueue(buckets.ranges.count)
+    if enqueuedCount > 0 { try wait(forBucket: enqueuedCount - 1) }
+    isInFlight = false
   }
 
   // MARK: Parts of the above
 
   private func begin(_ own: [UnsafeMutableBufferPointer<Float>], phase: ExchangePhase) {
-    precondition(!isUnderWay, "begin before the last step was finished")
+    precondition(!isInFlight, "begin before the last step was finished")
     precondition(
       !own.isEmpty && own.allSatisfy { $0.count == buckets.elementCount },
       "partial sums of \(own.map(\.count)) for buckets of \(buckets.elementCount)")
-    isUnderWay = true
+    isInFlight = true
     finalOffset = buckets.elementCount
-    handedOver = 0
+    enqueuedCount = 0
     guard let exchange else { return }
     if let thread {
       thread.begin { [shares] in $0.begin(own, shares: shares, phase: phase) }
@@ -231,10 +231,10 @@ package final class GradientReducer {
     }
   }
 
-  private func handOver(_ count: Int) {
-    handedOver = count
+  private func enqueue(_ count: Int) {
+    enqueuedCount = count
     guard let exchange else { return }
-    if let thread { return thread.handOver(count) }
+    if let thread { return thread.enqueue(count) }
     guard overlap == .poll, failure == nil else { return }
     do throws(MPIError) {
       try exchange.advance(count)
@@ -251,7 +251,7 @@ package final class GradientReducer {
     var backoff = Backoff()
     while !isDone() {
       let before = exchange.finishedCount
-      try exchange.advance(handedOver)
+      try exchange.advance(enqueuedCount)
       if exchange.finishedCount > before { backoff.reset() } else { backoff.pause() }
     }
   }

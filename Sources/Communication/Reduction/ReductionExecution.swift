@@ -2,7 +2,7 @@
 
 /// One reduction at a time on its way through the rounds of its schedule.
 ///
-/// Between the calls nothing waits, so that several of them can be under way side by side, and the
+/// Between the calls nothing waits, so that several of them can be in flight side by side, and the
 /// caller decides what to do meanwhile. Memory is allocated when a schedule needs more than any
 /// before it.
 final class ReductionExecution {

@@ -51,7 +51,7 @@ package struct ReductionSchedule: Sendable {
     package let right: Block?
   }
 
-  /// Messages that are under way together, and the additions that follow their arrival.
+  /// Messages that are in flight together, and the additions that follow their arrival.
   package struct Round: Sendable, Equatable {
     /// What this rank sends.
     package var sends: [Message] = []

@@ -194,7 +194,7 @@ extension TrainingStep {
     var isFinite: Bool { norm.isFinite && losses.allSatisfy(\.isFinite) }
   }
 
-  /// Whether buckets are updated while others are under way: where nothing is asked for that needs
+  /// Whether buckets are updated while others are in flight: where nothing is asked for that needs
   /// all of them.
   private var updatesEarly: Bool {
     communicator.size > 1 && reducer.overlap != .off && reducer.reduction == .tree
@@ -218,7 +218,7 @@ extension TrainingStep {
     return sums
   }
 
-  /// Updates every bucket as soon as it is summed, while others are still under way.
+  /// Updates every bucket as soon as it is summed, while others are still in flight.
   ///
   /// No weight may change when any gradient turns out not to be finite, and the last bucket comes
   /// last. But what the ranks have computed is known when the backward passes have ended: where all
