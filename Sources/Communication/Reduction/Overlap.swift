@@ -31,11 +31,13 @@ package enum Overlap: String, Codable, CaseIterable, Sendable {
     guard communicator.size > 1 else { return .off }
     let isFull = threads * communicator.localSize >= budget.boundCores
     // Hosts that are full, ranks that see other hosts, ranks that may not use threads.
-    let told = try communicator.allReduceSum([
+    let gathered = try communicator.allReduceSum([
       isFull ? Int64(1) : 0, communicator.localSize < communicator.size ? 1 : 0,
       communicator.allowsOtherThreads ? 0 : 1,
     ])
-    let (isSomewhereFull, hasSeveralHosts, mustPoll) = (told[0] > 0, told[1] > 0, told[2] > 0)
+    let (isSomewhereFull, hasSeveralHosts, mustPoll) = (
+      gathered[0] > 0, gathered[1] > 0, gathered[2] > 0
+    )
     let wish =
       switch self {
       case .auto: isSomewhereFull && !hasSeveralHosts ? Overlap.off : .thread

@@ -204,8 +204,8 @@ extension TrainingStep {
   /// Waits for all sums, then updates everything.
   private func updateAtOnce(_ batch: ShardedSampler.Batch, rate: Double) throws -> Sums {
     try reducer.finish()
-    let told = try reducer.gather(ownLosses)
-    return updateAll(batch, rate: rate, losses: places(of: batch, in: told))
+    let gathered = try reducer.gather(ownLosses)
+    return updateAll(batch, rate: rate, losses: places(of: batch, in: gathered))
   }
 
   private func updateAll(
@@ -229,9 +229,9 @@ extension TrainingStep {
     _ batch: ShardedSampler.Batch, rate: Double, areSmall: Bool
   ) throws -> Sums {
     reducer.reduce(from: 0)
-    let told = try reducer.gather(ownLosses + [areSmall ? 1 : 0])
-    let losses = places(of: batch, in: told)
-    guard told.allSatisfy({ $0.last == 1 }), losses.allSatisfy(\.isFinite) else {
+    let gathered = try reducer.gather(ownLosses + [areSmall ? 1 : 0])
+    let losses = places(of: batch, in: gathered)
+    guard gathered.allSatisfy({ $0.last == 1 }), losses.allSatisfy(\.isFinite) else {
       try reducer.finish()
       return updateAll(batch, rate: rate, losses: losses)
     }
@@ -249,9 +249,11 @@ extension TrainingStep {
     try reducer.finish()
     timeline?.add("sum", reducer.times)
     for slice in optimizer.slices { squares.add(gradients, slice, on: team) }
-    let told = try reducer.gather(ownLosses + squares.pieces(of: communicator.rank))
-    for rank in told.indices { squares.setPieces(of: rank, told[rank].dropFirst(ownLosses.count)) }
-    let sums = Sums(losses: places(of: batch, in: told), norm: squares.norm)
+    let gathered = try reducer.gather(ownLosses + squares.pieces(of: communicator.rank))
+    for rank in gathered.indices {
+      squares.setPieces(of: rank, gathered[rank].dropFirst(ownLosses.count))
+    }
+    let sums = Sums(losses: places(of: batch, in: gathered), norm: squares.norm)
     guard sums.isFinite else { return sums }
     reducer.beginGather(of: parameters.floats)
     for bucket in reducer.buckets.ranges.indices {
@@ -278,9 +280,9 @@ extension TrainingStep {
   }
 
   /// The losses of all places, in order, from what each rank told of its own first.
-  private func places(of batch: ShardedSampler.Batch, in told: [[Double]]) -> [Double] {
-    told.indices.flatMap { rank in
-      told[rank].prefix(batch.places(rank: rank, ranks: told.count).count)
+  private func places(of batch: ShardedSampler.Batch, in gathered: [[Double]]) -> [Double] {
+    gathered.indices.flatMap { rank in
+      gathered[rank].prefix(batch.places(rank: rank, ranks: gathered.count).count)
     }
   }
 }
