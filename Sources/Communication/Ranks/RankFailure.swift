@@ -53,9 +53,9 @@ extension Communicator {
     if failures == [0] { return try outcome.get() }
 
     // The first byte tells failure from success, because a message may be empty.
-    let gathered: [UInt8] = cause.map { [1] + message(of: $0).utf8.prefix(longestMessage) } ?? []
+    let own: [UInt8] = cause.map { [1] + message(of: $0).utf8.prefix(longestMessage) } ?? []
     let messages: [(rank: Int, text: String)] =
-      try allgatherv(gathered).enumerated()
+      try allgatherv(own).enumerated()
       .filter { !$0.element.isEmpty }
       .map { ($0.offset, String(decoding: $0.element.dropFirst(), as: UTF8.self)) }
     guard let first = messages.first else { return try outcome.get() }

@@ -31,12 +31,12 @@ package enum Overlap: String, Codable, CaseIterable, Sendable {
     guard communicator.size > 1 else { return .off }
     let isFull = threads * communicator.localSize >= budget.boundCores
     // Hosts that are full, ranks that see other hosts, ranks that may not use threads.
-    let gathered = try communicator.allReduceSum([
+    let sums = try communicator.allReduceSum([
       isFull ? Int64(1) : 0, communicator.localSize < communicator.size ? 1 : 0,
       communicator.allowsOtherThreads ? 0 : 1,
     ])
     let (isSomewhereFull, hasSeveralHosts, mustPoll) = (
-      gathered[0] > 0, gathered[1] > 0, gathered[2] > 0
+      sums[0] > 0, sums[1] > 0, sums[2] > 0
     )
     let wish =
       switch self {

@@ -102,8 +102,8 @@ struct ShardedState {
   /// The slices of every rank.
   private func allSlices() throws -> [[Range<Int>]] {
     let bounds = optimizer.slices.flatMap { [$0.lowerBound, $0.upperBound] }
-    let told = bounds.flatMap { bound in withUnsafeBytes(of: bound.littleEndian) { Array($0) } }
-    return try communicator.allgatherv(told).map { bytes in
+    let own = bounds.flatMap { bound in withUnsafeBytes(of: bound.littleEndian) { Array($0) } }
+    return try communicator.allgatherv(own).map { bytes in
       let bounds = stride(from: 0, to: bytes.count, by: 8).map { start in
         bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
       }
