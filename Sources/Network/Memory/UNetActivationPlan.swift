@@ -37,14 +37,8 @@ struct UNetActivationPlan {
     let shape = ImageShape(height: height, width: width, channels: configuration.inputChannels)
     input = shape
 
-    // Events of the forward pass in order; backward runs through them in reverse.
-    let pooled = { (level: Int) in 3 * level + 2 }
-    let upsampled = { (level: Int) in 3 * depth + 2 + 3 * (depth - 1 - level) }
-    let headEvent = 6 * depth + 2
-    let lossEvent = headEvent + 1
-    let back = { (event: Int) in 2 * lossEvent + 1 - event }
-
-    var planner = ActivationPlanner(training: training, back: back)
+    let events = PassEvents(depth: depth)
+    var planner = ActivationPlanner(training: training, back: events.backward)
     var workspaceSize = WorkspaceSize()
 
     let padding: ConvolutionPadding =
@@ -67,26 +61,22 @@ struct UNetActivationPlan {
     down = []
     var features = shape
     for (level, block) in network.down.enumerated() {
-      let event = 3 * level
+      let event = events.down[level]
       let first = plan(block.first, of: features, inputGradient: level > 0)
       let second = plan(block.second, of: first.output)
       features = second.output
-      // The features of a level are read below it (or above the bottleneck) and across by its up
-      // stage.
-      let isBottleneck = level == depth
       let secondLayer = planner.layer(
-        second, written: event + 1,
-        readForward: isBottleneck ? upsampled(depth - 1) : upsampled(level) + 1)
+        second, written: event.second, readForward: events.lastReader(ofLevel: level))
       // The first layer sees few channels, so its large output is not kept but computed anew.
       let isRecomputed = level == 0
       let firstLayer = planner.layer(
-        first, written: event, readForward: event + 1, kept: !isRecomputed)
+        first, written: event.first, readForward: event.second, kept: !isRecomputed)
       var pooling: PlannedPooling?
-      if !isBottleneck {
+      if let pooled = event.pooled {
         let half = ImageShape(
           height: features.height / 2, width: features.width / 2, channels: features.channels)
         pooling = planner.pooling(
-          half, written: pooled(level), readForward: pooled(level) + 1)
+          half, written: pooled, readForward: events.down[level + 1].first)
         features = half
       }
       var again: PlannedBuffer?
@@ -94,7 +84,8 @@ struct UNetActivationPlan {
         again = PlannedBuffer(
           shape: first.output,
           part: planner.plan.reserve(
-            first.output.count, from: back(event + 1), through: back(event)))
+            first.output.count, from: events.backward(event.second),
+            through: events.backward(event.first)))
       }
       down.append(
         PlannedDownStage(
@@ -105,7 +96,7 @@ struct UNetActivationPlan {
     var stages: [PlannedUpStage] = []
     for level in (0..<depth).reversed() {
       let stage = network.up[level]
-      let event = upsampled(level)
+      let event = events.up[level]
       let kind: UpConvolution.Kind =
         switch configuration.upsampling {
         case .nearest: .nearest(configuration.padding == .mirror ? .mirror : .zeros)
@@ -121,23 +112,24 @@ struct UNetActivationPlan {
       let second = plan(stage.block.second, of: first.output)
       features = second.output
       let upsampledBuffer = planner.buffer(
-        upConvolution.output, written: event, readForward: event + 1)
-      let next = level == 0 ? headEvent : upsampled(level - 1)
+        upConvolution.output, written: event.upsampled, readForward: event.first)
       stages.append(
         PlannedUpStage(
           upConvolution: upConvolution, buffer: upsampledBuffer,
-          first: planner.layer(first, written: event + 1, readForward: event + 2),
-          second: planner.layer(second, written: event + 2, readForward: next)))
+          first: planner.layer(first, written: event.first, readForward: event.second),
+          second: planner.layer(
+            second, written: event.second, readForward: events.reader(ofUpStage: level))))
     }
     up = stages.reversed()
 
     head = plan(network.head, of: features)
-    logits = planner.buffer(head.output, written: headEvent, readForward: lossEvent)
+    logits = planner.buffer(head.output, written: events.head, readForward: events.loss)
     logitsGradient =
       training
-      ? planner.plan.reserve(head.output.count, from: lossEvent, through: back(headEvent)) : nil
+      ? planner.plan.reserve(
+        head.output.count, from: events.loss, through: events.backward(events.head)) : nil
 
-    let last = back(0)
+    let last = events.backward(0)
     threadWorkspace = planner.plan.reserve(workspaceSize.thread * threads, from: 0, through: last)
     sharedWorkspace = planner.plan.reserve(workspaceSize.shared, from: 0, through: last)
     rowSums = planner.plan.reserve(2 * head.output.height, from: 0, through: last)
