@@ -29,6 +29,8 @@ import Testing
       #expect(all == (0..<ranks).flatMap { [UInt8($0), 7] })
       let parts = (0..<ranks).map { [UInt8](repeating: UInt8($0), count: $0) }
       #expect(try communicator.allgatherv(parts[rank]) == parts)
+      let numbers = [[Int.min, -1], [], [0, 1 << 40, Int.max], [7]]
+      #expect(try communicator.allgatherv(numbers[rank]) == Array(numbers.prefix(ranks)))
       let gathered = try communicator.gatherv(parts[rank], to: 0)
       #expect(gathered == (rank == 0 ? parts : []))
       try communicator.leave()

@@ -37,14 +37,7 @@ package struct ThreadBudget: Sendable, Equatable {
         own: own, localRanks: [own], reachable: reachable, processorLimit: ProcessorLimit.cores())
     }
     let numbers = [communicator.localLeader] + own.cores
-    let sent = numbers.flatMap { number in
-      withUnsafeBytes(of: UInt32(number).littleEndian) { Array($0) }
-    }
-    let all = try communicator.allgatherv(sent).map { bytes in
-      stride(from: 0, to: bytes.count, by: 4).map { start in
-        bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | Int($1) }
-      }
-    }
+    let all = try communicator.allgatherv(numbers)
     let here = all.filter { $0.first == communicator.localLeader }
     return ThreadBudget(
       own: own, localRanks: here.map { CoreSet($0.dropFirst()) }, reachable: reachable,

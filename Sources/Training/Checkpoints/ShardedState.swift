@@ -102,12 +102,8 @@ struct ShardedState {
   /// The slices of every rank.
   private func allSlices() throws -> [[Range<Int>]] {
     let bounds = optimizer.slices.flatMap { [$0.lowerBound, $0.upperBound] }
-    let own = bounds.flatMap { bound in withUnsafeBytes(of: bound.littleEndian) { Array($0) } }
-    return try communicator.allgatherv(own).map { bytes in
-      let bounds = stride(from: 0, to: bytes.count, by: 8).map { start in
-        bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
-      }
-      return stride(from: 0, to: bounds.count, by: 2).map { bounds[$0]..<bounds[$0 + 1] }
+    return try communicator.allgatherv(bounds).map { bounds in
+      stride(from: 0, to: bounds.count, by: 2).map { bounds[$0]..<bounds[$0 + 1] }
     }
   }
 
