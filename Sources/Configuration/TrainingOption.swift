@@ -67,7 +67,9 @@ extension TrainingOption {
     required(
       "base-channels", \.baseChannels, "N", "channels of the first level", must: .within(1...4096)),
     required("depth", \.depth, "N", "number of poolings", must: .within(1...8)),
-    required("padding", \.padding, "RULE", "border rule: valid, zero or mirror"),
+    required(
+      "padding", \.padding, "RULE", "border rule: valid, zero or mirror, which is NumPy's symmetric"
+    ),
     required("upsampling", \.upsampling, "RULE", "doubling: nearest or transposed"),
     required(
       "dropout", \.dropout, "P", "probability that dropout zeroes a value", must: .fraction),

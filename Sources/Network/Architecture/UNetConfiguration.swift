@@ -6,7 +6,8 @@ package enum Padding: String, Codable, CaseIterable, Sendable {
   case valid
   /// Zeros around the input, so that sizes stay.
   case zero
-  /// The border value repeated first (c b a | a b c), so that sizes stay.
+  /// The border value repeated first (c b a | a b c), so that sizes stay: `symmetric` in NumPy, not
+  /// PyTorch's `reflect`.
   case mirror
 }
 
