@@ -21,19 +21,6 @@ package struct MonteCarloPrediction: Sendable, Equatable {
 extension TiledPredictor {
   /// The mean probabilities over `samples` passes with dropout, and their entropy.
   ///
-  /// The image's id keys the masks; see the form for pixels.
-  ///
-  /// - Precondition: the image has the network's channels, and `samples` is positive.
-  package func monteCarlo(
-    of image: DatasetImage, samples: Int, seed: UInt64
-  ) throws(AllocationError) -> MonteCarloPrediction {
-    try monteCarlo(
-      height: image.height, width: image.width, channels: image.channels, pixels: image.pixels,
-      image: image.id, samples: samples, seed: seed)
-  }
-
-  /// The mean probabilities over `samples` passes with dropout, and their entropy.
-  ///
   /// The masks depend on the seed, the pass, `image` (a number below 65,536 that tells images
   /// apart) and the window, so a result can be had again, alone or among others. After Gal and
   /// Ghahramani 2016, "Dropout as a Bayesian approximation".

@@ -106,36 +106,11 @@ extension SafetensorsFile {
     values(of: try tensor(name, .float32), as: Float.self)
   }
 
-  /// A copy of the values of an int64 tensor.
-  ///
-  /// - Throws: `SafetensorsError` when there is no int64 tensor of that name.
-  package func integers(of name: String) throws(SafetensorsError) -> [Int64] {
-    values(of: try tensor(name, .int64), as: Int64.self)
-  }
-
   /// A copy of the values of a uint8 tensor.
   ///
   /// - Throws: `SafetensorsError` when there is no uint8 tensor of that name.
   package func bytes(of name: String) throws(SafetensorsError) -> [UInt8] {
     values(of: try tensor(name, .uint8), as: UInt8.self)
-  }
-
-  /// Calls `body` with the values of a float32 tensor, in place where the file aligns them.
-  ///
-  /// - Throws: `SafetensorsError` when there is no float32 tensor of that name, or what `body`
-  ///   throws.
-  package func withFloats<R>(
-    of name: String, _ body: (UnsafeBufferPointer<Float>) throws -> R
-  ) throws -> R {
-    let tensor = try tensor(name, .float32)
-    return try data.withUnsafeBytes { bytes in
-      let part = UnsafeRawBufferPointer(rebasing: bytes[tensor.range])
-      // A foreign file may put four-byte values at any place.
-      guard Int(bitPattern: part.baseAddress).isMultiple(of: MemoryLayout<Float>.alignment) else {
-        return try values(of: tensor, as: Float.self).withUnsafeBufferPointer(body)
-      }
-      return try part.withMemoryRebound(to: Float.self, body)
-    }
   }
 
   private func tensor(

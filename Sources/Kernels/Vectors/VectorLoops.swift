@@ -169,14 +169,3 @@ private struct Pieces<Context> {
   let context: Context
   let body: (Context, Range<Int>) -> Void
 }
-
-/// target += source.
-func addPieces(
-  _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, count: Int,
-  on team: ThreadTeam
-) {
-  forEachPiece(count, (source, target), on: team) { context, piece in
-    let (source, target) = context
-    for index in piece { target[index] += source[index] }
-  }
-}
