@@ -81,7 +81,7 @@ let package = Package(
     module("Kernels", ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"]),
     module("Imaging", ["CImageCodecs", "Files"]),
     module("Communication", ["CScheduling", "Tensors"]),
-    module("MPICommunication", ["CMPI", "Communication"]),
+    module("MPICommunication", ["CMPI", "Communication", "Files"]),
 
     // MARK: The network and its data
     module("Network", ["Kernels", "Randomness", "Tensors", "Threading"]),

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Communication
 import Configuration
+import Files
 import Foundation
 import Network
 
@@ -40,7 +41,7 @@ package struct BenchmarkOptions: ParsableArguments {
     }
     let budget = try ThreadBudget.measure(for: communicator)
     if communicator.rank == communicator.localLeader, threads == nil, let warning = budget.warning {
-      FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
+      printWarning(warning)
     }
     return BenchmarkSetting(
       network: UNet(network), tile: tile, batch: batch, threads: threads ?? budget.threads,

@@ -1,5 +1,7 @@
 // The one error here: which file, what was expected, what was found, what to do.
 
+import Files
+
 /// A file that could not be read or written as an image.
 ///
 /// The description is one line of text that is safe to print: names and quotes from files have
@@ -24,12 +26,7 @@ package struct ImagingError: Error, CustomStringConvertible, Sendable, Equatable
 
   /// One message naming the file, what was expected, what was found and what to do.
   package var description: String {
-    let text = "\(path): expected \(expected), found \(found); \(hint)"
     // A file name may hold terminal control sequences as well as a file's contents may.
-    return String(
-      String.UnicodeScalarView(
-        text.unicodeScalars.map { scalar in
-          scalar.properties.generalCategory == .control ? "?" : scalar
-        }))
+    "\(path): expected \(expected), found \(found); \(hint)".printable
   }
 }

@@ -1,6 +1,7 @@
 // How a process joins the other ranks at the start and leaves them at the end.
 
 import Communication
+import Files
 import Foundation
 
 /// The run of a program as one or several ranks.
@@ -68,8 +69,9 @@ package enum Job {
     report("rank \(communicator.rank) on \(communicator.hostName): \(message(of: error))")
   }
 
-  /// Prints in one piece, so that lines of several ranks do not mix.
+  /// Prints in one piece, so that lines of several ranks do not mix; every error of a command comes by
+  /// here, with what it quotes from files.
   private static func report(_ message: String) {
-    FileHandle.standardError.write(Data("Error: \(message)\n".utf8))
+    FileHandle.standardError.write(Data("Error: \(message.printableLines)\n".utf8))
   }
 }

@@ -1,5 +1,7 @@
 // The one error type here: what is wrong with a data set, where, and what to do.
 
+import Files
+
 /// What is wrong with a data set or with a request made of it.
 ///
 /// Files that cannot be decoded are reported by `ImagingError`; everything else about a set is
@@ -65,9 +67,6 @@ package struct DatasetError: Error, Sendable, Equatable, CustomStringConvertible
 
   /// The whole message on one line, control characters of file names replaced.
   package var description: String {
-    let text = "\(path): expected \(expected), found \(found); \(hint)"
-    return String(
-      String.UnicodeScalarView(
-        text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
+    "\(path): expected \(expected), found \(found); \(hint)".printable
   }
 }

@@ -1,8 +1,13 @@
-// What commands print.
+// What commands print, and what they warn of.
 
 import Foundation
 
 /// Writes text to standard output in one piece.
 package func printText(_ text: String) {
   FileHandle.standardOutput.write(Data(text.utf8))
+}
+
+/// Writes a warning to standard error, as one line.
+package func printWarning(_ text: String) {
+  FileHandle.standardError.write(Data("warning: \(text.printable)\n".utf8))
 }

@@ -1,5 +1,6 @@
 // What a person sees of a run: messages, and steps as lines or as a bar.
 
+import Files
 import Foundation
 import Logging
 import Synchronization
@@ -58,7 +59,10 @@ package final class RunDisplay: Sendable {
   }
 
   /// Writes a message of one or more lines, above the bar if there is one.
+  ///
+  /// What it quotes from files, such as names of classes, cannot move the cursor.
   package func write(_ message: String) {
+    let message = message.printableLines
     state.withLock { state in
       guard let bar = state.bar else { return emit(message + "\n") }
       emit(Self.cleared + message + "\n" + bar)

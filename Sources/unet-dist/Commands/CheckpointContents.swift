@@ -22,7 +22,7 @@ struct CheckpointContents {
     } catch {
       throw ConfigurationError(
         option: nil, expected: "an architecture under configuration.network",
-        found: printable(text), hint: "another version of this program may have written the file",
+        found: text.printable, hint: "another version of this program may have written the file",
         origin: .init(file: file.path))
     }
   }
@@ -59,7 +59,7 @@ struct CheckpointContents {
       var column = key + String(repeating: " ", count: width - key.count)
       for line in value.split(separator: "\n", omittingEmptySubsequences: false) {
         if line.isEmpty && column.allSatisfy({ $0 == " " }) { continue }
-        lines += "\(column)  \(printable(String(line)))\n"
+        lines += "\(column)  \(String(line).printable)\n"
         column = String(repeating: " ", count: width)
       }
     }
@@ -75,12 +75,5 @@ struct CheckpointContents {
 
   private var sortedMetadata: [(key: String, value: String)] {
     file.metadata.sorted { $0.key < $1.key }
-  }
-
-  /// Text without control characters, which a terminal would obey.
-  private func printable(_ text: String) -> String {
-    String(
-      String.UnicodeScalarView(
-        text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
   }
 }

@@ -154,10 +154,9 @@ struct TrainedNetwork {
 func warnOfIdleRanks(_ count: Int, _ pieces: String, _ communicator: any Communicator) {
   guard communicator.rank == 0, count < communicator.size else { return }
   let idle = communicator.size - count
-  let text = """
-    warning: \(count) \(pieces) for \(communicator.size) ranks: \(idle) \(idle == 1 ? "has" : "have") \
-    no work; fewer ranks with more threads each use all cores
-
+  printWarning(
     """
-  FileHandle.standardError.write(Data(text.utf8))
+    \(count) \(pieces) for \(communicator.size) ranks: \(idle) \(idle == 1 ? "has" : "have") no work; \
+    fewer ranks with more threads each use all cores
+    """)
 }
