@@ -40,11 +40,6 @@ let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
-/// The commit that is built, which logs and checkpoints name.
-let revision =
-  Context.gitInformation.map { $0.currentCommit + ($0.hasUncommittedChanges ? "-modified" : "") }
-  ?? "unknown"
-
 // MARK: - Package
 
 let package = Package(
@@ -63,9 +58,7 @@ let package = Package(
     cModule("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
     cModule("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     cModule("CScheduling"),
-    .target(
-      name: "CBuildInformation", path: "Sources/C/CBuildInformation",
-      cSettings: [.define("UNET_DIST_REVISION", to: "\"\(revision)\"")]),
+    .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
     cModule("CVectors"),
     .target(
       name: "CImageCodecs", path: "Sources/C/CImageCodecs",

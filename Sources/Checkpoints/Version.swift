@@ -6,6 +6,8 @@ import CBuildInformation
 package enum Version {
   /// The number, by semantic versioning.
   package static let number = "0.2.0"
-  /// The commit, with "-modified" where files differed from it; "unknown" outside of a clone.
+  /// The newest commit of the clone it was built in, or "unknown".
+  ///
+  /// It is known where main or a commit is checked out. Files that differed from it do not show.
   package static let revision = String(cString: CBuildInformation_revision())
 }

@@ -83,6 +83,8 @@ package final class Trainer {
       let isLast = updates == totalSteps
       var isBest = false
       if !data.validationIDs.isEmpty, isLast || isDue(configuration.evaluateEvery) {
+        // Numbers that are broken are not to be scored, and called the best.
+        try verifyState()
         isBest = try evaluate()
       }
       if isLast || isBest || isDue(configuration.checkpointEvery) {
@@ -149,6 +151,8 @@ package final class Trainer {
   private func verifyState() throws {
     let buffers: [ReplicaCheck.Replica] =
       [weights] + step.optimizer.state.map { ("optimiser's \($0.name)", $0.values) }
+    // First, for a fault of one rank's memory may make a number infinite there too.
+    try verifyReplicas(state.isSharded ? [weights] : buffers)
     let broken = buffers.map { name, values in
       VectorBounds.areWithin(
         .greatestFiniteMagnitude, values.base, count: values.count, on: step.team) ? Int64(0) : 1
@@ -158,7 +162,6 @@ package final class Trainer {
       throw NonFiniteStateError(
         step: updates, name: buffers[first].name, checkpoint: output?.newestCheckpoint)
     }
-    try verifyReplicas(state.isSharded ? [weights] : buffers)
   }
 
   private func save(epoch: Int, isBest: Bool) throws {

@@ -1,6 +1,6 @@
-// What Package.swift knows when the program is built, and Swift cannot take as a definition.
+// What is known when the program is built.
 #pragma once
 
-// The commit that the program was built from, with "-modified" where files differed from it, or
-// "unknown" outside of a clone.
+// The newest commit of the clone that the program was built in, where main or a commit is checked out;
+// else "unknown". Files that differed from it do not show. Not for several threads at once.
 const char *CBuildInformation_revision(void);
