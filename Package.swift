@@ -79,7 +79,7 @@ let package = Package(
     // MARK: The network and its data
     module("Network", ["Kernels", "Randomness", "Tensors", "Threading"]),
     module("ReferenceNetwork", ["Network", "Tensors", "Threading"]),
-    module("Datasets", ["Files", "Imaging", "Randomness", "Threading"]),
+    module("Datasets", ["Files", "Imaging", "Randomness", "Tensors", "Threading"]),
     module("Metrics", ["Files"]),
 
     // MARK: Using a network
@@ -153,7 +153,7 @@ let package = Package(
         "Tensors",
         "TestSupport", "Threading",
       ]),
-    tests("DatasetsTests", ["Datasets", "Imaging", "Threading"]),
+    tests("DatasetsTests", ["Datasets", "Imaging", "Tensors", "Threading"]),
     tests("MetricsTests", ["Metrics"]),
     tests(
       "InferenceTests",

@@ -39,7 +39,7 @@ package enum InferenceBenchmark {
     let tiles = setting.batch * communicator.size
     var report = BenchmarkReport(
       name: "inference", setting: setting, ranks: communicator.size, seconds: seconds,
-      multiplyAdds: activations.multiplyAdds * tiles,
+      multiplyAdds: network.multiplyAdds(height: setting.tile, width: setting.tile) * tiles,
       peakByteCount: try measurement.peakByteCount())
     let rate = Double(tiles) / median(seconds)
     report.details = [("tiles_per_second", .number(rate))]

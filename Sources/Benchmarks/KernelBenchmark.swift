@@ -29,10 +29,9 @@ package enum KernelBenchmark {
       threads: threadWorkspace.base, threadStride: size.thread, shared: sharedWorkspace.base)
 
     var times: [LayerTimes] = []
-    var input = summary.input
     for layer in summary.layers {
       let calls = try KernelCalls(
-        layer, input: input, isFirst: times.isEmpty, workspace: workspace, team: team)
+        layer, workspace: workspace, team: team)
       let own = try measurement.repetitions(setting) {
         calls.all.map { call in call.map { measurement.seconds(of: $0) } ?? 0 }
       }
@@ -40,7 +39,6 @@ package enum KernelBenchmark {
         LayerTimes(
           layer: layer, hasCall: calls.all.map { $0 != nil },
           seconds: try measurement.largest(own)))
-      input = layer.output
     }
 
     let seconds = (0..<setting.repetitions).map { repetition in
@@ -128,8 +126,7 @@ private struct KernelCalls {
   private(set) var all: [(() -> Void)?] = [nil, nil, nil]
 
   init(
-    _ layer: UNetSummary.Layer, input: ImageShape, isFirst: Bool, workspace: ConvolutionWorkspace,
-    team: ThreadTeam
+    _ layer: UNetSummary.Layer, workspace: ConvolutionWorkspace, team: ThreadTeam
   ) throws(AllocationError) {
     let output = try OwnedTensor(layer.output)
     let outputGradient = try OwnedTensor(layer.output)
@@ -137,50 +134,30 @@ private struct KernelCalls {
     let gradients = try FloatBuffer(count: max(1, layer.parameterCount), for: "gradients")
     let bias = FloatBuffer(count: layer.output.channels)
     let biasGradient = FloatBuffer(count: layer.output.channels)
-    switch layer.kernel {
-    case .convolution(let convolution, let sources, let appliesReLU):
-      let images = try Self.sources(convolution.input, count: sources)
-      let imageGradients = try Self.sources(convolution.input, count: sources)
+    switch (layer.kernel, layer.layer.operation) {
+    case (.unit(let kernel), .unit(let unit)):
+      let images = try Self.sources(layer)
+      let imageGradients = try Self.sources(layer)
       all[0] = {
-        convolution.forward(
-          Self.input(images), weights: weights.base, bias: bias.base, appliesReLU: appliesReLU,
-          into: output.view, workspace: workspace, on: team)
+        kernel.forward(
+          Self.joined(images), weights: weights.base, bias: bias.base,
+          appliesReLU: unit.appliesReLU, into: output.view, workspace: workspace, on: team)
       }
-      if !isFirst {
+      if !unit.readsImage {
         all[1] = {
-          convolution.inputGradient(
-            outputGradient.view, weights: weights.base, into: Self.output(imageGradients),
+          kernel.inputGradient(
+            outputGradient.view, weights: weights.base, into: Self.joined(imageGradients),
             workspace: workspace, on: team)
         }
       }
       all[2] = {
-        convolution.weightGradient(
-          Self.input(images), outputGradient: outputGradient.view, into: gradients.base,
+        kernel.weightGradient(
+          Self.joined(images), outputGradient: outputGradient.view, into: gradients.base,
           biasGradient: biasGradient.base, workspace: workspace, on: team)
       }
-    case .upConvolution(let upConvolution):
-      let image = try OwnedTensor(upConvolution.input)
-      let imageGradient = try OwnedTensor(upConvolution.input)
-      all[0] = {
-        upConvolution.forward(
-          image.view, weights: weights.base, bias: bias.base, into: output.view,
-          workspace: workspace,
-          on: team)
-      }
-      all[1] = {
-        upConvolution.inputGradient(
-          outputGradient.view, weights: weights.base, into: imageGradient.view,
-          workspace: workspace,
-          on: team)
-      }
-      all[2] = {
-        upConvolution.weightGradient(
-          image.view, outputGradient: outputGradient.view, into: gradients.base,
-          biasGradient: biasGradient.base, workspace: workspace, on: team)
-      }
-    case .pooling:
-      let image = try OwnedTensor(input)
-      let imageGradient = try OwnedTensor(input)
+    default:
+      let image = try OwnedTensor(layer.input)
+      let imageGradient = try OwnedTensor(layer.input)
       let places = OwnedBytes(count: layer.output.count)
       all[0] = {
         MaxPooling.forward(image.view, into: output.view, indices: places.base, on: team)
@@ -193,22 +170,17 @@ private struct KernelCalls {
     }
   }
 
-  /// Buffers for an input, its channels divided evenly.
+  /// Buffers for what a layer reads, the channels divided evenly over its sources.
   private static func sources(
-    _ shape: ImageShape, count: Int
+    _ layer: UNetSummary.Layer
   ) throws(AllocationError) -> [OwnedTensor] {
-    try (0..<count).map { (_) throws(AllocationError) in
-      try OwnedTensor(
-        ImageShape(height: shape.height, width: shape.width, channels: shape.channels / count))
-    }
+    let count = max(1, layer.layer.sources.count)
+    var shape = layer.input
+    shape.channels /= count
+    return try (0..<count).map { (_) throws(AllocationError) in try OwnedTensor(shape) }
   }
 
-  private static func input(_ tensors: [OwnedTensor]) -> ConvolutionImage {
-    tensors.count == 1
-      ? ConvolutionImage(tensors[0].view) : ConvolutionImage(tensors[0].view, tensors[1].view)
-  }
-
-  private static func output(_ tensors: [OwnedTensor]) -> ConvolutionImage {
+  private static func joined(_ tensors: [OwnedTensor]) -> ConvolutionImage {
     tensors.count == 1
       ? ConvolutionImage(tensors[0].view) : ConvolutionImage(tensors[0].view, tensors[1].view)
   }

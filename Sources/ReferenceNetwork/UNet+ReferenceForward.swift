@@ -17,57 +17,41 @@ extension UNet {
   package func referenceLogits(
     of image: TensorView, parameters: UnsafePointer<Float>, on team: ThreadTeam
   ) -> [Double] {
-    let border: DoubleImage.Border? =
-      switch configuration.padding {
-      case .valid: nil
-      case .zero: .zeros
-      case .mirror: .mirror
-      }
-
-    func convolve(
-      _ layer: ConvolutionLayer, _ image: DoubleImage, appliesReLU: Bool
-    ) -> DoubleImage {
-      image.convolved(
-        weights: parameters + layer.weight.offset, bias: parameters + layer.bias.offset,
-        kernel: layer.kernel, outputChannels: layer.outputChannels, appliesReLU: appliesReLU,
-        on: team)
-    }
-    func apply(_ block: ConvolutionBlock, _ image: DoubleImage) -> DoubleImage {
-      [block.first, block.second].reduce(image) { image, layer in
-        let padded = border.map { image.padded(before: 1, after: 1, $0) } ?? image
-        return convolve(layer, padded, appliesReLU: true)
-      }
-    }
-    func double(_ image: DoubleImage, _ layer: ConvolutionLayer) -> DoubleImage {
-      switch configuration.upsampling {
-      case .nearest:
-        convolve(
-          layer, image.doubled().padded(before: 0, after: 1, border ?? .zeros), appliesReLU: false)
-      case .transposed:
+    func convolve(_ unit: ConvolutionUnit, _ image: DoubleImage) -> DoubleImage {
+      switch unit.operation {
+      case .convolution(let kernel):
+        let padded = unit.padding.border.map {
+          image.padded(before: (kernel - 1) / 2, after: kernel / 2, $0)
+        }
+        return (padded ?? image).convolved(unit, kernel: kernel, parameters, on: team)
+      case .upConvolution(.nearest):
+        return image.doubled().padded(before: 0, after: 1, unit.padding.border ?? .zeros)
+          .convolved(unit, kernel: 2, parameters, on: team)
+      case .upConvolution(.transposed):
         // Output pixel (2 y + i, 2 x + j) is input pixel (y, x) by the weights of tap (i, j).
-        DoubleImage(
-          phases: (0..<4).map { tap in
-            image.convolved(
-              weights: parameters + layer.weight.offset
-                + tap * layer.inputChannels * layer.outputChannels,
-              bias: parameters + layer.bias.offset, kernel: 1,
-              outputChannels: layer.outputChannels, appliesReLU: false, on: team)
-          })
+        return DoubleImage(
+          phases: (0..<4).map { image.convolved(unit, kernel: 1, tap: $0, parameters, on: team) })
       }
     }
 
+    // An output is let go once the last layer that reads it has done so.
+    let lastReaders = layers.enumerated().reduce(into: [Int: Int]()) { readers, layer in
+      for source in layer.element.sources { readers[source] = layer.offset }
+    }
+    var outputs = [DoubleImage?](repeating: nil, count: layers.count)
     var features = DoubleImage(image)
-    var skips: [DoubleImage] = []
-    for level in 0..<configuration.depth {
-      skips.append(apply(down[level], features))
-      features = skips[level].pooled()
+    for (index, layer) in layers.enumerated() {
+      let sources = layer.sources.compactMap { outputs[$0] }
+      features =
+        sources.count == 2 ? sources[0].centreJoined(to: sources[1]) : sources.first ?? features
+      for source in layer.sources where lastReaders[source] == index { outputs[source] = nil }
+      switch layer.operation {
+      case .unit(let unit): features = convolve(unit, features)
+      case .pooling: features = features.pooled()
+      }
+      outputs[index] = features
     }
-    features = apply(down[configuration.depth], features)
-    for level in (0..<configuration.depth).reversed() {
-      features = double(features, up[level].upConvolution)
-      features = apply(up[level].block, skips.removeLast().centreJoined(to: features))
-    }
-    return convolve(head, features, appliesReLU: false).values
+    return features.values
   }
 }
 
@@ -113,14 +97,6 @@ package struct ScoreError: Sendable, Equatable {
 
 /// An image of rows x columns x channels in Double.
 private struct DoubleImage {
-  /// What stands beyond the border of a padded image.
-  enum Border {
-    /// Zeros.
-    case zeros
-    /// The border value itself; with one pixel of padding that is its mirror image.
-    case mirror
-  }
-
   let shape: ImageShape
   private(set) var values: [Double]
 
@@ -160,15 +136,16 @@ private struct DoubleImage {
     self.init(shape) { y, x in (phases[y % 2 * 2 + x % 2], y / 2, x / 2) }
   }
 
-  func padded(before: Int, after: Int, _ border: Border) -> DoubleImage {
+  func padded(before: Int, after: Int, _ border: BorderRule) -> DoubleImage {
     var shape = shape
     shape.height += before + after
     shape.width += before + after
     let (height, width) = (self.shape.height, self.shape.width)
     return DoubleImage(shape) { y, x in
-      let (row, column) = (y - before, x - before)
-      if border == .zeros && !(0..<height ~= row && 0..<width ~= column) { return nil }
-      return (self, min(max(row, 0), height - 1), min(max(column, 0), width - 1))
+      guard let row = border.source(y - before, count: height),
+        let column = border.source(x - before, count: width)
+      else { return nil }
+      return (self, row, column)
     }
   }
 
@@ -218,6 +195,17 @@ private struct DoubleImage {
 // MARK: - The convolution
 
 extension DoubleImage {
+  /// A convolution by a unit's parameters, beginning at those of `tap` of its kernel.
+  func convolved(
+    _ unit: ConvolutionUnit, kernel: Int, tap: Int = 0, _ parameters: UnsafePointer<Float>,
+    on team: ThreadTeam
+  ) -> DoubleImage {
+    convolved(
+      weights: parameters + unit.weight.offset + tap * unit.inputChannels * unit.outputChannels,
+      bias: parameters + unit.bias.offset, kernel: kernel, outputChannels: unit.outputChannels,
+      appliesReLU: unit.appliesReLU, on: team)
+  }
+
   /// output(y, x, o) = bias(o) + sum over i, j, c of input(y + i, x + j, c) * weight(i, j, c, o),
   /// rectified if asked for; weights are [k, k, in, out].
   ///

@@ -1,6 +1,7 @@
 // Random training tiles: where they lie in an image and how they are turned.
 
 import Randomness
+import Tensors
 
 /// Cuts random tiles out of training images and varies them.
 ///
@@ -99,8 +100,8 @@ package struct Augmentation: Sendable, Equatable {
 
     /// The copy that makes the tile, `margin` pixels larger than the window on every side.
     func tileCopy(side: Int, margin: Int, width: Int, height: Int) -> TileCopy {
-      var rows = MirroredIndex.sources(from: row - margin, length: side, count: height)
-      var columns = MirroredIndex.sources(from: column - margin, length: side, count: width)
+      var rows = BorderRule.mirrored(from: row - margin, length: side, count: height)
+      var columns = BorderRule.mirrored(from: column - margin, length: side, count: width)
       // One quarter turn is out(i, j) = in(j, side - 1 - i): rows and columns change places, and
       // the index of columns runs backwards.
       if quarterTurns == 2 || quarterTurns == 3 { rows.reverse() }

@@ -2,6 +2,7 @@
 
 import Imaging
 import Randomness
+import Tensors
 
 /// The cells of one picture and its random stream.
 struct CellField {
@@ -201,7 +202,7 @@ struct CellField {
 
   /// One pass of the binomial kernel (1 2 1) / 4 along rows and columns, borders mirrored.
   private func blurred(_ picture: [Float]) -> [Float] {
-    let neighbours = MirroredIndex.sources(from: -1, length: side + 2, count: side)
+    let neighbours = BorderRule.mirrored(from: -1, length: side + 2, count: side)
     var rows = picture
     for y in 0..<side {
       for x in 0..<side {

@@ -1,5 +1,7 @@
 // Covering an image of any size with output windows, for prediction by overlapping tiles.
 
+import Tensors
+
 /// The windows by which a network of fixed output size covers an image.
 ///
 /// Windows stand side by side from the top left corner. The last ones are moved inward so that they
@@ -68,9 +70,9 @@ package struct MirroredTiling: Sendable, Equatable {
       pixels.count == height * width * channels,
       "\(pixels.count) values for \(width) x \(height) x \(channels)")
     let copy = TileCopy(
-      rows: MirroredIndex.sources(
+      rows: BorderRule.mirrored(
         from: window.row - tileRows.margin, length: tileRows.inputSide, count: height),
-      columns: MirroredIndex.sources(
+      columns: BorderRule.mirrored(
         from: window.column - tileColumns.margin, length: tileColumns.inputSide, count: width))
     pixels.withUnsafeBufferPointer { pixels in
       guard let base = pixels.baseAddress else { preconditionFailure("an image without pixels") }

@@ -1,5 +1,7 @@
 // How the rows (or columns) that a convolution reads come from those that lie in memory.
 
+import Tensors
+
 /// The virtual rows (or columns) of an image that is padded, each showing one row of its source.
 ///
 /// Padding never lies in memory: a convolution reads a padded view through two of these.
@@ -10,27 +12,15 @@ package struct AxisIndexMap: Sendable, Equatable {
   /// Virtual rows.
   package var count: Int { sources.count }
 
-  /// The rule for virtual rows outside the source.
-  package enum Border: Sendable {
-    /// Zeros.
-    case zeros
-    /// The border value repeated first: c b a | a b c | c b a.
-    case mirror
-  }
-
   /// `extent` source rows with `before` and `after` rows around them.
   ///
   /// - Precondition: a mirrored border is no wider than the source; negative amounts cut rows off.
-  package init(extent: Int, before: Int = 0, after: Int = 0, border: Border = .zeros) {
+  package init(extent: Int, before: Int = 0, after: Int = 0, border: BorderRule = .zeros) {
     precondition(extent > 0, "an axis of \(extent) rows")
     precondition(
       border == .zeros || (before <= extent && after <= extent),
       "a mirrored border of \(before) and \(after) rows around \(extent)")
-    sources = (-before..<extent + after).map { row in
-      if row >= 0 && row < extent { return row }
-      guard border == .mirror else { return -1 }
-      return row < 0 ? -1 - row : 2 * extent - 1 - row
-    }
+    sources = (-before..<extent + after).map { border.source($0, count: extent) ?? -1 }
   }
 
   /// A map given row by row.

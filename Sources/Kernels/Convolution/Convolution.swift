@@ -3,14 +3,6 @@
 import Tensors
 import Threading
 
-/// How a convolution treats the border of its input.
-package enum ConvolutionPadding: Sendable {
-  /// Only outputs whose kernel lies within the input.
-  case none
-  /// k - 1 rows and columns around the input, the smaller half before it.
-  case same(AxisIndexMap.Border)
-}
-
 /// A convolution with a square kernel: general in kernel size, stride and padding.
 ///
 ///     output(y, x, o) = bias(o) + sum over i, j, c of
@@ -37,13 +29,13 @@ package struct Convolution: Sendable {
   /// - Precondition: the kernel fits into the padded input, and the algorithm serves it.
   package init(
     input: ImageShape, outputChannels: Int, kernel: Int, stride: Int = 1,
-    padding: ConvolutionPadding = .none, inputGradient: Bool = true,
+    border: BorderRule? = nil, inputGradient: Bool = true,
     weightGradient: Bool = true, algorithm: ConvolutionAlgorithm? = nil
   ) {
     self.input = input
     self.kernel = kernel
     let (rows, columns) = (
-      Self.axis(input.height, kernel, padding), Self.axis(input.width, kernel, padding)
+      Self.axis(input.height, kernel, border), Self.axis(input.width, kernel, border)
     )
     output = ImageShape(
       height: (rows.count - kernel) / stride + 1, width: (columns.count - kernel) / stride + 1,
@@ -68,26 +60,21 @@ package struct Convolution: Sendable {
     adjoint =
       inputGradient
       ? ConvolutionInputGradient(
-        input: input, output: output, kernel: kernel, stride: stride, padding: padding,
+        input: input, output: output, kernel: kernel, stride: stride, border: border,
         rows: rows, columns: columns, algorithm: algorithm)
       : nil
   }
 
-  private static func axis(_ extent: Int, _ kernel: Int, _ padding: ConvolutionPadding)
+  private static func axis(_ extent: Int, _ kernel: Int, _ border: BorderRule?)
     -> AxisIndexMap
   {
-    switch padding {
-    case .none: AxisIndexMap(extent: extent)
-    case .same(let border):
-      AxisIndexMap(extent: extent, before: (kernel - 1) / 2, after: kernel / 2, border: border)
-    }
+    guard let border else { return AxisIndexMap(extent: extent) }
+    return AxisIndexMap(
+      extent: extent, before: (kernel - 1) / 2, after: kernel / 2, border: border)
   }
 
   /// Weights in all.
   package var weightCount: Int { kernel * kernel * input.channels * output.channels }
-
-  /// Multiply-adds of the forward pass.
-  package var multiplyAdds: Int { output.pixels * weightCount }
 
   /// How the forward pass and the gradients that were planned are computed.
   package var plan: LayerPlan {

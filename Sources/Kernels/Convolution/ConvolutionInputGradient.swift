@@ -42,7 +42,7 @@ struct ConvolutionInputGradient: Sendable {
   private let folds: (rows: AxisFold, columns: AxisFold)?
 
   init(
-    input: ImageShape, output: ImageShape, kernel: Int, stride: Int, padding: ConvolutionPadding,
+    input: ImageShape, output: ImageShape, kernel: Int, stride: Int, border: BorderRule?,
     rows: AxisIndexMap, columns: AxisIndexMap, algorithm: ConvolutionAlgorithm?
   ) {
     self.stride = stride
@@ -50,13 +50,13 @@ struct ConvolutionInputGradient: Sendable {
     outputChannels = output.channels
     weightCount = kernel * kernel * input.channels * output.channels
     var before = 0
-    if case .same(.mirror) = padding {
+    if border == .mirror {
       padded = ImageShape(height: rows.count, width: columns.count, channels: input.channels)
       folds = (
         AxisFold(rows, extent: input.height), AxisFold(columns, extent: input.width)
       )
     } else {
-      if case .same = padding { before = (kernel - 1) / 2 }
+      if border != nil { before = (kernel - 1) / 2 }
       padded = input
       folds = nil
     }

@@ -18,7 +18,7 @@ package struct UpConvolution: Sendable {
   package enum Kind: Sendable {
     /// Nearest neighbour, then a 2x2 convolution; the border rule is for the padding after the
     /// last row and column.
-    case nearest(AxisIndexMap.Border)
+    case nearest(BorderRule)
     /// A transposed convolution of stride 2.
     case transposed
   }
@@ -50,14 +50,6 @@ package struct UpConvolution: Sendable {
       }
   }
 
-  /// Multiply-adds of the forward pass as a 2x2 convolution (nearest) or as it is (transposed).
-  package var multiplyAdds: Int {
-    switch engine {
-    case .nearest: output.pixels * 4 * input.channels * output.channels
-    case .transposed: input.pixels * 4 * input.channels * output.channels
-    }
-  }
-
   /// How the forward pass and the gradients that were planned are computed.
   package var plan: LayerPlan {
     var plan =
@@ -87,7 +79,7 @@ package struct UpConvolution: Sendable {
 
   /// output := doubled input, convolved, plus bias; overwritten.
   package func forward(
-    _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+    _ image: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     switch engine {
@@ -102,13 +94,13 @@ package struct UpConvolution: Sendable {
 
   /// inputGradient := the gradient of the input; overwritten.
   ///
-  /// With `reluMask` it holds the input itself, as a ReLU left it, and receives the gradient
-  /// from before the ReLU: 0 where the input is not positive.
+  /// What `reluMask` covers holds the input itself, as a ReLU left it, and receives the
+  /// gradient from before the ReLU: 0 where the input is not positive.
   package func inputGradient(
-    _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
-    reluMask: Bool = false, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    _ outputGradient: TensorView, weights: UnsafePointer<Float>,
+    into inputGradient: ConvolutionImage, reluMask: ReLUMask = .none,
+    workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
-    let reluMask: ReLUMask = reluMask ? .all : .none
     switch engine {
     case .nearest(let upsampling):
       upsampling.inputGradient(
@@ -123,14 +115,14 @@ package struct UpConvolution: Sendable {
 
   /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
   package func weightGradient(
-    _ image: TensorView, outputGradient: TensorView,
+    _ image: ConvolutionImage, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>,
     biasGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     switch engine {
     case .nearest(let upsampling):
       upsampling.weights.add(
-        ConvolutionImage(image), outputGradient: outputGradient, to: weightGradient,
+        image, outputGradient: outputGradient, to: weightGradient,
         biasGradient: biasGradient, workspace: workspace, on: team)
     case .transposed(let upsampling):
       upsampling.weightGradient(
@@ -150,7 +142,7 @@ private struct NearestUpsampling: Sendable {
   /// The extents of the input's gradient before folding.
   private let virtualInput: ImageShape
 
-  init(input: ImageShape, output: ImageShape, border: AxisIndexMap.Border) {
+  init(input: ImageShape, output: ImageShape, border: BorderRule) {
     let rows = AxisIndexMap(extent: input.height, after: 1, border: border)
     let columns = AxisIndexMap(extent: input.width, after: 1, border: border)
     convolution = TransformedConvolution(
@@ -179,11 +171,11 @@ private struct NearestUpsampling: Sendable {
   }
 
   func forward(
-    _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+    _ image: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     convolution.forward(
-      ConvolutionImage(image),
+      image,
       weights: KernelMatrices(
         weights, rows: convolution.inputChannels, columns: convolution.outputChannels),
       epilogue: Epilogue(bias: bias), into: ConvolutionImage(output), workspace: workspace, on: team
@@ -191,7 +183,8 @@ private struct NearestUpsampling: Sendable {
   }
 
   func inputGradient(
-    _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
+    _ outputGradient: TensorView, weights: UnsafePointer<Float>,
+    into inputGradient: ConvolutionImage,
     reluMask: ReLUMask, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     let adjoint = KernelMatrices(
@@ -200,7 +193,7 @@ private struct NearestUpsampling: Sendable {
     guard let folds else {
       gradient.forward(
         ConvolutionImage(outputGradient), weights: adjoint, epilogue: Epilogue(passing: reluMask),
-        into: ConvolutionImage(inputGradient), workspace: workspace, on: team)
+        into: inputGradient, workspace: workspace, on: team)
       return
     }
     let virtualGradient = TensorView(base: workspace.shared, shape: virtualInput)
@@ -211,7 +204,7 @@ private struct NearestUpsampling: Sendable {
       on: team)
     fold(
       virtualGradient, rows: folds.rows, columns: folds.columns,
-      into: ConvolutionImage(inputGradient), reluMask: reluMask, on: team)
+      into: inputGradient, reluMask: reluMask, on: team)
   }
 }
 
@@ -255,18 +248,19 @@ private struct TransposedUpsampling: Sendable {
   }
 
   func forward(
-    _ image: TensorView, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+    _ image: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     for tap in 0..<4 {
       phase.forward(
-        ConvolutionImage(image), weights: weights + tap * tapCount, epilogue: Epilogue(bias: bias),
+        image, weights: weights + tap * tapCount, epilogue: Epilogue(bias: bias),
         into: ConvolutionImage(view(of: output, tap)), workspace: workspace, on: team)
     }
   }
 
   func inputGradient(
-    _ outputGradient: TensorView, weights: UnsafePointer<Float>, into inputGradient: TensorView,
+    _ outputGradient: TensorView, weights: UnsafePointer<Float>,
+    into inputGradient: ConvolutionImage,
     reluMask: ReLUMask, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     transposeTaps(
@@ -274,18 +268,18 @@ private struct TransposedUpsampling: Sendable {
       into: workspace.shared, on: team)
     gradient.forward(
       ConvolutionImage(outputGradient), weights: workspace.shared,
-      epilogue: Epilogue(passing: reluMask), into: ConvolutionImage(inputGradient),
+      epilogue: Epilogue(passing: reluMask), into: inputGradient,
       workspace: workspace, on: team)
   }
 
   func weightGradient(
-    _ image: TensorView, outputGradient: TensorView,
+    _ image: ConvolutionImage, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace,
     on team: ThreadTeam
   ) {
     for tap in 0..<4 {
       phase.weightGradient(
-        ConvolutionImage(image), outputGradient: view(of: outputGradient, tap),
+        image, outputGradient: view(of: outputGradient, tap),
         into: weightGradient + tap * tapCount, workspace: workspace, on: team)
     }
   }

@@ -15,11 +15,28 @@ package struct UNet: Sendable {
   /// The parameters in forward order; their names are the keys of checkpoints.
   package let layout: ParameterLayout
 
+  /// All layers in forward order.
+  package let layers: [UNetLayer]
+
+  /// A level of the contracting path: two 3x3 convolutions, then pooling; none at the bottleneck.
+  struct ContractingStage {
+    let first: ConvolutionUnit
+    let second: ConvolutionUnit
+    let pooling: PoolingLayer?
+  }
+
+  /// A level of the expansive path: up-convolution, then two convolutions over [skip, up].
+  struct ExpansiveStage {
+    let upConvolution: ConvolutionUnit
+    let first: ConvolutionUnit
+    let second: ConvolutionUnit
+  }
+
   /// The contracting path by level; the last is the bottleneck.
-  package let down: [ConvolutionBlock]
+  let down: [ContractingStage]
   /// The expansive path by the level of its skip.
-  package let up: [UpStage]
-  package let head: ConvolutionLayer
+  let up: [ExpansiveStage]
+  let head: ConvolutionUnit
 
   /// A network of this architecture.
   ///
@@ -27,24 +44,50 @@ package struct UNet: Sendable {
   package init(_ configuration: UNetConfiguration) {
     self.configuration = configuration
     let depth = configuration.depth
-    var layout = ParameterLayout()
+    var builder = UNetBuilder(padding: configuration.padding)
+    var features: Int?
+
     down = (0...depth).map { level in
-      ConvolutionBlock(
-        "down.\(level)",
+      let channels = configuration.channels(level: level)
+      let first = builder.unit(
+        "down.\(level).conv1", .convolution(kernel: 3), from: features.map { [$0] } ?? [],
         inputChannels: level == 0
           ? configuration.inputChannels : configuration.channels(level: level - 1),
-        outputChannels: configuration.channels(level: level), in: &layout)
+        outputChannels: channels)
+      let second = builder.unit(
+        "down.\(level).conv2", .convolution(kernel: 3), from: [first.index],
+        inputChannels: channels, outputChannels: channels,
+        dropout: level >= depth - 1 ? configuration.dropout : 0)
+      let pooling =
+        level < depth ? builder.pooling("down.\(level).pool", of: second.index) : nil
+      features = pooling?.index ?? second.index
+      return ContractingStage(first: first, second: second, pooling: pooling)
     }
-    up = Array(
-      (0..<depth).reversed().map { level in
-        UpStage(
-          "up.\(level)", channels: configuration.channels(level: level),
-          upsampling: configuration.upsampling, in: &layout)
-      }.reversed())
-    head = ConvolutionLayer(
-      "head", inputChannels: configuration.baseChannels, outputChannels: configuration.classes,
-      kernel: 1, in: &layout)
-    self.layout = layout
+
+    var up: [ExpansiveStage] = []
+    var below = down[depth].second
+    for level in (0..<depth).reversed() {
+      let channels = configuration.channels(level: level)
+      let upConvolution = builder.unit(
+        "up.\(level).upconv", .upConvolution(configuration.upsampling), from: [below.index],
+        inputChannels: 2 * channels, outputChannels: channels, appliesReLU: false)
+      let first = builder.unit(
+        "up.\(level).conv1", .convolution(kernel: 3),
+        from: [down[level].second.index, upConvolution.index], inputChannels: 2 * channels,
+        outputChannels: channels)
+      below = builder.unit(
+        "up.\(level).conv2", .convolution(kernel: 3), from: [first.index],
+        inputChannels: channels, outputChannels: channels)
+      up.append(ExpansiveStage(upConvolution: upConvolution, first: first, second: below))
+    }
+    self.up = up.reversed()
+
+    head = builder.unit(
+      "head", .convolution(kernel: 1), from: [below.index],
+      inputChannels: configuration.baseChannels, outputChannels: configuration.classes,
+      appliesReLU: false)
+    layout = builder.layout
+    layers = builder.layers
   }
 
   /// Overwrites the parameters with initial values.
@@ -91,6 +134,33 @@ package struct UNet: Sendable {
 
   /// Values that one thread initialises at a time: whole blocks of the stream.
   private static let initializedTogether = 16_384
+}
+
+/// Lays out layers and their parameters in forward order.
+private struct UNetBuilder {
+  let padding: Padding
+  var layout = ParameterLayout()
+  var layers: [UNetLayer] = []
+
+  init(padding: Padding) { self.padding = padding }
+
+  mutating func unit(
+    _ name: String, _ operation: ConvolutionUnit.Operation, from sources: [Int],
+    inputChannels: Int, outputChannels: Int, appliesReLU: Bool = true, dropout: Float = 0
+  ) -> ConvolutionUnit {
+    let unit = ConvolutionUnit(
+      name, index: layers.count, operation: operation, inputChannels: inputChannels,
+      outputChannels: outputChannels, padding: padding, appliesReLU: appliesReLU,
+      dropout: dropout, readsImage: sources.isEmpty, in: &layout)
+    layers.append(UNetLayer(operation: .unit(unit), sources: sources))
+    return unit
+  }
+
+  mutating func pooling(_ name: String, of source: Int) -> PoolingLayer {
+    let pooling = PoolingLayer(index: layers.count, name: name)
+    layers.append(UNetLayer(operation: .pooling(pooling), sources: [source]))
+    return pooling
+  }
 }
 
 /// Dropout in a forward pass: the probability is the configuration's.

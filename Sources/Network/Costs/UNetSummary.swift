@@ -9,6 +9,8 @@ package struct UNetSummary: Sendable {
   package struct Layer: Sendable {
     /// The name its parameters begin with; `down.LEVEL.pool` for a pooling.
     package let name: String
+    /// The extents of what it reads, all sources together.
+    package let input: ImageShape
     /// The extents of its output.
     package let output: ImageShape
     /// Weights and biases.
@@ -17,26 +19,12 @@ package struct UNetSummary: Sendable {
     package let multiplyAdds: Int
     /// Bytes of its output, and of the places of the largest for a pooling.
     package let activationByteCount: Int
+    /// The layer, whose sources tell how many images it reads.
+    package let layer: UNetLayer
+    /// What computes it.
+    package let kernel: LayerKernel
     /// How it is computed; nil for a pooling.
-    package var plan: LayerPlan? {
-      switch kernel {
-      case .convolution(let convolution, _, _): convolution.plan
-      case .upConvolution(let upConvolution): upConvolution.plan
-      case .pooling: nil
-      }
-    }
-    /// The kernel that computes it; its parameters follow the layer's name in the layout.
-    package let kernel: Kernel
-  }
-
-  /// A kernel as the network calls it.
-  package enum Kernel: Sendable {
-    /// A convolution of one image, or of two side by side in channels.
-    case convolution(Convolution, sources: Int, appliesReLU: Bool)
-    /// A doubling of rows and columns.
-    case upConvolution(UpConvolution)
-    /// 2x2 max pooling.
-    case pooling
+    package var plan: LayerPlan? { kernel.plan }
   }
 
   /// The bytes of a training run on one rank.
@@ -80,47 +68,15 @@ package struct UNetSummary: Sendable {
     configuration = network.configuration
     input = plan.input
     workspaceSize = plan.workspaceSize
-    var layers: [Layer] = []
-
-    func add(
-      _ name: String, _ layer: ConvolutionLayer, _ convolution: Convolution, sources: Int = 1,
-      appliesReLU: Bool = true
-    ) {
-      layers.append(
-        Layer(
-          name: name, output: convolution.output,
-          parameterCount: layer.weight.count + layer.bias.count,
-          multiplyAdds: convolution.multiplyAdds,
-          activationByteCount: convolution.output.count * MemoryLayout<Float>.stride,
-          kernel: .convolution(convolution, sources: sources, appliesReLU: appliesReLU)))
+    layers = zip(network.layers, plan.layers).map { layer, planned in
+      let output = planned.output.shape
+      // A place of the largest is a byte.
+      let valueByteCount = MemoryLayout<Float>.stride + (planned.indices == nil ? 0 : 1)
+      return Layer(
+        name: layer.name, input: planned.input, output: output,
+        parameterCount: layer.parameterCount, multiplyAdds: layer.multiplyAdds(of: planned.input),
+        activationByteCount: output.count * valueByteCount, layer: layer, kernel: planned.kernel)
     }
-
-    for (level, stage) in plan.down.enumerated() {
-      add("down.\(level).conv1", network.down[level].first, stage.first.convolution)
-      add("down.\(level).conv2", network.down[level].second, stage.second.convolution)
-      if let pooling = stage.pooling {
-        let shape = pooling.buffer.shape
-        layers.append(
-          Layer(
-            name: "down.\(level).pool", output: shape, parameterCount: 0, multiplyAdds: 0,
-            activationByteCount: shape.count * (MemoryLayout<Float>.stride + 1), kernel: .pooling))
-      }
-    }
-    for (level, stage) in plan.up.enumerated().reversed() {
-      let upsampling = network.up[level].upConvolution
-      layers.append(
-        Layer(
-          name: "up.\(level).upconv", output: stage.upConvolution.output,
-          parameterCount: upsampling.weight.count + upsampling.bias.count,
-          multiplyAdds: stage.upConvolution.multiplyAdds,
-          activationByteCount: stage.upConvolution.output.count * MemoryLayout<Float>.stride,
-          kernel: .upConvolution(stage.upConvolution)))
-      let block = network.up[level].block
-      add("up.\(level).conv1", block.first, stage.first.convolution, sources: 2)
-      add("up.\(level).conv2", block.second, stage.second.convolution)
-    }
-    add("head", network.head, plan.head, appliesReLU: false)
-    self.layers = layers
   }
 }
 

@@ -5,8 +5,9 @@ import Tensors
 
 /// The activations of a U-Net for one tile, and for training their gradients.
 ///
-/// A backward pass writes the gradient of an activation over it. The plan knows when each buffer is written first and read last, so buffers that are never needed
-/// at the same time share memory. Nothing is allocated in a pass.
+/// A backward pass writes the gradient of an activation over it. The plan knows when each buffer is
+/// written first and read last, so buffers that are never needed at the same time share memory.
+/// Nothing is allocated in a pass.
 package final class UNetActivations: @unchecked Sendable {
   // Unchecked: one pass at a time uses it, and the kernels divide the writing.
 
@@ -21,40 +22,30 @@ package final class UNetActivations: @unchecked Sendable {
   /// Bytes of memory held.
   package let byteCount: Int
 
-  let down: [DownMemory]
-  let up: [UpMemory]
-  let head: Convolution
   let workspace: ConvolutionWorkspace
+  private let layers: [LayerMemory]
   private let arena: Arena
 
-  /// A convolution and its output; later the output's gradient.
-  struct Layer {
-    let convolution: Convolution
+  /// The memory of a layer with parameters.
+  struct UnitMemory {
+    let kernel: UnitKernel
+    /// The output; later its gradient.
     let output: TensorView
+    /// Where the backward pass computes the output anew; nil where it is kept.
+    let recomputed: TensorView?
   }
 
-  /// A level of the contracting path.
-  struct DownMemory {
-    let first: Layer
-    /// Where the backward pass computes the first output anew; nil where it is kept.
-    let recomputedFirst: TensorView?
-    let second: Layer
-    /// Missing at the bottleneck.
-    let pooling: Pooling?
-  }
-
-  /// The pooled features below a level, later their gradient, and what takes it back.
-  struct Pooling {
+  /// The memory of a pooling.
+  struct PoolingMemory {
+    /// The pooled features; later their gradient.
     let output: TensorView
+    /// Which of four values was the largest, for each value of the output.
     let indices: UnsafeMutablePointer<UInt8>
   }
 
-  /// A level of the expansive path.
-  struct UpMemory {
-    let upConvolution: UpConvolution
-    let upOutput: TensorView
-    let first: Layer
-    let second: Layer
+  fileprivate enum LayerMemory {
+    case unit(UnitMemory)
+    case pooling(PoolingMemory)
   }
 
   /// Plans and allocates the memory for tiles of `height` x `width`.
@@ -69,47 +60,52 @@ package final class UNetActivations: @unchecked Sendable {
     self.arena = arena
     input = plan.input
     byteCount = arena.count * MemoryLayout<Float>.stride
-    down = plan.down.map { stage in
-      DownMemory(
-        first: stage.first.resolved(in: arena),
-        recomputedFirst: stage.recomputedFirst.map { arena.view($0.part, $0.shape) },
-        second: stage.second.resolved(in: arena),
-        pooling: stage.pooling.map { pooling in
-          Pooling(
-            output: arena.view(pooling.buffer.part, pooling.buffer.shape),
-            indices: UnsafeMutableRawPointer(arena.pointer(pooling.indices)).bindMemory(
-              to: UInt8.self, capacity: pooling.buffer.shape.count))
-        })
-    }
-    up = plan.up.map { stage in
-      UpMemory(
-        upConvolution: stage.upConvolution,
-        upOutput: arena.view(stage.buffer.part, stage.buffer.shape),
-        first: stage.first.resolved(in: arena), second: stage.second.resolved(in: arena))
-    }
-    head = plan.head
-    logits = arena.view(plan.logits.part, plan.logits.shape)
+    layers = plan.layers.map { LayerMemory($0, in: arena) }
+    logits = arena.view(plan.logits)
     logitsGradient = plan.logitsGradient.map { arena.view($0, plan.logits.shape) }
     workspace = ConvolutionWorkspace(
       threads: arena.pointer(plan.threadWorkspace), threadStride: plan.workspaceSize.thread,
       shared: arena.pointer(plan.sharedWorkspace))
     rowSums = UnsafeMutableRawPointer(arena.pointer(plan.rowSums)).bindMemory(
-      to: Double.self, capacity: head.output.height)
+      to: Double.self, capacity: plan.logits.shape.height)
   }
 
-  /// Multiply-adds of a forward pass by the direct algorithm.
-  package var multiplyAdds: Int {
-    down.reduce(0) { $0 + $1.first.convolution.multiplyAdds + $1.second.convolution.multiplyAdds }
-      + up.reduce(0) {
-        $0 + $1.upConvolution.multiplyAdds + $1.first.convolution.multiplyAdds
-          + $1.second.convolution.multiplyAdds
-      } + head.multiplyAdds
+  /// The memory of a unit of this network.
+  subscript(unit: ConvolutionUnit) -> UnitMemory {
+    guard case .unit(let memory) = layers[unit.index] else {
+      preconditionFailure("\(unit.name) of another network")
+    }
+    return memory
+  }
+
+  /// The memory of a pooling of this network.
+  subscript(pooling: PoolingLayer) -> PoolingMemory {
+    guard case .pooling(let memory) = layers[pooling.index] else {
+      preconditionFailure("\(pooling.name) of another network")
+    }
+    return memory
   }
 }
 
-extension PlannedLayer {
-  fileprivate func resolved(in arena: Arena) -> UNetActivations.Layer {
-    UNetActivations.Layer(
-      convolution: convolution, output: arena.view(buffer.part, buffer.shape))
+extension UNetActivations.LayerMemory {
+  fileprivate init(_ layer: PlannedLayer, in arena: Arena) {
+    let output = arena.view(layer.output)
+    switch layer.kernel {
+    case .unit(let kernel):
+      self = .unit(
+        UNetActivations.UnitMemory(
+          kernel: kernel, output: output, recomputed: layer.recomputed.map { arena.view($0) }))
+    case .pooling:
+      guard let indices = layer.indices else { preconditionFailure("a pooling without places") }
+      self = .pooling(
+        UNetActivations.PoolingMemory(
+          output: output,
+          indices: UnsafeMutableRawPointer(arena.pointer(indices)).bindMemory(
+            to: UInt8.self, capacity: layer.output.shape.count)))
+    }
   }
+}
+
+extension Arena {
+  fileprivate func view(_ buffer: PlannedBuffer) -> TensorView { view(buffer.part, buffer.shape) }
 }

@@ -25,79 +25,59 @@ extension UNet {
     guard let logitsGradient = activations.logitsGradient else {
       preconditionFailure("a backward pass needs activations for training")
     }
-    let depth = configuration.depth
     let workspace = activations.workspace
 
-    /// The backward pass of a convolution: the gradients of its parameters, then, where asked for,
-    /// that of its input, written over the input.
-    func convolveBackward(
-      _ layer: ConvolutionLayer, _ convolution: Convolution, _ input: ConvolutionImage,
-      outputGradient: TensorView, reluMask: ReLUMask?
+    /// Takes back a unit, given the gradient of its output.
+    func takeBack(
+      _ unit: ConvolutionUnit, _ input: ConvolutionImage, outputGradient: TensorView,
+      reluMask: ReLUMask = .all
     ) {
-      convolution.weightGradient(
-        input, outputGradient: outputGradient, into: gradients + layer.weight.offset,
-        biasGradient: gradients + layer.bias.offset, workspace: workspace, on: team)
-      ready(layer.weight.offset)
-      guard let reluMask else { return }
-      convolution.inputGradient(
-        outputGradient, weights: parameters + layer.weight.offset, into: input,
-        reluMask: reluMask, workspace: workspace, on: team)
+      if dropped && unit.dropout > 0 {
+        Dropout.scaleGradient(outputGradient, probability: unit.dropout, on: team)
+      }
+      unit.backward(
+        input, outputGradient: outputGradient, reluMask: reluMask,
+        kernel: activations[unit].kernel, parameters: parameters, gradients: gradients,
+        workspace: workspace, on: team, ready: ready)
     }
 
-    convolveBackward(
-      head, activations.head, ConvolutionImage(activations.up[0].second.output),
-      outputGradient: logitsGradient, reluMask: .all)
+    takeBack(
+      head, ConvolutionImage(activations[up[0].second].output), outputGradient: logitsGradient)
 
-    for level in 0..<depth {
-      let memory = activations.up[level]
-      let stage = up[level]
-      convolveBackward(
-        stage.block.second, memory.second.convolution, ConvolutionImage(memory.first.output),
-        outputGradient: memory.second.output, reluMask: .all)
-      let skip = activations.down[level].second.output.centred(
-        height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
-      convolveBackward(
-        stage.block.first, memory.first.convolution, ConvolutionImage(skip, memory.upOutput),
-        outputGradient: memory.first.output, reluMask: .first)
-      let below =
-        level == depth - 1 ? activations.down[depth].second : activations.up[level + 1].second
-      memory.upConvolution.weightGradient(
-        below.output, outputGradient: memory.upOutput,
-        into: gradients + stage.upConvolution.weight.offset,
-        biasGradient: gradients + stage.upConvolution.bias.offset, workspace: workspace, on: team)
-      ready(stage.upConvolution.weight.offset)
-      memory.upConvolution.inputGradient(
-        memory.upOutput, weights: parameters + stage.upConvolution.weight.offset,
-        into: below.output, reluMask: true, workspace: workspace, on: team)
+    for (level, stage) in up.enumerated() {
+      let upsampled = activations[stage.upConvolution].output
+      let first = activations[stage.first].output
+      let skip = activations[down[level].second].output.centred(
+        height: upsampled.shape.height, width: upsampled.shape.width)
+      let below = level == up.count - 1 ? down[level + 1].second : up[level + 1].second
+      takeBack(
+        stage.second, ConvolutionImage(first), outputGradient: activations[stage.second].output)
+      takeBack(
+        stage.first, ConvolutionImage(skip, upsampled), outputGradient: first, reluMask: .first)
+      takeBack(
+        stage.upConvolution, ConvolutionImage(activations[below].output),
+        outputGradient: upsampled)
     }
 
-    for level in (0...depth).reversed() {
-      let memory = activations.down[level]
-      let gradient = memory.second.output
-      if let pooling = memory.pooling {
-        let skip = activations.up[level].upOutput.shape
+    for (level, stage) in down.enumerated().reversed() {
+      let second = activations[stage.second].output
+      if let pooling = stage.pooling.map({ activations[$0] }) {
+        let skip = activations[up[level].upConvolution].output.shape
         MaxPooling.backward(
           pooling.output, indices: pooling.indices, skip: (skip.height, skip.width),
-          into: gradient, on: team)
+          into: second, on: team)
       }
-      if dropped && level >= depth - 1 && configuration.dropout > 0 {
-        Dropout.scaleGradient(gradient, probability: configuration.dropout, on: team)
-      }
-      let above = level == 0 ? nil : activations.down[level - 1].pooling
-      let input = ConvolutionImage(above?.output ?? image)
-      if let output = memory.recomputedFirst {
-        memory.first.convolution.forward(
-          input, weights: parameters + down[level].first.weight.offset,
-          bias: parameters + down[level].first.bias.offset, appliesReLU: true, into: output,
+      let pooled = level == 0 ? nil : down[level - 1].pooling
+      let input = ConvolutionImage(pooled.map { activations[$0].output } ?? image)
+      let memory = activations[stage.first]
+      if let recomputed = memory.recomputed {
+        stage.first.forward(
+          input, kernel: memory.kernel, parameters: parameters, into: recomputed,
           workspace: workspace, on: team)
       }
-      let first = memory.recomputedFirst ?? memory.first.output
-      convolveBackward(
-        down[level].second, memory.second.convolution, ConvolutionImage(first),
-        outputGradient: gradient, reluMask: .all)
-      convolveBackward(
-        down[level].first, memory.first.convolution, input, outputGradient: first,
-        reluMask: above == nil ? nil : .all)
+      let first = memory.recomputed ?? memory.output
+      takeBack(stage.second, ConvolutionImage(first), outputGradient: second)
+      takeBack(stage.first, input, outputGradient: first)
     }
   }
 }

@@ -16,52 +16,40 @@ extension UNet {
   ) {
     precondition(
       image.shape == activations.input, "an image of \(image.shape) for \(activations.input)")
-    let depth = configuration.depth
-    let workspace = activations.workspace
+    var firstBlock = 0
 
-    func convolve(
-      _ layer: ConvolutionLayer, _ input: ConvolutionImage, _ memory: UNetActivations.Layer
-    ) {
-      memory.convolution.forward(
-        input, weights: parameters + layer.weight.offset, bias: parameters + layer.bias.offset,
-        appliesReLU: true, into: memory.output, workspace: workspace, on: team)
+    /// Runs a unit; its output.
+    func apply(_ unit: ConvolutionUnit, _ input: ConvolutionImage) -> TensorView {
+      let memory = activations[unit]
+      unit.forward(
+        input, kernel: memory.kernel, parameters: parameters, into: memory.output,
+        workspace: activations.workspace, on: team)
+      if let dropout, unit.dropout > 0 {
+        firstBlock = Dropout.apply(
+          memory.output, probability: unit.dropout, stream: dropout.stream,
+          firstBlock: firstBlock, on: team)
+      }
+      return memory.output
     }
 
     var features = image
-    var firstBlock = 0
-    for level in 0...depth {
-      let memory = activations.down[level]
-      convolve(down[level].first, ConvolutionImage(features), memory.first)
-      convolve(down[level].second, ConvolutionImage(memory.first.output), memory.second)
-      features = memory.second.output
-      if let dropout, level >= depth - 1, configuration.dropout > 0 {
-        firstBlock = Dropout.apply(
-          features, probability: configuration.dropout, stream: dropout.stream,
-          firstBlock: firstBlock, on: team)
-      }
-      if let pooling = memory.pooling {
+    for stage in down {
+      let first = apply(stage.first, ConvolutionImage(features))
+      features = apply(stage.second, ConvolutionImage(first))
+      if let pooling = stage.pooling.map({ activations[$0] }) {
         MaxPooling.forward(features, into: pooling.output, indices: pooling.indices, on: team)
         features = pooling.output
       }
     }
 
-    for level in (0..<depth).reversed() {
-      let memory = activations.up[level]
-      let upConvolution = up[level].upConvolution
-      memory.upConvolution.forward(
-        features, weights: parameters + upConvolution.weight.offset,
-        bias: parameters + upConvolution.bias.offset, into: memory.upOutput, workspace: workspace,
-        on: team)
-      let skip = activations.down[level].second.output.centred(
-        height: memory.upOutput.shape.height, width: memory.upOutput.shape.width)
-      convolve(up[level].block.first, ConvolutionImage(skip, memory.upOutput), memory.first)
-      convolve(up[level].block.second, ConvolutionImage(memory.first.output), memory.second)
-      features = memory.second.output
+    for (level, stage) in up.enumerated().reversed() {
+      let upsampled = apply(stage.upConvolution, ConvolutionImage(features))
+      let skip = activations[down[level].second].output.centred(
+        height: upsampled.shape.height, width: upsampled.shape.width)
+      let first = apply(stage.first, ConvolutionImage(skip, upsampled))
+      features = apply(stage.second, ConvolutionImage(first))
     }
 
-    activations.head.forward(
-      ConvolutionImage(features), weights: parameters + head.weight.offset,
-      bias: parameters + head.bias.offset, appliesReLU: false, into: activations.logits,
-      workspace: workspace, on: team)
+    _ = apply(head, ConvolutionImage(features))
   }
 }

@@ -1,6 +1,7 @@
 // Augmented tiles against a reference that turns and flips pixel by pixel.
 
 import Datasets
+import Tensors
 import Testing
 
 @Suite struct AugmentationTests {
@@ -20,8 +21,8 @@ import Testing
     // Each pixel of the tile as its position in the image.
     var positions = (0..<side).map { row in
       (0..<side).map { column in
-        let y = MirroredIndex.source(placement.row - tile.margin + row, count: image.height)
-        let x = MirroredIndex.source(placement.column - tile.margin + column, count: image.width)
+        let y = BorderRule.mirrored(placement.row - tile.margin + row, count: image.height)
+        let x = BorderRule.mirrored(placement.column - tile.margin + column, count: image.width)
         return y * image.width + x
       }
     }

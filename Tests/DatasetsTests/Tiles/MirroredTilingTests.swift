@@ -1,23 +1,24 @@
 // Mirrored positions, and covering an image with windows.
 
 import Datasets
+import Tensors
 import Testing
 
-@Suite struct MirroredIndexTests {
+@Suite struct BorderRuleTests {
   @Test func bordersAreRepeatedFirst() {
     #expect(
-      MirroredIndex.sources(from: -7, length: 17, count: 3)
+      BorderRule.mirrored(from: -7, length: 17, count: 3)
         == [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2])
-    #expect(MirroredIndex.sources(from: -3, length: 7, count: 1) == [0, 0, 0, 0, 0, 0, 0])
-    #expect(MirroredIndex.sources(from: -2, length: 6, count: 2) == [1, 0, 0, 1, 1, 0])
+    #expect(BorderRule.mirrored(from: -3, length: 7, count: 1) == [0, 0, 0, 0, 0, 0, 0])
+    #expect(BorderRule.mirrored(from: -2, length: 6, count: 2) == [1, 0, 0, 1, 1, 0])
   }
 
   @Test(arguments: 1...7)
   func theRuleIsAReflectionAtEachBorder(_ count: Int) {
     for position in -30...30 {
-      let source = MirroredIndex.source(position, count: count)
-      #expect(source == MirroredIndex.source(-1 - position, count: count))
-      #expect(source == MirroredIndex.source(2 * count - 1 - position, count: count))
+      let source = BorderRule.mirrored(position, count: count)
+      #expect(source == BorderRule.mirrored(-1 - position, count: count))
+      #expect(source == BorderRule.mirrored(2 * count - 1 - position, count: count))
       if (0..<count).contains(position) { #expect(source == position) }
     }
   }
@@ -60,8 +61,8 @@ import Testing
       }
       for row in 0..<14 {
         for column in 0..<9 {
-          let y = MirroredIndex.source(window.row + row - 5, count: height)
-          let x = MirroredIndex.source(window.column + column - 2, count: width)
+          let y = BorderRule.mirrored(window.row + row - 5, count: height)
+          let x = BorderRule.mirrored(window.column + column - 2, count: width)
           for channel in 0..<channels {
             #expect(
               extracted[(row * 9 + column) * channels + channel]

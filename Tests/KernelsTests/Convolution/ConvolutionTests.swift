@@ -37,15 +37,15 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
   }
 
   func planned() -> Convolution {
-    let rule: ConvolutionPadding =
+    let border: BorderRule? =
       switch padding {
-      case .none: .none
-      case .zero: .same(.zeros)
-      case .mirror: .same(.mirror)
+      case .none: nil
+      case .zero: .zeros
+      case .mirror: .mirror
       }
     return Convolution(
       input: ImageShape(height: height, width: width, channels: inputs), outputChannels: outputs,
-      kernel: kernel, stride: stride, padding: rule, algorithm: algorithm)
+      kernel: kernel, stride: stride, border: border, algorithm: algorithm)
   }
 }
 

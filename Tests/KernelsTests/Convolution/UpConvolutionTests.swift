@@ -69,7 +69,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
   /// Output, input gradient and weight gradient (in the order of files) of the kernels.
   func results(
     input: ReferenceImage, weights: [Float], bias: [Float], gradient: ReferenceImage, threads: Int,
-    reluMask: Bool = false
+    reluMask: ReLUMask = .none
   ) -> ConvolutionResults {
     let up = planned
     let team = ThreadTeam(count: threads)
@@ -82,14 +82,16 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
     let biasBuffer = FloatBuffer(bias)
     let weightGradient = FloatBuffer([Float](repeating: 1, count: weights.count))
     up.forward(
-      image.view, weights: weightBuffer.base, bias: biasBuffer.base, into: output.view,
+      ConvolutionImage(image.view), weights: weightBuffer.base, bias: biasBuffer.base,
+      into: output.view,
       workspace: workspace, on: team)
     up.inputGradient(
-      outputGradient.view, weights: weightBuffer.base, into: inputGradient.view,
-      reluMask: reluMask, workspace: workspace, on: team)
+      outputGradient.view, weights: weightBuffer.base,
+      into: ConvolutionImage(inputGradient.view), reluMask: reluMask, workspace: workspace, on: team
+    )
     let biasGradient = FloatBuffer([Float](repeating: 1, count: outputs))
     up.weightGradient(
-      image.view, outputGradient: outputGradient.view, into: weightGradient.base,
+      ConvolutionImage(image.view), outputGradient: outputGradient.view, into: weightGradient.base,
       biasGradient: biasGradient.base, workspace: workspace, on: team)
     return ConvolutionResults(
       output: output.values, inputGradient: inputGradient.values,
@@ -147,7 +149,7 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
     let bias = repeatableValues(count: example.outputs, seed: 3)
     let gradient = ReferenceImage.random(
       height: 2 * example.height, width: 2 * example.width, channels: example.outputs, seed: 4)
-    let results = [false, true].map {
+    let results = [ReLUMask.none, .all].map {
       example.results(
         input: input, weights: weights, bias: bias, gradient: gradient, threads: 2, reluMask: $0)
     }

@@ -21,13 +21,13 @@ import Threading
   /// The output of one filter with one kernel an image channel, [channel][row][column].
   func convolve(
     _ image: [[[Float]]], filters: [[[[Float]]]], stride: Int = 1,
-    padding: ConvolutionPadding = .none
+    border: BorderRule? = nil
   ) -> [[[Float]]] {
     let (channels, side) = (image.count, image[0].count)
     let size = filters[0][0].count
     let convolution = Convolution(
       input: ImageShape(height: side, width: side, channels: channels),
-      outputChannels: filters.count, kernel: size, stride: stride, padding: padding)
+      outputChannels: filters.count, kernel: size, stride: stride, border: border)
     let input = OwnedImage(side, side, channels)
     for y in 0..<side {
       for x in 0..<side {
@@ -72,7 +72,7 @@ import Threading
 
   @Test func zeroPaddingKeepsSix() {
     #expect(
-      convolve([Self.matrix], filters: [[Self.kernel]], padding: .same(.zeros)) == [
+      convolve([Self.matrix], filters: [[Self.kernel]], border: .zeros) == [
         [
           [22, -2, -7, 0, -10, 2], [-2, 17, 9, 7, 23, 12], [33, -22, 16, -18, 5, 1],
           [-10, 42, -10, 15, 9, 21], [15, 2, 30, -5, 9, 6], [-6, 30, -11, -7, 10, 6],
@@ -82,7 +82,7 @@ import Threading
 
   @Test func mirrorPaddingKeepsSix() {
     #expect(
-      convolve([Self.matrix], filters: [[Self.kernel]], padding: .same(.mirror)) == [
+      convolve([Self.matrix], filters: [[Self.kernel]], border: .mirror) == [
         [
           [29, -8, 1, -10, 2, 21], [4, 17, 9, 7, 23, 36], [37, -22, 16, -18, 5, 10],
           [0, 42, -10, 15, 9, 39], [9, 2, 30, -5, 9, 12], [0, 44, 0, 10, 11, 8],

@@ -41,8 +41,15 @@ import Testing
     #expect(memory.arena == training.byteCount)
     #expect(memory.total == 3 * parameters + training.byteCount)
     #expect(summary.inferenceByteCount(threads: 2) == parameters + inference.byteCount)
-    #expect(summary.multiplyAdds == training.multiplyAdds)
-    #expect(network.multiplyAdds(height: 60, width: 76) == training.multiplyAdds)
+    // Output pixels x weights; one of the four taps of a transposed up-convolution.
+    let multiplyAdds = summary.layers.reduce(0) { sum, layer in
+      guard layer.parameterCount > 0 else { return sum }
+      let weights = layer.parameterCount - layer.output.channels
+      let isTransposed = upsampling == .transposed && layer.name.hasSuffix("upconv")
+      return sum + layer.output.pixels * (isTransposed ? weights / 4 : weights)
+    }
+    #expect(summary.multiplyAdds == multiplyAdds)
+    #expect(network.multiplyAdds(height: 60, width: 76) == multiplyAdds)
     #expect(summary.parameterCount == network.layout.count)
   }
 
