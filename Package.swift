@@ -143,7 +143,7 @@ let package = Package(
     tests(
       "KernelsTests", ["Files", "Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
     // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
-    tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
+    tests("ImagingTests", ["Files", "Imaging"], exclude: ["Fixtures"]),
     tests("CommunicationTests", ["Communication", "Tensors", "TestSupport"]),
     tests("MPICommunicationTests", ["Communication", "MPICommunication", "TestSupport"]),
     tests(
@@ -153,13 +153,13 @@ let package = Package(
         "Tensors",
         "TestSupport", "Threading",
       ]),
-    tests("DatasetsTests", ["Datasets", "Imaging", "Tensors", "Threading"]),
+    tests("DatasetsTests", ["Datasets", "Files", "Imaging", "Tensors", "Threading"]),
     tests("MetricsTests", ["Metrics"]),
     tests(
       "InferenceTests",
       [
-        "Communication", "Datasets", "Imaging", "Inference", "Metrics", "Network", "Randomness",
-        "Tensors", "TestSupport", "Threading",
+        "Communication", "Datasets", "Files", "Imaging", "Inference", "Metrics", "Network",
+        "Randomness", "Tensors", "TestSupport", "Threading",
       ]),
     tests("ConfigurationTests", ["Configuration", "Network", "TestSupport"]),
     tests(

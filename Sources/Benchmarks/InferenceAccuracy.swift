@@ -19,7 +19,7 @@ package struct InferenceAccuracy {
 
   /// Runs both forward passes.
   ///
-  /// - Throws: `DatasetError` where no synthetic cells are drawn in this size; `AllocationError`.
+  /// - Throws: `FileError` where no synthetic cells are drawn in this size; `AllocationError`.
   package init(_ setting: BenchmarkSetting) throws {
     let network = setting.network
     let team = ThreadTeam(count: setting.threads)

@@ -141,33 +141,33 @@ extension Checkpoint {
 extension Checkpoint {
   /// What the metadata of a file says.
   ///
-  /// - Throws: `CheckpointError` for a file that this program has not written, or a newer one has.
-  package init(metadata: [String: String], path: String) throws(CheckpointError) {
-    func text(_ key: String) throws(CheckpointError) -> String {
+  /// - Throws: `FileError` for a file that this program has not written, or a newer one has.
+  package init(metadata: [String: String], path: String) throws(FileError) {
+    func text(_ key: String) throws(FileError) -> String {
       guard let value = metadata[key] else {
-        throw CheckpointError(
+        throw FileError(
           path: path, expected: "a checkpoint with \(key) in its metadata", found: "none",
           hint: "give a file that unet-dist train has written")
       }
       return value
     }
-    func invalid(_ key: String, _ value: String) -> CheckpointError {
-      CheckpointError(
+    func invalid(_ key: String, _ value: String) -> FileError {
+      FileError(
         path: path, expected: "a \(key) that this version understands",
         found: String(value.prefix(80)), hint: "read it with the version that wrote it")
     }
-    func integer<Value: FixedWidthInteger>(_ key: String) throws(CheckpointError) -> Value {
+    func integer<Value: FixedWidthInteger>(_ key: String) throws(FileError) -> Value {
       let value = try text(key)
       guard let number = Value(value), number >= 0 else { throw invalid(key, value) }
       return number
     }
-    func count(_ key: String) throws(CheckpointError) -> Int {
+    func count(_ key: String) throws(FileError) -> Int {
       let number: Int = try integer(key)
       // Random streams number steps and epochs by 32 bits.
       guard number < 1 << 32 else { throw invalid(key, "\(number)") }
       return number
     }
-    func decoded<Value: Decodable>(_ key: String) throws(CheckpointError) -> Value {
+    func decoded<Value: Decodable>(_ key: String) throws(FileError) -> Value {
       let value = try text(key)
       do {
         return try JSONDecoder().decode(Value.self, from: Data(value.utf8))
@@ -202,7 +202,7 @@ extension Checkpoint {
 
   /// Reads and verifies a file: its structure, its checksum, and what it says.
   ///
-  /// - Throws: `SafetensorsError` or `CheckpointError`.
+  /// - Throws: `FileError`.
   package static func read(_ path: String) throws -> (checkpoint: Checkpoint, file: SafetensorsFile)
   {
     let file = try SafetensorsFile.read(path, requireChecksum: true)
@@ -219,9 +219,9 @@ extension Checkpoint {
 
   private static func check(
     _ file: SafetensorsFile, _ parameter: Parameter, name: String
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     guard let shape = file.shape(of: name), shape == parameter.shape else {
-      throw CheckpointError(
+      throw FileError(
         path: file.path, expected: "a tensor \(name) of shape \(parameter.shape)",
         found: file.shape(of: name).map { "shape \($0)" } ?? "none",
         hint: "the checkpoint is of another architecture; give the same model options")
@@ -230,7 +230,7 @@ extension Checkpoint {
 
   /// Overwrites a flat buffer with the tensors `prefix` + NAME of all parameters.
   ///
-  /// - Throws: `CheckpointError` when a tensor is missing, has another shape, or holds values that
+  /// - Throws: `FileError` when a tensor is missing, has another shape, or holds values that
   ///   are not finite; the buffer may be overwritten in part.
   package static func load(
     _ file: SafetensorsFile, layout: ParameterLayout, prefix: String = "",
@@ -241,7 +241,7 @@ extension Checkpoint {
       try check(file, parameter, name: name)
       let values = try file.floats(of: name)
       guard !values.contains(where: { !$0.isFinite }) else {
-        throw CheckpointError(
+        throw FileError(
           path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
           hint: "take an earlier checkpoint")
       }

@@ -1,5 +1,6 @@
 // A configuration file: a flat YAML mapping from option names to values.
 
+import Files
 import Foundation
 import Yams
 
@@ -82,16 +83,12 @@ extension ConfigurationFile {
         option: "config", expected: "a readable file", found: "\(path): \(found)",
         hint: "give the path of a YAML file")
     }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw unreadable(String(cString: strerror(errno))) }
-    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-    let bytes: Data
-    do {
-      bytes = try handle.read(upToCount: sizeLimit + 1) ?? Data()
+    let bytes: [UInt8]
+    do throws(FileError) {
+      bytes = try InputFile.contents(of: path, limit: sizeLimit)
     } catch {
-      throw unreadable("it cannot be read")
+      throw error.kind == .tooLarge ? tooLarge(path: path) : unreadable(error.found)
     }
-    guard bytes.count <= sizeLimit else { throw tooLarge(path: path) }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw unreadable("not UTF-8 text")
     }

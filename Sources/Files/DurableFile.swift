@@ -6,59 +6,61 @@ import Glibc
 ///
 /// The bytes go to a new temporary file in the same folder, which is flushed to the disk and then
 /// renamed over `path`; last, the folder is flushed. Until the rename the old file is untouched.
-/// If anything fails, the temporary file is removed. A process that is killed in between leaves
+/// If anything fails, the temporary file is removed. The umask decides who may read the file. A process that is killed in between leaves
 /// a file named `.unet-dist-HEX.partial`, which no program reads.
 package enum DurableFile {
   /// Replaces the file at `path`, or creates it, with `bytes`.
   ///
   /// A symbolic link at `path` is replaced, not followed.
   ///
-  /// - Parameter permissions: The file's mode; no umask is applied.
-  /// - Throws: `FileSystemError` with the path and the system's reason. The old file is still whole.
+  /// - Parameter isFlushed: Whether the bytes are forced to the disk. Pictures can be made again, and
+  ///   a synchronised write for each is slow; whoever reads meanwhile sees a whole file either way.
+  /// - Throws: `FileError` with the path and the system's reason. The old file is still whole.
   package static func write(
-    _ bytes: UnsafeRawBufferPointer, to path: String, permissions: UInt32 = 0o640
-  ) throws(FileSystemError) {
-    var writer = try DurableFileWriter(path: path, permissions: permissions)
+    _ bytes: UnsafeRawBufferPointer, to path: String, isFlushed: Bool = true
+  ) throws(FileError) {
+    var writer = try DurableFileWriter(path: path, isFlushed: isFlushed)
     try writer.append(bytes)
     try writer.commit()
   }
 
   /// Replaces the file at `path`, or creates it, with `bytes`.
   package static func write(
-    _ bytes: [UInt8], to path: String, permissions: UInt32 = 0o640
-  ) throws(FileSystemError) {
-    var writer = try DurableFileWriter(path: path, permissions: permissions)
-    try bytes.span.withUnsafeBytes { (buffer) throws(FileSystemError) in try writer.append(buffer) }
+    _ bytes: [UInt8], to path: String, isFlushed: Bool = true
+  ) throws(FileError) {
+    var writer = try DurableFileWriter(path: path, isFlushed: isFlushed)
+    try bytes.span.withUnsafeBytes { (buffer) throws(FileError) in try writer.append(buffer) }
     try writer.commit()
   }
 
   /// Replaces the file at `path`, or creates it, with `text` as UTF-8.
   package static func write(
-    _ text: String, to path: String, permissions: UInt32 = 0o640
-  ) throws(FileSystemError) {
-    try write(Array(text.utf8), to: path, permissions: permissions)
+    _ text: String, to path: String, isFlushed: Bool = true
+  ) throws(FileError) {
+    try write(Array(text.utf8), to: path, isFlushed: isFlushed)
   }
 }
 
 /// A file on its way: bytes are appended to a temporary file, which `commit` puts in its place.
 ///
 /// Dropping the writer without `commit` removes the temporary file.
-struct DurableFileWriter: ~Copyable {
+package struct DurableFileWriter: ~Copyable {
   private let path: String
   private let folder: String
   private let temporaryPath: String
-  private let permissions: UInt32
-  private var descriptor: CInt
+  private let isFlushed: Bool
+  /// The open file, for libraries that write by themselves.
+  package private(set) var descriptor: CInt
   private var isRenamed = false
 
   /// Bytes given to one call of `write`; Linux takes at most 2 GiB at once.
   private static let largestWrite = 1 << 26
 
   /// Creates the temporary file beside `path`.
-  init(path: String, permissions: UInt32) throws(FileSystemError) {
+  package init(path: String, isFlushed: Bool = true) throws(FileError) {
     // A NUL would cut the path short in C and name another file.
     guard !path.utf8.contains(0), !path.isEmpty else {
-      throw FileSystemError(path: path, operation: "use this path", code: EINVAL)
+      throw FileError(path: path, operation: "use this path", code: EINVAL)
     }
     let folder: String
     if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) {
@@ -72,17 +74,17 @@ struct DurableFileWriter: ~Copyable {
     for _ in 0..<16 {
       let tag = String(UInt64.random(in: .min ... .max), radix: 16)
       temporaryPath = "\(folder)/.unet-dist-\(tag).partial"
-      descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
       if descriptor >= 0 || (errno != EEXIST && errno != EINTR) { break }
     }
     guard descriptor >= 0 else {
-      throw FileSystemError(
+      throw FileError(
         path: path, operation: "create a temporary file beside it", code: errno)
     }
     self.path = path
     self.folder = folder
     self.temporaryPath = temporaryPath
-    self.permissions = permissions
+    self.isFlushed = isFlushed
     self.descriptor = descriptor
   }
 
@@ -92,7 +94,7 @@ struct DurableFileWriter: ~Copyable {
   }
 
   /// Writes `bytes` after what is there.
-  mutating func append(_ bytes: UnsafeRawBufferPointer) throws(FileSystemError) {
+  package mutating func append(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.largestWrite))
@@ -106,9 +108,9 @@ struct DurableFileWriter: ~Copyable {
   }
 
   /// Writes `bytes` over those at `offset`, which have been appended before.
-  mutating func overwrite(
+  package mutating func overwrite(
     at offset: Int, with bytes: UnsafeRawBufferPointer
-  ) throws(FileSystemError) {
+  ) throws(FileError) {
     var done = 0
     while done < bytes.count {
       let piece = UnsafeRawBufferPointer(rebasing: bytes[done...])
@@ -122,15 +124,15 @@ struct DurableFileWriter: ~Copyable {
   }
 
   /// Flushes the file, renames it to its path and flushes the folder.
-  mutating func commit() throws(FileSystemError) {
-    guard fchmod(descriptor, mode_t(permissions)) == 0 else { throw failure("set the mode") }
-    guard fsync(descriptor) == 0 else { throw failure("flush to the disk") }
+  package mutating func commit() throws(FileError) {
+    guard !isFlushed || fsync(descriptor) == 0 else { throw failure("flush to the disk") }
     // Network file systems report a full disk only here.
     let closed = close(descriptor)
     descriptor = -1
     guard closed == 0 else { throw failure("close") }
     guard rename(temporaryPath, path) == 0 else { throw failure("put the new file in place") }
     isRenamed = true
+    guard isFlushed else { return }
     let folderDescriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard folderDescriptor >= 0 else { throw failure("flush its folder") }
     defer { _ = close(folderDescriptor) }
@@ -140,7 +142,7 @@ struct DurableFileWriter: ~Copyable {
     }
   }
 
-  private func failure(_ operation: String) -> FileSystemError {
-    FileSystemError(path: path, operation: operation, code: errno)
+  private func failure(_ operation: String) -> FileError {
+    FileError(path: path, operation: operation, code: errno)
   }
 }

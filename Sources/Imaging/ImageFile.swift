@@ -1,7 +1,7 @@
 // Reading image files: PNG, TIFF and JPEG, told apart by their first bytes.
 
 import CImageCodecs
-import Glibc
+import Files
 
 /// Image files of any supported kind.
 ///
@@ -36,9 +36,9 @@ package enum ImageFile {
   }
 
   /// The number of pages of a file: 1 for PNG and JPEG.
-  package static func pageCount(_ path: String) throws(ImagingError) -> Int {
-    let file = try InputFile(path: path)
-    guard file.kind == .tiff else { return 1 }
+  package static func pageCount(_ path: String) throws(FileError) -> Int {
+    let file = try InputFile(path)
+    guard try ImageKind(of: file) == .tiff else { return 1 }
     let tiff = try TIFFReader(file: file)
     return try tiff.pageCount()
   }
@@ -46,27 +46,29 @@ package enum ImageFile {
   /// Reads one page of a file, counted from 0.
   ///
   /// - Precondition: `page` is not negative.
-  package static func read(_ path: String, page: Int = 0) throws(ImagingError) -> Image {
+  package static func read(_ path: String, page: Int = 0) throws(FileError) -> Image {
     precondition(page >= 0, "page \(page) of \(path)")
-    let file = try InputFile(path: path)
-    guard file.kind != .tiff else {
+    let file = try InputFile(path)
+    let kind = try ImageKind(of: file)
+    guard kind != .tiff else {
       let tiff = try TIFFReader(file: file)
       return try tiff.read(page: page)
     }
     guard page == 0 else {
-      throw ImagingError(
+      throw FileError(
         path: path, expected: "a page \(page) (counted from 0)",
-        found: "a \(file.kind.rawValue) file, which has one page", hint: "read page 0")
+        found: "a \(kind.rawValue) file, which has one page", hint: "read page 0")
     }
-    return try readOnlyPage(of: file)
+    return try readOnlyPage(of: file, kind)
   }
 
   /// Reads all pages of a file, in their order.
   ///
   /// All pages are in memory at once; the limit on decoded bytes holds for each of them alone.
-  package static func readAll(_ path: String) throws(ImagingError) -> [Image] {
-    let file = try InputFile(path: path)
-    guard file.kind == .tiff else { return [try readOnlyPage(of: file)] }
+  package static func readAll(_ path: String) throws(FileError) -> [Image] {
+    let file = try InputFile(path)
+    let kind = try ImageKind(of: file)
+    guard kind == .tiff else { return [try readOnlyPage(of: file, kind)] }
     let tiff = try TIFFReader(file: file)
     var images: [Image] = []
     for page in 0..<(try tiff.pageCount()) {
@@ -75,10 +77,12 @@ package enum ImageFile {
     return images
   }
 
-  private static func readOnlyPage(of file: borrowing InputFile) throws(ImagingError) -> Image {
-    let decode = file.kind == .png ? codec_png_read : codec_jpeg_read
+  private static func readOnlyPage(
+    of file: borrowing InputFile, _ kind: ImageKind
+  ) throws(FileError) -> Image {
+    let decode = kind == .png ? codec_png_read : codec_jpeg_read
     let descriptor = file.descriptor
-    return try decodedImage(path: file.path, kind: file.kind, page: nil) { image, message in
+    return try decodedImage(path: file.path, kind: kind, page: nil) { image, message in
       decode(descriptor, image, message)
     }
   }
@@ -89,7 +93,7 @@ private struct TIFFReader: ~Copyable {
   private let file: InputFile
   private let handle: OpaquePointer
 
-  init(file: consuming InputFile) throws(ImagingError) {
+  init(file: consuming InputFile) throws(FileError) {
     var message = emptyMessage()
     var handle: OpaquePointer?
     let status = codec_tiff_open(file.descriptor, &handle, &message)
@@ -104,7 +108,7 @@ private struct TIFFReader: ~Copyable {
     codec_tiff_close(handle)
   }
 
-  func pageCount() throws(ImagingError) -> Int {
+  func pageCount() throws(FileError) -> Int {
     var message = emptyMessage()
     var count: UInt32 = 0
     let status = codec_tiff_count_pages(handle, &count, &message)
@@ -114,7 +118,7 @@ private struct TIFFReader: ~Copyable {
     return Int(count)
   }
 
-  func read(page: Int) throws(ImagingError) -> Image {
+  func read(page: Int) throws(FileError) -> Image {
     let handle = handle
     let index = UInt32(clamping: page)
     return try decodedImage(path: file.path, kind: .tiff, page: page) { image, message in
@@ -133,7 +137,7 @@ private func emptyMessage() -> [CChar] {
 private func decodedImage(
   path: String, kind: ImageKind, page: Int?,
   decode: (UnsafeMutablePointer<codec_image>, UnsafeMutablePointer<CChar>) -> codec_status
-) throws(ImagingError) -> Image {
+) throws(FileError) -> Image {
   var decoded = codec_image()
   var message = emptyMessage()
   let status = decode(&decoded, &message)
@@ -155,34 +159,34 @@ private func decodedImage(
 
 private func decodingError(
   _ status: codec_status, path: String, kind: ImageKind, page: Int?, text: String
-) -> ImagingError {
+) -> FileError {
   let place = page.map { $0 > 0 ? " (page \($0), counted from 0)" : "" } ?? ""
   switch status {
   case codec_unsupported:
-    return ImagingError(
+    return FileError(
       path: path, expected: supportedLayouts(of: kind), found: text + place,
       hint: "convert it to one of these")
   case codec_too_large:
     let mebibytes = ImageFile.maximumDecodedByteCount >> 20
-    return ImagingError(
+    return FileError(
       path: path,
       expected: "sides of at most \(ImageFile.maximumSide) pixels, at most \(mebibytes) MiB"
         + " decoded and \(ImageFile.maximumPageCount) pages",
       found: text + place, hint: "cut it into smaller images")
   case codec_no_such_page:
-    return ImagingError(
+    return FileError(
       path: path, expected: "a page \(page ?? 0) (counted from 0)", found: text,
       hint: "check which pages the file has")
   case codec_out_of_memory:
-    return ImagingError(
+    return FileError(
       path: path, expected: "memory to decode it", found: text + place,
       hint: "free some memory, or cut it into smaller images")
   case codec_system_error:
-    return ImagingError(
+    return FileError(
       path: path, expected: "a readable \(kind.rawValue) file", found: "a read error: \(text)",
       hint: "check the file system")
   default:
-    return ImagingError(
+    return FileError(
       path: path, expected: "a complete \(kind.rawValue) file",
       found: "truncated or damaged data: \(text)\(place)",
       hint: "copy it again from its source, or leave it out")

@@ -1,5 +1,7 @@
 // Writing arrays as NumPy's .npy files.
 
+import Files
+
 /// NumPy's array files, for writing.
 ///
 /// Source: the .npy format, version 1.0 (numpy.org, "numpy.lib.format").
@@ -9,22 +11,18 @@ package enum NumPyFile {
   /// - Precondition: the product of `shape` is the number of values.
   package static func write(
     _ values: [Float], shape: [Int], to path: String
-  ) throws(ImagingError) {
+  ) throws(FileError) {
     precondition(
       shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == values.count,
       "\(values.count) values for the shape \(shape)")
     let head = header(shape: shape)
-    try replaceFile(at: path) { (descriptor) throws(ImagingError) in
-      try withBytes(of: head) { (bytes) throws(ImagingError) in
-        try writeAll(bytes, to: descriptor, path: path)
-      }
-      #if _endian(big)
-        #error("the values need their bytes swapped: the file is little-endian")
-      #endif
-      try withBytes(of: values) { (bytes) throws(ImagingError) in
-        try writeAll(bytes, to: descriptor, path: path)
-      }
-    }
+    #if _endian(big)
+      #error("the values need their bytes swapped: the file is little-endian")
+    #endif
+    var writer = try DurableFileWriter(path: path, isFlushed: false)
+    try head.span.withUnsafeBytes { (bytes) throws(FileError) in try writer.append(bytes) }
+    try values.span.withUnsafeBytes { (bytes) throws(FileError) in try writer.append(bytes) }
+    try writer.commit()
   }
 
   /// Magic, version 1.0, the length of the dictionary, the dictionary padded to 64 bytes in all.
@@ -40,19 +38,5 @@ package enum NumPyFile {
     precondition(count <= UInt16.max, "a shape of \(shape.count) axes")
     return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(count & 0xFF), UInt8(count >> 8)]
       + Array(dictionary.utf8)
-  }
-
-  /// `withUnsafeBytes` with a typed error.
-  private static func withBytes<Element>(
-    of values: [Element], _ body: (UnsafeRawBufferPointer) throws(ImagingError) -> Void
-  ) throws(ImagingError) {
-    let result: Result<Void, ImagingError> = values.withUnsafeBytes { bytes in
-      do throws(ImagingError) {
-        return .success(try body(bytes))
-      } catch {
-        return .failure(error)
-      }
-    }
-    try result.get()
   }
 }

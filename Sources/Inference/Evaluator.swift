@@ -2,6 +2,7 @@
 
 import Communication
 import Datasets
+import Files
 import Metrics
 import Tensors
 
@@ -79,13 +80,14 @@ private struct Share {
   ) throws {
     let configuration = predictor.network.configuration
     guard dataset.channels == configuration.inputChannels else {
-      throw EvaluationError(
-        expected: "images of \(configuration.inputChannels) channels",
+      throw FileError(
+        path: "the data set", expected: "images of \(configuration.inputChannels) channels",
         found: "\(dataset.channels)", hint: "score images of the kind the network was trained with")
     }
     guard dataset.mapping.count <= configuration.classes else {
-      throw EvaluationError(
-        expected: "at most \(configuration.classes) classes", found: "\(dataset.mapping.count)",
+      throw FileError(
+        path: "the data set", expected: "at most \(configuration.classes) classes",
+        found: "\(dataset.mapping.count)",
         hint: "read the masks with the classes that the network was trained with")
     }
     counts = ConfusionCounts(classes: configuration.classes)

@@ -82,7 +82,7 @@ import Testing
   func whatThisVersionDoesNotKnowIsRefused(_ key: String, _ value: String) throws {
     var metadata = try Self.golden().file.metadata
     metadata[key] = value
-    let error = #expect(throws: CheckpointError.self) {
+    let error = #expect(throws: FileError.self) {
       try Checkpoint(metadata: metadata, path: "a")
     }
     #expect(error?.expected == "a \(key) that this version understands")
@@ -93,7 +93,7 @@ import Testing
     for key in ["format", "classes", "configuration", "seed", "data_digest"] {
       var metadata = try Self.golden().file.metadata
       metadata[key] = nil
-      let error = #expect(throws: CheckpointError.self) {
+      let error = #expect(throws: FileError.self) {
         try Checkpoint(metadata: metadata, path: "a")
       }
       #expect(error?.expected.contains(key) == true)

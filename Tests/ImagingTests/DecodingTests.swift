@@ -1,5 +1,6 @@
 // Every variant of every format against the values its pixels were made from.
 
+import Files
 import Imaging
 import Testing
 
@@ -151,14 +152,14 @@ struct IntegerCase: Sendable, CustomTestStringConvertible {
   }
 
   @Test func pageThatIsNotThere() throws {
-    let past = #expect(throws: ImagingError.self) {
+    let past = #expect(throws: FileError.self) {
       try ImageFile.read(Fixture.path("pages.tif"), page: 4)
     }
     #expect(past?.found == "4 pages")
-    #expect(throws: ImagingError.self) {
+    #expect(throws: FileError.self) {
       try ImageFile.read(Fixture.path("pages.tif"), page: .max)
     }
-    #expect(throws: ImagingError.self) { try ImageFile.read(Fixture.path("grey8.png"), page: 1) }
+    #expect(throws: FileError.self) { try ImageFile.read(Fixture.path("grey8.png"), page: 1) }
   }
 
   @Test func kindGoesByTheFirstBytes() throws {

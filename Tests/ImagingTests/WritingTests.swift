@@ -1,5 +1,6 @@
 // PNG and NumPy files as written: round trips, header bytes, replacement as a whole.
 
+import Files
 import Foundation
 import Imaging
 import Testing
@@ -29,7 +30,7 @@ import Testing
   @Test func pngRefusesFloatingPoint() throws {
     let folder = try ScratchFolder()
     let image = Image(width: 1, height: 1, channels: 1, bitsPerSample: 32, samples: .float32([7]))
-    #expect(throws: ImagingError.self) { try PNGFile.write(image, to: folder.path + "/a.png") }
+    #expect(throws: FileError.self) { try PNGFile.write(image, to: folder.path + "/a.png") }
     #expect(try folder.contents().isEmpty)
   }
 
@@ -38,31 +39,31 @@ import Testing
     let image = Image(
       width: 65537, height: 1, channels: 1, bitsPerSample: 8,
       samples: .uint8([UInt8](repeating: 0, count: 65537)))
-    #expect(throws: ImagingError.self) { try PNGFile.write(image, to: folder.path + "/a.png") }
+    #expect(throws: FileError.self) { try PNGFile.write(image, to: folder.path + "/a.png") }
     #expect(try folder.contents().isEmpty)
   }
 
   @Test func unwritablePlaces() throws {
     let folder = try ScratchFolder()
     let image = Image(width: 1, height: 1, channels: 1, bitsPerSample: 8, samples: .uint8([7]))
-    let missing = #expect(throws: ImagingError.self) {
+    let missing = #expect(throws: FileError.self) {
       try PNGFile.write(image, to: folder.path + "/missing/a.png")
     }
-    #expect(missing?.found == "No such file or directory")
+    #expect(missing?.code == ENOENT)
     // A directory in the way: the temporary file must not stay behind.
     try FileManager.default.createDirectory(
       atPath: folder.path + "/a.png", withIntermediateDirectories: false)
-    #expect(throws: ImagingError.self) { try PNGFile.write(image, to: folder.path + "/a.png") }
-    #expect(throws: ImagingError.self) {
+    #expect(throws: FileError.self) { try PNGFile.write(image, to: folder.path + "/a.png") }
+    #expect(throws: FileError.self) {
       try NumPyFile.write([1], shape: [1], to: folder.path + "/a.png")
     }
     #expect(try folder.contents() == ["a.png"])
-    #expect(throws: ImagingError.self) { try PNGFile.write(image, to: "") }
+    #expect(throws: FileError.self) { try PNGFile.write(image, to: "") }
   }
 
   /// Nil where `write` succeeds.
-  static func failure(_ write: () throws(ImagingError) -> Void) -> ImagingError? {
-    do throws(ImagingError) {
+  static func failure(_ write: () throws(FileError) -> Void) -> FileError? {
+    do throws(FileError) {
       try write()
       return nil
     } catch {
@@ -83,15 +84,15 @@ import Testing
       let fileSize = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
       var limit = rlimit(rlim_cur: 1000, rlim_max: .max)
       setrlimit(fileSize, &limit)
-      let array = WritingTests.failure { () throws(ImagingError) in
+      let array = WritingTests.failure { () throws(FileError) in
         try NumPyFile.write(values, shape: [1000], to: folder.path + "/a.npy")
       }
-      let picture = WritingTests.failure { () throws(ImagingError) in
+      let picture = WritingTests.failure { () throws(FileError) in
         try PNGFile.write(image, to: folder.path + "/a.png")
       }
       limit.rlim_cur = .max
       setrlimit(fileSize, &limit)
-      #expect(array?.found == "File too large")
+      #expect(array?.code == EFBIG)
       #expect(picture?.found == "File too large")
       #expect(try folder.contents().isEmpty)
     }

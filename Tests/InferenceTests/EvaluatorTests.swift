@@ -2,6 +2,7 @@
 
 import Communication
 import Datasets
+import Files
 import Foundation
 import Imaging
 import Inference
@@ -114,7 +115,7 @@ import Testing
           dataset: dataset, ids: [0], predictor: SmallNetwork().predictor(tile: 52),
           communicator: SoloCommunicator())
       }
-      #expect((failure?.cause as? DatasetError)?.kind == .sizesDiffer)
+      #expect((failure?.cause as? FileError)?.kind == .sizesDiffer)
     }
   }
 
@@ -154,6 +155,6 @@ import Testing
         dataset: dataset, ids: [0], predictor: SmallNetwork(channels: 3).predictor(tile: 52),
         communicator: SoloCommunicator())
     }
-    #expect((failure?.cause as? EvaluationError)?.expected == "images of 3 channels")
+    #expect((failure?.cause as? FileError)?.expected == "images of 3 channels")
   }
 }

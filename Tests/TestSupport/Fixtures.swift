@@ -15,8 +15,8 @@ package enum Fixtures {
 
   /// Reads the fixture `name`, given without its extension.
   ///
-  /// - Throws: `SafetensorsError` when it is missing or damaged.
-  package static func read(_ name: String) throws(SafetensorsError) -> SafetensorsFile {
+  /// - Throws: `FileError` when it is missing or damaged.
+  package static func read(_ name: String) throws(FileError) -> SafetensorsFile {
     try SafetensorsFile.read(path(name))
   }
 }
@@ -24,8 +24,8 @@ package enum Fixtures {
 extension SafetensorsFile {
   /// The tensor `name` of shape H x W x C as an image; H x W counts as one channel.
   ///
-  /// - Throws: `SafetensorsError` when there is no such tensor.
-  package func image(_ name: String) throws(SafetensorsError) -> ReferenceImage {
+  /// - Throws: `FileError` when there is no such tensor.
+  package func image(_ name: String) throws(FileError) -> ReferenceImage {
     let values = try floats(of: name)
     let shape = shape(of: name) ?? []
     return ReferenceImage(

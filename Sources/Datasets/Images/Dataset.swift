@@ -1,5 +1,6 @@
 // The decoded images and labels of a data set.
 
+import Files
 import Imaging
 
 /// One image ready for a network, with its labels.
@@ -79,8 +80,8 @@ package struct Dataset: Sendable {
 
   /// The set of an index, decoded at once if it takes at most `byteBudget` bytes.
   ///
-  /// - Throws: `DatasetError` when a sample has no mask, a mask has a value that `mapping` does not
-  ///   know, or an image has samples that are not finite; `ImagingError` for a file that cannot be
+  /// - Throws: `FileError` when a sample has no mask, a mask has a value that `mapping` does not
+  ///   know, or an image has samples that are not finite; `FileError` for a file that cannot be
   ///   decoded.
   package init(
     _ index: SampleIndex, mapping: ClassMapping,
@@ -90,14 +91,14 @@ package struct Dataset: Sendable {
     var byteCount = 0
     for entry in index.entries {
       guard let size = entry.size, entry.maskPath != nil else {
-        throw DatasetError(
+        throw FileError(
           .imageWithoutMask, path: entry.imagePath, expected: "a mask", found: "none",
           hint: "an index made for prediction has no labels to learn or score")
       }
       byteCount += Self.keptByteCount(size)
     }
     guard let channels = index.channels else {
-      throw DatasetError(
+      throw FileError(
         .noImages, path: "the data set", expected: "at least one image", found: "none",
         hint: "check the path")
     }
@@ -119,20 +120,20 @@ package struct Dataset: Sendable {
 
   /// A set of images and masks in memory; a sample's id is its position.
   ///
-  /// - Throws: `DatasetError` as for files, under the sample's name.
+  /// - Throws: `FileError` as for files, under the sample's name.
   package init(
     _ samples: [(name: String, image: Image, mask: Image)], mapping: ClassMapping,
     normalization: IntensityNormalization = IntensityNormalization()
-  ) throws(DatasetError) {
+  ) throws(FileError) {
     guard let first = samples.first else {
-      throw DatasetError(
+      throw FileError(
         .noImages, path: "the data set", expected: "at least one image", found: "none",
         hint: "ask for at least one")
     }
     var images: [DatasetImage] = []
     for (name, image, mask) in samples {
       guard image.channels == first.image.channels else {
-        throw DatasetError(
+        throw FileError(
           .channelsDiffer, path: name, expected: "\(first.image.channels) channels",
           found: "\(image.channels)", hint: "convert the images of a set to one kind")
       }
@@ -173,7 +174,7 @@ package struct Dataset: Sendable {
   /// The image with this id.
   ///
   /// - Precondition: `id` is in 0..<count.
-  /// - Throws: only for a set that is not in memory, as at initialisation; `DatasetError` for a file
+  /// - Throws: only for a set that is not in memory, as at initialisation; `FileError` for a file
   ///   that has another size or other channels than when it was indexed.
   package func image(_ id: Int) throws -> DatasetImage {
     precondition(names.indices.contains(id), "sample \(id) of \(count)")
@@ -212,15 +213,15 @@ package struct Dataset: Sendable {
   /// and the shares of the ranks were made for the first one.
   private static func check(
     _ image: Image, has size: SampleIndex.Size, path: String
-  ) throws(DatasetError) {
+  ) throws(FileError) {
     let hint = "the file has changed since the run began; leave it alone and start again"
     guard image.channels == size.channels else {
-      throw DatasetError(
+      throw FileError(
         .channelsDiffer, path: path, expected: SampleIndex.kind(size.channels),
         found: SampleIndex.kind(image.channels), hint: hint)
     }
     guard image.width == size.width && image.height == size.height else {
-      throw DatasetError(
+      throw FileError(
         .sizesDiffer, path: path, expected: "\(size.width)x\(size.height)",
         found: "\(image.width)x\(image.height)", hint: hint)
     }
@@ -229,10 +230,10 @@ package struct Dataset: Sendable {
   private static func prepared(
     id: Int, name: String, image: (data: Image, path: String), mask: (data: Image, path: String),
     mapping: ClassMapping, normalization: IntensityNormalization
-  ) throws(DatasetError) -> DatasetImage {
+  ) throws(FileError) -> DatasetImage {
     // The mask's file may have changed since it was indexed.
     guard image.data.width == mask.data.width && image.data.height == mask.data.height else {
-      throw DatasetError(
+      throw FileError(
         .sizesDiffer, path: mask.path, expected: "\(image.data.width)x\(image.data.height)",
         found: "\(mask.data.width)x\(mask.data.height)", hint: "a mask has the size of its image")
     }

@@ -1,5 +1,6 @@
 // How stored intensities become network inputs.
 
+import Files
 import Imaging
 
 /// The rule that turns an image's intensities into network inputs; stored in checkpoints.
@@ -37,11 +38,11 @@ package struct IntensityNormalization: Codable, Sendable, Equatable {
 
   /// The inputs of an image, height x width x channels.
   ///
-  /// - Throws: `DatasetError` naming `path` when a sample is not a finite number.
-  package func normalized(_ image: Image, path: String) throws(DatasetError) -> [Float] {
+  /// - Throws: `FileError` naming `path` when a sample is not a finite number.
+  package func normalized(_ image: Image, path: String) throws(FileError) -> [Float] {
     var pixels = image.intensities()
     guard apply(to: &pixels, channels: image.channels) else {
-      throw DatasetError(
+      throw FileError(
         .nonFiniteSamples, path: path, expected: "finite samples",
         found: "infinite ones or NaN", hint: "replace them before training")
     }

@@ -1,5 +1,6 @@
 // Which mask value is which class, and how often each occurs.
 
+import Files
 import Foundation
 import Imaging
 
@@ -76,8 +77,8 @@ package struct ClassMapping: Sendable, Equatable {
   ///
   /// A value that only `classes.json` mentions is no class: the set could not teach it.
   ///
-  /// - Throws: `DatasetError` naming the mask with which there are more than 256 values, or the
-  ///   file of names; `ImagingError` for a mask that cannot be decoded.
+  /// - Throws: `FileError` naming the mask with which there are more than 256 values, or the
+  ///   file of names; `FileError` for a mask that cannot be decoded.
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex) throws {
     let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
@@ -94,7 +95,7 @@ package struct ClassMapping: Sendable, Equatable {
   /// The values found in masks in memory; `name` stands for the file in an error.
   package init(
     scanning masks: [(name: String, mask: Image)], names: [MaskValue: String] = [:]
-  ) throws(DatasetError) {
+  ) throws(FileError) {
     var census = Census()
     for (name, mask) in masks {
       try census.add(mask, path: name)
@@ -113,7 +114,7 @@ package struct ClassMapping: Sendable, Equatable {
   private struct Census {
     private(set) var counts: [UInt64: Int] = [:]
 
-    mutating func add(_ mask: Image, path: String) throws(DatasetError) {
+    mutating func add(_ mask: Image, path: String) throws(FileError) {
       let values = try MaskValue.packedValues(of: mask, path: path)
       // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
       var start = 0
@@ -124,7 +125,7 @@ package struct ClassMapping: Sendable, Equatable {
         counts[value, default: 0] += end - start
         start = end
         guard counts.count <= ClassMapping.maximumClassCount else {
-          throw DatasetError(
+          throw FileError(
             .tooManyValues, path: path,
             expected: "at most \(ClassMapping.maximumClassCount) different mask values in a set",
             found: "more",
@@ -139,9 +140,9 @@ package struct ClassMapping: Sendable, Equatable {
 
   /// The label of every pixel of a mask, in rows from the top.
   ///
-  /// - Throws: `DatasetError` naming `path`, the value and its first position when the mapping does
+  /// - Throws: `FileError` naming `path`, the value and its first position when the mapping does
   ///   not know a value.
-  package func labels(of mask: Image, path: String) throws(DatasetError) -> [UInt8] {
+  package func labels(of mask: Image, path: String) throws(FileError) -> [UInt8] {
     let values = try MaskValue.packedValues(of: mask, path: path)
     var labelOf: [UInt64: UInt8] = [:]
     for (label, entry) in classes.enumerated() {
@@ -152,7 +153,7 @@ package struct ClassMapping: Sendable, Equatable {
     while start < values.count {
       let value = values[start]
       guard let label = labelOf[value] else {
-        throw DatasetError(
+        throw FileError(
           .unknownValue, path: path,
           expected: "the mask values " + self.values.map(\.description).joined(separator: ", "),
           found: "\(MaskValue(packed: value)) at x \(start % mask.width), y \(start / mask.width)",

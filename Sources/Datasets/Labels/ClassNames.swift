@@ -1,5 +1,6 @@
 // The file of class names beside the images.
 
+import Files
 import Foundation
 
 /// The names that a `classes.json` gives to mask values.
@@ -16,18 +17,21 @@ struct ClassNames: Sendable {
     let classes: [Entry]
   }
 
+  /// The greatest accepted size in bytes: a thousand bytes a class.
+  private static let sizeLimit = 1 << 18
+
   /// The name of each value that the file mentions.
   let names: [MaskValue: String]
 
   /// The names in the file at `path`.
   ///
-  /// - Throws: `DatasetError` naming the file when it is unreadable, no such JSON, or names a value
+  /// - Throws: `FileError` naming the file when it is unreadable, no such JSON, or names a value
   ///   twice.
-  init(path: String) throws(DatasetError) {
+  init(path: String) throws(FileError) {
     let file: File
+    let bytes = try InputFile.contents(of: path, limit: Self.sizeLimit)
     do {
-      file = try JSONDecoder().decode(
-        File.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+      file = try JSONDecoder().decode(File.self, from: Data(bytes))
     } catch {
       throw Self.invalid(path, found: Self.reason(error))
     }
@@ -38,8 +42,8 @@ struct ClassNames: Sendable {
     self.names = names
   }
 
-  private static func invalid(_ path: String, found: String) -> DatasetError {
-    DatasetError(
+  private static func invalid(_ path: String, found: String) -> FileError {
+    FileError(
       .invalidClassNames, path: path,
       expected: #"{"classes": [{"value": 0, "name": "background"}, ...]}"#, found: found,
       hint: "correct the file or remove it (classes are then called by their values)")
@@ -47,7 +51,7 @@ struct ClassNames: Sendable {
 
   /// One line on what the decoder did not like.
   private static func reason(_ error: any Error) -> String {
-    guard let error = error as? DecodingError else { return "a file that cannot be read" }
+    guard let error = error as? DecodingError else { return "something else" }
     switch error {
     case .keyNotFound(let key, _):
       return "no \"\(key.stringValue)\""

@@ -1,5 +1,6 @@
 // A value in a mask: what an annotator painted for a class.
 
+import Files
 import Imaging
 
 /// A mask's value at a pixel: a grey value, or a colour.
@@ -45,9 +46,9 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
 
   /// The packed values of a mask's pixels in rows from the top.
   ///
-  /// - Throws: `DatasetError` naming `path` for a floating-point sample that is no whole number in
+  /// - Throws: `FileError` naming `path` for a floating-point sample that is no whole number in
   ///   0...65535.
-  static func packedValues(of mask: Image, path: String) throws(DatasetError) -> [UInt64] {
+  static func packedValues(of mask: Image, path: String) throws(FileError) -> [UInt64] {
     switch mask.samples {
     case .uint8(let samples):
       return packed(samples, channels: mask.channels)
@@ -59,7 +60,7 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
       for (index, sample) in samples.enumerated() {
         guard let value = UInt16(exactly: sample) else {
           let pixel = index / mask.channels
-          throw DatasetError(
+          throw FileError(
             .unknownValue, path: path, expected: "whole numbers in 0...65535 in a mask",
             found: "\(sample) at x \(pixel % mask.width), y \(pixel / mask.width)",
             hint: "save the mask as an 8-bit image with one value a class")

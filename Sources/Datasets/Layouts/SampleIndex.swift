@@ -1,5 +1,6 @@
 // The list of samples of a data set: which image belongs to which mask, in a fixed order.
 
+import Files
 import Foundation
 import Imaging
 
@@ -73,22 +74,22 @@ package struct SampleIndex: Sendable, Equatable {
   /// and folders are passed over. Every file is decoded once, to know that it can be and that the
   /// sizes agree.
   ///
-  /// - Throws: `DatasetError` or `ImagingError`, naming the file.
+  /// - Throws: `FileError`, naming the file.
   package static func folder(_ path: String) throws -> SampleIndex {
     guard isFolder(path) else {
-      throw DatasetError(
+      throw FileError(
         .missing, path: path, expected: "a folder with images/ and masks/",
         found: existing(path), hint: "check the path")
     }
     let candidates = ["images", "imgs"].map { join(path, $0) }
     guard let images = candidates.first(where: isFolder) else {
-      throw DatasetError(
+      throw FileError(
         .missing, path: path, expected: "a folder images/ (or imgs/) in it", found: "none",
         hint: "put the images into images/ and the masks into masks/, or name both folders")
     }
     let masks = join(path, "masks")
     guard isFolder(masks) else {
-      throw DatasetError(
+      throw FileError(
         .missing, path: path, expected: "a folder masks/ in it", found: "none",
         hint: "put the masks into masks/, each with the name of its image")
     }
@@ -99,15 +100,15 @@ package struct SampleIndex: Sendable, Equatable {
   ///
   /// Folders are matched as in `folder(_:)`; two files belong together whatever their names.
   ///
-  /// - Throws: `DatasetError` or `ImagingError`, naming the file.
+  /// - Throws: `FileError`, naming the file.
   package static func pair(images: String, masks: String) throws -> SampleIndex {
     for path in [images, masks] where !exists(path) {
-      throw DatasetError(
+      throw FileError(
         .missing, path: path, expected: "a folder or an image file", found: "nothing",
         hint: "check the path")
     }
     guard isFolder(images) == isFolder(masks) else {
-      throw DatasetError(
+      throw FileError(
         .mixedSources, path: masks,
         expected: isFolder(images) ? "a folder, as \(images) is" : "a file, as \(images) is",
         found: existing(masks), hint: "give two folders, or two image files")
@@ -130,13 +131,13 @@ package struct SampleIndex: Sendable, Equatable {
   /// A folder stands for the image files in it (not in folders below it). Nothing is decoded yet,
   /// so sizes are unknown and may differ.
   ///
-  /// - Throws: `DatasetError` for a missing path, for no image at all and for two outputs of one
-  ///   name; `ImagingError` for a file that cannot be opened.
+  /// - Throws: `FileError` for a missing path, for no image at all and for two outputs of one
+  ///   name; `FileError` for a file that cannot be opened.
   package static func images(_ paths: [String]) throws -> SampleIndex {
     var sources: [Source] = []
     for path in paths {
       guard exists(path) else {
-        throw DatasetError(
+        throw FileError(
           .missing, path: path, expected: "an image file or a folder of them", found: "nothing",
           hint: "check the path")
       }
@@ -145,7 +146,7 @@ package struct SampleIndex: Sendable, Equatable {
       }
     }
     guard !sources.isEmpty else {
-      throw DatasetError(
+      throw FileError(
         .noImages, path: paths.first ?? "the list of images", expected: "at least one image",
         found: "none", hint: "name PNG, TIFF or JPEG files, or folders of them")
     }
@@ -165,18 +166,10 @@ package struct SampleIndex: Sendable, Equatable {
 
   /// The image files of a folder, in no particular order.
   private static func imageFiles(in folder: String) throws -> [String] {
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: folder)
-    } catch {
-      throw DatasetError(
-        .missing, path: folder, expected: "a readable folder", found: "\(error)",
-        hint: "check the permissions")
-    }
-    let files = names.map { join(folder, $0) }
+    let files = try Folder.names(in: folder).map { join(folder, $0) }
       .filter { ImageFile.isImage($0) && !isFolder($0) }
     guard !files.isEmpty else {
-      throw DatasetError(
+      throw FileError(
         .noImages, path: folder, expected: "PNG, TIFF or JPEG files", found: "none",
         hint: "hidden files and folders below it do not count")
     }
@@ -190,7 +183,7 @@ package struct SampleIndex: Sendable, Equatable {
     var imageOf: [String: String] = [:]
     for image in images.sorted(by: precedes) {
       if let other = imageOf.updateValue(image, forKey: stem(image)) {
-        throw DatasetError(
+        throw FileError(
           .duplicateName, path: image, expected: "one image called \(stem(image))",
           found: "\(other) too", hint: "rename or remove one of them")
       }
@@ -203,19 +196,19 @@ package struct SampleIndex: Sendable, Equatable {
       let name =
         imageOf[own] == nil && own.hasSuffix(suffix) ? String(own.dropLast(suffix.count)) : own
       guard imageOf[name] != nil else {
-        throw DatasetError(
+        throw FileError(
           .maskWithoutImage, path: mask, expected: "an image called \(name)", found: "none",
           hint: "add the image or remove the mask")
       }
       if let other = maskOf.updateValue(mask, forKey: name) {
-        throw DatasetError(
+        throw FileError(
           .twoMasks, path: mask, expected: "one mask for the image \(name)",
           found: "\(other) too", hint: "remove one of them")
       }
     }
     return try images.map { image in
       guard let mask = maskOf[stem(image)] else {
-        throw DatasetError(
+        throw FileError(
           .imageWithoutMask, path: image,
           expected: "a mask called \(stem(image)) or \(stem(image))_mask in \(folder)",
           found: "none", hint: "add the mask or remove the image")
@@ -230,7 +223,7 @@ package struct SampleIndex: Sendable, Equatable {
     if let mask {
       let maskCount = try ImageFile.pageCount(mask)
       guard maskCount == count else {
-        throw DatasetError(
+        throw FileError(
           .pageCountsDiffer, path: mask, expected: "\(count) pages, as in \(image)",
           found: "\(maskCount)", hint: "give each page of the image one page of the mask")
       }
@@ -247,7 +240,7 @@ package struct SampleIndex: Sendable, Equatable {
   private static func sorted(_ sources: [Source]) throws -> [Source] {
     let sorted = sources.sorted { precedes($0.name, $1.name) }
     for (first, second) in zip(sorted, sorted.dropFirst()) where first.name == second.name {
-      throw DatasetError(
+      throw FileError(
         .duplicateName, path: second.imagePath, expected: "one sample called \(second.name)",
         found: "\(first.imagePath) too", hint: "rename one of the files")
     }
@@ -263,14 +256,14 @@ package struct SampleIndex: Sendable, Equatable {
       if let maskPath = source.maskPath {
         let mask = try ImageFile.read(maskPath, page: source.page)
         guard mask.width == size.width && mask.height == size.height else {
-          throw DatasetError(
+          throw FileError(
             .sizesDiffer, path: maskPath + pageNote(source),
             expected: "\(size.width)x\(size.height), as \(source.imagePath)",
             found: "\(mask.width)x\(mask.height)", hint: "a mask has the size of its image")
         }
       }
       if let first = entries.first, let channels = first.size?.channels, channels != size.channels {
-        throw DatasetError(
+        throw FileError(
           .channelsDiffer, path: source.imagePath + pageNote(source),
           expected: "\(kind(channels)), as \(first.imagePath)", found: kind(size.channels),
           hint: "convert the images of a set to one kind")

@@ -1,5 +1,6 @@
 // Prepares the next batches on a thread of its own while the network computes.
 
+import Files
 import Foundation
 
 /// The samples of one step that this rank computes.
@@ -91,8 +92,8 @@ package final class BatchLoader {
   ///
   /// A rank whose share is empty (more ranks than samples) gets a batch without samples.
   ///
-  /// - Throws: what the thread met at this step (`ImagingError`, `DatasetError`), again at each
-  ///   further call; `DatasetError` of kind `.closed` after `close()`.
+  /// - Throws: what the thread met at this step (`FileError`, `FileError`), again at each
+  ///   further call; `FileError` of kind `.closed` after `close()`.
   package func next() throws -> LoadedBatch {
     let start = ContinuousClock.now
     let batch = try queue.takeReady()
@@ -168,7 +169,7 @@ package final class BatchLoader {
       }
       while ready.isEmpty && failure == nil && !isClosed { condition.wait() }
       guard !isClosed else {
-        throw DatasetError(
+        throw FileError(
           .closed, path: "the batch loader", expected: "an open loader", found: "a closed one",
           hint: "start another")
       }

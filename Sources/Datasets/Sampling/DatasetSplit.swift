@@ -1,5 +1,6 @@
 // The division of a data set into training and validation images.
 
+import Files
 import Randomness
 
 /// The ids of the training and of the validation images, each ascending.
@@ -14,10 +15,10 @@ package struct DatasetSplit: Sendable, Equatable {
   /// round(fraction x count) images are for validation, but at least one when the fraction is
   /// positive and there are two images, and never all of them.
   ///
-  /// - Throws: `DatasetError` for a fraction outside 0..<1.
-  package init(count: Int, validationFraction: Float, seed: UInt64) throws(DatasetError) {
+  /// - Throws: `FileError` for a fraction outside 0..<1.
+  package init(count: Int, validationFraction: Float, seed: UInt64) throws(FileError) {
     guard validationFraction >= 0 && validationFraction < 1 else {
-      throw DatasetError(
+      throw FileError(
         .invalidArgument, path: "--validation-fraction", expected: "a number in 0..<1",
         found: "\(validationFraction)", hint: "0.1 keeps a tenth of the images for validation")
     }
@@ -34,7 +35,7 @@ extension Dataset {
   /// Divides this set's images; see `DatasetSplit`.
   package func split(
     validationFraction: Float, seed: UInt64
-  ) throws(DatasetError) -> DatasetSplit {
+  ) throws(FileError) -> DatasetSplit {
     try DatasetSplit(count: count, validationFraction: validationFraction, seed: seed)
   }
 }

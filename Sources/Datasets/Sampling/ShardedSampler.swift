@@ -1,5 +1,6 @@
 // Which samples stand where in which global batch, and which of them a rank takes.
 
+import Files
 import Randomness
 
 /// The order of a training run: every step's global batch as a pure function of the step.
@@ -49,24 +50,24 @@ package struct ShardedSampler: Sendable, Equatable {
 
   /// The order of these samples for this seed.
   ///
-  /// - Throws: `DatasetError` when there is no sample, a count is not positive, or an epoch has
+  /// - Throws: `FileError` when there is no sample, a count is not positive, or an epoch has
   ///   more draws than can be numbered in 32 bits.
   package init(
     samples: [Int], globalBatch: Int, tilesPerImage: Int = 1, seed: UInt64
-  ) throws(DatasetError) {
+  ) throws(FileError) {
     guard let first = samples.min(), let last = samples.max(), first >= 0 else {
-      throw DatasetError(
+      throw FileError(
         .noImages, path: "the training set", expected: "at least one image", found: "none",
         hint: "add images or lower --validation-fraction")
     }
     guard globalBatch > 0 else {
-      throw DatasetError(
+      throw FileError(
         .invalidArgument, path: "--global-batch", expected: "a positive number",
         found: "\(globalBatch)", hint: "one sample a rank is the default")
     }
     let most = Int(UInt32.max) / (last + 1)
     guard (1...max(1, most)).contains(tilesPerImage) else {
-      throw DatasetError(
+      throw FileError(
         .invalidArgument, path: "the tiles per image", expected: "a number in 1...\(most)",
         found: "\(tilesPerImage)", hint: "1 draws each image once an epoch")
     }

@@ -1,5 +1,6 @@
 // Built-in microscopy pictures: touching cells with known outlines, drawn from a seed.
 
+import Files
 import Foundation
 import Imaging
 import Threading
@@ -19,10 +20,10 @@ package enum SyntheticCells {
 
   /// A data set of `count` square images of `side` pixels, in memory.
   ///
-  /// - Throws: `DatasetError` when a number is out of range.
+  /// - Throws: `FileError` when a number is out of range.
   package static func dataset(
     count: Int, side: Int, seed: UInt64, on team: ThreadTeam? = nil
-  ) throws(DatasetError) -> Dataset {
+  ) throws(FileError) -> Dataset {
     let samples = try images(count: count, side: side, seed: seed, on: team)
     let mapping = try ClassMapping(
       scanning: samples.map { (name: $0.name, mask: $0.mask) },
@@ -36,10 +37,10 @@ package enum SyntheticCells {
   ///
   /// The threads of a team draw images at the same time.
   ///
-  /// - Throws: `DatasetError` when a number is out of range.
+  /// - Throws: `FileError` when a number is out of range.
   package static func images(
     count: Int, side: Int, seed: UInt64, on team: ThreadTeam? = nil
-  ) throws(DatasetError) -> [(name: String, image: Image, mask: Image)] {
+  ) throws(FileError) -> [(name: String, image: Image, mask: Image)] {
     try check(count: count, side: side)
     guard let team else { return (0..<count).map { sample($0, side: side, seed: seed) } }
     return Array(unsafeUninitializedCapacity: count) { samples, initializedCount in
@@ -53,21 +54,16 @@ package enum SyntheticCells {
 
   /// Writes the images to `images/` and `masks/` in a folder, and their class names beside them.
   ///
-  /// - Throws: `DatasetError` when a number is out of range or a folder cannot be made,
-  ///   `ImagingError` when an image cannot be written.
+  /// - Throws: `FileError` when a number is out of range or a folder cannot be made,
+  ///   `FileError` when an image cannot be written.
   package static func write(to folder: String, count: Int, side: Int, seed: UInt64) throws {
     try check(count: count, side: side)
-    let root = URL(fileURLWithPath: folder)
-    for subfolder in ["images", "masks"].map(root.appendingPathComponent) {
-      try writing(subfolder) {
-        try FileManager.default.createDirectory(at: subfolder, withIntermediateDirectories: true)
-      }
-    }
+    for subfolder in ["images", "masks"] { try Folder.make("\(folder)/\(subfolder)") }
     // One at a time: a large set need not fit in memory.
     for index in 0..<count {
       let (name, image, mask) = sample(index, side: side, seed: seed)
-      try PNGFile.write(image, to: root.appendingPathComponent("images/\(name).png").path)
-      try PNGFile.write(mask, to: root.appendingPathComponent("masks/\(name).png").path)
+      try PNGFile.write(image, to: "\(folder)/images/\(name).png")
+      try PNGFile.write(mask, to: "\(folder)/masks/\(name).png")
     }
     let names = """
       {
@@ -78,8 +74,7 @@ package enum SyntheticCells {
       }
 
       """
-    let namesFile = root.appendingPathComponent("classes.json")
-    try writing(namesFile) { try Data(names.utf8).write(to: namesFile) }
+    try DurableFile.write(names, to: "\(folder)/classes.json", isFlushed: false)
   }
 
   private static func sample(
@@ -91,27 +86,16 @@ package enum SyntheticCells {
     return (name, field.image(), field.mask())
   }
 
-  private static func check(count: Int, side: Int) throws(DatasetError) {
+  private static func check(count: Int, side: Int) throws(FileError) {
     guard (1...99_999).contains(count) else {
-      throw DatasetError(
+      throw FileError(
         .invalidArgument, path: "the number of synthetic images", expected: "1...99999",
         found: "\(count)", hint: "8 are enough to see a network learn")
     }
     guard (minimumSide...8192).contains(side) else {
-      throw DatasetError(
+      throw FileError(
         .invalidArgument, path: "the side of synthetic images", expected: "\(minimumSide)...8192",
         found: "\(side)", hint: "256 shows about 50 cells")
-    }
-  }
-
-  /// Gives an error of the file system the form of a data set's errors.
-  private static func writing(_ place: URL, _ body: () throws -> Void) throws(DatasetError) {
-    do {
-      try body()
-    } catch {
-      throw DatasetError(
-        .notWritable, path: place.path, expected: "a place to write to",
-        found: error.localizedDescription, hint: "choose another --output or change permissions")
     }
   }
 

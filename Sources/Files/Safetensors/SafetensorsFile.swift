@@ -1,4 +1,4 @@
-// Reading and writing safetensors files, the format of checkpoints.
+// Reading safetensors files, the format of checkpoints.
 
 import Glibc
 
@@ -30,7 +30,20 @@ package struct SafetensorsFile: Sendable {
   private let data: [UInt8]
 
   /// Bytes that are read or written, and hashed, at once: they stay in the cache in between.
-  private static let pieceByteCount = 1 << 20
+  static let pieceByteCount = 1 << 20
+}
+
+extension FileError.Kind {
+  /// A safetensors file that is not well-formed, or is cut short.
+  package static let malformed = FileError.Kind("malformed")
+  /// The checksum does not match the contents.
+  package static let altered = FileError.Kind("altered")
+  /// A checksum was required and the file has none.
+  package static let withoutChecksum = FileError.Kind("without checksum")
+  /// There is no tensor of that name, or it has another type.
+  package static let unsuitableTensor = FileError.Kind("unsuitable tensor")
+  /// What was to be written does not fit the format.
+  package static let unwritable = FileError.Kind("unwritable")
 }
 
 // MARK: - Reading
@@ -44,15 +57,15 @@ extension SafetensorsFile {
   ///   - path: A regular file, or a link to one.
   ///   - requireChecksum: Whether a file without a checksum is an error. A checksum that is there
   ///     is always verified.
-  /// - Throws: `SafetensorsError` for a file that cannot be read, that is cut short or altered, or
+  /// - Throws: `FileError` for a file that cannot be read, that is cut short or altered, or
   ///   that breaks any rule of the format. No file traps.
   /// - Complexity: One pass over the file.
   package static func read(
     _ path: String, requireChecksum: Bool = false
-  ) throws(SafetensorsError) -> SafetensorsFile {
-    let input = try InputFile(path: path)
+  ) throws(FileError) -> SafetensorsFile {
+    let input = try InputFile(path)
     guard input.byteCount >= 8 else {
-      throw SafetensorsError(
+      throw FileError(
         .malformed, path: path, expected: "at least 8 bytes", found: "\(input.byteCount)",
         hint: "the file is cut short")
     }
@@ -61,18 +74,18 @@ extension SafetensorsFile {
     let length = lengthBytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     let largest = min(SafetensorsHeader.largestByteCount, input.byteCount - 8)
     guard length <= UInt64(largest) else {
-      throw SafetensorsError(
+      throw FileError(
         .malformed, path: path, expected: "a header of at most \(largest) bytes",
         found: "a length of \(length)",
         hint: length <= UInt64(SafetensorsHeader.largestByteCount)
           ? "the file is cut short" : "this is not a safetensors file")
     }
-    var headerBytes = try input.read(Int(length)) { _ in }
+    var headerBytes = try input.read(Int(length))
     let dataByteCount = input.byteCount - 8 - Int(length)
     let header = try SafetensorsHeader.parse(
       headerBytes, dataByteCount: dataByteCount, path: path)
     if header.checksumDigits == nil, requireChecksum {
-      throw SafetensorsError(
+      throw FileError(
         .withoutChecksum, path: path, expected: "a checksum in the metadata", found: "none",
         hint: "the file was altered, or another program wrote it")
     }
@@ -84,7 +97,7 @@ extension SafetensorsFile {
     if let stored = header.metadata[SafetensorsHeader.checksumKey] {
       let computed = SafetensorsHeader.checksumPrefix + hash.finalize().hexadecimal
       guard stored == computed else {
-        throw SafetensorsError(
+        throw FileError(
           .altered, path: path, expected: "the checksum \(stored)", found: computed,
           hint: "the file was altered or damaged; use another checkpoint")
       }
@@ -101,23 +114,23 @@ extension SafetensorsFile {
 
   /// A copy of the values of a float32 tensor, in the file's order.
   ///
-  /// - Throws: `SafetensorsError` when there is no float32 tensor of that name.
-  package func floats(of name: String) throws(SafetensorsError) -> [Float] {
+  /// - Throws: `FileError` when there is no float32 tensor of that name.
+  package func floats(of name: String) throws(FileError) -> [Float] {
     values(of: try tensor(name, .float32), as: Float.self)
   }
 
   /// A copy of the values of a uint8 tensor.
   ///
-  /// - Throws: `SafetensorsError` when there is no uint8 tensor of that name.
-  package func bytes(of name: String) throws(SafetensorsError) -> [UInt8] {
+  /// - Throws: `FileError` when there is no uint8 tensor of that name.
+  package func bytes(of name: String) throws(FileError) -> [UInt8] {
     values(of: try tensor(name, .uint8), as: UInt8.self)
   }
 
   private func tensor(
     _ name: String, _ element: SafetensorsElement
-  ) throws(SafetensorsError) -> SafetensorsHeader.Tensor {
+  ) throws(FileError) -> SafetensorsHeader.Tensor {
     guard let tensor = tensors[name], tensor.element == element else {
-      throw SafetensorsError(
+      throw FileError(
         .unsuitableTensor, path: path, expected: "a tensor \(name) of type \(element.rawValue)",
         found: tensors[name].map { "type \($0.element.rawValue)" } ?? "none of that name",
         hint: "the file belongs to another network")
@@ -135,245 +148,6 @@ extension SafetensorsFile {
           from: UnsafeRawBufferPointer(rebasing: bytes[tensor.range]))
       }
       initializedCount = count
-    }
-  }
-
-  /// A regular file that is open for reading.
-  private struct InputFile: ~Copyable {
-    let path: String
-    let byteCount: Int
-    private let descriptor: CInt
-
-    init(path: String) throws(SafetensorsError) {
-      guard !path.utf8.contains(0) else {
-        throw SafetensorsError(
-          FileSystemError(path: path, operation: "use this path", code: EINVAL))
-      }
-      // Without O_NONBLOCK, opening a pipe would wait for its writer.
-      let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-      guard descriptor >= 0 else {
-        throw SafetensorsError(FileSystemError(path: path, operation: "open", code: errno))
-      }
-      var status = stat()
-      guard fstat(descriptor, &status) == 0 else {
-        let error = FileSystemError(path: path, operation: "examine", code: errno)
-        _ = close(descriptor)
-        throw SafetensorsError(error)
-      }
-      guard status.st_mode & S_IFMT == S_IFREG else {
-        _ = close(descriptor)
-        throw SafetensorsError(
-          .malformed, path: path, expected: "a regular file", found: "a folder, pipe or device",
-          hint: "give the path of a safetensors file")
-      }
-      self.path = path
-      byteCount = Int(status.st_size)
-      self.descriptor = descriptor
-    }
-
-    deinit { _ = close(descriptor) }
-
-    /// The next `count` bytes; `visit` sees them in pieces while they are in the cache.
-    func read(
-      _ count: Int, visit: (UnsafeRawBufferPointer) -> Void
-    ) throws(SafetensorsError) -> [UInt8] {
-      var code: CInt = 0
-      let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-        let raw = UnsafeMutableRawBufferPointer(buffer)
-        var done = 0
-        while done < count {
-          let piece = UnsafeMutableRawBufferPointer(
-            rebasing: raw[done..<min(count, done + SafetensorsFile.pieceByteCount)])
-          let received = Glibc.read(descriptor, piece.baseAddress, piece.count)
-          if received < 0, errno == EINTR { continue }
-          if received < 0 { code = errno }
-          if received <= 0 { break }
-          visit(UnsafeRawBufferPointer(rebasing: piece[..<received]))
-          done += received
-        }
-        initializedCount = done
-      }
-      guard code == 0 else {
-        throw SafetensorsError(FileSystemError(path: path, operation: "read", code: code))
-      }
-      guard bytes.count == count else {
-        throw SafetensorsError(
-          .malformed, path: path, expected: "\(byteCount) bytes", found: "fewer",
-          hint: "the file was cut short while it was read")
-      }
-      return bytes
-    }
-  }
-
-}
-
-// MARK: - Writing
-
-extension SafetensorsFile {
-  /// One tensor to be written.
-  package struct Entry {
-    /// Where the values come from.
-    fileprivate enum Source {
-      /// Memory that the caller keeps alive until `write` returns.
-      case memory(UnsafeRawBufferPointer)
-      /// What puts them into the memory it is given, when it is the tensor's turn.
-      case filling((UnsafeMutableRawBufferPointer) -> Void)
-    }
-
-    let name: String
-    let element: SafetensorsElement
-    let shape: [Int]
-    fileprivate let source: Source
-
-    /// A float32 tensor: as many values as the product of `shape`.
-    package init(name: String, shape: [Int], values: UnsafeBufferPointer<Float>) {
-      self.init(name: name, element: .float32, shape: shape, source: .memory(.init(values)))
-    }
-
-    /// An int64 tensor: as many values as the product of `shape`.
-    package init(name: String, shape: [Int], values: UnsafeBufferPointer<Int64>) {
-      self.init(name: name, element: .int64, shape: shape, source: .memory(.init(values)))
-    }
-
-    /// A uint8 tensor: as many values as the product of `shape`.
-    package init(name: String, shape: [Int], values: UnsafeBufferPointer<UInt8>) {
-      self.init(name: name, element: .uint8, shape: shape, source: .memory(.init(values)))
-    }
-
-    /// A float32 tensor whose values do not lie in memory as the file has them.
-    ///
-    /// `fill` is called once, in the order of the file, with memory for as many values as the
-    /// product of `shape`. It must set all of them and keep no pointer: the next tensor gets the
-    /// same memory.
-    package init(
-      name: String, shape: [Int], fill: @escaping (UnsafeMutableBufferPointer<Float>) -> Void
-    ) {
-      self.init(
-        name: name, element: .float32, shape: shape,
-        source: .filling { fill($0.bindMemory(to: Float.self)) })
-    }
-
-    private init(name: String, element: SafetensorsElement, shape: [Int], source: Source) {
-      self.name = name
-      self.element = element
-      self.shape = shape
-      self.source = source
-    }
-  }
-
-  /// Writes a file with a checksum so that a crash leaves the old file or the new one.
-  ///
-  /// The tensors keep their order, except that wider element types come first so that all values
-  /// are aligned. The same entries and metadata give the same bytes. See `DurableFile` for how the
-  /// file comes into place.
-  ///
-  /// - Parameters:
-  ///   - entries: Tensors of different names: 1 to 128 of A-Z, a-z, 0-9, dot, underscore, hyphen.
-  ///   - metadata: Any strings; a value under `checksum` is replaced by the checksum.
-  ///   - path: The file to create or replace.
-  ///   - permissions: The file's mode.
-  /// - Throws: `SafetensorsError` when the system refuses or an entry does not fit the format. The
-  ///   old file is still whole.
-  /// - Complexity: One pass over the values, and memory for the largest tensor that is filled.
-  package static func write(
-    _ entries: [Entry], metadata: [String: String], to path: String, permissions: UInt32 = 0o640
-  ) throws(SafetensorsError) {
-    let ordered = [SafetensorsElement.int64, .float32, .uint8].flatMap { element in
-      entries.filter { $0.element == element }
-    }
-    let tensors = try places(of: ordered, path: path)
-    var (header, digits) = SafetensorsHeader.encode(tensors: tensors, metadata: metadata)
-    guard header.count <= SafetensorsHeader.largestByteCount else {
-      throw SafetensorsError(
-        .unwritable, path: path,
-        expected: "a header of at most \(SafetensorsHeader.largestByteCount) bytes",
-        found: "\(header.count)", hint: "write fewer tensors or less metadata")
-    }
-    header.insert(
-      contentsOf: withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) }, at: 0)
-    do {
-      var writer = try DurableFileWriter(path: path, permissions: permissions)
-      var hash = SHA256()
-      hash.update(header)
-      try header.span.withUnsafeBytes { (bytes) throws(FileSystemError) in
-        try writer.append(bytes)
-      }
-      let fillable = zip(ordered, tensors).filter { $0.0.isFilled }.map { $0.1.range.count }
-      let memory = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: fillable.max() ?? 0, alignment: 64)
-      defer { memory.deallocate() }
-      for (entry, tensor) in zip(ordered, tensors) {
-        var rest = entry.bytes(filledInto: .init(rebasing: memory.prefix(tensor.range.count)))[...]
-        while !rest.isEmpty {
-          let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(pieceByteCount))
-          hash.update(piece)
-          try writer.append(piece)
-          rest = rest.dropFirst(piece.count)
-        }
-      }
-      let checksum = Array(hash.finalize().hexadecimal.utf8)
-      try checksum.span.withUnsafeBytes { (bytes) throws(FileSystemError) in
-        try writer.overwrite(at: 8 + digits.lowerBound, with: bytes)
-      }
-      try writer.commit()
-    } catch {
-      throw SafetensorsError(error)
-    }
-  }
-
-  /// The header's table: one tensor after the other, each checked against its values.
-  private static func places(
-    of entries: [Entry], path: String
-  ) throws(SafetensorsError) -> [SafetensorsHeader.Tensor] {
-    var names = Set<String>()
-    var tensors: [SafetensorsHeader.Tensor] = []
-    var end = 0
-    guard entries.count <= SafetensorsHeader.largestTensorCount else {
-      throw SafetensorsError(
-        .unwritable, path: path,
-        expected: "at most \(SafetensorsHeader.largestTensorCount) tensors",
-        found: "\(entries.count)", hint: "write fewer")
-    }
-    for entry in entries {
-      guard SafetensorsHeader.isValidName(entry.name), names.insert(entry.name).inserted else {
-        throw SafetensorsError(
-          .unwritable, path: path,
-          expected: "different names of 1 to 128 letters, digits, dots, underscores and hyphens",
-          found: "\"\(entry.name)\"", hint: "choose another name")
-      }
-      let byteCount = SafetensorsHeader.byteCount(of: entry.element, shape: entry.shape)
-      // Values that are filled in are as many as the shape says.
-      let found = if case .memory(let values) = entry.source { values.count } else { byteCount }
-      guard let byteCount, byteCount == found else {
-        throw SafetensorsError(
-          .unwritable, path: path,
-          expected: "\(byteCount.map(String.init) ?? "a countable number of") bytes for tensor "
-            + "\(entry.name) of shape \(entry.shape)",
-          found: found.map(String.init) ?? "more", hint: "the shape does not belong to these values"
-        )
-      }
-      let range = end..<end + byteCount
-      tensors.append(
-        .init(name: entry.name, element: entry.element, shape: entry.shape, range: range))
-      end = range.upperBound
-    }
-    return tensors
-  }
-}
-
-extension SafetensorsFile.Entry {
-  /// Whether the values are put into memory that the writer gives.
-  fileprivate var isFilled: Bool { if case .filling = source { true } else { false } }
-
-  /// The values: where they lie, or in `memory` after they were put there.
-  fileprivate func bytes(
-    filledInto memory: UnsafeMutableRawBufferPointer
-  ) -> UnsafeRawBufferPointer {
-    switch source {
-    case .memory(let values): return values
-    case .filling(let fill):
-      fill(memory)
-      return UnsafeRawBufferPointer(memory)
     }
   }
 }

@@ -90,14 +90,14 @@ package final class RunLog: Sendable {
   /// - Parameter step: the step that a run is resumed from. What the log says of later steps is cut
   ///   off, since they will be made again, and so is a last line that was not finished. Without a
   ///   step the log is taken as it is.
-  package init(path: String, resumedFrom step: Int? = nil) throws(RunFolderError) {
+  package init(path: String, resumedFrom step: Int? = nil) throws(FileError) {
     self.path = path
-    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-    guard file >= 0 else { throw .system("open the log", path) }
+    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+    guard file >= 0 else { throw .refused("open the log", path) }
     guard let step else { return }
-    do throws(RunFolderError) {
+    do throws(FileError) {
       let length = try Self.length(of: path, upTo: step)
-      guard ftruncate(file, length) == 0 else { throw .system("cut the log", path) }
+      guard ftruncate(file, length) == 0 else { throw .refused("cut the log", path) }
     } catch {
       close(file)
       throw error
@@ -110,7 +110,7 @@ package final class RunLog: Sendable {
   package static let listedRanks = 64
 
   /// Appends the line of a training step.
-  package func append(_ record: StepRecord) throws(RunFolderError) {
+  package func append(_ record: StepRecord) throws(FileError) {
     var line: [(name: String, value: JSONValue)] = [
       ("step", .integer(record.step)),
       ("epoch", .integer(record.epoch)),
@@ -141,11 +141,11 @@ package final class RunLog: Sendable {
   /// Appends the line of an event, such as `start` or `evaluation`, after `step` updates.
   package func append(
     event: String, step: Int, _ fields: [(name: String, value: JSONValue)]
-  ) throws(RunFolderError) {
+  ) throws(FileError) {
     try append(line: .object([("event", .text(event)), ("step", .integer(step))] + fields))
   }
 
-  private func append(line: JSONValue) throws(RunFolderError) {
+  private func append(line: JSONValue) throws(FileError) {
     let bytes = Array((line.json + "\n").utf8)
     let count = bytes.withUnsafeBytes { bytes in
       var count: Int
@@ -155,10 +155,10 @@ package final class RunLog: Sendable {
         && errno == EINTR
       return count
     }
-    guard count >= 0 else { throw .system("write the log", path) }
+    guard count >= 0 else { throw .refused("write the log", path) }
     guard count == bytes.count else {
-      throw RunFolderError(
-        path: path, problem: "wrote \(count) of a line's \(bytes.count) bytes",
+      throw FileError(
+        path: path, expected: "room for a line of \(bytes.count) bytes", found: "\(count)",
         hint: "make room on the disk, then continue with --resume")
     }
   }
@@ -172,12 +172,14 @@ extension RunLog {
   }
 
   /// The bytes of the log at `path` before the first line of a step after `step`.
-  private static func length(of path: String, upTo step: Int) throws(RunFolderError) -> Int {
+  private static func length(of path: String, upTo step: Int) throws(FileError) -> Int {
     let bytes: Data
     do {
       bytes = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
     } catch {
-      throw RunFolderError(path: path, problem: "cannot read the log to continue it")
+      throw FileError(
+        path: path, expected: "the log of the run that is continued", found: "an unreadable file",
+        hint: "check its permissions")
     }
     let decoder = JSONDecoder()
     var start = bytes.startIndex

@@ -31,20 +31,20 @@ package final class RunFolder: Sendable {
   ///   - path: the folder; folders above it are created too.
   ///   - resuming: whether a run that is there already is to be continued.
   /// - Throws: when it cannot be written, holds a run that is not resumed, or is in use.
-  package init(path: String, resuming: Bool) throws(RunFolderError) {
+  package init(path: String, resuming: Bool) throws(FileError) {
     self.path = path
-    try Self.makeFolder(path)
+    try Folder.make(path)
     lock = try Self.lockedFile(in: path)
-    do throws(RunFolderError) {
+    do throws(FileError) {
       if !resuming, let existing = Self.trace(of: path) {
-        throw RunFolderError(
-          path: path, problem: "there is a run here already (\(existing))",
+        throw FileError(
+          path: path, expected: "a folder without a run", found: "one (\(existing))",
           hint: "continue it with --resume, or give another --output")
       }
-      try Self.makeFolder(path + "/checkpoints")
+      try Folder.make(path + "/checkpoints")
       Self.removePartialFiles(in: path)
       Self.removePartialFiles(in: path + "/checkpoints")
-      guard access(path, W_OK | X_OK) == 0 else { throw .system("write to the folder", path) }
+      guard access(path, W_OK | X_OK) == 0 else { throw .refused("write to the folder", path) }
     } catch {
       close(lock)
       throw error
@@ -88,26 +88,22 @@ extension RunFolder {
 
 extension RunFolder {
   /// Replaces the configuration file, so that it is whole at any time.
-  package func writeConfiguration(_ yaml: String) throws(RunFolderError) {
-    do throws(FileSystemError) {
-      try DurableFile.write(yaml, to: configurationPath, permissions: 0o640)
-    } catch {
-      throw RunFolderError(path: configurationPath, problem: "\(error)")
-    }
+  package func writeConfiguration(_ yaml: String) throws(FileError) {
+    try DurableFile.write(yaml, to: configurationPath)
   }
 
   /// The steps of the checkpoints that are there, in rising order.
-  package func checkpointSteps() throws(RunFolderError) -> [Int] {
-    try Self.names(in: path + "/checkpoints").compactMap(Self.step(ofCheckpoint:)).sorted()
+  package func checkpointSteps() throws(FileError) -> [Int] {
+    try Folder.names(in: path + "/checkpoints").compactMap(Self.step(ofCheckpoint:)).sorted()
   }
 
   /// The newest checkpoint, from which a run without a path given is resumed.
   ///
   /// - Throws: when there is none.
-  package func newestCheckpoint() throws(RunFolderError) -> String {
+  package func newestCheckpoint() throws(FileError) -> String {
     guard let step = try checkpointSteps().last else {
-      throw RunFolderError(
-        path: path + "/checkpoints", problem: "no checkpoint to resume from",
+      throw FileError(
+        path: path + "/checkpoints", expected: "a checkpoint to resume from", found: "none",
         hint: "leave --resume out to start anew in another --output, or give --resume PATH")
     }
     return checkpointPath(step: step)
@@ -122,20 +118,20 @@ extension RunFolder {
   }
 
   /// Lets `link` point to the checkpoint of `step`, in one move from the old one.
-  package func point(_ link: Link, toStep step: Int) throws(RunFolderError) {
+  package func point(_ link: Link, toStep step: Int) throws(FileError) {
     let temporary = path(of: link) + ".tmp"
     // One left by a run that was killed in between.
     unlink(temporary)
     guard symlink("checkpoints/" + Self.checkpointName(step: step), temporary) == 0 else {
-      throw .system("create the link", temporary)
+      throw .refused("create the link", temporary)
     }
     guard rename(temporary, path(of: link)) == 0 else {
-      throw .system("replace the link", path(of: link))
+      throw .refused("replace the link", path(of: link))
     }
   }
 
   /// Removes the checkpoints after `step`, and points `latest` to that of `step` if it is here.
-  package func abandon(after step: Int) throws(RunFolderError) {
+  package func abandon(after step: Int) throws(FileError) {
     let steps = try checkpointSteps()
     if steps.contains(step) { try point(.latest, toStep: step) }
     for later in steps where later > step { try remove(path: checkpointPath(step: later)) }
@@ -144,7 +140,7 @@ extension RunFolder {
   /// Points `best` to the checkpoint of `step`, or removes the link where there is none.
   ///
   /// - Returns: whether it is there.
-  package func restoreBest(step: Int?) throws(RunFolderError) -> Bool {
+  package func restoreBest(step: Int?) throws(FileError) -> Bool {
     if let step, try checkpointSteps().contains(step) {
       try point(.best, toStep: step)
       return true
@@ -154,15 +150,15 @@ extension RunFolder {
   }
 
   /// Removes a file or a link, unless it is gone already.
-  private func remove(path: String) throws(RunFolderError) {
-    guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove the file", path) }
+  private func remove(path: String) throws(FileError) {
+    guard unlink(path) == 0 || errno == ENOENT else { throw .refused("remove the file", path) }
   }
 
   /// Removes all checkpoints but the newest `keep` and those that a link points to.
   ///
   /// - Returns: the steps whose checkpoints were removed.
   @discardableResult
-  package func prune(keep: Int) throws(RunFolderError) -> [Int] {
+  package func prune(keep: Int) throws(FileError) -> [Int] {
     let linked = Set(Link.allCases.compactMap { step(of: $0) })
     let removable = try checkpointSteps().dropLast(max(1, keep)).filter { !linked.contains($0) }
     for step in removable { try remove(path: checkpointPath(step: step)) }
@@ -173,35 +169,17 @@ extension RunFolder {
 // MARK: - Opening
 
 extension RunFolder {
-  /// Creates a folder and those above it, unless there is one.
-  private static func makeFolder(_ path: String) throws(RunFolderError) {
-    guard !path.isEmpty else {
-      throw RunFolderError(path: "--output", problem: "the path is empty", hint: "name a folder")
-    }
-    var sofar = path.hasPrefix("/") ? "/" : ""
-    for part in path.split(separator: "/") {
-      sofar += part
-      var status = stat()
-      if mkdir(sofar, 0o750) != 0 {
-        let error = RunFolderError.system("create the folder", sofar)
-        // Something may be there, or be unreadable from here though what lies below is not.
-        guard stat(sofar, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { throw error }
-      }
-      sofar += "/"
-    }
-  }
-
-  private static func lockedFile(in folder: String) throws(RunFolderError) -> Int32 {
+  private static func lockedFile(in folder: String) throws(FileError) -> Int32 {
     let path = folder + "/.lock"
-    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
-    guard file >= 0 else { throw .system("write to the folder", folder) }
+    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard file >= 0 else { throw .refused("write to the folder", folder) }
     guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
-      let error = RunFolderError.system("lock the folder", path)
+      let error = FileError.refused("lock the folder", path)
       close(file)
       guard code == EWOULDBLOCK else { throw error }
-      throw RunFolderError(
-        path: folder, problem: "another run is writing here",
+      throw FileError(
+        path: folder, expected: "a folder that no run is writing to", found: "a run that is",
         hint: "wait for it to end, or give another --output")
     }
     return file
@@ -212,23 +190,22 @@ extension RunFolder {
     for name in ["config.yaml", "log.jsonl"] where access(folder + "/" + name, F_OK) == 0 {
       return name
     }
-    let names = (try? names(in: folder + "/checkpoints")) ?? []
+    let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
     return names.first { step(ofCheckpoint: $0) != nil }.map { "checkpoints/" + $0 }
   }
 
   /// Removes what a killed process left half written; nobody else writes while the lock is held.
   private static func removePartialFiles(in folder: String) {
-    let names = (try? names(in: folder)) ?? []
+    let names = (try? Folder.names(in: folder)) ?? []
     for name in names where name.hasPrefix(".unet-dist-") && name.hasSuffix(".partial") {
       unlink(folder + "/" + name)
     }
   }
+}
 
-  private static func names(in folder: String) throws(RunFolderError) -> [String] {
-    do {
-      return try FileManager.default.contentsOfDirectory(atPath: folder)
-    } catch {
-      throw RunFolderError(path: folder, problem: "cannot list the folder")
-    }
+extension FileError {
+  /// What `errno` says after `operation` on a part of a run failed.
+  static func refused(_ operation: String, _ path: String) -> FileError {
+    FileError(path: path, operation: operation, code: errno)
   }
 }

@@ -65,7 +65,7 @@ final class RunOutput {
       "step": .integer(step), "best": .boolean(isBest), "scores": scores.json,
     ]
     try DurableFile.write(
-      summary.json + "\n", to: folder.path + "/evaluation.json", permissions: 0o640)
+      summary.json + "\n", to: folder.path + "/evaluation.json")
     display.write(
       "evaluation after step \(step)\(isBest ? " (the best so far)" : "")\n"
         + scores.table(names: names))

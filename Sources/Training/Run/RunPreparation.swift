@@ -4,6 +4,7 @@ import Checkpoints
 import Communication
 import Configuration
 import Datasets
+import Files
 import Inference
 import Kernels
 import Network
@@ -154,18 +155,18 @@ extension Checkpoint {
     let before = try TrainingConfiguration(yaml: self.configuration, file: path)
     let differences = configuration.differences(from: before, for: .resume)
     guard differences.isEmpty else {
-      throw CheckpointError(
+      throw FileError(
         path: path, expected: "a run with the same options",
         found: "other values of " + differences.map { "--\($0)" }.joined(separator: ", "),
         hint: "resume with the options of the run, or start a new one with --load")
     }
     guard classes.values == data.dataset.mapping.values else {
-      throw CheckpointError(
+      throw FileError(
         path: path, expected: "masks with the values \(classes.values)",
         found: "\(data.dataset.mapping.values)", hint: "resume with the images of the run")
     }
     guard dataDigest == data.digestText else {
-      throw CheckpointError(
+      throw FileError(
         path: path, expected: "the images that the run was started with",
         found: "other names, sizes or numbers of images",
         hint: "resume with the images of the run, or start a new one with --load")

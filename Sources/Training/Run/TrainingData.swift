@@ -35,7 +35,7 @@ package struct TrainingData: Sendable {
   /// A set is kept in memory where it takes at most `Dataset.defaultByteBudget`, and both together at
   /// most `byteBudget`.
   ///
-  /// - Throws: `DatasetError` or `ImagingError`.
+  /// - Throws: `FileError`.
   package init(
     _ configuration: TrainingConfiguration, byteBudget: Int = 2 * Dataset.defaultByteBudget,
     on team: ThreadTeam
@@ -57,7 +57,7 @@ package struct TrainingData: Sendable {
     if let path = configuration.validationData {
       let index = try SampleIndex.folder(path)
       if index.channels != dataset.channels {
-        throw DatasetError(
+        throw FileError(
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
           found: "\(index.channels ?? 0)", hint: "validate on images like those of the training")
       }

@@ -64,7 +64,7 @@ struct EvaluateCommand: ParsableCommand {
     }
     let channels = network.inputChannels
     guard index.channels == channels else {
-      throw DatasetError(
+      throw FileError(
         .channelsDiffer, path: index.entries.first?.imagePath ?? "the data set",
         expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
         found: "\(index.channels ?? 0)", hint: "convert the images")

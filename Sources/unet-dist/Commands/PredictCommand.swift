@@ -51,7 +51,7 @@ struct PredictCommand: ParsableCommand {
         return index
       }
       try communicator.verifyEqualOnAllRanks(trained.digests + digests(of: index))
-      try communicator.together { if communicator.rank == 0 { try makeOutput() } }
+      try communicator.together { if communicator.rank == 0 { try Folder.make(output) } }
       let images = index.entries.count
       warnOfIdleRanks(images, images == 1 ? "image" : "images", communicator)
       try communicator.together {
@@ -76,18 +76,6 @@ struct PredictCommand: ParsableCommand {
       NamedDigest(name: "--mc-samples", text: "\(mcSamples)"),
       NamedDigest(name: "--seed", text: "\(seed)"),
     ]
-  }
-
-  private func makeOutput() throws {
-    do {
-      try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
-    } catch {
-      let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? any Error
-      let reason = cause.map { ": " + String(cString: strerror(CInt(($0 as NSError).code))) }
-      throw ConfigurationError(
-        option: "output", expected: "a folder that can be created", found: output + (reason ?? ""),
-        hint: "choose another folder")
-    }
   }
 
   /// The files that an image's results go to.

@@ -37,14 +37,7 @@ struct SynthCommand: ParsableCommand {
       throw ConfigurationError(option: "output", expected: "a folder", found: "nothing")
     }
     guard FileManager.default.fileExists(atPath: output) else { return }
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: output)
-    } catch {
-      throw ConfigurationError(
-        option: "output", expected: "a folder that is new or empty",
-        found: "\(output), which cannot be listed", hint: "choose another folder")
-    }
+    let names = try Folder.names(in: output)
     guard names.isEmpty else {
       throw ConfigurationError(
         option: "output", expected: "a folder that is new or empty",

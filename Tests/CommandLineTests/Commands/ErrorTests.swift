@@ -277,7 +277,9 @@ extension ErrorTests {
     },
     Mistake("nothing to resume from") { folder in
       try TinyImages.squares(folder + "/data")
-      return (training(folder, ["--resume"]), [folder + "/run", "no checkpoint to resume from"])
+      return (
+        training(folder, ["--resume"]), [folder + "/run", "expected a checkpoint to resume from"]
+      )
     },
   ]
 }
@@ -291,7 +293,7 @@ extension ErrorTests {
       try write("", to: folder + "/file")
       return (
         training(folder, ["--output", folder + "/file/run"]),
-        [folder + "/file", "choose another --output"]
+        [folder + "/file/run", "Not a directory", "is a file, not a folder"]
       )
     },
     Mistake("results below a file") { folder in
@@ -302,7 +304,7 @@ extension ErrorTests {
         [
           "predict", "--checkpoint", checkpoint, folder + "/data/images", "--output",
           folder + "/file/out",
-        ], ["--output", folder + "/file/out", "Not a directory", "choose another folder"]
+        ], [folder + "/file/out", "Not a directory", "is a file, not a folder"]
       )
     },
     Mistake("a run that is there already") { folder in
@@ -310,7 +312,7 @@ extension ErrorTests {
       try FileManager.default.createDirectory(
         atPath: folder + "/run", withIntermediateDirectories: true)
       try write("seed: 1\n", to: folder + "/run/config.yaml")
-      return (training(folder), [folder + "/run", "a run here already", "--resume"])
+      return (training(folder), [folder + "/run", "expected a folder without a run", "--resume"])
     },
     Mistake("results over the images") { folder in
       try TinyImages.squares(folder + "/data")

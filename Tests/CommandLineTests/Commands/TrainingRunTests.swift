@@ -34,14 +34,14 @@ import Testing
         ])
 
       let modes = [
-        "": 0o750, "config.yaml": 0o640, "log.jsonl": 0o640, "evaluation.json": 0o640,
-        "checkpoints": 0o750, "checkpoints/step-00000040.safetensors": 0o640,
-        "checkpoints/step-00000030.safetensors": 0o640,
+        "": 0o777, "config.yaml": 0o666, "log.jsonl": 0o666, "evaluation.json": 0o666,
+        "checkpoints": 0o777, "checkpoints/step-00000040.safetensors": 0o666,
+        "checkpoints/step-00000030.safetensors": 0o666,
       ]
       for (name, mode) in modes {
         let path = trace.path + "/" + name
         let attributes = try FileManager.default.attributesOfItem(atPath: path)
-        #expect(attributes[.posixPermissions] as? Int == mode, "\(name)")
+        #expect(try attributes[.posixPermissions] as? Int == created(mode), "\(name)")
       }
       #expect(
         try FileManager.default.destinationOfSymbolicLink(

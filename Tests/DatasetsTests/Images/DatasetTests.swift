@@ -1,6 +1,7 @@
 // The decoded set, in memory and from files.
 
 import Datasets
+import Files
 import Foundation
 import Imaging
 import Testing
@@ -33,9 +34,9 @@ import Testing
 
     try FileManager.default.removeItem(atPath: folder.path + "/images/b.png")
     #expect(try cached.image(1).labels == [1, 0])
-    #expect(throws: ImagingError.self) { try direct.image(1) }
+    #expect(throws: FileError.self) { try direct.image(1) }
     try folder.grey("images/b.png", [[10, 20]])
-    let error = #expect(throws: DatasetError.self) { try direct.image(1) }
+    let error = #expect(throws: FileError.self) { try direct.image(1) }
     #expect(error?.kind == .sizesDiffer)
   }
 
@@ -44,10 +45,10 @@ import Testing
     let index = try SampleIndex.folder(folder.path)
     let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
     let image = try dataset.image(1)
-    func replace(_ name: String, by image: Image) throws -> DatasetError? {
+    func replace(_ name: String, by image: Image) throws -> FileError? {
       try FileManager.default.removeItem(atPath: folder.path + "/" + name)
       try folder.png(name, image)
-      return #expect(throws: DatasetError.self) { try dataset.image(1) }
+      return #expect(throws: FileError.self) { try dataset.image(1) }
     }
     let colour = try replace("images/b.png", by: .colour(width: 1, [[1, 2, 3], [4, 5, 6]]))
     #expect(colour?.kind == .channelsDiffer && colour?.path.hasSuffix("images/b.png") == true)
@@ -61,7 +62,7 @@ import Testing
 
     try FileManager.default.removeItem(atPath: folder.path + "/images/b.png")
     try folder.grey("images/b.png", [[10], [20]])
-    let alone = #expect(throws: DatasetError.self) { try dataset.image(1) }
+    let alone = #expect(throws: FileError.self) { try dataset.image(1) }
     #expect(alone?.kind == .sizesDiffer && alone?.path.hasSuffix("masks/b.png") == true)
     let painted = try replace("masks/b.png", by: .colour(width: 1, [[9, 9, 9], [0, 9, 0]]))
     #expect(painted?.kind == .unknownValue && painted?.path.hasSuffix("masks/b.png") == true)
@@ -85,20 +86,20 @@ import Testing
     let folder = try folder()
     let index = try SampleIndex.folder(folder.path)
     let mapping = try ClassMapping(scanning: [("other", .grey([[0, 1]]))])
-    let error = #expect(throws: DatasetError.self) { try Dataset(index, mapping: mapping) }
+    let error = #expect(throws: FileError.self) { try Dataset(index, mapping: mapping) }
     #expect(error?.kind == .unknownValue && error?.path.hasSuffix("masks/a.png") == true)
   }
 
   @Test func setsInMemoryAreChecked() throws {
     let grey = Image.grey([[0, 1]])
     let mapping = try ClassMapping(scanning: [("a", grey)])
-    #expect(throws: DatasetError.self) { try Dataset([], mapping: mapping) }
+    #expect(throws: FileError.self) { try Dataset([], mapping: mapping) }
     let colour = Image.colour(width: 2, [[0, 0, 0], [1, 1, 1]])
-    let mixed = #expect(throws: DatasetError.self) {
+    let mixed = #expect(throws: FileError.self) {
       try Dataset([("a", grey, grey), ("b", colour, grey)], mapping: mapping)
     }
     #expect(mixed?.kind == .channelsDiffer && mixed?.path == "b")
-    let sizes = #expect(throws: DatasetError.self) {
+    let sizes = #expect(throws: FileError.self) {
       try Dataset([("a", grey, .grey([[0]]))], mapping: mapping)
     }
     #expect(sizes?.kind == .sizesDiffer)

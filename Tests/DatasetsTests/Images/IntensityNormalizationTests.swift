@@ -1,6 +1,7 @@
 // The normalisation of intensities.
 
 import Datasets
+import Files
 import Foundation
 import Imaging
 import Testing
@@ -37,7 +38,7 @@ import Testing
     let image = Image(
       width: 2, height: 1, channels: 1, bitsPerSample: 32, samples: .float32([0, value]))
     for rule in IntensityNormalization.Rule.allCases {
-      let error = #expect(throws: DatasetError.self) {
+      let error = #expect(throws: FileError.self) {
         try IntensityNormalization(rule: rule).normalized(image, path: "a.tif")
       }
       #expect(error?.kind == .nonFiniteSamples && error?.path == "a.tif")

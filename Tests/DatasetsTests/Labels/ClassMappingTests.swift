@@ -1,6 +1,7 @@
 // Mask values, classes and their names.
 
 import Datasets
+import Files
 import Foundation
 import Imaging
 import Testing
@@ -38,7 +39,7 @@ import Testing
     for bad in [0.5, -1, .nan, .infinity, 1e9] as [Float] {
       let mask = Image(
         width: 2, height: 1, channels: 1, bitsPerSample: 32, samples: .float32([0, bad]))
-      let error = #expect(throws: DatasetError.self) {
+      let error = #expect(throws: FileError.self) {
         try ClassMapping(scanning: [("soft.tif", mask)])
       }
       #expect(error?.kind == .unknownValue && error?.path == "soft.tif")
@@ -49,11 +50,11 @@ import Testing
   @Test func tooManyValuesNameTheFile() throws {
     let smooth = Image(
       width: 257, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16(Array(0..<257)))
-    let error = #expect(throws: DatasetError.self) {
+    let error = #expect(throws: FileError.self) {
       try ClassMapping(scanning: [("good.png", .grey([[0]])), ("photo.jpg", smooth)])
     }
     #expect(error?.kind == .tooManyValues && error?.path == "photo.jpg")
-    #expect(error?.hint.contains("JPEG") == true)
+    #expect(error?.hint?.contains("JPEG") == true)
     let limit = Image(
       width: 256, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16(Array(0..<256)))
     let most = try ClassMapping(scanning: [("limit", limit)])
@@ -63,7 +64,7 @@ import Testing
 
   @Test func anUnknownValueIsNamedWithItsPlace() throws {
     let mapping = try ClassMapping(scanning: [("a", .grey([[0, 255]]))])
-    let error = #expect(throws: DatasetError.self) {
+    let error = #expect(throws: FileError.self) {
       try mapping.labels(of: .grey([[0, 0], [0, 128], [128, 3]]), path: "masks/b.png")
     }
     #expect(error?.kind == .unknownValue && error?.path == "masks/b.png")
@@ -94,7 +95,7 @@ import Testing
     try folder.grey("masks/a.png")
     try folder.text("classes.json", text)
     let index = try SampleIndex.folder(folder.path)
-    let error = #expect(throws: DatasetError.self) { try ClassMapping(scanning: index) }
+    let error = #expect(throws: FileError.self) { try ClassMapping(scanning: index) }
     #expect(error?.kind == .invalidClassNames)
     #expect(error?.path.hasSuffix("classes.json") == true)
   }

@@ -1,18 +1,19 @@
 // Finding image and mask pairs, and each way in which a folder can be wrong.
 
 import Datasets
+import Files
 import Foundation
 import Imaging
 import Testing
 
 @Suite struct SampleIndexTests {
-  /// Runs `body`, expects a `DatasetError` of this kind, and that its path ends as given.
+  /// Runs `body`, expects a `FileError` of this kind, and that its path ends as given.
   private func expect(
-    _ kind: DatasetError.Kind, at ending: String, _ body: () throws -> Void,
+    _ kind: FileError.Kind, at ending: String, _ body: () throws -> Void,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
     let error = #expect(
-      throws: DatasetError.self, sourceLocation: sourceLocation, performing: body)
+      throws: FileError.self, sourceLocation: sourceLocation, performing: body)
     #expect(error?.kind == kind, sourceLocation: sourceLocation)
     #expect(
       error?.path.hasSuffix(ending) == true, "\(error?.path ?? "")", sourceLocation: sourceLocation)
@@ -186,7 +187,7 @@ import Testing
     let folder = try TemporaryFolder()
     try folder.text("images/a.png", "this is no picture")
     try folder.grey("masks/a.png")
-    let error = #expect(throws: ImagingError.self) { try SampleIndex.folder(folder.path) }
+    let error = #expect(throws: FileError.self) { try SampleIndex.folder(folder.path) }
     #expect(error?.description.contains("images/a.png") == true)
   }
 

@@ -1,6 +1,7 @@
 // The loader thread: the same bytes as direct calls, errors, and early ends.
 
 import Datasets
+import Files
 import Foundation
 import Imaging
 import Testing
@@ -63,7 +64,7 @@ import Testing
       for _ in 0..<used % 4 { _ = try loader.next() }
       loader.close()
       loader.close()
-      let error = #expect(throws: DatasetError.self) { try loader.next() }
+      let error = #expect(throws: FileError.self) { try loader.next() }
       #expect(error?.kind == .closed)
     }
     // Without a call of close(), the end of the loader's life closes it.
@@ -84,7 +85,7 @@ import Testing
     let loader = loader(dataset, sampler)
     #expect(try loader.next().batch.step == 0)
     for _ in 0..<2 {
-      let error = #expect(throws: ImagingError.self) { try loader.next() }
+      let error = #expect(throws: FileError.self) { try loader.next() }
       #expect(error?.path.hasSuffix("masks/\(dataset.names[broken]).png") == true)
     }
     loader.close()
@@ -104,7 +105,7 @@ import Testing
     try folder.png(changed, .colour(width: 2, Array(repeating: [1, 2, 3], count: 4)))
     let loader = loader(dataset, sampler)
     #expect(try loader.next().batch.step == 0)
-    let error = #expect(throws: DatasetError.self) { try loader.next() }
+    let error = #expect(throws: FileError.self) { try loader.next() }
     #expect(error?.kind == .channelsDiffer && error?.path.hasSuffix(changed) == true)
     loader.close()
   }

@@ -1,6 +1,7 @@
 // The split and the order of the samples, and that ranks change neither.
 
 import Datasets
+import Files
 import Testing
 
 @Suite struct DatasetSplitTests {
@@ -24,7 +25,7 @@ import Testing
 
   @Test(arguments: [-0.1, 1, 7, .nan, .infinity] as [Float])
   func aFractionOutOfRangeIsAnError(_ fraction: Float) {
-    let error = #expect(throws: DatasetError.self) {
+    let error = #expect(throws: FileError.self) {
       try DatasetSplit(count: 9, validationFraction: fraction, seed: 1)
     }
     #expect(error?.kind == .invalidArgument)
@@ -85,8 +86,8 @@ import Testing
   }
 
   @Test func badNumbersAreErrors() {
-    func kind(_ samples: [Int], _ globalBatch: Int, _ tiles: Int) -> DatasetError.Kind? {
-      #expect(throws: DatasetError.self) {
+    func kind(_ samples: [Int], _ globalBatch: Int, _ tiles: Int) -> FileError.Kind? {
+      #expect(throws: FileError.self) {
         try ShardedSampler(
           samples: samples, globalBatch: globalBatch, tilesPerImage: tiles, seed: 1)
       }?.kind

@@ -13,13 +13,13 @@ import Testing
       let whole = try Data(contentsOf: URL(fileURLWithPath: path))
       for count in 0..<whole.count {
         try whole.prefix(count).write(to: path)
-        let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+        let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
         #expect(error?.kind == .malformed)
         #expect(error?.description.hasPrefix("\(path): expected ") == true)
         #expect(error?.description.contains("cut short") == true, "\(count) bytes")
       }
       try (whole + [0]).write(to: path)
-      let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+      let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
       #expect(error?.description.contains("appended") == true)
     }
   }
@@ -57,7 +57,7 @@ import Testing
       var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
       bytes[bytes.count - 1] ^= 1
       try bytes.write(to: path)
-      let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+      let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
       #expect(error?.kind == .altered)
       #expect(error?.description.contains("altered") == true)
     }
@@ -202,7 +202,7 @@ import Testing
       let path = "\(folder)/hostile.safetensors"
       let data = [UInt8](repeating: 0, count: dataByteCount)
       try safetensorsBytes(header: header, data: data).write(to: path)
-      let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+      let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
       #expect(error?.kind == .malformed)
       let message = error?.description ?? ""
       #expect(message.contains(word) && message.hasPrefix("\(path): expected "), "\(message)")
@@ -220,7 +220,7 @@ import Testing
       for (before, after) in [(#"{"__metadata__":{"a":""#, "\"}}"), (#"{""#, "\":{}}")] {
         let header = Array(before.utf8) + bytes + Array(after.utf8)
         try safetensorsBytes(header: header, data: []).write(to: path)
-        let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+        let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
         #expect(error?.description.contains("UTF-8") == true)
       }
     }
@@ -232,7 +232,7 @@ import Testing
     try withTemporaryFolder { folder in
       let path = "\(folder)/length.safetensors"
       try withUnsafeBytes(of: length.littleEndian) { Data($0) }.write(to: path)
-      let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+      let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
       #expect(error?.kind == .malformed)
     }
   }
@@ -248,7 +248,7 @@ import Testing
         ("{\"__metadata__\":" + String(repeating: "{\"a\":", count: 500_000), "a string"),
       ] {
         try safetensorsBytes(header: header, data: []).write(to: path)
-        let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+        let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
         #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
       }
     }
@@ -259,15 +259,15 @@ import Testing
       let pipe = "\(folder)/pipe"
       #expect(mkfifo(pipe, 0o600) == 0)
       for path in [folder, pipe, "/dev/null", "/dev/zero"] {
-        let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile.read(path) }
+        let error = #expect(throws: FileError.self) { try SafetensorsFile.read(path) }
         #expect(error?.description.contains("a regular file") == true)
       }
-      let absent = #expect(throws: SafetensorsError.self) {
+      let absent = #expect(throws: FileError.self) {
         try SafetensorsFile.read("\(folder)/absent.safetensors")
       }
-      #expect(absent?.kind == .system(code: ENOENT))
-      #expect(throws: SafetensorsError.self) { try SafetensorsFile.read("") }
-      #expect(throws: SafetensorsError.self) { try SafetensorsFile.read("\(folder)\u{0}/x") }
+      #expect(absent?.code == ENOENT)
+      #expect(throws: FileError.self) { try SafetensorsFile.read("") }
+      #expect(throws: FileError.self) { try SafetensorsFile.read("\(folder)\u{0}/x") }
     }
   }
 }

@@ -55,11 +55,11 @@ import Testing
   @Test func wrongNamesAndTypesAreErrors() throws {
     let file = try Fixtures.read("foreign")
     for (name, word) in [("absent", "none of that name"), ("bytes", "type U8")] {
-      let error = #expect(throws: SafetensorsError.self) { try file.floats(of: name) }
+      let error = #expect(throws: FileError.self) { try file.floats(of: name) }
       #expect(error?.kind == .unsuitableTensor)
       #expect(error?.description.contains(word) == true)
     }
-    #expect(throws: SafetensorsError.self) { try file.bytes(of: "floats") }
+    #expect(throws: FileError.self) { try file.bytes(of: "floats") }
   }
 
   /// A foreign file may put four-byte values at an odd place.
@@ -84,7 +84,7 @@ import Testing
       #expect(Array(file.metadata.keys) == ["checksum"])
       try safetensorsBytes(header: "{}", data: []).write(to: path)
       #expect(try SafetensorsFile.read(path).names.isEmpty)
-      let error = #expect(throws: SafetensorsError.self) {
+      let error = #expect(throws: FileError.self) {
         try SafetensorsFile.read(path, requireChecksum: true)
       }
       #expect(error?.kind == .withoutChecksum)
@@ -112,7 +112,7 @@ import Testing
   func unwritableEntriesAreErrors(name: String, shape: [Int]) throws {
     try withTemporaryFolder { folder in
       let values: [Float] = [1]
-      let error = #expect(throws: SafetensorsError.self) {
+      let error = #expect(throws: FileError.self) {
         try values.withUnsafeBufferPointer { values in
           try SafetensorsFile.write(
             [.init(name: name, shape: shape, values: values)], metadata: [:],
@@ -127,7 +127,7 @@ import Testing
 
   @Test func aNameTwiceIsAnError() throws {
     let values: [Float] = [1]
-    #expect(throws: SafetensorsError.self) {
+    #expect(throws: FileError.self) {
       try values.withUnsafeBufferPointer { values in
         let entry = SafetensorsFile.Entry(name: "a", shape: [1], values: values)
         try SafetensorsFile.write([entry, entry], metadata: [:], to: "/nowhere/bad.safetensors")

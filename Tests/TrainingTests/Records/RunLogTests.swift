@@ -1,5 +1,6 @@
 // The log's lines, how it is cut on resuming, and what a person sees.
 
+import Files
 import Foundation
 import Logging
 import TestSupport
@@ -35,7 +36,7 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
     #expect(objects[2]["loss"] is NSNull)
     #expect(objects[3]["loss"] is NSNull)
     let mode = try FileManager.default.attributesOfItem(atPath: log.path)[.posixPermissions]
-    #expect((mode as? Int).map { $0 & ~0o640 } == 0)
+    #expect(try mode as? Int == created(0o666))
   }
 
   @Test func resumingCutsLaterStepsAndATornLine() throws {
@@ -75,13 +76,13 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
 
   @Test func unwritableLogIsAnError() throws {
     let folder = try ScratchFolder()
-    let error = try #require(throws: RunFolderError.self) {
+    let error = try #require(throws: FileError.self) {
       try RunLog(path: folder.path + "/none/log.jsonl")
     }
     #expect(error.description.contains("/none/log.jsonl: cannot open the log: No such file"))
     let full = try RunLog(path: "/dev/full")
-    let noRoom = try #require(throws: RunFolderError.self) { try full.append(record(1)) }
-    #expect(noRoom.problem.contains("No space left"))
+    let noRoom = try #require(throws: FileError.self) { try full.append(record(1)) }
+    #expect(noRoom.description.contains("No space left"))
   }
 }
 

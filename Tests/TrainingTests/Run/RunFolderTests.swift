@@ -1,5 +1,6 @@
 // The run folder: refusal, lock, links, pruning.
 
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -20,7 +21,7 @@ import Training
         == workspace.path + "/a/b/checkpoints/step-00000100.safetensors")
     #expect(folder.checkpointPath(step: 1_234_567_890).hasSuffix("step-1234567890.safetensors"))
     let mode = try FileManager.default.attributesOfItem(atPath: folder.path)[.posixPermissions]
-    #expect((mode as? Int).map { $0 & ~0o750 } == 0)
+    #expect(try mode as? Int == created(0o777))
     try folder.writeConfiguration("seed: 1\n")
     try folder.writeConfiguration("seed: 2\n")
     #expect(try workspace.text(of: "a/b/config.yaml") == "seed: 2\n")
@@ -36,10 +37,10 @@ import Training
     _ = try workspace.write("", to: "checkpoints/step-7.safetensors")
     _ = try RunFolder(path: workspace.path, resuming: false)
     _ = try workspace.write("", to: trace)
-    let error = try #require(throws: RunFolderError.self) {
+    let error = try #require(throws: FileError.self) {
       try RunFolder(path: workspace.path, resuming: false)
     }
-    #expect(error.problem.contains(trace))
+    #expect(error.found.contains(trace))
     #expect(error.hint == "continue it with --resume, or give another --output")
     _ = try RunFolder(path: workspace.path, resuming: true)
   }
@@ -47,10 +48,10 @@ import Training
   @Test func oneRunAtATime() throws {
     let workspace = try ScratchFolder()
     let first = try RunFolder(path: workspace.path, resuming: false)
-    let error = try #require(throws: RunFolderError.self) {
+    let error = try #require(throws: FileError.self) {
       try RunFolder(path: workspace.path, resuming: true)
     }
-    #expect(error.problem == "another run is writing here")
+    #expect(error.expected == "a folder that no run is writing to")
     withExtendedLifetime(first) {}
   }
 
@@ -64,10 +65,10 @@ import Training
     let workspace = try ScratchFolder()
     let file = try workspace.write("", to: "file")
     for path in [file, file + "/below", "", "/proc/none", "/dev/null"] {
-      let error = try #require(throws: RunFolderError.self) {
+      let error = try #require(throws: FileError.self) {
         try RunFolder(path: path, resuming: false)
       }
-      #expect(!error.problem.isEmpty)
+      #expect(error.code != nil)
     }
   }
 
@@ -90,7 +91,7 @@ import Training
   @Test func pruningKeepsTheNewestAndTheLinked() throws {
     let workspace = try ScratchFolder()
     let folder = try RunFolder(path: workspace.path, resuming: false)
-    #expect(throws: RunFolderError.self) { try folder.newestCheckpoint() }
+    #expect(throws: FileError.self) { try folder.newestCheckpoint() }
     try touchCheckpoints(folder, [10, 20, 30, 40, 50])
     _ = try workspace.write("", to: "checkpoints/step-00000060.safetensors.tmp")
     try folder.point(.best, toStep: 20)

@@ -1,0 +1,55 @@
+// Folders: made where they are missing, and listed.
+
+import Foundation
+
+/// Folders.
+package enum Folder {
+  /// Creates a folder and those above it, unless there is one; the umask is obeyed.
+  ///
+  /// - Throws: `FileError` when a part of the path is no folder or cannot be made.
+  package static func make(_ path: String) throws(FileError) {
+    guard !path.isEmpty, !path.utf8.contains(0) else {
+      throw FileError(path: path, operation: "use this path", code: EINVAL)
+    }
+    var sofar = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+      sofar += part
+      if mkdir(sofar, 0o777) != 0 {
+        let code = errno
+        // Something may be there, or be unreadable from here though what lies below is not.
+        guard isFolder(sofar) else {
+          throw FileError(
+            path: path, operation: "create the folder", code: code == EEXIST ? ENOTDIR : code)
+        }
+      }
+      sofar += "/"
+    }
+  }
+
+  /// Whether there is a folder at `path`, or a link to one.
+  package static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// The names in a folder, in no particular order.
+  package static func names(in path: String) throws(FileError) -> [String] {
+    guard let folder = opendir(path) else {
+      throw FileError(path: path, operation: "list the folder", code: errno)
+    }
+    defer { closedir(folder) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) {
+          String(cString: $0)
+        }
+      }
+      if name != "." && name != ".." { names.append(name) }
+      errno = 0
+    }
+    guard errno == 0 else { throw FileError(path: path, operation: "list the folder", code: errno) }
+    return names
+  }
+}
