@@ -50,7 +50,7 @@ package enum StepBenchmark {
       elementCount: layout.count, communicator: communicator, team: team)
     /// Seconds of a step, and of its parts.
     func measureStep(_ reducer: GradientReducer) throws -> (whole: Double, StepRecord.Seconds) {
-      step.reducer = reducer
+      step.use(reducer)
       var parts = StepRecord.Seconds()
       // A rate so small that noise for data does not make the weights overflow.
       let whole = try measurement.seconds { parts = try step.run(batch, rate: 1e-5).seconds }

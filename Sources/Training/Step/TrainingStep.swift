@@ -36,29 +36,14 @@ package final class TrainingStep {
   /// Where steps are recorded, if anywhere.
   package var timeline: Timeline?
   /// What sums the gradients.
-  ///
-  /// Between steps another may take its place that makes the same sums at other times.
-  package var reducer: GradientReducer {
-    willSet {
-      precondition(
-        newValue.reduction == reducer.reduction && newValue.compression == reducer.compression
-          && newValue.isSharded == reducer.isSharded && newValue.buckets == reducer.buckets,
-        "a reducer that makes other sums")
-    }
-  }
+  package var reducer: GradientReducer { exchange.reducer }
 
-  private let accumulator: GradientAccumulator
+  private var exchange: GradientExchange
   /// The memory of the passes; between steps it is free for evaluation.
   let activations: UNetActivations
   private let loss: any SegmentationLoss
-  private let clipNorm: Double
   private let seed: UInt64
-  private let communicator: any Communicator
   let team: ThreadTeam
-  /// The loss of each of this rank's places, as many as any rank has.
-  private var ownLosses: [Double]
-  /// The sum of squares of each piece of the gradient.
-  private let squares: GradientSquares
   private let clock = ContinuousClock()
 
   /// Plans the memory of steps on tiles of side `tile`, with at most `globalBatch` samples.
@@ -74,26 +59,32 @@ package final class TrainingStep {
     self.network = network
     self.optimizer = optimizer
     self.loss = loss
-    self.clipNorm = clipNorm
     self.seed = seed
-    self.reducer = reducer
-    self.communicator = communicator
     self.team = team
-    parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
-    accumulator = try GradientAccumulator(
-      elementCount: network.layout.count, reduction: reducer.reduction,
-      compression: reducer.compression,
+    let elementCount = network.layout.count
+    parameters = try FloatBuffer(count: elementCount, for: "parameters")
+    let accumulator = try GradientAccumulator(
+      elementCount: elementCount, reduction: reducer.reduction, compression: reducer.compression,
       places: ShardedSampler.places(
         of: globalBatch, rank: communicator.rank, ranks: communicator.size),
       of: globalBatch)
     activations = try UNetActivations(
       network, height: tile, width: tile, training: true, threads: team.count)
-    let share = (globalBatch + communicator.size - 1) / communicator.size
-    ownLosses = [Double](repeating: 0, count: share)
-    squares = GradientSquares(
-      elementCount: network.layout.count,
+    let squares = GradientSquares(
+      elementCount: elementCount,
       slices: (0..<communicator.size).map { reducer.owned(by: $0) })
+    exchange = GradientExchange(
+      reducer: reducer, accumulator: accumulator,
+      update: ParameterUpdate(
+        parameters: parameters, optimizer: optimizer, clipNorm: clipNorm, squares: squares,
+        team: team),
+      communicator: communicator, team: team)
   }
+
+  /// Sums the gradients by another reducer from now on, which makes the same sums at other times.
+  ///
+  /// - Precondition: between two steps.
+  package func use(_ reducer: GradientReducer) { exchange = exchange.replacing(reducer) }
 
   /// Bytes of the activations and of workspace.
   package var activationByteCount: Int { activations.byteCount }
@@ -114,13 +105,15 @@ package final class TrainingStep {
       return (now - start) / .seconds(1)
     }
 
-    accumulator.begin(places: batch.places, of: batch.batch.samples.count, on: team)
+    exchange.begin(batch.batch, own: batch.places)
     let outputPixels = activations.logits.shape.pixels
     let scale = 1 / Float(batch.batch.samples.count * outputPixels)
-    let limit = Float.greatestFiniteMagnitude / (2 * Float(batch.batch.samples.count))
-    var areSmall = true
-    for (index, sample) in batch.samples.enumerated() {
-      let gradients = try accumulator.beginSample(on: team)
+    guard let logitsGradient = activations.logitsGradient else {
+      preconditionFailure("a step needs activations for training")
+    }
+    var losses: [Double] = []
+    for sample in batch.samples {
+      let gradients = try exchange.beginSample()
       seconds.backward += lap("clear gradients")
       let image = TensorView(base: sample.image, shape: activations.input)
       // A draw is told apart within its epoch, so the epoch keys its dropout.
@@ -129,40 +122,18 @@ package final class TrainingStep {
       network.forward(
         image, parameters: parameters.base, activations: activations, dropout: dropout, on: team)
       seconds.forward += lap("forward")
-      guard let logitsGradient = activations.logitsGradient else {
-        preconditionFailure("a step needs activations for training")
-      }
-      ownLosses[index] = loss.lossAndGradient(
-        logits: activations.logits, labels: sample.labels, scale: scale, gradient: logitsGradient,
-        rowSums: activations.rowSums, on: team)
-      let isLast = index == batch.samples.count - 1
-      if isLast { beginReduction(of: accumulator.sumsAfterSample, batch.batch) }
-      var finalOffset = accumulator.elementCount
-      func declareFinal(from offset: Int) {
-        let range = offset..<finalOffset
-        finalOffset = offset
-        accumulator.add(range, on: team)
-        guard isLast else { return }
-        // Before the others' gradients come to these.
-        if updatesEarly { areSmall = areSmall && accumulator.areWithin(limit, range, on: team) }
-        reducer.reduce(from: offset)
-      }
+      losses.append(
+        loss.lossAndGradient(
+          logits: activations.logits, labels: sample.labels, scale: scale,
+          gradient: logitsGradient, rowSums: activations.rowSums, on: team))
+      exchange.beginBackward()
       network.backward(
         image, parameters: parameters.base, activations: activations, gradients: gradients,
-        dropped: true, on: team, ready: declareFinal)
-      declareFinal(from: 0)
-      accumulator.endSample()
+        dropped: true, on: team, ready: exchange.declareFinal)
+      exchange.endSample()
       seconds.backward += lap("backward")
     }
-    if batch.samples.isEmpty { beginReduction(of: accumulator.sums, batch.batch) }
-    let sums =
-      if reducer.isSharded {
-        try updateOwnSlices(batch.batch, rate: rate)
-      } else if updatesEarly {
-        try updateBucketByBucket(batch.batch, rate: rate, areSmall: areSmall)
-      } else {
-        try updateAtOnce(batch.batch, rate: rate)
-      }
+    let sums = try exchange.finish(losses: losses, rate: rate, timeline: timeline)
     seconds.reduce = reducer.seconds
     seconds.update = max(0, lap("exchange and update") - reducer.seconds)
     if !reducer.isSharded { timeline?.add("sum", reducer.times) }
@@ -171,118 +142,5 @@ package final class TrainingStep {
       gradientNorm: sums.norm,
       brokenPlaces: sums.losses.indices.filter { !sums.losses[$0].isFinite },
       seconds: seconds, sentByteCount: reducer.sentByteCount)
-  }
-
-  private func beginReduction(of sums: [FloatBuffer], _ batch: ShardedSampler.Batch) {
-    let ranks = communicator.size
-    reducer.begin(
-      sums.map(\.floats), shares: (0..<ranks).map { batch.places(rank: $0, ranks: ranks) })
-  }
-}
-
-// MARK: - The update
-
-extension TrainingStep {
-  /// What all ranks know of a step.
-  private struct Sums {
-    /// The summed loss of every place of the global batch, in order.
-    let losses: [Double]
-    /// The Euclidean norm of the gradient.
-    let norm: Double
-
-    /// Whether weights may be updated.
-    var isFinite: Bool { norm.isFinite && losses.allSatisfy(\.isFinite) }
-  }
-
-  /// Whether buckets are updated while others are in flight: where nothing is asked for that needs
-  /// all of them.
-  private var updatesEarly: Bool {
-    communicator.size > 1 && reducer.overlap != .off && reducer.reduction == .tree
-      && !reducer.isSharded && clipNorm == 0
-  }
-
-  /// Waits for all sums, then updates everything.
-  private func updateAtOnce(_ batch: ShardedSampler.Batch, rate: Double) throws -> Sums {
-    try reducer.finish()
-    let gathered = try reducer.gather(ownLosses)
-    return updateAll(batch, rate: rate, losses: places(of: batch, in: gathered))
-  }
-
-  private func updateAll(
-    _ batch: ShardedSampler.Batch, rate: Double, losses: [Double]
-  ) -> Sums {
-    let whole = 0..<gradients.count
-    squares.add(gradients, whole, on: team)
-    let sums = Sums(losses: losses, norm: squares.norm)
-    if sums.isFinite { update(whole, batch, rate: rate, norm: sums.norm) }
-    return sums
-  }
-
-  /// Updates every bucket as soon as it is summed, while others are still in flight.
-  ///
-  /// No weight may change when any gradient turns out not to be finite, and the last bucket comes
-  /// last. But what the ranks have computed is known when the backward passes have ended: where all
-  /// partial sums are so small that no sum of them can overflow (`areSmall` on every rank), all sums
-  /// will be finite. The ranks tell each other so together with the losses; otherwise the update
-  /// waits for all sums.
-  private func updateBucketByBucket(
-    _ batch: ShardedSampler.Batch, rate: Double, areSmall: Bool
-  ) throws -> Sums {
-    reducer.reduce(from: 0)
-    let gathered = try reducer.gather(ownLosses + [areSmall ? 1 : 0])
-    let losses = places(of: batch, in: gathered)
-    guard gathered.allSatisfy({ $0.last == 1 }), losses.allSatisfy(\.isFinite) else {
-      try reducer.finish()
-      return updateAll(batch, rate: rate, losses: losses)
-    }
-    for (bucket, range) in reducer.buckets.ranges.enumerated() {
-      try reducer.wait(forBucket: bucket)
-      squares.add(gradients, range, on: team)
-      update(range, batch, rate: rate, norm: 0)
-    }
-    try reducer.finish()
-    return Sums(losses: losses, norm: squares.norm)
-  }
-
-  /// Updates this rank's slices, then gathers the parameters of all ranks.
-  private func updateOwnSlices(_ batch: ShardedSampler.Batch, rate: Double) throws -> Sums {
-    try reducer.finish()
-    timeline?.add("sum", reducer.times)
-    for slice in optimizer.slices { squares.add(gradients, slice, on: team) }
-    let gathered = try reducer.gather(ownLosses + squares.pieces(of: communicator.rank))
-    for rank in gathered.indices {
-      squares.setPieces(of: rank, gathered[rank].dropFirst(ownLosses.count))
-    }
-    let sums = Sums(losses: places(of: batch, in: gathered), norm: squares.norm)
-    guard sums.isFinite else { return sums }
-    reducer.beginGather(of: parameters.floats)
-    for bucket in reducer.buckets.ranges.indices {
-      let own = reducer.owned(inBucket: bucket, by: communicator.rank)
-      update(own, batch, rate: rate, norm: sums.norm)
-      reducer.gather(throughBucket: bucket)
-    }
-    try reducer.finishGather()
-    timeline?.add("gather", reducer.times)
-    return sums
-  }
-
-  /// The gradient buffer that holds the sums over the ranks.
-  private var gradients: FloatBuffer { accumulator.sums[0] }
-
-  private func update(
-    _ range: Range<Int>, _ batch: ShardedSampler.Batch, rate: Double, norm: Double
-  ) {
-    let clips = clipNorm > 0 && norm > clipNorm
-    optimizer.update(
-      parameters, gradients: gradients, range: range,
-      gradientScale: clips ? Float(clipNorm / norm) : 1, rate: rate, update: batch.step + 1,
-      on: team)
-  }
-
-  /// The losses of all places, in order, from what each rank told of its own first.
-  private func places(of batch: ShardedSampler.Batch, in gathered: [[Double]]) -> [Double] {
-    gathered.indices.flatMap { rank in
-      gathered[rank].prefix(batch.places(rank: rank, ranks: gathered.count).count)
-    }
   }
 }

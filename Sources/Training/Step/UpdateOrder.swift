@@ -1,0 +1,183 @@
+// In which order sums are waited for and parameters updated.
+
+import Communication
+import Datasets
+import Kernels
+import Tensors
+import Threading
+
+/// The update of parameters by the sums of gradients, a range at a time.
+struct ParameterUpdate {
+  let parameters: FloatBuffer
+  let optimizer: Optimizer
+  /// The largest norm of a gradient that is not scaled down; 0 for none.
+  let clipNorm: Double
+  /// The sum of squares of each block of the gradient.
+  let squares: GradientSquares
+  let team: ThreadTeam
+
+  /// Updates `range` of the parameters, for a gradient of this norm.
+  func apply(_ range: Range<Int>, _ step: UpdateStep, norm: Double) {
+    let clips = clipNorm > 0 && norm > clipNorm
+    optimizer.update(
+      parameters, gradients: step.gradients, range: range,
+      gradientScale: clips ? Float(clipNorm / norm) : 1, rate: step.rate,
+      update: step.batch.step + 1, on: team)
+  }
+}
+
+/// What an update knows of its step on one rank.
+struct UpdateStep {
+  let batch: ShardedSampler.Batch
+  /// The summed loss of each of this rank's samples.
+  let losses: [Double]
+  /// Whether no sum of this rank's partial sums and the others' can overflow, if theirs are small too.
+  let areSmall: Bool
+  /// The buffer that holds the sums over the ranks.
+  let gradients: FloatBuffer
+  let rate: Double
+  let reducer: GradientReducer
+  let rank: Int
+  let ranks: Int
+  let timeline: Timeline?
+
+  /// What every rank says of its part of the step, in rank order; collective.
+  func reports(squares: [Double] = []) throws -> RankReports {
+    let most = (0..<ranks).map { batch.places(rank: $0, ranks: ranks).count }.max() ?? 0
+    let report = RankReports.Report(losses: losses, areSmall: areSmall, squares: squares)
+    let gathered = try reducer.gather(report.values(lossCount: most))
+    return RankReports(
+      reports: gathered.enumerated().map { rank, values in
+        RankReports.Report(
+          values, lossCount: batch.places(rank: rank, ranks: ranks).count, most: most)
+      })
+  }
+}
+
+/// What the ranks tell each other of a step.
+struct RankReports {
+  /// What one rank tells.
+  struct Report: Equatable {
+    /// The summed loss of each of its samples.
+    let losses: [Double]
+    /// See `UpdateStep.areSmall`.
+    let areSmall: Bool
+    /// Sums of squares of the blocks that it owns.
+    let squares: [Double]
+
+    init(losses: [Double], areSmall: Bool, squares: [Double]) {
+      self.losses = losses
+      self.areSmall = areSmall
+      self.squares = squares
+    }
+
+    /// The report as numbers, as many on every rank: the losses up to `lossCount`, then the others.
+    func values(lossCount: Int) -> [Double] {
+      losses + [Double](repeating: 0, count: lossCount - losses.count) + [areSmall ? 1 : 0]
+        + squares
+    }
+
+    /// The report of a rank with `lossCount` samples, where the most that any rank has are `most`.
+    init(_ values: [Double], lossCount: Int, most: Int) {
+      losses = Array(values.prefix(lossCount))
+      areSmall = values[most] == 1
+      squares = Array(values.dropFirst(most + 1))
+    }
+  }
+
+  /// By rank.
+  let reports: [Report]
+
+  /// The losses of all samples of the global batch, in order.
+  var losses: [Double] { reports.flatMap(\.losses) }
+  /// Whether no sum over the ranks can overflow.
+  var areSmall: Bool { reports.allSatisfy(\.areSmall) }
+}
+
+/// An order of waiting for sums and updating parameters.
+protocol UpdateOrder {
+  /// Whether it wants to know that no sum over the ranks can overflow, which costs a look at all
+  /// partial sums.
+  var needsSmallSums: Bool { get }
+
+  /// Reduces what is not yet reduced, and updates the parameters unless a loss or the gradient is
+  /// not finite; collective.
+  func run(_ step: UpdateStep, _ update: ParameterUpdate) throws -> GradientExchange.Sums
+}
+
+/// Waits for all sums, then updates everything.
+struct WholeUpdateOrder: UpdateOrder {
+  let needsSmallSums = false
+
+  func run(_ step: UpdateStep, _ update: ParameterUpdate) throws -> GradientExchange.Sums {
+    try step.reducer.finish()
+    return finish(step, update, losses: try step.reports().losses)
+  }
+
+  /// Updates everything by sums that are all there.
+  func finish(
+    _ step: UpdateStep, _ update: ParameterUpdate, losses: [Double]
+  ) -> GradientExchange.Sums {
+    let whole = 0..<step.gradients.count
+    update.squares.add(step.gradients, whole, on: update.team)
+    let sums = GradientExchange.Sums(losses: losses, norm: update.squares.norm)
+    if sums.isFinite { update.apply(whole, step, norm: sums.norm) }
+    return sums
+  }
+}
+
+/// Updates every bucket as soon as it is summed, while others are still in flight; for updates that
+/// need no norm.
+///
+/// No weight may change when any gradient turns out not to be finite, and the last bucket comes
+/// last. But what the ranks have computed is known when the backward passes have ended: where all
+/// partial sums are so small that no sum of them can overflow, all sums will be finite. The ranks
+/// tell each other so together with the losses; otherwise the update waits for all sums.
+struct BucketUpdateOrder: UpdateOrder {
+  let needsSmallSums = true
+
+  func run(_ step: UpdateStep, _ update: ParameterUpdate) throws -> GradientExchange.Sums {
+    let reducer = step.reducer
+    reducer.reduce(from: 0)
+    let reports = try step.reports()
+    let losses = reports.losses
+    guard reports.areSmall, losses.allSatisfy(\.isFinite) else {
+      try reducer.finish()
+      return WholeUpdateOrder().finish(step, update, losses: losses)
+    }
+    for (bucket, range) in reducer.buckets.ranges.enumerated() {
+      try reducer.wait(forBucket: bucket)
+      update.squares.add(step.gradients, range, on: update.team)
+      update.apply(range, step, norm: 0)
+    }
+    try reducer.finish()
+    return GradientExchange.Sums(losses: losses, norm: update.squares.norm)
+  }
+}
+
+/// Updates the parameters that this rank owns, then gathers those of all ranks (ZeRO stage 1).
+struct ShardedUpdateOrder: UpdateOrder {
+  let needsSmallSums = false
+
+  func run(_ step: UpdateStep, _ update: ParameterUpdate) throws -> GradientExchange.Sums {
+    let (reducer, squares) = (step.reducer, update.squares)
+    try reducer.finish()
+    step.timeline?.add("sum", reducer.times)
+    for slice in update.optimizer.slices { squares.add(step.gradients, slice, on: update.team) }
+    let reports = try step.reports(squares: squares.pieces(of: step.rank))
+    for (rank, report) in reports.reports.enumerated() {
+      squares.setPieces(of: rank, report.squares)
+    }
+    let sums = GradientExchange.Sums(losses: reports.losses, norm: squares.norm)
+    guard sums.isFinite else { return sums }
+    reducer.beginGather(of: update.parameters.floats)
+    for bucket in reducer.buckets.ranges.indices {
+      update.apply(
+        reducer.owned(inBucket: bucket, by: step.rank), step, norm: sums.norm)
+      reducer.gather(throughBucket: bucket)
+    }
+    try reducer.finishGather()
+    step.timeline?.add("gather", reducer.times)
+    return sums
+  }
+}
