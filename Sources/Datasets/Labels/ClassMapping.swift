@@ -15,8 +15,22 @@ package struct ClassMapping: Sendable, Equatable {
     package let value: MaskValue
     /// Its name, where the set gives one.
     package let name: String?
-    /// The pixels of this class in the masks that were scanned.
+    /// The pixels of this class in the masks that were scanned; 0 where a file does not tell.
     package let pixelCount: Int
+
+    init(value: MaskValue, name: String?, pixelCount: Int) {
+      self.value = value
+      self.name = name
+      self.pixelCount = pixelCount
+    }
+
+    /// The class that a file holds, of this version or another.
+    package init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      value = try values.decode(MaskValue.self, forKey: .value)
+      name = try values.decodeIfPresent(String.self, forKey: .name)
+      pixelCount = try values.decodeIfPresent(Int.self, forKey: .pixelCount) ?? 0
+    }
   }
 
   /// The most classes there can be: a label is one byte.

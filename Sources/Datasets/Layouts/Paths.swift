@@ -1,0 +1,32 @@
+// Names and paths of a data set's files.
+
+import Files
+import Foundation
+
+/// What is asked of paths.
+enum Paths {
+  /// Whether one name comes before another: by bytes, so that no locale decides.
+  static func precedes(_ first: String, _ second: String) -> Bool {
+    first.utf8.lexicographicallyPrecedes(second.utf8)
+  }
+
+  /// The file's name without folder and extension.
+  static func stem(_ path: String) -> String {
+    ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+  }
+
+  static func folder(of path: String) -> String {
+    (path as NSString).deletingLastPathComponent
+  }
+
+  static func join(_ folder: String, _ name: String) -> String {
+    (folder as NSString).appendingPathComponent(name)
+  }
+
+  static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+  /// What stands at a path, for messages.
+  static func existing(_ path: String) -> String {
+    exists(path) ? (Folder.isFolder(path) ? "a folder" : "a file") : "nothing"
+  }
+}
