@@ -152,7 +152,8 @@ extension TrainingOption {
       must: .within(1...4096)),
     required("seed", \.seed, "N", "seed of every random number"),
     required(
-      "check-replicas", \.checkReplicas, "N", "steps between comparisons of the ranks' weights",
+      "check-replicas", \.checkReplicas, "N",
+      "steps between comparisons of the ranks' weights; every save compares too",
       .ranks, must: .atLeast(0)),
     required("log-level", \.logLevel, "LEVEL", "least severe messages that are shown", .local),
   ]

@@ -36,6 +36,26 @@ import Testing
     #expect(Array(parameters.floats.suffix(2)) == [0.0008510876214131713, 0.000851087796036154])
   }
 
+  /// What was written before is written again bit by bit: nothing is added to it or lost.
+  @Test func aFileOfFormat1IsWrittenAgainAsItWas() throws {
+    let (checkpoint, file) = try Self.golden()
+    let layout = UNet(checkpoint.network).layout
+    func values(_ prefix: String) throws -> FloatBuffer {
+      let buffer = FloatBuffer(count: layout.count)
+      try Checkpoint.load(file, layout: layout, prefix: prefix, into: buffer)
+      return buffer
+    }
+    try withTemporaryFolder { folder in
+      let path = folder + "/again.safetensors"
+      try checkpoint.write(
+        to: path, layout: layout, parameters: values(""),
+        state: ["momentum", "variance"].map { ($0, try values("optimizer.\($0).")) })
+      let golden = try Data(
+        contentsOf: URL(fileURLWithPath: Fixtures.path("checkpoint-format-1")))
+      #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == golden)
+    }
+  }
+
   @Test func everyPropertyComesBack() throws {
     var checkpoint = try Self.golden().checkpoint
     checkpoint.network.dropout = 0.25

@@ -44,7 +44,9 @@ package enum UnitKernel: Sendable {
     }
   }
 
-  /// inputGradient := the gradient of the input; overwritten. See `Convolution.inputGradient`.
+  /// inputGradient := the gradient of the input; overwritten.
+  ///
+  /// See `Convolution.inputGradient` for the mask.
   package func inputGradient(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
     into inputGradient: ConvolutionImage, reluMask: ReLUMask = .none,

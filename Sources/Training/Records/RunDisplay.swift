@@ -69,6 +69,9 @@ package final class RunDisplay: Sendable {
     }
   }
 
+  /// Writes a warning, above the bar if there is one.
+  package func warn(_ message: String) { write("warning: " + message) }
+
   /// Takes the bar away, at the end of a run or before an error.
   package func finish() {
     state.withLock { state in
@@ -89,6 +92,28 @@ package final class RunDisplay: Sendable {
   private func emit(_ text: String) {
     let bytes = Array(text.utf8)
     _ = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+  }
+}
+
+// MARK: - Records
+
+extension RunDisplay: RecordSink {
+  /// Shows a record; of the start the messages before it have told.
+  package func take(_ record: RunRecord) {
+    switch record {
+    case .start: break
+    case .step(let step, of: let totalSteps): show(step, totalSteps: totalSteps)
+    case .evaluation(let evaluation):
+      write(
+        "evaluation after step \(evaluation.step)"
+          + "\(evaluation.isBest ? " (the best so far)" : "")\n"
+          + evaluation.scores.table(names: evaluation.classNames))
+    case .end(let end):
+      finish()
+      var text = "\(end.steps) steps done; the newest checkpoint is \(end.latestPath)"
+      if let best = end.best { text += "\nthe best, of step \(best.step), is \(best.path)" }
+      write(text)
+    }
   }
 }
 

@@ -4,21 +4,31 @@ import Checkpoints
 import Configuration
 import Files
 import Foundation
-import Metrics
 import Tensors
 
 /// The run's folder and display, on the one rank that writes.
 final class RunOutput {
   let folder: RunFolder
   private let keep: Int
+  /// The checkpoint that the run was resumed from.
+  private var startPath: String?
   private let display: RunDisplay
-  private var log: RunLog?
+  private var sinks: [any RecordSink]
 
   /// Opens the folder; a run in it is an error unless it is resumed.
   init(_ configuration: TrainingConfiguration, display: RunDisplay) throws {
     folder = try RunFolder(path: configuration.output, resuming: configuration.resume != nil)
     keep = configuration.keep
     self.display = display
+    sinks = [display]
+  }
+
+  /// Tells that the run goes on from the checkpoint at `path`.
+  ///
+  /// Versions that name themselves in checkpoints have compared the ranks before writing them.
+  func startsFrom(_ checkpoint: Checkpoint, at path: String) {
+    startPath = path
+    if checkpoint.version != nil { verifiedCheckpoint = path }
   }
 
   /// Writes the configuration and opens the log, which names the images kept for validation.
@@ -32,43 +42,24 @@ final class RunOutput {
     let step = start?.step
     try folder.writeConfiguration(configuration.yaml())
     if let step { try folder.abandon(after: step) }
-    log = try RunLog(path: folder.logPath, resumedFrom: step)
-    try log?.append(
-      event: step == nil ? "start" : "resume", step: step ?? 0,
-      [
-        ("program_version", .text(Version.number)),
-        ("program_revision", .text(Version.revision)),
-        ("configuration_digest", .text(configuration.digest(for: .resume))),
-        ("training_images", .integer(data.trainingIDs.count)),
-        (
-          "validation_images",
-          .list(data.validationIDs.map { .text(data.validation.names[$0]) })
-        ),
-      ])
+    sinks += [
+      try RunLog(path: folder.logPath, resumedFrom: step),
+      EvaluationFile(path: folder.path + "/evaluation.json"),
+    ]
+    try record(
+      .start(
+        StartRecord(
+          isResumed: step != nil, step: step ?? 0, programVersion: Version.number,
+          programRevision: Version.revision,
+          configurationDigest: configuration.digest(for: .resume),
+          trainingImageCount: data.trainingIDs.count,
+          validationImages: data.validationIDs.map { data.validation.names[$0] })))
     return try folder.restoreBest(step: start?.best?.step)
   }
 
-  /// Writes a step to the log and to the terminal.
-  func record(_ record: StepRecord, totalSteps: Int) throws {
-    try log?.append(record)
-    display.show(record, totalSteps: totalSteps)
-  }
-
-  /// Writes scores to the log, to `evaluation.json`, and to the terminal.
-  func record(
-    _ scores: SegmentationScores, step: Int, isBest: Bool, names: [String]
-  ) throws {
-    try log?.append(
-      event: "evaluation", step: step,
-      [("best", .boolean(isBest)), ("scores", scores.json)])
-    let summary: JSONValue = [
-      "step": .integer(step), "best": .boolean(isBest), "scores": scores.json,
-    ]
-    try DurableFile.write(
-      summary.json + "\n", to: folder.path + "/evaluation.json")
-    display.write(
-      "evaluation after step \(step)\(isBest ? " (the best so far)" : "")\n"
-        + scores.table(names: names))
+  /// Gives a record to all who take records.
+  func record(_ record: RunRecord) throws {
+    for sink in sinks { try sink.take(record) }
   }
 
   /// Writes a checkpoint, points the links to it, and removes those that are no longer kept.
@@ -85,22 +76,22 @@ final class RunOutput {
     try folder.prune(keep: keep)
   }
 
-  /// The newest checkpoint of this process, whose contents were compared between the ranks before.
+  /// The newest checkpoint whose contents were compared between the ranks before it was written: by
+  /// this process, or by the one that wrote what the run started from.
   private(set) var verifiedCheckpoint: String?
 
-  /// The path of the newest checkpoint, or nil.
-  var newestCheckpoint: String? { try? folder.newestCheckpoint() }
+  /// The newest checkpoint, be it in the folder or where the run started from.
+  var lastGoodCheckpoint: String? { (try? folder.newestCheckpoint()) ?? startPath }
 
   /// Takes the progress bar away.
   func finish() { display.finish() }
 
-  /// Says where the results are.
-  func announceEnd(updates: Int, best: Checkpoint.BestScore?) {
-    display.finish()
-    var text = "\(updates) steps done; the newest checkpoint is \(folder.path(of: .latest))"
-    if let best {
-      text += "\nthe best, of step \(best.step), is \(folder.path(of: .best))"
-    }
-    display.write(text)
+  /// Records the end of the run, which says where the results are.
+  func recordEnd(steps: Int, best: Checkpoint.BestScore?) throws {
+    try record(
+      .end(
+        EndRecord(
+          steps: steps, latestPath: folder.path(of: .latest),
+          best: best.map { ($0.step, folder.path(of: .best)) })))
   }
 }

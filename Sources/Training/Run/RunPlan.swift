@@ -46,7 +46,7 @@ struct RunPlan {
     }
     let budget = try ThreadBudget.measure(for: communicator)
     if let warning = budget.warning, communicator.localRank == 0, asked.threads == nil {
-      display.write("warning: host \(communicator.hostName): \(warning)")
+      display.warn("host \(communicator.hostName): \(warning)")
     }
     self.budget = budget
     let team = ThreadTeam(count: asked.threads ?? budget.threads)

@@ -141,6 +141,7 @@ extension RunPreparation {
         try Checkpoint.load(
           file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
       }
+      output.startsFrom(checkpoint, at: path)
       return checkpoint
     }
     return try Checkpoint.shared(start, communicator)
@@ -152,7 +153,16 @@ extension Checkpoint {
   fileprivate func check(
     resumedBy configuration: TrainingConfiguration, data: TrainingData, path: String
   ) throws {
-    let before = try TrainingConfiguration(yaml: self.configuration, file: path)
+    let before: TrainingConfiguration
+    do {
+      before = try TrainingConfiguration(yaml: self.configuration, file: path)
+    } catch {
+      throw FileError(
+        path: path, expected: "options that this version (\(Version.number)) understands",
+        found: "\(error)",
+        hint: version.map { "resume with version \($0), which wrote it, or a newer one" }
+          ?? "resume with the version that wrote it")
+    }
     let differences = configuration.differences(from: before, for: .resume)
     guard differences.isEmpty else {
       throw FileError(

@@ -8,6 +8,7 @@ import Foundation
 import Inference
 import Kernels
 import Logging
+import Tensors
 
 /// Trains a network as a configuration says; every rank runs one.
 ///
@@ -56,6 +57,16 @@ package final class Trainer {
   ///
   /// - Throws: what ended the run early. The checkpoints written until then stay.
   package func run() throws {
+    try advance(to: totalSteps)
+    if let path = configuration.timeline { try step.timeline?.write(to: path) }
+    try output?.recordEnd(steps: updates, best: best)
+  }
+
+  /// Trains until `count` updates were made; collective.
+  ///
+  /// - Throws: what ended the run early.
+  package func advance(to count: Int) throws {
+    precondition(count <= totalSteps, "\(count) of \(totalSteps) steps")
     let loader = BatchLoader(
       dataset: data.dataset, sampler: sampler,
       augmentation: Augmentation(configuration.augment), tile: tile, seed: configuration.seed,
@@ -63,7 +74,7 @@ package final class Trainer {
       startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }
-    while updates < totalSteps {
+    while updates < count {
       let began = ContinuousClock().now
       step.timeline?.begin(step: updates + 1)
       let batch = try communicator.together { try loader.next() }
@@ -91,9 +102,10 @@ package final class Trainer {
         try save(epoch: batch.batch.epoch, isBest: isBest)
       }
     }
-    if let path = configuration.timeline { try step.timeline?.write(to: path) }
-    if communicator.rank == 0 { output?.announceEnd(updates: updates, best: best) }
   }
+
+  /// The parameters of this rank's replica.
+  package var parameters: FloatBuffer { step.parameters }
 
   private func isDue(_ interval: Int) -> Bool { interval > 0 && updates.isMultiple(of: interval) }
 
@@ -105,7 +117,7 @@ package final class Trainer {
     let names = places.prefix(8).map { data.dataset.names[batch.samples[$0]] }
     let what =
       result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
-    let kept = output?.newestCheckpoint.map { "the last good checkpoint is \($0)" }
+    let kept = output?.lastGoodCheckpoint.map { "the last good checkpoint is \($0)" }
     // The numbers are the same on all ranks, so all of them fail here.
     throw NonFiniteLossError(
       step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
@@ -122,7 +134,7 @@ package final class Trainer {
       rankSeconds: communicator.size > 1
         ? try RankSeconds.gather(result.seconds, communicator) : nil,
       sentByteCount: result.sentByteCount)
-    try output?.record(record, totalSteps: totalSteps)
+    try output?.record(.step(record, of: totalSteps))
   }
 
   /// Scores the validation images; true when the scores are the best so far.
@@ -134,7 +146,9 @@ package final class Trainer {
     let isBest = score > best?.meanIntersectionOverUnion ?? -1
     if isBest { best = Checkpoint.BestScore(step: updates, meanIntersectionOverUnion: score) }
     try output?.record(
-      scores, step: updates, isBest: isBest, names: data.dataset.mapping.names)
+      .evaluation(
+        EvaluationRecord(
+          step: updates, scores: scores, isBest: isBest, classNames: data.dataset.mapping.names)))
     return isBest
   }
 
@@ -160,7 +174,7 @@ package final class Trainer {
     let counts = try communicator.allReduceSum(broken)
     if let first = counts.firstIndex(where: { $0 > 0 }) {
       throw NonFiniteStateError(
-        step: updates, name: buffers[first].name, checkpoint: output?.newestCheckpoint)
+        step: updates, name: buffers[first].name, checkpoint: output?.lastGoodCheckpoint)
     }
   }
 

@@ -1,0 +1,60 @@
+// What happens in a run, as those who record it hear of it.
+
+import Metrics
+
+/// Something that happened in a run.
+package enum RunRecord: Sendable {
+  /// A run has begun, or goes on.
+  case start(StartRecord)
+  /// A training step was made, of so many in the whole run.
+  case step(StepRecord, of: Int)
+  /// The validation images were scored.
+  case evaluation(EvaluationRecord)
+  /// The last step was made and saved.
+  case end(EndRecord)
+}
+
+/// What takes the records of a run: the terminal, the log, a file of scores.
+///
+/// A new one is a file beside this one and a line in `RunOutput.open`.
+package protocol RecordSink: Sendable {
+  /// Takes a record; those that do not concern it are passed over.
+  ///
+  /// - Throws: what ends the run, such as a full disk.
+  func take(_ record: RunRecord) throws
+}
+
+/// What a run is, at its start.
+package struct StartRecord: Sendable {
+  /// Whether a run goes on that was begun before.
+  package var isResumed: Bool
+  /// The updates made before.
+  package var step: Int
+  package var programVersion: String
+  package var programRevision: String
+  package var configurationDigest: String
+  package var trainingImageCount: Int
+  /// The names of the images that are kept for validation.
+  package var validationImages: [String]
+}
+
+/// The scores of the validation images.
+package struct EvaluationRecord: Sendable {
+  /// The updates made before.
+  package var step: Int
+  package var scores: SegmentationScores
+  /// Whether they are the best of the run so far.
+  package var isBest: Bool
+  /// The names of the classes.
+  package var classNames: [String]
+}
+
+/// What a run leaves.
+package struct EndRecord: Sendable {
+  /// The updates made in all.
+  package var steps: Int
+  /// The link to the newest checkpoint.
+  package var latestPath: String
+  /// The step of the best checkpoint and the link to it, where the run has scores.
+  package var best: (step: Int, path: String)?
+}

@@ -1,0 +1,142 @@
+// Runs that are disturbed in the middle: what is found, what is kept, and what is advised.
+
+import Checkpoints
+import Communication
+import Configuration
+import Files
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+import Training
+
+@Suite struct TrainerTests {
+  private static func configuration(_ output: String) -> TrainingConfiguration {
+    var configuration = TrainingConfiguration()
+    configuration.output = output
+    configuration.baseChannels = 2
+    configuration.depth = 1
+    configuration.padding = .zero
+    configuration.tile = 16
+    configuration.steps = 6
+    configuration.globalBatch = 3
+    configuration.checkpointEvery = 1
+    configuration.evaluateEvery = 0
+    // So that only saving compares the ranks.
+    configuration.checkReplicas = 0
+    configuration.threads = 1
+    configuration.logLevel = .error
+    return configuration
+  }
+
+  /// What each rank of a run ended with, nil for none; `body` disturbs it.
+  private static func failures(
+    ranks: Int, _ configuration: TrainingConfiguration,
+    _ body: @escaping @Sendable (Trainer, any Communicator) throws -> Void
+  ) -> [String?] {
+    ThreadedCommunicator.run(ranks: ranks) { communicator -> String? in
+      do {
+        try body(Trainer(configuration, communicator: communicator), communicator)
+        return nil
+      } catch {
+        return "\(error)"
+      }
+    }.map { try? $0.get() }
+  }
+
+  private static func checkpoints(in output: String) throws -> [String] {
+    try Folder.names(in: output + "/checkpoints").sorted()
+  }
+
+  /// A bias of minus infinity before a ReLU gives finite losses and gradients, so only a look at the
+  /// weights finds it. It is the first parameter after the first weights, 9 a channel.
+  private static func poison(_ trainer: Trainer) {
+    trainer.parameters.base[9 * 2] = -.infinity
+  }
+
+  @Test func aFlippedBitIsFoundBeforeItIsSaved() throws {
+    let folder = try ScratchFolder()
+    let configuration = Self.configuration(folder.path + "/run")
+    let failures = Self.failures(ranks: 3, configuration) { trainer, communicator in
+      try trainer.advance(to: 2)
+      if communicator.rank == 1 {
+        let value = trainer.parameters.base[40]
+        trainer.parameters.base[40] = Float(bitPattern: value.bitPattern ^ 1)
+      }
+      try trainer.advance(to: 3)
+    }
+    for failure in failures {
+      let text = try #require(failure)
+      #expect(text.contains("after step 3 the weights"), "\(text)")
+    }
+    #expect(
+      failures.contains { $0?.contains("checkpoints/step-00000002.safetensors") == true },
+      "\(failures)")
+    #expect(
+      try Self.checkpoints(in: configuration.output)
+        == ["step-00000001.safetensors", "step-00000002.safetensors"])
+  }
+
+  @Test func theLastGoodCheckpointOutlivesAPoisonedStep() throws {
+    let folder = try ScratchFolder()
+    var configuration = Self.configuration(folder.path + "/run")
+    configuration.keep = 1
+    let failures = Self.failures(ranks: 2, configuration) { trainer, _ in
+      try trainer.advance(to: 2)
+      Self.poison(trainer)
+      try trainer.advance(to: 3)
+    }
+    let good = configuration.output + "/checkpoints/step-00000002.safetensors"
+    #expect(
+      failures[0]?.contains("step 3: the update has made the weights infinite") == true
+        && failures[0]?.contains("the last good checkpoint is \(good)") == true,
+      "\(failures)")
+    #expect(failures[1] != nil)
+    #expect(try Self.checkpoints(in: configuration.output) == ["step-00000002.safetensors"])
+    _ = try Checkpoint.read(good)
+  }
+
+  @Test func aRunInANewFolderNamesTheCheckpointItStartedFrom() throws {
+    let folder = try ScratchFolder()
+    let first = Self.configuration(folder.path + "/run")
+    let trained = Self.failures(ranks: 1, first) { trainer, _ in try trainer.advance(to: 2) }
+    #expect(trained == [nil])
+    let start = first.output + "/checkpoints/step-00000002.safetensors"
+
+    var second = Self.configuration(folder.path + "/other")
+    second.resume = .checkpoint(start)
+    let poisoned = Self.failures(ranks: 1, second) { trainer, _ in
+      Self.poison(trainer)
+      try trainer.advance(to: 3)
+    }
+    #expect(poisoned[0]?.contains("the last good checkpoint is \(start)") == true, "\(poisoned)")
+
+    second.output = folder.path + "/third"
+    let flipped = Self.failures(ranks: 2, second) { trainer, communicator in
+      if communicator.rank == 1 { trainer.parameters.base[40] += 1 }
+      try trainer.advance(to: 3)
+    }
+    #expect(flipped.contains { $0?.contains("resume from \(start)") == true }, "\(flipped)")
+  }
+
+  @Test func anOptionOfANewerVersionIsAnErrorOfTheFile() throws {
+    let folder = try ScratchFolder()
+    let first = Self.configuration(folder.path + "/run")
+    let trained = Self.failures(ranks: 1, first) { trainer, _ in try trainer.advance(to: 1) }
+    #expect(trained == [nil])
+    let path = first.output + "/checkpoints/step-00000001.safetensors"
+    var (checkpoint, _) = try Checkpoint.read(path)
+    checkpoint.configuration += "moon-phase: full\n"
+    checkpoint.version = "9.8.7"
+    let newer = folder.path + "/newer.safetensors"
+    try checkpoint.write(
+      to: newer, layout: .init(), parameters: FloatBuffer(count: 0), state: [])
+
+    var second = Self.configuration(folder.path + "/other")
+    second.resume = .checkpoint(newer)
+    let failures = Self.failures(ranks: 1, second) { _, _ in }
+    let text = try #require(failures[0])
+    #expect(text.contains(newer) && text.contains("moon-phase"), "\(text)")
+    #expect(text.contains("resume with version 9.8.7"), "\(text)")
+  }
+}
