@@ -48,8 +48,9 @@ import Training
     try Folder.names(in: output + "/checkpoints").sorted()
   }
 
-  /// A bias of minus infinity before a ReLU gives finite losses and gradients, so only a look at the
-  /// weights finds it. It is the first parameter after the first weights, 9 a channel.
+  /// Makes the first bias minus infinity, behind the first weights, 9 a channel.
+  ///
+  /// Before a ReLU it gives finite losses and gradients, so only a look at the weights finds it.
   private static func poison(_ trainer: Trainer) {
     trainer.parameters.base[9 * 2] = -.infinity
   }
