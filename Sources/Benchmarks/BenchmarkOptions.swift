@@ -6,6 +6,7 @@ import Configuration
 import Files
 import Foundation
 import Network
+import Threading
 
 /// What is measured, how often, and how it is printed.
 package struct BenchmarkOptions: ParsableArguments {
@@ -51,6 +52,13 @@ package struct BenchmarkOptions: ParsableArguments {
 
 /// What a benchmark runs: options with nothing left open.
 package struct BenchmarkSetting {
+  /// The threads to measure with; a warning tells where the system grants fewer.
+  func team() -> ThreadTeam {
+    let team = ThreadTeam(count: threads)
+    if let warning = team.warning { printWarning(warning) }
+    return team
+  }
+
   package let network: UNet
   package let tile: Int
   package let batch: Int

@@ -22,7 +22,7 @@ package struct InferenceAccuracy {
   /// - Throws: `FileError` where no synthetic cells are drawn in this size; `AllocationError`.
   package init(_ setting: BenchmarkSetting) throws {
     let network = setting.network
-    let team = ThreadTeam(count: setting.threads)
+    let team = setting.team()
     let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
     network.initialize(parameters.base, seed: 0, on: team)
     let activations = try UNetActivations(

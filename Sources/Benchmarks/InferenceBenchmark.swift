@@ -19,7 +19,7 @@ package enum InferenceBenchmark {
     let activations = try UNetActivations(
       network, height: setting.tile, width: setting.tile, training: false,
       threads: setting.threads)
-    let team = ThreadTeam(count: setting.threads)
+    let team = setting.team()
     let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
     network.initialize(parameters.base, seed: 0, on: team)
     let image = try BenchmarkData.normal(count: activations.input.count)
@@ -58,7 +58,7 @@ package enum InferenceBenchmark {
     let measurement = BenchmarkMeasurement(communicator)
     let network = setting.network
     let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
-    let team = ThreadTeam(count: setting.threads)
+    let team = setting.team()
     network.initialize(parameters.base, seed: 0, on: team)
     let predictor = TiledPredictor(
       network: network, parameters: parameters, tile: tile, threads: team)

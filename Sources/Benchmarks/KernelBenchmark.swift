@@ -19,7 +19,7 @@ package enum KernelBenchmark {
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
     let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
-    let team = ThreadTeam(count: setting.threads)
+    let team = setting.team()
     let size = summary.workspaceSize
     let threadWorkspace = try FloatBuffer(
       count: size.thread * setting.threads, for: "workspace")

@@ -14,9 +14,6 @@ import Training
 /// The work counted is three times that of the forward pass. The first layer's input needs no
 /// gradient, which is not taken off.
 package enum StepBenchmark {
-  /// The parts of a step that are measured, in the order of time.
-  private static let parts = ["forward", "backward", "reduce", "update"]
-
   /// Measures steps; the report counts on rank 0 only.
   ///
   /// - Parameter measuresHidden: whether also to measure how much of the exchange is hidden.
@@ -25,7 +22,121 @@ package enum StepBenchmark {
     _ communicator: any Communicator
   ) throws -> BenchmarkReport {
     let measurement = BenchmarkMeasurement(communicator)
-    let team = ThreadTeam(count: setting.threads)
+    let measured = try MeasuredSteps(
+      setting, exchange, measuresHidden: measuresHidden, measurement, communicator)
+    let ranks = try RankSeconds.gather(measured.ownMedians, communicator)
+    let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
+    var report = BenchmarkReport(
+      name: "step", setting: setting, ranks: communicator.size,
+      seconds: measured.slowest.map(\.whole),
+      multiplyAdds: 3 * summary.multiplyAdds * setting.batch * communicator.size,
+      peakByteCount: try measurement.peakByteCount())
+    var table = TextTable(["part of a step, slowest rank", "median", "share"])
+    func share(_ seconds: Double, decimals: Int) -> String {
+      "\((100 * seconds / median(report.seconds)).decimals(decimals)) %"
+    }
+    var fields: [(name: String, value: JSONValue)] = []
+    for (name, seconds) in MeasuredStep.parts {
+      let seconds = median(measured.slowest.map { $0[keyPath: seconds] })
+      table.add([name, "\(seconds.decimals(4)) s", share(seconds, decimals: 1)])
+      fields.append((name, .number(seconds)))
+    }
+    report.details = [
+      ("median_part_seconds", .object(fields)),
+      ("global_batch", .integer(setting.batch * communicator.size)),
+      ("reduction", .text(exchange.reduction.rawValue)),
+      ("compression", .text(exchange.compression.rawValue)),
+      ("overlap", .text(exchange.overlap.rawValue)),
+      ("shard_optimizer", .boolean(exchange.isSharded)),
+      ("sent_bytes", .integer(measured.sentByteCount)),
+    ]
+    if communicator.size > 1 {
+      let check = median(measured.slowest.map(\.replicaCheck))
+      table.add([
+        "check of replicas, beside the step", "\(check.decimals(4)) s", share(check, decimals: 2),
+      ])
+      table.add(["slowest rank", "\(ranks.slowest)", ""])
+      report.details += [
+        ("replica_check_seconds", .number(check)),
+        ("slowest_rank", .integer(ranks.slowest)),
+        (
+          "rank_part_seconds",
+          .list(
+            ranks.ranks.map { .object($0.parts.dropFirst().map { ($0.name, .number($0.seconds)) }) }
+          )
+        ),
+      ]
+    }
+    if measuresHidden {
+      let hidden = ExchangeHidden(measured.slowest)
+      report.details.append(("exchange", hidden.json))
+      for row in hidden.rows { table.add(row) }
+    }
+    report.detailText = table.text
+    return report
+  }
+}
+
+// MARK: - Measuring
+
+/// The seconds of one repetition, those of the slowest rank or of this one.
+private struct MeasuredStep {
+  /// The whole step.
+  var whole: Double
+  var forward: Double
+  var backward: Double
+  var reduce: Double
+  var update: Double
+  /// The check of replicas after the step.
+  var replicaCheck: Double
+  /// A step that exchanges after its backward pass: in all, to compute, and its backward pass; 0
+  /// where that is not measured.
+  var apartWhole = 0.0
+  var apartComputing = 0.0
+  var apartBackward = 0.0
+
+  /// The parts of a step, in the order of time.
+  static var parts: [(name: String, seconds: KeyPath<MeasuredStep, Double>)] {
+    [
+      ("forward", \.forward), ("backward", \.backward), ("reduce", \.reduce), ("update", \.update),
+    ]
+  }
+
+  /// All numbers, to be compared between ranks.
+  var values: [Double] {
+    [
+      whole, forward, backward, reduce, update, replicaCheck, apartWhole, apartComputing,
+      apartBackward,
+    ]
+  }
+
+  init(values: [Double]) {
+    (whole, forward, backward) = (values[0], values[1], values[2])
+    (reduce, update, replicaCheck) = (values[3], values[4], values[5])
+    (apartWhole, apartComputing, apartBackward) = (values[6], values[7], values[8])
+  }
+
+  init(whole: Double, parts: StepRecord.Seconds, replicaCheck: Double) {
+    (self.whole, self.replicaCheck) = (whole, replicaCheck)
+    (forward, backward) = (parts.forward, parts.backward)
+    (reduce, update) = (parts.reduce, parts.update)
+  }
+}
+
+/// Repetitions of a step.
+private struct MeasuredSteps {
+  /// Of each repetition the largest seconds of any rank.
+  let slowest: [MeasuredStep]
+  /// The medians of this rank's own.
+  let ownMedians: StepRecord.Seconds
+  /// The bytes that this rank has sent in a step.
+  let sentByteCount: Int
+
+  init(
+    _ setting: BenchmarkSetting, _ exchange: ExchangeSetting, measuresHidden: Bool,
+    _ measurement: BenchmarkMeasurement, _ communicator: any Communicator
+  ) throws {
+    let team = setting.team()
     let layout = setting.network.layout
     func makeReducer(_ overlap: Overlap) -> GradientReducer {
       GradientReducer(
@@ -41,14 +152,12 @@ package enum StepBenchmark {
         kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout,
         slices: reducer.owned(by: communicator.rank)),
       tile: setting.tile, globalBatch: setting.batch * communicator.size,
-      loss: SoftmaxCrossEntropy(),
-      clipNorm: 0, seed: 0, reducer: reducer, communicator: communicator, team: team)
+      loss: SoftmaxCrossEntropy(), clipNorm: 0, seed: 0, reducer: reducer,
+      communicator: communicator, team: team)
     setting.network.initialize(step.parameters.base, seed: 0, on: team)
-    let summary = UNetSummary(setting.network, height: setting.tile, width: setting.tile)
     let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
     let replicas = ReplicaCheck(
       elementCount: layout.count, communicator: communicator, team: team)
-    /// Seconds of a step, and of its parts.
     func measureStep(_ reducer: GradientReducer) throws -> (whole: Double, StepRecord.Seconds) {
       step.use(reducer)
       var parts = StepRecord.Seconds()
@@ -58,79 +167,30 @@ package enum StepBenchmark {
     }
     let own = try measurement.repetitions(setting) {
       // In turn, so that whatever else the machine does meets both alike.
-      var apart: [Double] = []
-      if let reducerAfterwards {
-        let (whole, parts) = try measureStep(reducerAfterwards)
-        apart = [whole, parts.forward + parts.backward + parts.update, parts.backward]
-        try communicator.barrier()
-      }
+      let apart = try reducerAfterwards.map { try measureStep($0) }
+      if apart != nil { try communicator.barrier() }
       let (whole, parts) = try measureStep(reducer)
       // Whoever waits for the end of another's step waits for that, and not for the check.
       try communicator.barrier()
       let check = try measurement.seconds {
         try replicas.verify([("weights", step.parameters)], step: 0)
       }
-      return [whole, parts.forward, parts.backward, parts.reduce, parts.update, check] + apart
+      var measured = MeasuredStep(whole: whole, parts: parts, replicaCheck: check)
+      if let (whole, parts) = apart {
+        measured.apartWhole = whole
+        measured.apartComputing = parts.forward + parts.backward + parts.update
+        measured.apartBackward = parts.backward
+      }
+      return measured.values
     }
-    let ranks = try RankSeconds.gather(medianParts(own), communicator)
-    // Each repetition: the whole step, then its parts, then the check of replicas after it, then
-    // what a step takes in all, to compute, and for its backward pass that exchanges afterwards.
-    let slowest = try measurement.largest(own)
-    var report = BenchmarkReport(
-      name: "step", setting: setting, ranks: communicator.size, seconds: slowest.map { $0[0] },
-      multiplyAdds: 3 * summary.multiplyAdds * setting.batch * communicator.size,
-      peakByteCount: try measurement.peakByteCount())
-    var table = TextTable(["part of a step, slowest rank", "median", "share"])
-    var fields: [(name: String, value: JSONValue)] = []
-    for (index, part) in parts.enumerated() {
-      let seconds = median(slowest.map { $0[index + 1] })
-      table.add([
-        part, "\(seconds.decimals(4)) s",
-        "\((100 * seconds / median(report.seconds)).decimals(1)) %",
-      ])
-      fields.append((part, .number(seconds)))
+    func medianOfOwn(_ part: KeyPath<MeasuredStep, Double>) -> Double {
+      median(own.map { MeasuredStep(values: $0)[keyPath: part] })
     }
-    report.details = [
-      ("median_part_seconds", .object(fields)),
-      ("global_batch", .integer(setting.batch * communicator.size)),
-      ("reduction", .text(exchange.reduction.rawValue)),
-      ("compression", .text(exchange.compression.rawValue)),
-      ("overlap", .text(exchange.overlap.rawValue)),
-      ("shard_optimizer", .boolean(exchange.isSharded)),
-      ("sent_bytes", .integer(reducer.sentByteCount)),
-    ]
-    if communicator.size > 1 {
-      let check = median(slowest.map { $0[parts.count + 1] })
-      table.add([
-        "check of replicas, beside the step", "\(check.decimals(4)) s",
-        "\((100 * check / median(report.seconds)).decimals(2)) %",
-      ])
-      report.details += [
-        ("replica_check_seconds", .number(check)),
-        ("slowest_rank", .integer(ranks.slowest)),
-        (
-          "rank_part_seconds",
-          .list(
-            ranks.ranks.map { .object($0.parts.dropFirst().map { ($0.name, .number($0.seconds)) }) }
-          )
-        ),
-      ]
-      table.add(["slowest rank", "\(ranks.slowest)", ""])
-    }
-    if measuresHidden {
-      let hidden = ExchangeHidden(slowest.map { ($0[0], apart: Array($0.suffix(3))) })
-      report.details.append(("exchange", hidden.json))
-      for row in hidden.rows { table.add(row) }
-    }
-    report.detailText = table.text
-    return report
-  }
-
-  /// The parts of a step on this rank, each the median of the repetitions.
-  private static func medianParts(_ own: [[Double]]) -> StepRecord.Seconds {
-    func part(_ index: Int) -> Double { median(own.map { $0[index] }) }
-    return StepRecord.Seconds(
-      forward: part(1), backward: part(2), reduce: part(3), update: part(4))
+    ownMedians = StepRecord.Seconds(
+      forward: medianOfOwn(\.forward), backward: medianOfOwn(\.backward),
+      reduce: medianOfOwn(\.reduce), update: medianOfOwn(\.update))
+    slowest = try measurement.largest(own).map { MeasuredStep(values: $0) }
+    sentByteCount = reducer.sentByteCount
   }
 }
 
@@ -144,13 +204,11 @@ private struct ExchangeHidden {
   /// Seconds that are not hidden, and their share of the step.
   let exposed, exposedShare: Double
 
-  /// From the seconds of steps, each with those of one that exchanges after it has computed: in all,
-  /// to compute, and for its backward pass.
-  init(_ steps: [(whole: Double, apart: [Double])]) {
-    exchange = median(steps.map { $0.apart[0] - $0.apart[1] })
-    backward = median(steps.map { $0.apart[2] })
-    exposed = median(steps.map { $0.whole - $0.apart[1] })
-    exposedShare = median(steps.map { ($0.whole - $0.apart[1]) / $0.whole })
+  init(_ steps: [MeasuredStep]) {
+    exchange = median(steps.map { $0.apartWhole - $0.apartComputing })
+    backward = median(steps.map(\.apartBackward))
+    exposed = median(steps.map { $0.whole - $0.apartComputing })
+    exposedShare = median(steps.map { ($0.whole - $0.apartComputing) / $0.whole })
   }
 
   var json: JSONValue {

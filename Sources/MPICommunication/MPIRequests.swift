@@ -23,7 +23,7 @@ final class MPIRequests: RequestGroup {
   }
 
   func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws(MPIError) {
-    let index = nextRequest()
+    let index = try nextRequest()
     try check(
       CMPI_Isend(
         bytes.baseAddress, CInt(bytes.count), CMPI_BYTE(), CInt(rank), tag, handle, requests,
@@ -32,7 +32,7 @@ final class MPIRequests: RequestGroup {
   }
 
   func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) throws(MPIError) {
-    let index = nextRequest()
+    let index = try nextRequest()
     try check(
       CMPI_Irecv(
         bytes.baseAddress, CInt(bytes.count), CMPI_BYTE(), CInt(rank), tag, handle, requests,
@@ -49,12 +49,10 @@ final class MPIRequests: RequestGroup {
   }
 
   /// A free place in the array of requests, which grows only in the first steps.
-  private func nextRequest() -> CInt {
+  private func nextRequest() throws(MPIError) -> CInt {
     if count == capacity {
       let larger = max(16, 2 * capacity)
-      guard let grown = CMPI_Requests(CInt(larger)) else {
-        fatalError("no memory for \(larger) MPI requests")
-      }
+      let grown = try requestMemory(larger, for: "MPI_Isend")
       if let requests {
         grown.copyMemory(from: requests, byteCount: count * Int(CMPI_Request_size()))
         free(requests)

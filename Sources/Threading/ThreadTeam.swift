@@ -15,20 +15,22 @@ package final class ThreadTeam: @unchecked Sendable {
 
   /// Threads in the team, the calling one included.
   package let count: Int
+  /// One line for the user where the system has granted fewer threads than were wanted.
+  package let warning: String?
 
-  private let state: TeamState
-  private var workers: [pthread_t] = []
+  private let state = TeamState()
+  private let workers: [pthread_t]
 
-  /// Starts `count` - 1 threads.
+  /// Starts `wanted` - 1 threads, or as many as the system grants.
   ///
-  /// Where the system refuses a thread, the program ends with a message.
+  /// Fewer threads are slower and give the same results, so that is no error.
   ///
-  /// - Precondition: `count` is positive.
-  package init(count: Int) {
-    precondition(count > 0, "a team of \(count) threads")
-    self.count = count
-    state = TeamState(workers: count - 1)
-    for number in 1..<max(count, 1) {
+  /// - Precondition: `wanted` is positive.
+  package init(count wanted: Int) {
+    precondition(wanted > 0, "a team of \(wanted) threads")
+    var workers: [pthread_t] = []
+    var warning: String?
+    for number in 1..<max(wanted, 1) {
       let start = Unmanaged.passRetained(WorkerStart(state: state, thread: number))
       var thread = pthread_t()
       let status = pthread_create(
@@ -40,11 +42,18 @@ package final class ThreadTeam: @unchecked Sendable {
           return nil
         }, start.toOpaque())
       if status != 0 {
-        fatalError(
-          "cannot start thread \(number) of \(count): \(String(cString: strerror(status)))")
+        start.release()
+        warning =
+          "the system grants \(number) of \(wanted) threads: \(String(cString: strerror(status)));"
+          + " raise `ulimit -u` or `ulimit -v`, or ask for fewer --threads"
+        break
       }
       workers.append(thread)
     }
+    count = 1 + workers.count
+    self.workers = workers
+    self.warning = warning
+    state.workers = workers.count
   }
 
   deinit {
@@ -77,7 +86,8 @@ private final class TeamState: @unchecked Sendable {
   // `generation` is released and read after it is acquired, and not written again before `busy` has
   // returned to 0.
 
-  private let workers: Int
+  /// Threads beside the calling one; set before the first loop.
+  var workers = 0
   private var loop: (any Loop)?
   private var ending = false
   private let items = Atomic<Int>(0)
@@ -92,8 +102,7 @@ private final class TeamState: @unchecked Sendable {
   /// gap between two loops of a step and too short to matter to other processes.
   private static let spins = 4_000
 
-  init(workers: Int) {
-    self.workers = workers
+  init() {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(condition, nil)
   }

@@ -23,7 +23,7 @@ package final class ModelledPasses {
   /// Memory for passes of the setting's network.
   package init(_ setting: BenchmarkSetting) throws(AllocationError) {
     network = setting.network
-    team = ThreadTeam(count: setting.threads)
+    team = setting.team()
     activations = try UNetActivations(
       network, height: setting.tile, width: setting.tile, training: true, threads: team.count)
     let layout = network.layout

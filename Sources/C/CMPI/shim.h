@@ -21,6 +21,7 @@ static inline MPI_Op CMPI_SUM(void) { return MPI_SUM; }
 static inline void *CMPI_IN_PLACE(void) { return MPI_IN_PLACE; }
 
 static inline int CMPI_SUCCESS(void) { return MPI_SUCCESS; }
+static inline int CMPI_ERR_NO_MEM(void) { return MPI_ERR_NO_MEM; }
 static inline int CMPI_MAX_ERROR_STRING(void) { return MPI_MAX_ERROR_STRING; }
 static inline int CMPI_MAX_PROCESSOR_NAME(void) { return MPI_MAX_PROCESSOR_NAME; }
 

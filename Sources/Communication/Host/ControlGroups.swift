@@ -1,5 +1,7 @@
 // The control groups of this process, found in what the kernel tells of them.
 
+import Foundation
+
 /// The control groups that a process is in, as folders of files that hold their limits.
 package enum ControlGroups {
   /// A folder of the control groups' file system.
@@ -33,6 +35,11 @@ package enum ControlGroups {
       guard let mount else { return [] }
       return mount.folders(of: String(fields[2])).map { Folder(path: $0, isUnified: isUnified) }
     }
+  }
+
+  /// The text of a file of this host, nil where it cannot be read.
+  static func text(_ path: String) -> String? {
+    try? String(contentsOfFile: path, encoding: .utf8)
   }
 
   /// A place where control groups are mounted.

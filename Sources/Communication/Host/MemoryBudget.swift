@@ -17,9 +17,9 @@ package struct MemoryBudget: Sendable, Equatable {
 
   /// The budget of this rank; not collective.
   package static func measure(for communicator: any Communicator) -> MemoryBudget {
-    MemoryBudget(localRanks: communicator.localSize, pageByteCount: Int(getpagesize())) {
-      try? String(contentsOfFile: $0, encoding: .utf8)
-    }
+    MemoryBudget(
+      localRanks: communicator.localSize, pageByteCount: Int(getpagesize()),
+      read: ControlGroups.text)
   }
 
   /// The budget of one of `localRanks` ranks on a host whose files `read` returns by their paths,

@@ -34,14 +34,15 @@ package struct ThreadBudget: Sendable, Equatable {
     // and all ranks take part in the exchange.
     guard communicator.size > 1 else {
       return ThreadBudget(
-        own: own, localRanks: [own], reachable: reachable, processorLimit: ProcessorLimit.cores())
+        own: own, localRanks: [own], reachable: reachable,
+        processorLimit: ProcessorLimit.cores(read: ControlGroups.text))
     }
     let numbers = [communicator.localLeader] + own.cores
     let all = try communicator.allgatherv(numbers)
     let here = all.filter { $0.first == communicator.localLeader }
     return ThreadBudget(
       own: own, localRanks: here.map { CoreSet($0.dropFirst()) }, reachable: reachable,
-      processorLimit: ProcessorLimit.cores())
+      processorLimit: ProcessorLimit.cores(read: ControlGroups.text))
   }
 
   /// The budget of a rank that may use `own`, beside ranks that may use `localRanks`, its own among

@@ -21,12 +21,23 @@ final class ExchangeThread: @unchecked Sendable {
   private var isEnding = false
   private var hasEnded = false
 
-  /// Starts the thread.
-  init(_ exchange: BucketExchange) {
+  /// Starts the thread; nil where the system refuses it.
+  init?(_ exchange: BucketExchange) {
     self.exchange = exchange
-    let thread = Thread { self.serve() }
-    thread.name = "gradient exchange"
-    thread.start()
+    let own = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let status = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<ExchangeThread>.fromOpaque(argument).takeRetainedValue().serve()
+        return nil
+      }, own.toOpaque())
+    guard status == 0 else {
+      own.release()
+      return nil
+    }
+    pthread_detach(thread)
   }
 
   /// Ends the thread and waits until it has ended; what is in flight is given up.

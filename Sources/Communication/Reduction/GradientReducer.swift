@@ -25,7 +25,7 @@ package final class GradientReducer {
   package let reduction: Reduction
   /// How gradients are sent.
   package let compression: Compression
-  /// Who makes the sums; never `auto`.
+  /// Who makes the sums; never `auto`, and `poll` where a thread was wanted and the system refused it.
   package let overlap: Overlap
   /// Whether each rank gets the sums of its own elements only.
   package let isSharded: Bool
@@ -75,7 +75,6 @@ package final class GradientReducer {
     self.buckets = buckets
     self.reduction = reduction
     self.compression = compression
-    self.overlap = overlap
     self.isSharded = isSharded
     exchange =
       communicator.size == 1
@@ -83,7 +82,9 @@ package final class GradientReducer {
       : BucketExchange(
         communicator: communicator, buckets: buckets, reduction: reduction,
         compression: compression, alignment: isSharded ? Self.shardAlignment : 16)
-    thread = overlap == .thread ? exchange.map { ExchangeThread($0) } : nil
+    thread = overlap == .thread ? exchange.flatMap { ExchangeThread($0) } : nil
+    let isRefused = overlap == .thread && exchange != nil && thread == nil
+    self.overlap = isRefused ? .poll : overlap
   }
 
   deinit { thread?.close() }

@@ -51,6 +51,7 @@ struct RunPlan {
     self.budget = budget
     let team = ThreadTeam(count: asked.threads ?? budget.threads)
     self.team = team
+    if let warning = team.warning { display.warn("rank \(communicator.rank): \(warning)") }
     // Before anything large is allocated, which is what the demand counts.
     let memory = MemoryBudget.measure(for: communicator)
     let data = try communicator.together {

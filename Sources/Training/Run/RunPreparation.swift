@@ -39,7 +39,7 @@ struct RunPreparation {
     }
     self.output = output
 
-    let step = try Self.step(plan, communicator)
+    let step = try Self.step(plan, display, communicator)
     self.step = step
     let layout = plan.network.layout
     replicas = ReplicaCheck(
@@ -67,17 +67,22 @@ struct RunPreparation {
 
   /// The step with its memory; the update strategy is that of the reducer.
   private static func step(
-    _ plan: RunPlan, _ communicator: any Communicator
+    _ plan: RunPlan, _ display: RunDisplay, _ communicator: any Communicator
   ) throws -> TrainingStep {
     let (configuration, layout) = (plan.configuration, plan.network.layout)
+    let overlap = try configuration.overlap.resolved(
+      threads: plan.team.count, budget: plan.budget, communicator: communicator)
     let reducer = GradientReducer(
       communicator: communicator,
       buckets: GradientBuckets(
         elementCount: layout.count, byteCount: configuration.bucketKiB << 10),
       reduction: configuration.reduction, compression: configuration.compression,
-      overlap: try configuration.overlap.resolved(
-        threads: plan.team.count, budget: plan.budget, communicator: communicator),
-      isSharded: configuration.shardOptimizer && communicator.size > 1)
+      overlap: overlap, isSharded: configuration.shardOptimizer && communicator.size > 1)
+    if reducer.overlap != overlap {
+      display.warn(
+        "rank \(communicator.rank): the system refuses a thread for the exchange of gradients, so "
+          + "the thread that computes polls; raise `ulimit -u`, or give --overlap poll")
+    }
     return try communicator.together {
       try TrainingStep(
         network: plan.network,

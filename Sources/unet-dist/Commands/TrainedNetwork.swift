@@ -69,6 +69,7 @@ struct TrainedNetwork {
     let budget = try ThreadBudget.measure(for: communicator)
     let threads = options.threads ?? budget.threads
     let team = ThreadTeam(count: threads)
+    if let warning = team.warning { printWarning("rank \(communicator.rank): \(warning)") }
     let memory = MemoryBudget.measure(for: communicator)
     let read = try communicator.together { () throws -> (Checkpoint, SafetensorsFile)? in
       guard communicator.rank == 0 else { return nil }

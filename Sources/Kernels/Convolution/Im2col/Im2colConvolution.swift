@@ -31,28 +31,28 @@ struct Im2colConvolution: Sendable {
   let outputWidth: Int
 
   /// Rows and columns that the input has at least.
-  private let sourceHeight: Int
-  private let sourceWidth: Int
+  let sourceHeight: Int
+  let sourceWidth: Int
   /// Rows of the kernel in a patch: 1 or all of them.
-  private let patchBands: Int
+  let patchBands: Int
   /// Floats in a patch.
-  private let patchSize: Int
+  let patchSize: Int
   /// Output rows and columns in a block.
   private let blockRows: Int
   private let blockColumns: Int
   /// Blocks along a column and along a row of the output.
-  private let blocksDown: Int
-  private let blocksAcross: Int
+  let blocksDown: Int
+  let blocksAcross: Int
   /// Whether the weights are one narrow panel as they lie, so that no product need rearrange them.
-  private let isPanel: Bool
+  let isPanel: Bool
   /// Output channels in a task of the forward pass, and tasks side by side.
   private let forwardChannels: Int
   private let forwardSplits: Int
   /// Parts of the sum over pixels in the weight gradient, each with its own partial result.
-  private let gradientSlices: Int
+  let gradientSlices: Int
   /// Output channels in a task of the weight gradient, and tasks side by side.
-  private let gradientChannels: Int
-  private let gradientSplits: Int
+  let gradientChannels: Int
+  let gradientSplits: Int
 
   init(
     rows: AxisIndexMap, columns: AxisIndexMap, kernelHeight: Int, kernelWidth: Int, stride: Int = 1,
@@ -162,7 +162,7 @@ struct Im2colConvolution: Sendable {
   ///
   /// `lines` lines of patches, line l holding those whose first kernel row is virtual row
   /// (firstLine + l) * stride; each patch is [bands, kW, in].
-  private func gather(
+  func gather(
     _ input: ConvolutionImage, firstLine: Int, lines: Int, firstColumn: Int, columns width: Int,
     into patches: UnsafeMutablePointer<Float>
   ) {
@@ -290,7 +290,7 @@ struct Im2colConvolution: Sendable {
   }
 
   /// A block of output pixels.
-  private struct Block {
+  struct Block {
     let firstRow: Int
     let height: Int
     let firstColumn: Int
@@ -300,128 +300,11 @@ struct Im2colConvolution: Sendable {
   }
 
   /// The block of a number, in rows from the top left.
-  private func block(_ index: Int) -> Block {
+  func block(_ index: Int) -> Block {
     let firstRow = index / blocksAcross * blockRows
     let firstColumn = index % blocksAcross * blockColumns
     return Block(
       firstRow: firstRow, height: min(blockRows, outputHeight - firstRow),
       firstColumn: firstColumn, width: min(blockColumns, outputWidth - firstColumn))
-  }
-
-  // MARK: Weight gradient
-
-  /// weightGradient(i, j, c, o) += sum over y, x of input(s y + i, s x + j, c) * gradient(y, x, o).
-  func weightGradient(
-    _ input: ConvolutionImage, outputGradient: TensorView,
-    into weightGradient: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace,
-    on team: ThreadTeam
-  ) {
-    precondition(
-      input.first.shape.height >= sourceHeight && input.first.shape.width >= sourceWidth
-        && input.hasDensePixels && input.channels == inputChannels
-        && outputGradient.shape.channels == outputChannels
-        && outputGradient.shape.height == outputHeight
-        && outputGradient.shape.width == outputWidth,
-      "a weight gradient of \(inputChannels) to \(outputChannels) channels at \(outputHeight) x "
-        + "\(outputWidth), given \(input.channels) and \(outputGradient.shape)")
-    let operands = GradientOperands(
-      plan: self, input: input, outputGradient: outputGradient, weightGradient: weightGradient,
-      workspace: workspace)
-    if gradientSlices == 1 {
-      let bands = kernelHeight / patchBands
-      team.forEach(bands * gradientSplits, operands) { operands, task, thread in
-        operands.plan.addChannels(operands, task: task, thread: thread)
-      }
-      return
-    }
-    team.forEach(gradientSlices, operands) { operands, slice, thread in
-      operands.plan.sumSlice(operands, slice: slice, thread: thread)
-    }
-    forEachPiece(weightCount, operands, on: team) { operands, piece in
-      let partials = operands.workspace.shared
-      for index in piece {
-        var sum = partials[index]
-        for slice in 1..<operands.plan.gradientSlices {
-          sum += partials[slice * operands.plan.weightCount + index]
-        }
-        operands.weightGradient[index] += sum
-      }
-    }
-  }
-
-  /// What the tasks of a weight gradient work on.
-  private struct GradientOperands {
-    let plan: Im2colConvolution
-    let input: ConvolutionImage
-    let outputGradient: TensorView
-    let weightGradient: UnsafeMutablePointer<Float>
-    let workspace: ConvolutionWorkspace
-  }
-
-  private var weightCount: Int { kernelHeight * kernelWidth * inputChannels * outputChannels }
-
-  /// Adds all pixels' part of one kernel band and some output channels.
-  private func addChannels(_ operands: GradientOperands, task: Int, thread: Int) {
-    let band = task / gradientSplits
-    let firstChannel = task % gradientSplits * gradientChannels
-    addWeightGradient(
-      operands.input, operands.outputGradient, blocks: 0..<blocksDown * blocksAcross,
-      bands: band..<band + 1, firstChannel: firstChannel,
-      channels: min(gradientChannels, outputChannels - firstChannel),
-      into: operands.weightGradient, workspace: operands.workspace.thread(thread))
-  }
-
-  /// Overwrites one slice's partial result with the part of its blocks.
-  private func sumSlice(_ operands: GradientOperands, slice: Int, thread: Int) {
-    let blocks = blocksDown * blocksAcross
-    let partial = operands.workspace.shared + slice * weightCount
-    partial.update(repeating: 0, count: weightCount)
-    addWeightGradient(
-      operands.input, operands.outputGradient,
-      blocks: slice * blocks / gradientSlices..<(slice + 1) * blocks / gradientSlices,
-      bands: 0..<kernelHeight / patchBands, firstChannel: 0, channels: outputChannels,
-      into: partial, workspace: operands.workspace.thread(thread))
-  }
-
-  /// Adds the part of some blocks, kernel bands and output channels to a weight gradient.
-  private func addWeightGradient(
-    _ input: ConvolutionImage, _ outputGradient: TensorView, blocks: Range<Int>,
-    bands: Range<Int>, firstChannel: Int, channels: Int,
-    into weightGradient: UnsafeMutablePointer<Float>,
-    workspace patches: UnsafeMutablePointer<Float>
-  ) {
-    let rowLength = kernelWidth * inputChannels
-    for index in blocks {
-      let block = self.block(index)
-      let lines = block.height + (patchBands == kernelHeight ? 0 : bands.count - 1)
-      let gradients = patches + lines * block.width * patchSize
-      gather(
-        input, firstLine: block.firstRow + (patchBands == kernelHeight ? 0 : bands.lowerBound),
-        lines: lines, firstColumn: block.firstColumn, columns: block.width, into: patches)
-      for y in 0..<block.height {
-        for x in 0..<block.width {
-          copyFloats(
-            outputGradient.pixel(block.firstRow + y, block.firstColumn + x) + firstChannel,
-            to: gradients + (y * block.width + x) * channels, count: channels)
-        }
-      }
-      if isPanel {
-        PanelProduct.multiply(
-          rows: patchSize, columns: channels, depth: block.pixels,
-          .init(base: patches, rowStride: 1, depthStride: patchSize), panel: gradients,
-          into: weightGradient, accumulating: true)
-        continue
-      }
-      for band in bands {
-        MatrixProduct.multiply(
-          rows: patchSize, columns: channels, depth: block.pixels,
-          .init(
-            base: patches + (band - bands.lowerBound) * block.width * patchSize,
-            rowStride: patchSize, transposed: true),
-          .init(base: gradients, rowStride: channels),
-          into: weightGradient + band * rowLength * outputChannels + firstChannel,
-          rowStride: outputChannels, accumulating: true)
-      }
-    }
   }
 }

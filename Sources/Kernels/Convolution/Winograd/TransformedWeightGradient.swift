@@ -19,18 +19,18 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   let inputChannels: Int
   let outputChannels: Int
 
-  private let outputRows: AxisIndexMap
-  private let outputColumns: AxisIndexMap
-  private let tiles: TileGrid
-  private let inputGroups: ChannelGroups
-  private let outputGroups: ChannelGroups
+  let outputRows: AxisIndexMap
+  let outputColumns: AxisIndexMap
+  let tiles: TileGrid
+  let inputGroups: ChannelGroups
+  let outputGroups: ChannelGroups
   /// Tiles that are transformed before they are multiplied: in a pass, or in a block of a span.
-  private let passTiles: Int
+  let passTiles: Int
   private let passes: Int
   /// Spans of tiles with products of their own; 0 where tiles are taken in passes.
-  private let spans: Int
+  let spans: Int
   /// Planes in a task: all of them, or a few where there are few channels to share out.
-  private let taskPlanes: Int
+  let taskPlanes: Int
 
   init(
     rows: AxisIndexMap, columns: AxisIndexMap, inputChannels: Int, outputChannels: Int,
@@ -81,15 +81,15 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
   /// Floats of transformed tiles in a block of a span.
   private static var largestSpanBlock: Int { 144 << 10 }
   /// Tiles that a task transforms, and whose gradients it sums for the bias: a fixed number.
-  private static var sliceTiles: Int { 16 }
+  static var sliceTiles: Int { 16 }
   /// Tasks wanted, so that threads end together.
   private static var wantedTasks: Int { 16 }
   /// Planes in a task where there are fewer tasks.
   private static var planesOfSmallTask: Int { min(4, Transform.planes) }
 
-  private var planeTasks: Int { (Transform.planes + taskPlanes - 1) / taskPlanes }
+  var planeTasks: Int { (Transform.planes + taskPlanes - 1) / taskPlanes }
   /// Whether products stay in shared memory until all tasks have added to them.
-  private var keepsProducts: Bool { passes > 1 || planeTasks > 1 }
+  var keepsProducts: Bool { passes > 1 || planeTasks > 1 }
   private var slicesInPass: Int { passTiles / Self.sliceTiles }
   private var slices: Int { (tiles.count + Self.sliceTiles - 1) / Self.sliceTiles }
 
@@ -102,22 +102,22 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
 
   // MARK: Workspace
 
-  private var inputCount: Int { groupStride * inputGroups.count }
-  private var gradientCount: Int { groupStride * outputGroups.count }
-  private var groupStride: Int { Transform.planes * planeStride }
+  var inputCount: Int { groupStride * inputGroups.count }
+  var gradientCount: Int { groupStride * outputGroups.count }
+  var groupStride: Int { Transform.planes * planeStride }
   /// Planes lie a cache line apart beyond their length, so that they do not share its sets.
-  private var planeStride: Int { passTiles * max(inputGroups.widest, outputGroups.widest) + 16 }
+  var planeStride: Int { passTiles * max(inputGroups.widest, outputGroups.widest) + 16 }
   /// Floats from a plane of products of two groups to the next, a cache line further likewise.
-  private var productCount: Int { inputGroups.widest * outputGroups.widest + 16 }
-  private var biasCount: Int {
+  var productCount: Int { inputGroups.widest * outputGroups.widest + 16 }
+  var biasCount: Int {
     (spans > 0 ? spans : slices) * outputGroups.paddedChannels
   }
   /// Floats of the products of all pairs of groups.
-  private var productsCount: Int {
+  var productsCount: Int {
     inputGroups.count * outputGroups.count * Transform.planes * productCount
   }
 
-  private var patchCount: Int {
+  var patchCount: Int {
     PaddedView.patchWorkspaceCount(extent: max(Transform.inputExtent, Transform.outputExtent))
   }
 
@@ -184,248 +184,6 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
         sum += Double(biasSums[part * outputGroups.paddedChannels + channel])
       }
       biasGradient[channel] += Float(sum)
-    }
-  }
-
-  /// What the tasks of a pass work on.
-  private struct Operands {
-    let plan: TransformedWeightGradient
-    let input: ConvolutionImage
-    let outputGradient: ConvolutionImage
-    let weightGradient: UnsafeMutablePointer<Float>
-    let workspace: ConvolutionWorkspace
-    let pass: Int
-
-    /// [input group, plane, tile, channel].
-    private var inputs: UnsafeMutablePointer<Float> { workspace.shared }
-    /// [output group, plane, tile, channel].
-    private var gradients: UnsafeMutablePointer<Float> { workspace.shared + plan.inputCount }
-    /// [slice or span, channel].
-    var biasSums: UnsafeMutablePointer<Float> {
-      plan.spans > 0 ? workspace.shared : gradients + plan.gradientCount
-    }
-    /// [span, pair of groups, plane, input channel, output channel].
-    private var products: UnsafeMutablePointer<Float> { biasSums + plan.biasCount }
-
-    private var tiles: Range<Int> {
-      pass * plan.passTiles..<min((pass + 1) * plan.passTiles, plan.tiles.count)
-    }
-
-    // MARK: Tiles
-
-    /// Transforms a slice of the pass's tiles, of the input and of the output's gradient.
-    func transform(slice: Int, thread: Int) {
-      let first = tiles.lowerBound + slice * TransformedWeightGradient.sliceTiles
-      let padded = plan.outputGroups.paddedChannels
-      let part = first / TransformedWeightGradient.sliceTiles
-      let tiles = first..<min(first + TransformedWeightGradient.sliceTiles, tiles.upperBound)
-      transform(
-        tiles, after: self.tiles.lowerBound, thread: thread, inputs: inputs, gradients: gradients)
-      sumForBias(
-        tiles, after: self.tiles.lowerBound, gradients: gradients, into: biasSums + part * padded,
-        accumulating: false)
-    }
-
-    /// Transforms tiles, whose place in memory counts from tile `origin` on.
-    private func transform(
-      _ tiles: Range<Int>, after origin: Int, thread: Int, inputs: UnsafeMutablePointer<Float>,
-      gradients: UnsafeMutablePointer<Float>
-    ) {
-      transform(
-        tiles, after: origin, of: input, rows: plan.rows, columns: plan.columns,
-        step: Transform.inputStep, extent: Transform.inputExtent, groups: plan.inputGroups,
-        thread: thread, into: inputs
-      ) { patch, planes in Transform.input(patch, into: planes) }
-      transform(
-        tiles, after: origin, of: outputGradient, rows: plan.outputRows,
-        columns: plan.outputColumns, step: Transform.outputExtent,
-        extent: Transform.outputExtent, groups: plan.outputGroups, thread: thread,
-        into: gradients
-      ) { patch, planes in Transform.outputGradient(patch, into: planes) }
-    }
-
-    @inline(__always)
-    private func transform(
-      _ slice: Range<Int>, after origin: Int, of image: ConvolutionImage, rows: AxisIndexMap,
-      columns: AxisIndexMap, step: Int,
-      extent: Int, groups: ChannelGroups, thread: Int, into target: UnsafeMutablePointer<Float>,
-      _ transform: (Im2colSource, PlaneTarget) -> Void
-    ) {
-      rows.sources.withUnsafeBufferPointer { rows in
-        columns.sources.withUnsafeBufferPointer { columns in
-          let image = PaddedView(
-            image: image, rows: rows, columns: columns, patchWorkspace: workspace.thread(thread))
-          for tile in slice {
-            let (row, column) = plan.tiles.place(tile)
-            let place = image.place(
-              firstRow: row * step, firstColumn: column * step, extent: extent)
-            let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, slice.upperBound - 1))
-            let next = image.place(
-              firstRow: nextRow * step, firstColumn: nextColumn * step, extent: extent)
-            for group in 0..<groups.count {
-              let channels = groups.columns(group)
-              let base =
-                target + group * plan.groupStride
-                + (tile - origin) * groups.paddedWidth(group)
-              for channel in stride(from: channels.lowerBound, to: channels.upperBound, by: 16) {
-                image.prefetch(next, channel: channel, last: step)
-                transform(
-                  image.patch(place, channel: channel),
-                  PlaneTarget(
-                    base: base + (channel - channels.lowerBound), stride: plan.planeStride))
-              }
-            }
-          }
-        }
-      }
-    }
-
-    /// Sums the plane that holds each tile's sum.
-    private func sumForBias(
-      _ slice: Range<Int>, after origin: Int, gradients: UnsafePointer<Float>,
-      into sums: UnsafeMutablePointer<Float>, accumulating: Bool
-    ) {
-      for group in 0..<plan.outputGroups.count {
-        let width = plan.outputGroups.paddedWidth(group)
-        let first = plan.outputGroups.columns(group).lowerBound
-        let plane =
-          gradients + group * plan.groupStride + Transform.sumPlane * plan.planeStride
-          + (slice.lowerBound - origin) * width
-        sumLines(
-          plane, count: slice.count, width: width, into: sums + first, accumulating: accumulating)
-      }
-    }
-
-    // MARK: Products
-
-    /// Takes a span of tiles through transforms and products, block by block; its products and its
-    /// sums for the bias are overwritten.
-    func sumSpan(_ span: Int, thread: Int) {
-      let count = plan.tiles.count
-      let tiles = span * count / plan.spans..<(span + 1) * count / plan.spans
-      let inputs =
-        workspace.thread(thread) + plan.patchCount
-        + Transform.kernelExtent * Transform.kernelExtent * 16
-      let gradients = inputs + plan.inputCount
-      for first in stride(from: tiles.lowerBound, to: tiles.upperBound, by: plan.passTiles) {
-        let block = first..<min(first + plan.passTiles, tiles.upperBound)
-        let isFirst = first == tiles.lowerBound
-        transform(block, after: first, thread: thread, inputs: inputs, gradients: gradients)
-        sumForBias(
-          block, after: first, gradients: gradients,
-          into: biasSums + span * plan.outputGroups.paddedChannels, accumulating: !isFirst)
-        for pair in 0..<plan.inputGroups.count * plan.outputGroups.count {
-          multiply(
-            pair: pair, planes: 0..<Transform.planes, tiles: block.count, inputs: inputs,
-            gradients: gradients,
-            into: products + span * plan.productsCount
-              + pair * Transform.planes * plan.productCount,
-            accumulating: !isFirst)
-        }
-      }
-    }
-
-    /// Multiplies some planes of an input group by those of an output group, over all tiles.
-    func multiply(task: Int, thread: Int) {
-      let pair = task / plan.planeTasks
-      let firstPlane = task % plan.planeTasks * plan.taskPlanes
-      let target =
-        plan.keepsProducts
-        ? products + pair * Transform.planes * plan.productCount
-        : workspace.thread(thread) + plan.patchCount
-      multiply(
-        pair: pair, planes: firstPlane..<min(firstPlane + plan.taskPlanes, Transform.planes),
-        tiles: tiles.count, inputs: inputs, gradients: gradients, into: target,
-        accumulating: pass > 0)
-      if !plan.keepsProducts {
-        let outputGroup = pair % plan.outputGroups.count
-        let channels = plan.inputGroups.columns(pair / plan.outputGroups.count)
-        let width = plan.outputGroups.paddedWidth(outputGroup)
-        for channel in channels {
-          transformBack(
-            target + (channel - channels.lowerBound) * width, channel: channel,
-            outputGroup: outputGroup, thread: thread)
-        }
-      }
-    }
-
-    /// products := or += the products of a pair of groups over `count` tiles.
-    private func multiply(
-      pair: Int, planes: Range<Int>, tiles count: Int, inputs: UnsafePointer<Float>,
-      gradients: UnsafePointer<Float>, into products: UnsafeMutablePointer<Float>,
-      accumulating: Bool
-    ) {
-      let (inputGroup, outputGroup) = (
-        pair / plan.outputGroups.count, pair % plan.outputGroups.count
-      )
-      for plane in planes {
-        PanelProduct.multiply(
-          rows: plan.inputGroups.columns(inputGroup).count,
-          columns: plan.outputGroups.paddedWidth(outputGroup), depth: count,
-          .init(
-            base: inputs + inputGroup * plan.groupStride + plane * plan.planeStride,
-            rowStride: 1, depthStride: plan.inputGroups.paddedWidth(inputGroup)),
-          panel: gradients + outputGroup * plan.groupStride + plane * plan.planeStride,
-          into: products + plane * plan.productCount, accumulating: accumulating)
-      }
-    }
-
-    /// Adds the products of up to sixteen input channels with an output group over the spans, and
-    /// transforms them back.
-    func transformBack(task: Int, thread: Int) {
-      let outputGroup = task % plan.outputGroups.count
-      let first = task / plan.outputGroups.count * 16
-      let inputGroup = (0..<plan.inputGroups.count).first {
-        plan.inputGroups.columns($0).contains(first)
-      }
-      guard let inputGroup else {
-        preconditionFailure("input channel \(first) of \(plan.inputChannels) is in no group")
-      }
-      let pair = inputGroup * plan.outputGroups.count + outputGroup
-      let offset = first - plan.inputGroups.columns(inputGroup).lowerBound
-      let width = plan.outputGroups.paddedWidth(outputGroup)
-      let count = min(first + 16, plan.inputChannels) - first
-      let sums = products + pair * Transform.planes * plan.productCount + offset * width
-      for plane in 0..<Transform.planes {
-        for span in 1..<max(1, plan.spans) {
-          let (to, from) = (
-            sums + plane * plan.productCount,
-            sums + span * plan.productsCount + plane * plan.productCount
-          )
-          for place in stride(from: 0, to: count * width, by: 16) {
-            to.store(to.vector(place) + from.vector(place), at: place)
-          }
-        }
-      }
-      for row in 0..<count {
-        transformBack(
-          sums + row * width, channel: first + row, outputGroup: outputGroup, thread: thread)
-      }
-    }
-
-    /// Adds the products of one input channel with an output group to the gradient.
-    private func transformBack(
-      _ products: UnsafePointer<Float>, channel: Int, outputGroup: Int, thread: Int
-    ) {
-      let columns = plan.outputGroups.columns(outputGroup)
-      let tapStride = plan.inputChannels * plan.outputChannels
-      for column in stride(from: columns.lowerBound, to: columns.upperBound, by: 16) {
-        let source = PlaneSource(
-          base: products + (column - columns.lowerBound), stride: plan.productCount)
-        let target = weightGradient + channel * plan.outputChannels + column
-        let lanes = min(16, plan.outputChannels - column)
-        if lanes == 16 {
-          Transform.weightGradient(source, into: TapTarget(base: target, stride: tapStride))
-          continue
-        }
-        let taps = Transform.kernelExtent * Transform.kernelExtent
-        let sums = workspace.thread(thread)
-        sums.update(repeating: 0, count: taps * 16)
-        Transform.weightGradient(source, into: TapTarget(base: sums, stride: 16))
-        for tap in 0..<taps {
-          for lane in 0..<lanes { target[tap * tapStride + lane] += sums[tap * 16 + lane] }
-        }
-      }
     }
   }
 }
