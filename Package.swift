@@ -9,13 +9,19 @@ import PackageDescription
 /// cluster of mixed hosts build with UNET_DIST_MARCH=x86-64-v3.
 let march = Context.environment["UNET_DIST_MARCH"] ?? "native"
 
+/// A file names every module whose members it uses.
+let importSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("MemberImportVisibility")
+]
+
 /// Numeric code is useless without optimisation, so it is optimised in every configuration.
 ///
 /// `-Xcc -march` steers Swift's own code generation too: without it SIMD types compile to SSE and
 /// a fused multiply-add to one library call a lane. A root package may use unsafe flags.
-let numericSettings: [SwiftSetting] = [
-  .unsafeFlags(["-O", "-wmo", "-Xcc", "-march=\(march)"])
-]
+let numericSettings: [SwiftSetting] =
+  importSettings + [
+    .unsafeFlags(["-O", "-wmo", "-Xcc", "-march=\(march)"])
+  ]
 
 // MARK: - Targets
 
@@ -33,7 +39,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 /// The tests of a module; their folders mirror its own.
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
-  .testTarget(name: name, dependencies: dependencies, exclude: exclude)
+  .testTarget(
+    name: name, dependencies: dependencies, exclude: exclude, swiftSettings: importSettings)
 }
 
 let argumentParser = Target.Dependency.product(
@@ -138,13 +145,15 @@ let package = Package(
       path: "Tests/CommunicationCheck"),
 
     tests("TestSupportTests", ["Communication", "Files", "TestSupport"]),
+    tests("ThreadingTests", ["Randomness", "Threading"]),
     tests("RandomnessTests", ["Randomness"]),
+    tests("TensorsTests", ["Randomness", "Tensors"]),
     tests("FilesTests", ["Files", "TestSupport"]),
     tests(
       "KernelsTests", ["Files", "Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
     // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
     tests("ImagingTests", ["Files", "Imaging"], exclude: ["Fixtures"]),
-    tests("CommunicationTests", ["Communication", "Tensors", "TestSupport"]),
+    tests("CommunicationTests", ["Communication", "Randomness", "Tensors", "TestSupport"]),
     tests("MPICommunicationTests", ["Communication", "MPICommunication", "TestSupport"]),
     tests(
       "NetworkTests",

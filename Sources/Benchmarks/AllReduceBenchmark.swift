@@ -2,6 +2,7 @@
 
 import Communication
 import Files
+import Network
 import Tensors
 
 /// The sum of a buffer over the ranks, from 4 KB up to the gradients of the network, by the tree and

@@ -1,5 +1,7 @@
 // The result of a benchmark, the same for all of them, as JSON and as text.
 
+import Configuration
+import Datasets
 import Files
 import Inference
 import Kernels

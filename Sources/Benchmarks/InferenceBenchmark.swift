@@ -1,6 +1,8 @@
 // The benchmark of inference: tiles through the network, without dropout and without gradients.
 
 import Communication
+import Datasets
+import Files
 import Inference
 import Network
 import Tensors

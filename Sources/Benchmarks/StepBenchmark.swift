@@ -5,6 +5,7 @@ import Datasets
 import Files
 import Kernels
 import Network
+import Tensors
 import Threading
 import Training
 

@@ -4,7 +4,9 @@ import Communication
 import Datasets
 import Files
 import Metrics
+import Network
 import Tensors
+import Threading
 
 /// Scores whole images, each of their pixels once over all ranks.
 package enum Evaluator {

@@ -5,6 +5,7 @@ import Glibc
 import Network
 import Randomness
 import Tensors
+import Threading
 
 /// The mean of several predictions with dropout, and its entropy.
 package struct MonteCarloPrediction: Sendable, Equatable {

@@ -4,6 +4,7 @@ import Checkpoints
 import Datasets
 import Files
 import Foundation
+import Kernels
 import Network
 import Tensors
 import TestSupport

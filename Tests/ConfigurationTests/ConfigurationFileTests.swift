@@ -1,7 +1,11 @@
 // Configuration files: what is read, what is refused, and what is written.
 
 import Configuration
+import Datasets
 import Foundation
+import Kernels
+import Logging
+import Network
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 // Defaults, ranges and conflicts of a configuration.
 
+import Communication
 import Configuration
 import Foundation
 import Network

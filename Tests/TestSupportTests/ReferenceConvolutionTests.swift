@@ -1,5 +1,6 @@
 // The oracle for convolutions against sums done by hand and against PyTorch.
 
+import Files
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 // The oracles for pooling, ReLU, loss and optimisers against values by hand and PyTorch.
 
+import Files
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 // The oracles for up-sampling against sums done by hand and against PyTorch.
 
+import Files
 import TestSupport
 import Testing
 

@@ -2,6 +2,8 @@
 
 import Communication
 import Files
+import Network
+import Tensors
 
 /// Measures computation and network on the spot, and predicts steps on up to 4,096 ranks.
 package struct ScalingModelBenchmark {

@@ -9,7 +9,7 @@ package enum Reduction: String, Codable, CaseIterable, Sendable {
 }
 
 /// What is done with the buckets of a step.
-enum ExchangePhase: Sendable {
+package enum ExchangePhase: Sendable {
   /// Every rank gets the sums.
   case all
   /// Every rank gets the sums of its own chunks.
@@ -65,7 +65,7 @@ package final class BucketExchange {
   private(set) var isGathering = false
 
   /// An exchange in chunks that begin at multiples of `alignment` elements of a bucket.
-  init(
+  package init(
     communicator: any Communicator, buckets: GradientBuckets, reduction: Reduction,
     compression: Compression, alignment: Int
   ) {
@@ -88,7 +88,7 @@ package final class BucketExchange {
   }
 
   /// Begins a step or its second half; see ``GradientReducer/begin(_:shares:)``.
-  func begin(
+  package func begin(
     _ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>], phase: ExchangePhase
   ) {
     self.own = own
@@ -123,7 +123,7 @@ package final class BucketExchange {
   }
 
   /// Where the floats of `rank` lie in what is gathered.
-  func gatherOffset(of rank: Int, count: Int) -> Int {
+  package func gatherOffset(of rank: Int, count: Int) -> Int {
     let ranks = communicator.size
     return ReductionSchedule.owned(
       rank: rank, ranks: ranks, elementCount: ranks * count, alignment: count

@@ -6,7 +6,7 @@ import Foundation
 ///
 /// From `begin` until everything handed over has been waited for, only this thread may call MPI in
 /// the process.
-final class ExchangeThread: @unchecked Sendable {
+package final class ExchangeThread: @unchecked Sendable {
   // Unchecked because of the variables: those of the caller and the thread are guarded by the
   // condition's lock, and the exchange is the thread's from the first hand-over until all is
   // finished, and the caller's otherwise.
@@ -22,7 +22,7 @@ final class ExchangeThread: @unchecked Sendable {
   private var hasEnded = false
 
   /// Starts the thread; nil where the system refuses it.
-  init?(_ exchange: BucketExchange) {
+  package init?(_ exchange: BucketExchange) {
     self.exchange = exchange
     let own = Unmanaged.passRetained(self)
     var thread = pthread_t()
@@ -41,7 +41,7 @@ final class ExchangeThread: @unchecked Sendable {
   }
 
   /// Ends the thread and waits until it has ended; what is in flight is given up.
-  func close() {
+  package func close() {
     condition.lock()
     isEnding = true
     condition.broadcast()
@@ -50,7 +50,7 @@ final class ExchangeThread: @unchecked Sendable {
   }
 
   /// Prepares the exchange by `body`, while nothing is in flight.
-  func begin(_ body: (BucketExchange) -> Void) {
+  package func begin(_ body: (BucketExchange) -> Void) {
     condition.lock()
     defer { condition.unlock() }
     precondition(
@@ -61,7 +61,7 @@ final class ExchangeThread: @unchecked Sendable {
   }
 
   /// Lets the first `count` buckets go.
-  func enqueue(_ count: Int) {
+  package func enqueue(_ count: Int) {
     condition.lock()
     enqueuedCount = count
     condition.broadcast()
@@ -69,7 +69,7 @@ final class ExchangeThread: @unchecked Sendable {
   }
 
   /// Lets a gather go, beside the buckets.
-  func enqueue(_ values: UnsafeMutableBufferPointer<Float>, count: Int) {
+  package func enqueue(_ values: UnsafeMutableBufferPointer<Float>, count: Int) {
     condition.lock()
     gather = (values, count)
     isGathering = true
@@ -78,14 +78,14 @@ final class ExchangeThread: @unchecked Sendable {
   }
 
   /// Whether all buckets that were let go are through, or never will be.
-  var hasFinished: Bool {
+  package var hasFinished: Bool {
     condition.lock()
     defer { condition.unlock() }
     return finishedCount == enqueuedCount || failure != nil
   }
 
   /// Returns when the first `count` buckets are through.
-  func wait(for count: Int) throws(MPIError) {
+  package func wait(for count: Int) throws(MPIError) {
     condition.lock()
     defer { condition.unlock() }
     while finishedCount < count && failure == nil { condition.wait() }
@@ -93,7 +93,7 @@ final class ExchangeThread: @unchecked Sendable {
   }
 
   /// Returns when the gather is through.
-  func waitForGather() throws(MPIError) {
+  package func waitForGather() throws(MPIError) {
     condition.lock()
     defer { condition.unlock() }
     while isGathering && failure == nil { condition.wait() }

@@ -5,7 +5,7 @@
 /// Between the calls nothing waits, so that several of them can be in flight side by side, and the
 /// caller decides what to do meanwhile. Memory is allocated when a schedule needs more than any
 /// before it.
-final class ReductionExecution {
+package final class ReductionExecution {
   private let messages: any RequestGroup
   private let compression: Compression
   /// Whether the rounds under way move values of 16 bits.
@@ -16,10 +16,10 @@ final class ReductionExecution {
   private var round = 0
 
   /// Bytes sent since this was made.
-  private(set) var sentByteCount = 0
+  package private(set) var sentByteCount = 0
 
   /// An execution whose messages have `tag` on all ranks.
-  init(communicator: any Communicator, tag: Int, compression: Compression = .none) {
+  package init(communicator: any Communicator, tag: Int, compression: Compression = .none) {
     messages = communicator.requests(tag: tag)
     self.compression = compression
   }
@@ -36,7 +36,7 @@ final class ReductionExecution {
   /// is sent is compressed unless it `isExact`.
   ///
   /// - Precondition: the rounds begun before are finished.
-  func begin(
+  package func begin(
     _ rounds: [ReductionSchedule.Round], of schedule: ReductionSchedule,
     own: [UnsafeMutablePointer<Float>], isExact: Bool = false
   ) throws(MPIError) {
@@ -55,7 +55,7 @@ final class ReductionExecution {
   }
 
   /// Goes as far as is possible without waiting; returns whether all rounds are finished.
-  func advance() throws(MPIError) -> Bool {
+  package func advance() throws(MPIError) -> Bool {
     while round < rounds.count {
       guard try messages.test() else { return false }
       if packs { unpack(rounds[round].receives) }

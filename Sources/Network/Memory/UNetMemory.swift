@@ -1,5 +1,7 @@
 // How much memory a network takes, told before any of it is allocated.
 
+import Tensors
+
 /// The memory that a network takes on one rank.
 package enum UNetMemory {
   /// The widest bottleneck that a network may have: wider ones are slips of the keyboard, and their

@@ -1,6 +1,7 @@
 // The file `evaluation.json` of a run: the newest scores.
 
 import Files
+import Metrics
 
 /// Replaces a file by the scores of every evaluation.
 package struct EvaluationFile: RecordSink {

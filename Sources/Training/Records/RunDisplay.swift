@@ -3,6 +3,7 @@
 import Files
 import Foundation
 import Logging
+import Metrics
 import Synchronization
 
 /// The one writer to standard error, so that messages and the progress bar do not overwrite

@@ -2,6 +2,7 @@
 
 import Files
 import Foundation
+import Metrics
 
 /// The file `log.jsonl` of a run.
 ///

@@ -3,7 +3,9 @@
 import Communication
 import Configuration
 import Datasets
+import Kernels
 import Network
+import Tensors
 
 extension MemoryDemand {
   /// Refuses a run of training that this rank cannot hold.

@@ -2,8 +2,10 @@
 
 import Checkpoints
 import Configuration
+import Datasets
 import Files
 import Foundation
+import Network
 import Tensors
 
 /// The run's folder and display, on the one rank that writes.

@@ -1,7 +1,14 @@
 // What a person is told before the first step of a run.
 
 import Checkpoints
+import Communication
+import Configuration
+import Datasets
 import Kernels
+import Logging
+import Network
+import Tensors
+import Threading
 
 extension RunPreparation {
   /// Says what is trained on what, and what may differ from the run that is resumed.

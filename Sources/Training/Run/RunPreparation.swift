@@ -9,6 +9,7 @@ import Inference
 import Kernels
 import Network
 import Tensors
+import Threading
 
 /// Everything that the loop of a ``Trainer`` needs, ready for its first step.
 struct RunPreparation {

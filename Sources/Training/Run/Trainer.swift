@@ -8,6 +8,8 @@ import Foundation
 import Inference
 import Kernels
 import Logging
+import Metrics
+import Network
 import Tensors
 
 /// Trains a network as a configuration says; every rank runs one.

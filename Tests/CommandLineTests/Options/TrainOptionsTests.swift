@@ -1,5 +1,6 @@
 // The flags of `train` against the table of options.
 
+import ArgumentParser
 import Configuration
 import Foundation
 import Testing

@@ -127,12 +127,12 @@ import Testing
 }
 
 /// The shares that `ShardedSampler` deals.
-private func evenShares(of count: Int, ranks: Int) -> [Range<Int>] {
+func evenShares(of count: Int, ranks: Int) -> [Range<Int>] {
   (0..<ranks).map { $0 * count / ranks..<($0 + 1) * count / ranks }
 }
 
 /// What each place adds, of sizes so different that the order of sums shows.
-private struct Addends {
+struct Addends {
   let values: [[Float]]
 
   init(values: [[Float]]) { self.values = values }

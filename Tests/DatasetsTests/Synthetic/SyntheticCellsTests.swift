@@ -3,6 +3,7 @@
 import Datasets
 import Files
 import Foundation
+import Imaging
 import Testing
 import Threading
 

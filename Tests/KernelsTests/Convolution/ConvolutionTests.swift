@@ -1,5 +1,6 @@
 // Convolutions against the naive loops, against PyTorch, and over numbers of threads.
 
+import Files
 import Kernels
 import Tensors
 import TestSupport

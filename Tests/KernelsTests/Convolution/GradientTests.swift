@@ -1,6 +1,7 @@
 // Every kernel's gradient against central differences of its own forward pass.
 
 import Kernels
+import Tensors
 import TestSupport
 import Testing
 import Threading

@@ -2,6 +2,7 @@
 
 import Kernels
 import Randomness
+import Tensors
 import TestSupport
 import Testing
 import Threading

@@ -1,5 +1,6 @@
 // The optimisers' updates against PyTorch, and the norm's fixed order.
 
+import Files
 import Kernels
 import Tensors
 import TestSupport

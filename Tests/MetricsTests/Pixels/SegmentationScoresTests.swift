@@ -1,5 +1,6 @@
 // Scores computed by hand from small counts.
 
+import Files
 import Foundation
 import Metrics
 import Testing

@@ -1,6 +1,7 @@
 // The costs of a network as its summary tells them.
 
 import Network
+import Tensors
 import Testing
 
 @Suite struct UNetSummaryTests {

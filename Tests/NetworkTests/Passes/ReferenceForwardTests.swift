@@ -1,5 +1,6 @@
 // The forward pass in Double: against PyTorch, and against the fast one with right and wrong weights.
 
+import Files
 import Network
 import Randomness
 import ReferenceNetwork

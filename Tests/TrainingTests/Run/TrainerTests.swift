@@ -5,6 +5,8 @@ import Communication
 import Configuration
 import Files
 import Foundation
+import Logging
+import Network
 import Tensors
 import TestSupport
 import Testing

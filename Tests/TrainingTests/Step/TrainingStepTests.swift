@@ -6,6 +6,7 @@ import Foundation
 import Kernels
 import Network
 import Randomness
+import Tensors
 import TestSupport
 import Testing
 import Threading

@@ -6,6 +6,7 @@
 // thread takes some output channels, and transforms their weights into its own cache, block by
 // block of the summed channels, so that transformed weights never travel through memory.
 
+import Tensors
 import Threading
 
 /// A convolution by a tile transform, of given sizes, over a padded view; planned once.
