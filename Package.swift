@@ -9,9 +9,11 @@ import PackageDescription
 /// cluster of mixed hosts build with UNET_DIST_MARCH=x86-64-v3.
 let march = Context.environment["UNET_DIST_MARCH"] ?? "native"
 
-/// A file names every module whose members it uses.
+/// A file names every module whose members it uses, and shows only those that its own declarations
+/// name.
 let importSettings: [SwiftSetting] = [
-  .enableUpcomingFeature("MemberImportVisibility")
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
 /// Numeric code is useless without optimisation, so it is optimised in every configuration.

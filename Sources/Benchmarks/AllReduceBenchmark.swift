@@ -1,6 +1,6 @@
 // The benchmark of the sum over ranks.
 
-import Communication
+package import Communication
 import Files
 import Network
 import Tensors

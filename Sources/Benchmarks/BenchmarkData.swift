@@ -1,7 +1,7 @@
 // Made-up numbers for benchmarks: speed does not depend on them.
 
 import Randomness
-import Tensors
+package import Tensors
 
 /// Buffers of repeatable values.
 package enum BenchmarkData {

@@ -1,6 +1,6 @@
 // Measuring on all ranks at once.
 
-import Communication
+package import Communication
 import Files
 import Foundation
 

@@ -1,11 +1,11 @@
 // The options that all benchmarks share.
 
-import ArgumentParser
-import Communication
-import Configuration
+package import ArgumentParser
+package import Communication
+package import Configuration
 import Files
 import Foundation
-import Network
+package import Network
 import Threading
 
 /// What is measured, how often, and how it is printed.

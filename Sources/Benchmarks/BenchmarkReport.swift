@@ -2,8 +2,8 @@
 
 import Configuration
 import Datasets
-import Files
-import Inference
+package import Files
+package import Inference
 import Kernels
 import Network
 

@@ -1,7 +1,7 @@
 // The options of benchmarks in which ranks exchange gradients.
 
 import ArgumentParser
-import Communication
+package import Communication
 import Configuration
 
 /// How gradients are summed, under the names that `train` has.

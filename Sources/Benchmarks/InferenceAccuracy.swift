@@ -3,7 +3,7 @@
 import Datasets
 import Files
 import Network
-import ReferenceNetwork
+package import ReferenceNetwork
 import Tensors
 import Threading
 

@@ -1,6 +1,6 @@
 // The benchmark of inference: tiles through the network, without dropout and without gradients.
 
-import Communication
+package import Communication
 import Datasets
 import Files
 import Inference

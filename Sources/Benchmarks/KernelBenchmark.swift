@@ -1,6 +1,6 @@
 // The benchmark of each layer's kernels: where the time of a step goes.
 
-import Communication
+package import Communication
 import Files
 import Kernels
 import Network

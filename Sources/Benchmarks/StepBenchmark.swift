@@ -1,6 +1,6 @@
 // The benchmark of a training step.
 
-import Communication
+package import Communication
 import Datasets
 import Files
 import Kernels

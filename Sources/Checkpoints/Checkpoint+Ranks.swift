@@ -1,6 +1,6 @@
 // One checkpoint for all ranks, of which only rank 0 reads the file.
 
-import Communication
+package import Communication
 import Foundation
 
 extension Checkpoint {

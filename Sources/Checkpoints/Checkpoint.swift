@@ -1,11 +1,11 @@
 // The state of a run in one file: weights, optimiser, position, and all that prediction needs.
 
-import Datasets
-import Files
+package import Datasets
+package import Files
 import Foundation
-import Kernels
-import Network
-import Tensors
+package import Kernels
+package import Network
+package import Tensors
 
 /// What a checkpoint says beside its tensors; stored in the file's `__metadata__`.
 package struct Checkpoint: Sendable, Equatable {

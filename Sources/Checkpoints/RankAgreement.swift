@@ -1,9 +1,9 @@
 // What the ranks of every command that runs a network must agree on.
 
-import Communication
+package import Communication
 import Files
 import Kernels
-import Tensors
+package import Tensors
 
 extension NamedDigest {
   /// The SHA-256 of lines of text, such as a listing of files.

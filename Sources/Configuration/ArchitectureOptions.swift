@@ -1,8 +1,8 @@
 // The options that describe a network and its tile, for commands that need no data.
 
-import ArgumentParser
-import Files
-import Network
+package import ArgumentParser
+package import Files
+package import Network
 
 /// The model options of `train`, under the same names and with the same defaults and ranges.
 package struct ArchitectureOptions: ParsableArguments {

@@ -1,8 +1,8 @@
 // What a rank is going to hold in memory, told before it is allocated.
 
-import Communication
+package import Communication
 import Foundation
-import Network
+package import Network
 
 /// The memory that a rank is going to take, by part.
 package struct MemoryDemand: Sendable {

@@ -1,6 +1,6 @@
 // The refusal of sizes that no machine has memory for.
 
-import Network
+package import Network
 
 /// Bounds of what a network may be asked to be.
 package enum MemoryLimit {

@@ -1,6 +1,6 @@
 // How the value of an option is read from text and written back.
 
-import Logging
+package import Logging
 
 /// A type that options can have: read from one piece of text, the same from a flag and a file.
 ///

@@ -1,7 +1,7 @@
 // The choices among methods that a training run is configured with.
 
-import Datasets
-import Kernels
+package import Datasets
+package import Kernels
 
 /// What is minimised.
 package enum LossKind: String, Codable, CaseIterable, Sendable {

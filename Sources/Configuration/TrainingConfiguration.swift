@@ -1,10 +1,10 @@
 // Everything that decides a training run.
 
-import Communication
-import Datasets
-import Kernels
-import Logging
-import Network
+package import Communication
+package import Datasets
+package import Kernels
+package import Logging
+package import Network
 
 /// The options of a training run, one property for each option of `train`.
 ///

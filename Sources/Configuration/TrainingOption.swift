@@ -1,7 +1,7 @@
 // The table of options: each one's name, help, range and text form, once.
 
-import Communication
-import Network
+package import Communication
+package import Network
 import Tensors
 
 /// One option of `train`: the link between a property and its name on the command line and in files.

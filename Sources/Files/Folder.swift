@@ -1,6 +1,6 @@
 // Folders: made where they are missing, and listed.
 
-import Foundation
+package import Foundation
 
 /// Folders.
 package enum Folder {

@@ -1,7 +1,7 @@
 // Reading image files: PNG, TIFF and JPEG, told apart by their first bytes.
 
-import CImageCodecs
-import Files
+package import CImageCodecs
+package import Files
 
 /// Image files of any supported kind.
 ///

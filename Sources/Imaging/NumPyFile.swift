@@ -1,6 +1,6 @@
 // Writing arrays as NumPy's .npy files.
 
-import Files
+package import Files
 
 /// NumPy's array files, for writing.
 ///

@@ -1,7 +1,7 @@
 // Writing PNG files.
 
-import CImageCodecs
-import Files
+package import CImageCodecs
+package import Files
 
 /// PNG files, for writing; `ImageFile` reads them.
 package enum PNGFile {

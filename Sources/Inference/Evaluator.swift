@@ -1,9 +1,9 @@
 // The scores of a network on a data set, with the work shared out among the ranks.
 
-import Communication
-import Datasets
+package import Communication
+package import Datasets
 import Files
-import Metrics
+package import Metrics
 import Network
 import Tensors
 import Threading

@@ -1,6 +1,6 @@
 // Predictions as images: class indices for programs, and an overlay for people.
 
-import Imaging
+package import Imaging
 
 /// Pictures of a segmentation.
 package enum SegmentationPictures {

@@ -1,7 +1,7 @@
 // Which tiles an image is predicted by: the square one asked for, or the cheapest.
 
-import Datasets
-import Network
+package import Datasets
+package import Network
 
 /// The size of the tiles by which a network predicts an image.
 ///

@@ -4,7 +4,7 @@ import Datasets
 import Glibc
 import Network
 import Randomness
-import Tensors
+package import Tensors
 import Threading
 
 /// The mean of several predictions with dropout, and its entropy.

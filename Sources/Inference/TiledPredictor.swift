@@ -1,9 +1,9 @@
 // Prediction of whole images by overlapping tiles with mirrored borders.
 
-import Datasets
-import Network
-import Tensors
-import Threading
+package import Datasets
+package import Network
+package import Tensors
+package import Threading
 
 /// A network that sees images of any size, one tile at a time.
 ///

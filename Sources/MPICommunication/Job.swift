@@ -1,6 +1,6 @@
 // How a process joins the other ranks at the start and leaves them at the end.
 
-import Communication
+package import Communication
 import Files
 import Foundation
 

@@ -1,7 +1,7 @@
 // Gathers of byte strings of any length, by MPI.
 
 import CMPI
-import Communication
+package import Communication
 import Glibc
 
 extension MPICommunicator {

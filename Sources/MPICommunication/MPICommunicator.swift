@@ -1,7 +1,7 @@
 // The ranks of an MPI job; the only file that calls MPI.
 
 import CMPI
-import Communication
+package import Communication
 import Glibc
 
 /// The ranks that a launcher such as `mpirun` started.

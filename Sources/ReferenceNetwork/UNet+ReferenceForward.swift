@@ -1,8 +1,8 @@
 // The forward pass once more, in Double and by plain loops: what the fast one is measured against.
 
-import Network
-import Tensors
-import Threading
+package import Network
+package import Tensors
+package import Threading
 
 extension UNet {
   /// The scores that the network would give if its arithmetic were exact, but for Double's rounding.

@@ -1,6 +1,6 @@
 // The comparison of many numbers in one expectation, and how close they have to be.
 
-import Testing
+package import Testing
 
 /// How far a result may be from the oracle, |actual - expected| <= absolute + relative * |expected|.
 package struct Tolerance: Sendable {

@@ -1,6 +1,6 @@
 // Finds and reads the files of Tests/Fixtures, which Scripts/make-fixtures.py made with PyTorch.
 
-import Files
+package import Files
 
 /// The fixtures: numbers that PyTorch computed.
 package enum Fixtures {

@@ -1,6 +1,6 @@
 // A rank whose peers never answer, to see what becomes of memory in which messages are in flight.
 
-import Communication
+package import Communication
 import Foundation
 
 /// One of several ranks, of which the others are lost: messages can be begun, and never end.

@@ -1,6 +1,6 @@
 // Runs a program for a test, under a time limit.
 
-import Foundation
+package import Foundation
 
 /// One finished run of a program: what it printed and how it ended.
 ///

@@ -1,6 +1,6 @@
 // Ranks that are threads of one process, so that tests need no launcher.
 
-import Communication
+package import Communication
 import Foundation
 
 /// One of several ranks that are threads of this process and share its memory.

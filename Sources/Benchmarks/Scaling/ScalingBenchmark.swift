@@ -1,7 +1,7 @@
 // The benchmark of a training step by several numbers of ranks, which it starts itself.
 
-import Configuration
-import Files
+package import Configuration
+package import Files
 import Foundation
 
 /// Steps over one global batch by each number of ranks, every one a run of `bench step` by mpirun.

@@ -1,6 +1,6 @@
 // A model of a training step on any number of ranks, from what a few ranks measure.
 
-import Communication
+package import Communication
 import Foundation
 
 /// The time of a step by the schedule that the ranks carry out, on a network of given cost.

@@ -1,7 +1,7 @@
 // The model of a step on many ranks, from what a few measure, and what it predicts.
 
-import Communication
-import Files
+package import Communication
+package import Files
 import Network
 import Tensors
 

@@ -1,10 +1,10 @@
 // What the model of a step on many ranks stands on: passes and exchanges, apart and side by side.
 
-import Communication
+package import Communication
 import Kernels
 import Network
 import Randomness
-import Tensors
+package import Tensors
 import Threading
 
 /// Passes of one sample on this rank, without any exchange.

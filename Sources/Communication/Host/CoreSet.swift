@@ -1,6 +1,6 @@
 // The processor cores a thread may run on.
 
-import CScheduling
+package import CScheduling
 
 /// A set of cores, by their numbers in the operating system.
 package struct CoreSet: Sendable, Equatable {

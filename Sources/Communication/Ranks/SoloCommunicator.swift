@@ -1,6 +1,6 @@
 // One process on its own.
 
-import Glibc
+package import Glibc
 
 /// The group of one rank, which needs no MPI and never initialises it.
 ///

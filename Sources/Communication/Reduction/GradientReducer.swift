@@ -1,6 +1,6 @@
 // The sum of the gradients over the ranks, while the backward pass is still at work.
 
-import Tensors
+package import Tensors
 
 /// Sums the gradients of all ranks, bucket by bucket, as the backward pass finishes them.
 ///

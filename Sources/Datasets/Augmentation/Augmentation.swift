@@ -1,6 +1,6 @@
 // Random training tiles: where they lie in an image and how they are turned.
 
-import Randomness
+package import Randomness
 import Tensors
 
 /// Cuts random tiles out of training images and varies them.

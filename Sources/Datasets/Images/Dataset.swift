@@ -1,7 +1,7 @@
 // The decoded images and labels of a data set.
 
-import Files
-import Imaging
+package import Files
+package import Imaging
 
 /// One image ready for a network, with its labels.
 package struct DatasetImage: Sendable, Equatable {

@@ -1,6 +1,6 @@
 // What can be wrong with a data set or with a request made of it.
 
-import Files
+package import Files
 
 extension FileError.Kind {
   /// A file or folder that does not exist, or a file where a folder is needed.

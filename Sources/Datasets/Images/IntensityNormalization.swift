@@ -1,7 +1,7 @@
 // How stored intensities become network inputs.
 
-import Files
-import Imaging
+package import Files
+package import Imaging
 
 /// The rule that turns an image's intensities into network inputs; stored in checkpoints.
 ///

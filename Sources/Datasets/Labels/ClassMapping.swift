@@ -1,8 +1,8 @@
 // Which mask value is which class, and how often each occurs.
 
-import Files
+package import Files
 import Foundation
-import Imaging
+package import Imaging
 
 /// The classes of a data set: mask values in ascending order, numbered from 0.
 ///

@@ -1,6 +1,6 @@
 // The division of a data set into training and validation images.
 
-import Files
+package import Files
 import Randomness
 
 /// The ids of the training and of the validation images, each ascending.

@@ -1,6 +1,6 @@
 // Which samples stand where in which global batch, and which of them a rank takes.
 
-import Files
+package import Files
 import Randomness
 
 /// The order of a training run: every step's global batch as a pure function of the step.

@@ -1,9 +1,9 @@
 // Built-in microscopy pictures: touching cells with known outlines, drawn from a seed.
 
-import Files
+package import Files
 import Foundation
-import Imaging
-import Threading
+package import Imaging
+package import Threading
 
 /// Synthetic grey microscopy images of roundish, touching cells, with masks of two classes.
 ///

@@ -1,6 +1,6 @@
 // How the rows (or columns) that a convolution reads come from those that lie in memory.
 
-import Tensors
+package import Tensors
 
 /// The virtual rows (or columns) of an image that is padded, each showing one row of its source.
 ///

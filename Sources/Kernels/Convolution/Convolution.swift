@@ -1,7 +1,7 @@
 // A convolution with bias: forward, and the gradients of its input and its weights.
 
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// A convolution with a square kernel: general in kernel size, stride and padding.
 ///

@@ -1,7 +1,7 @@
 // What a convolution reads, writes and works in.
 
-import CVectors
-import Tensors
+package import CVectors
+package import Tensors
 
 /// What a convolution reads or writes: one image, or two side by side in channels.
 ///

@@ -1,7 +1,7 @@
 // The doubling of the expansive path: nearest neighbour and 2x2 convolution, or transposed.
 
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// The doubling of rows and columns with a learned 2x2 kernel.
 ///

@@ -1,8 +1,8 @@
 // Inverted dropout.
 
-import Randomness
-import Tensors
-import Threading
+package import Randomness
+package import Tensors
+package import Threading
 
 /// Inverted dropout: a value becomes 0 with probability p, or 1 / (1 - p) times itself.
 ///

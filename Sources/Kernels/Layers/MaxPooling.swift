@@ -1,7 +1,7 @@
 // 2x2 max pooling of stride 2.
 
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// 2x2 max pooling of stride 2 over images of even height and width.
 package enum MaxPooling {

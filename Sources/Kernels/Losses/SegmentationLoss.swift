@@ -1,7 +1,7 @@
 // What a loss of a segmentation is to the training step.
 
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// A loss that compares the logits of one sample with its labels.
 ///

@@ -1,8 +1,8 @@
 // The pixel-wise softmax, and the weighted cross-entropy of its probabilities.
 
-import Glibc
-import Tensors
-import Threading
+package import Glibc
+package import Tensors
+package import Threading
 
 /// The pixel-wise softmax p(k) = exp(a(k)) / sum over j of exp(a(j)), and its cross-entropy.
 ///

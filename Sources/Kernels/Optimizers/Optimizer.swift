@@ -1,7 +1,7 @@
 // The optimiser: its state, and updates of parameters.
 
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// The rule that turns gradients into new weights, with the state it keeps between steps.
 ///

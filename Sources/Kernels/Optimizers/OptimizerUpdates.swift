@@ -1,6 +1,6 @@
 // The optimisers' updates of flat buffers, and the norm that clipping needs.
 
-import Threading
+package import Threading
 
 /// Updates of weights from gradients, as PyTorch defines them, one pass over memory each.
 package enum OptimizerUpdates {

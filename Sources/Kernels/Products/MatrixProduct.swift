@@ -1,7 +1,7 @@
 // Products of matrices; the only file that calls BLAS.
 
-import COpenBLAS
-import Glibc
+package import COpenBLAS
+package import Glibc
 
 /// Products of float matrices by OpenBLAS's sgemm on the calling thread.
 package enum MatrixProduct {

@@ -1,6 +1,6 @@
 // A digest of a flat buffer: whether two replicas hold the same bits.
 
-import Threading
+package import Threading
 
 /// A digest of 64 bits that guards against accidents, such as a bit that flips in memory.
 ///

@@ -1,7 +1,7 @@
 // Whether the values of a flat buffer are small enough for what is to be done with them.
 
-import Synchronization
-import Threading
+package import Synchronization
+package import Threading
 
 /// Bounds of flat buffers.
 package enum VectorBounds {

@@ -1,6 +1,6 @@
 // The scores of a segmentation, all of them ratios of its confusion counts.
 
-import Files
+package import Files
 
 /// How good a segmentation is: by pixel, by class, and the loss.
 ///

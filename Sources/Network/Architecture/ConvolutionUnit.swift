@@ -1,7 +1,7 @@
 // The unit of the network: a convolution and all that belongs to it, from its parameters to its passes.
 
 import Kernels
-import Tensors
+package import Tensors
 import Threading
 
 /// A convolution with bias, then ReLU and dropout where it has them.

@@ -1,8 +1,8 @@
 // The U-Net: its layers in forward order, and its parameters.
 
-import Randomness
-import Tensors
-import Threading
+package import Randomness
+package import Tensors
+package import Threading
 
 /// The U-Net of Ronneberger, Fischer and Brox 2015 (arXiv 1505.04597).
 ///

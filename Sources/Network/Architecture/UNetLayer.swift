@@ -1,6 +1,6 @@
 // The layers of a U-Net in forward order, and the one walk through their shapes.
 
-import Tensors
+package import Tensors
 
 /// A layer of the network, and whose outputs it reads.
 package struct UNetLayer: Sendable {

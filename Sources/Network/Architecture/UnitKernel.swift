@@ -1,8 +1,8 @@
 // What computes a unit: a convolution or an up-convolution, planned for its input.
 
-import Kernels
-import Tensors
-import Threading
+package import Kernels
+package import Tensors
+package import Threading
 
 /// The kernel of a unit, planned for the extents of its input.
 package enum UnitKernel: Sendable {

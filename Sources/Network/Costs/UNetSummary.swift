@@ -1,7 +1,7 @@
 // What a U-Net costs: its layers with their shapes, parameters, multiply-adds and memory.
 
-import Kernels
-import Tensors
+package import Kernels
+package import Tensors
 
 /// The layers of a U-Net for one tile size, and what they cost; no memory is allocated for it.
 package struct UNetSummary: Sendable {

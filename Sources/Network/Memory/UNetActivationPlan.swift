@@ -1,6 +1,6 @@
 // The plan of a pass through the network: its kernels, and when each buffer is in use.
 
-import Kernels
+package import Kernels
 import Tensors
 
 /// The shapes, kernels and buffers of a pass through a U-Net, before any memory is allocated.

@@ -1,7 +1,7 @@
 // The memory of a pass through the network: every activation and gradient, planned once.
 
 import Kernels
-import Tensors
+package import Tensors
 
 /// The activations of a U-Net for one tile, and for training their gradients.
 ///

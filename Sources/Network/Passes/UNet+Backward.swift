@@ -1,8 +1,8 @@
 // The backward pass: the forward pass upside down.
 
 import Kernels
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 extension UNet {
   /// Adds the gradients of all parameters, given `activations.logitsGradient`.

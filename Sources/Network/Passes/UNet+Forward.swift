@@ -1,8 +1,8 @@
 // The forward pass: from an image to the scores of its classes.
 
 import Kernels
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 extension UNet {
   /// Runs the network; the scores are in `activations.logits`.

@@ -1,6 +1,6 @@
 // Where the time of a step went on every rank, and which rank was the slowest.
 
-import Communication
+package import Communication
 
 /// The parts of a step on all ranks.
 package struct RankSeconds: Equatable, Sendable {

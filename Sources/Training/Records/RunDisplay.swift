@@ -2,7 +2,7 @@
 
 import Files
 import Foundation
-import Logging
+package import Logging
 import Metrics
 import Synchronization
 

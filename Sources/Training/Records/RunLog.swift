@@ -1,6 +1,6 @@
 // The log of a run: one JSON object a line.
 
-import Files
+package import Files
 import Foundation
 import Metrics
 

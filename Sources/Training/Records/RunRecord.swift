@@ -1,6 +1,6 @@
 // What happens in a run, as those who record it hear of it.
 
-import Metrics
+package import Metrics
 
 /// Something that happened in a run.
 package enum RunRecord: Sendable {

@@ -1,6 +1,6 @@
 // What every rank did when, as a trace that chrome://tracing and ui.perfetto.dev show.
 
-import Communication
+package import Communication
 import Files
 import Foundation
 

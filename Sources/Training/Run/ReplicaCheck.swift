@@ -1,9 +1,9 @@
 // The comparison of the ranks' replicas: that what must be equal is equal.
 
-import Communication
+package import Communication
 import Kernels
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// The check that all ranks hold the same parameters and optimiser state, bit by bit.
 ///

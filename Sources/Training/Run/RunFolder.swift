@@ -1,6 +1,6 @@
 // The folder that a run is written to: its files, links and lock.
 
-import Files
+package import Files
 import Foundation
 
 /// The `--output` folder of a run, held by one process at a time.

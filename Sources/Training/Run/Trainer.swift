@@ -1,8 +1,8 @@
 // A run of training on all ranks, from the first step to the last.
 
 import Checkpoints
-import Communication
-import Configuration
+package import Communication
+package import Configuration
 import Datasets
 import Foundation
 import Inference
@@ -10,7 +10,7 @@ import Kernels
 import Logging
 import Metrics
 import Network
-import Tensors
+package import Tensors
 
 /// Trains a network as a configuration says; every rank runs one.
 ///

@@ -1,10 +1,10 @@
 // The images that a run trains and validates on.
 
-import Configuration
-import Datasets
+package import Configuration
+package import Datasets
 import Files
 import Foundation
-import Threading
+package import Threading
 
 /// The training and validation images of a run, with their classes.
 package struct TrainingData: Sendable {

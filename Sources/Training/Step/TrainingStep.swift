@@ -1,12 +1,12 @@
 // One step of training on one rank: gradients of its samples, their sum over ranks, one update.
 
-import Communication
-import Datasets
-import Kernels
-import Network
+package import Communication
+package import Datasets
+package import Kernels
+package import Network
 import Randomness
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// The buffers and the work of a training step.
 ///

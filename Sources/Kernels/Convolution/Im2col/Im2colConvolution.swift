@@ -8,8 +8,8 @@
 // the same matrix read from another line on. Where it is short, or the stride is not 1, a patch
 // holds the whole kernel, and there is one product.
 
-import Tensors
-import Threading
+package import Tensors
+package import Threading
 
 /// A convolution of given kernel, stride and sizes over a padded view, planned once.
 ///
