@@ -31,12 +31,12 @@ package enum AllReduceBenchmark {
       let reducer = GradientReducer(
         communicator: communicator, buckets: GradientBuckets(elementCount: part.count),
         compression: exchange.compression, overlap: exchange.overlap)
-      let shares = (0..<communicator.size).map { $0..<$0 + 1 }
+      let shards = (0..<communicator.size).map { $0..<$0 + 1 }
       // In turn, so that whatever else the machine does meets both alike.
       let own = try measurement.repetitions(setting) {
         [
           try measurement.seconds {
-            reducer.begin([part], shares: shares)
+            reducer.begin([part], shards: shards)
             try reducer.finish()
           },
           try measurement.seconds { try communicator.allReduceSum(part) },

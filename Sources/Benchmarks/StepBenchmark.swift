@@ -233,15 +233,15 @@ private struct ExchangeHidden {
 }
 
 extension BenchmarkSetting {
-  /// This rank's share of a global batch of made-up tiles.
+  /// This rank's shard of a global batch of made-up tiles.
   fileprivate func madeUpBatch(rank: Int, ranks: Int) throws -> LoadedBatch {
     let configuration = network.configuration
     let side = configuration.outputSide(tile: tile) ?? tile
     let sampler = try ShardedSampler(
       samples: Array(0..<batch * ranks), globalBatch: batch * ranks, seed: 0)
     let global = sampler.batch(step: 0)
-    let places = global.places(rank: rank, ranks: ranks)
-    let samples = try places.map { _ in
+    let batchIndices = global.batchIndices(rank: rank, ranks: ranks)
+    let samples = try batchIndices.map { _ in
       let buffer = SampleBuffer(
         tile: TileShape(inputSide: tile, outputSide: side), channels: configuration.inputChannels)
       let image = try BenchmarkData.normal(count: buffer.imageCount)
@@ -250,6 +250,6 @@ extension BenchmarkSetting {
       buffer.labels.initialize(from: labels, count: buffer.labelCount)
       return buffer
     }
-    return LoadedBatch(batch: global, places: places, samples: samples)
+    return LoadedBatch(batch: global, batchIndices: batchIndices, samples: samples)
   }
 }

@@ -1,6 +1,6 @@
 // Writing files so that a crash leaves either the old file or the new one, never half of one.
 
-package import Glibc
+import Glibc
 
 /// Whole files, written so that no crash, full disk or power cut leaves half of one.
 ///

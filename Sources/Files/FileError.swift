@@ -1,6 +1,6 @@
 // The one error about a file: what is wrong with which, and what to do.
 
-package import Glibc
+import Glibc
 
 /// A file or folder that is not as it has to be, or that the operating system refused.
 ///

@@ -1,6 +1,6 @@
 // Folders: made where they are missing, and listed.
 
-package import Foundation
+import Foundation
 
 /// Folders.
 package enum Folder {

@@ -1,6 +1,6 @@
 // The one reader of files: opened without blocking, checked to be regular, closed at its end.
 
-package import Glibc
+import Glibc
 
 /// A regular file that is open for reading.
 package struct InputFile: ~Copyable {

@@ -1,6 +1,6 @@
 // SHA-256, which checksums of files and digests of what ranks must agree on are made of.
 
-package import CCrypto
+import CCrypto
 
 /// The SHA-256 digest (FIPS 180-4) of bytes that come in pieces.
 ///

@@ -1,6 +1,6 @@
 // Reading image files: PNG, TIFF and JPEG, told apart by their first bytes.
 
-package import CImageCodecs
+import CImageCodecs
 package import Files
 
 /// Image files of any supported kind.

@@ -1,6 +1,6 @@
 // What an image file holds, told by its first bytes.
 
-package import Files
+import Files
 
 /// What a file holds, by its first bytes.
 enum ImageKind: String {

@@ -1,6 +1,6 @@
 // Writing PNG files.
 
-package import CImageCodecs
+import CImageCodecs
 package import Files
 
 /// PNG files, for writing; `ImageFile` reads them.

@@ -13,7 +13,7 @@ package enum Evaluator {
   /// The scores of the predictor's network on the images with these ids; collective.
   ///
   /// Every rank passes the same ids and a predictor of the same tiles and parameters. The windows of
-  /// all images, in the order of `ids`, are dealt out to the ranks in turn, and a rank decodes only
+  /// all images, in the order of `ids`, are partitioned over the ranks in turn, and a rank decodes only
   /// the images of which it has a window, one at a time. The counts are integers, and the losses of
   /// the windows are added in window order on every rank, so that the scores are the same bits for
   /// every number of ranks and threads.

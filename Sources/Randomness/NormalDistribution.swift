@@ -1,6 +1,6 @@
 // Normally distributed values from uniform ones.
 
-package import Foundation
+import Foundation
 
 extension RandomStream {
   /// Two independent values of mean 0 and standard deviation 1 (Box and Muller 1958), computed in

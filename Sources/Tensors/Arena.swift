@@ -1,6 +1,6 @@
 // One block of memory for everything a step needs, divided once by the lifetimes of its parts.
 
-package import Glibc
+import Glibc
 
 /// A plan of parts with lifetimes, which assigns offsets so that parts alive together never overlap.
 package struct ArenaPlan {

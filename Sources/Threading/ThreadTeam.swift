@@ -1,7 +1,7 @@
 // A fixed team of threads, the only parallelism inside a rank.
 
-package import Glibc
-package import Synchronization
+import Glibc
+import Synchronization
 
 /// A fixed team of threads that share loops; the thread that calls works too.
 ///

@@ -220,17 +220,17 @@ private func messageBuffers(_ value: (Int) -> UInt8) -> [UnsafeMutableRawBufferP
   }
 }
 
-/// The value that place `place` adds to element `index` in `step`: sums of such values depend on
+/// The value that batch index `batchIndex` adds to element `index` in `step`: sums of such values depend on
 /// their order.
-private func addend(_ place: Int, _ index: Int, step: Int) -> Float {
-  let number = (place * 7919 + index * 104_729 + step * 1_299_709) % 10_007
+private func addend(_ batchIndex: Int, _ index: Int, step: Int) -> Float {
+  let number = (batchIndex * 7919 + index * 104_729 + step * 1_299_709) % 10_007
   return (number.isMultiple(of: 2) ? 1 : -1) / (1 + Float(number))
 }
 
-/// The sum over `places` in the order of the tree, by its definition.
+/// The sum over `batchIndices` in the order of the tree, by its definition.
 private func treeSum(_ count: Int, level: Int, node: Int, of value: (Int) -> Float) -> Float? {
-  let places = (node * count) >> level..<((node + 1) * count) >> level
-  if places.count <= 1 { return places.first.map(value) }
+  let batchIndices = (node * count) >> level..<((node + 1) * count) >> level
+  if batchIndices.count <= 1 { return batchIndices.first.map(value) }
   let left = treeSum(count, level: level + 1, node: 2 * node, of: value)
   let right = treeSum(count, level: level + 1, node: 2 * node + 1, of: value)
   guard let left, let right else { return left ?? right }
@@ -259,12 +259,12 @@ private func checkReducer(
   let reducer = GradientReducer(
     communicator: communicator, buckets: buckets, reduction: reduction, overlap: overlap,
     isSharded: isSharded)
-  // Fewer places than ranks, as many, and more of all kinds.
+  // Fewer batch indices than ranks, as many, and more of all kinds.
   let counts = isSharded ? [3, 8] : [1, 2, 3, 4, 5, 8, 13, 24, 24, 1]
   for (step, count) in counts.enumerated() {
-    let shares = (0..<size).map { $0 * count / size..<($0 + 1) * count / size }
+    let shards = (0..<size).map { $0 * count / size..<($0 + 1) * count / size }
     let nodes =
-      reduction == .tree ? ReductionTree(count: count).cover(shares[rank]) : [shares[rank]]
+      reduction == .tree ? ReductionTree(count: count).cover(shards[rank]) : [shards[rank]]
     var sums = nodes.map { node in
       (0..<elementCount).map { index in
         reduction == .tree
@@ -290,11 +290,11 @@ private func checkReducer(
           ? found.bitPattern == exact[index].bitPattern : abs(found - exact[index]) < 1e-5
         try expect(
           agrees, equals: true,
-          "\(what): \(reduction), \(overlap), \(count) places, [\(index)]: \(found), \(exact[index])"
+          "\(what): \(reduction), \(overlap), \(count) batch indices, [\(index)]: \(found), \(exact[index])"
         )
       }
     }
-    reducer.begin(buffers, shares: shares)
+    reducer.begin(buffers, shards: shards)
     if step > 0 {
       for tenth in [9, 7, 7, 4, 1, 0] { reducer.reduce(from: tenth * elementCount / 10) }
     }
@@ -325,7 +325,7 @@ private func checkReducer(
   }
 }
 
-/// The sum over a node of the tree over `count` places, found by its places.
+/// The sum over a node of the tree over `count` batch indices, found by its batch indices.
 private func nodeSum(_ node: Range<Int>, _ count: Int, of value: (Int) -> Float) -> Float {
   for level in 0..<20 {
     for index in 0..<(1 << level) where (index * count) >> level == node.lowerBound {

@@ -45,7 +45,7 @@ package struct ScalingBenchmark {
     }
   }
 
-  /// Checks that the batch deals evenly to every number of ranks.
+  /// Checks that the batch is partitioned evenly over every number of ranks.
   package func validate() throws(ConfigurationError) {
     for count in ranks where count < 1 || count > 4096 || !globalBatch.isMultiple(of: count) {
       throw ConfigurationError(

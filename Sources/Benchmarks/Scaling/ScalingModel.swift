@@ -158,13 +158,13 @@ package struct ScalingModel: Sendable {
 
   private func transfers(ranks: Int) -> [Transfer] {
     let tree = ReductionTree(count: ranks * samples)
-    let shares = (0..<ranks).map { $0 * samples..<($0 + 1) * samples }
+    let shards = (0..<ranks).map { $0 * samples..<($0 + 1) * samples }
     // All buckets but the ragged one are alike.
     var known: [Int: Transfer] = [:]
     return buckets.ranges.map { range in
       if let transfer = known[range.count] { return transfer }
       let schedule = ReductionSchedule(
-        tree: tree, shares: shares, rank: 0, elementCount: range.count)
+        tree: tree, shards: shards, rank: 0, elementCount: range.count)
       func bytes(_ messages: [ReductionSchedule.Message]) -> Double {
         Double(4 * messages.reduce(0) { $0 + $1.block.range.count })
       }

@@ -181,7 +181,7 @@ package struct ModelledExchange {
   }
 
   private func begin() {
-    reducer.begin([buffer.floats], shares: (0..<communicator.size).map { $0..<$0 + 1 })
+    reducer.begin([buffer.floats], shards: (0..<communicator.size).map { $0..<$0 + 1 })
   }
 
   /// Seconds of an exchange while nothing is computed.

@@ -1,6 +1,6 @@
 // The control groups of this process, found in what the kernel tells of them.
 
-package import Foundation
+import Foundation
 
 /// The control groups that a process is in, as folders of files that hold their limits.
 package enum ControlGroups {

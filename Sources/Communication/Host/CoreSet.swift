@@ -1,6 +1,6 @@
 // The processor cores a thread may run on.
 
-package import CScheduling
+import CScheduling
 
 /// A set of cores, by their numbers in the operating system.
 package struct CoreSet: Sendable, Equatable {

@@ -1,6 +1,6 @@
 // How much memory a rank may take, and what sets the bound.
 
-package import Foundation
+import Foundation
 
 /// The memory that a rank may take from the moment when this is measured.
 ///

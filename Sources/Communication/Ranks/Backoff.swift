@@ -1,6 +1,6 @@
 // How a thread waits for messages without eating the core of one that computes.
 
-package import Glibc
+import Glibc
 
 /// The pauses of a thread that looks again and again for something that has not come.
 ///

@@ -1,6 +1,6 @@
 // Work that may fail on one rank alone, and how every rank learns of it.
 
-package import Foundation
+import Foundation
 
 /// A failure which every rank knows of, so that all can leave in good order.
 package protocol AgreedFailure: Error, CustomStringConvertible {

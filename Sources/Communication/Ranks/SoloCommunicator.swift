@@ -1,6 +1,6 @@
 // One process on its own.
 
-package import Glibc
+import Glibc
 
 /// The group of one rank, which needs no MPI and never initialises it.
 ///

@@ -48,7 +48,7 @@ package final class BucketExchange {
 
   private var phase = ExchangePhase.all
   private var own: [UnsafeMutableBufferPointer<Float>] = []
-  private var shares: [Range<Int>] = []
+  private var shards: [Range<Int>] = []
   private var slotsInUse = 1
   private var started = 0
   private var finished: [Bool]
@@ -87,12 +87,12 @@ package final class BucketExchange {
     slots.reduce(gathering.sentByteCount) { $0 + $1.sentByteCount } + libraryByteCount
   }
 
-  /// Begins a step or its second half; see ``GradientReducer/begin(_:shares:)``.
+  /// Begins a step or its second half; see ``GradientReducer/begin(_:shards:)``.
   package func begin(
-    _ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>], phase: ExchangePhase
+    _ own: [UnsafeMutableBufferPointer<Float>], shards: [Range<Int>], phase: ExchangePhase
   ) {
     self.own = own
-    self.shares = shares
+    self.shards = shards
     self.phase = phase
     started = 0
     finishedCount = 0
@@ -116,7 +116,7 @@ package final class BucketExchange {
       preconditionFailure("\(values.count) floats for \(ranks) ranks with \(count) each")
     }
     let schedule = ReductionSchedule(
-      tree: ReductionTree(count: ranks), shares: (0..<ranks).map { $0..<$0 + 1 },
+      tree: ReductionTree(count: ranks), shards: (0..<ranks).map { $0..<$0 + 1 },
       rank: communicator.rank, elementCount: values.count, alignment: count)
     try gathering.begin(schedule.gatherRounds, of: schedule, own: [base])
     isGathering = true
@@ -188,18 +188,18 @@ package final class BucketExchange {
 
   // MARK: Schedules
 
-  /// What decides a schedule on a rank: the shares follow from the number of places.
+  /// What decides a schedule on a rank: the shards follow from the number of batch indices.
   private struct ScheduleKey: Hashable {
     let elementCount: Int
-    let placeCount: Int
+    let batchCount: Int
   }
 
   private func schedule(elementCount: Int) -> ReductionSchedule {
     let key = ScheduleKey(
-      elementCount: elementCount, placeCount: shares[shares.count - 1].upperBound)
+      elementCount: elementCount, batchCount: shards[shards.count - 1].upperBound)
     if let schedule = schedules[key] { return schedule }
     let schedule = ReductionSchedule(
-      tree: ReductionTree(count: key.placeCount), shares: shares, rank: communicator.rank,
+      tree: ReductionTree(count: key.batchCount), shards: shards, rank: communicator.rank,
       elementCount: elementCount, alignment: alignment)
     schedules[key] = schedule
     return schedule

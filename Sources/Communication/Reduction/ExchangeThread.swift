@@ -1,6 +1,6 @@
 // The thread that makes all MPI calls while a step's gradients are in flight.
 
-package import Foundation
+import Foundation
 
 /// A bucket exchange that goes on by itself.
 ///

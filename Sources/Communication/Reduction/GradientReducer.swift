@@ -1,6 +1,6 @@
 // The sum of the gradients over the ranks, while the backward pass is still at work.
 
-package import Tensors
+import Tensors
 
 /// Sums the gradients of all ranks, bucket by bucket, as the backward pass finishes them.
 ///
@@ -8,7 +8,7 @@ package import Tensors
 /// bucket holds its sums when ``wait(forBucket:)`` or `finish` has returned. Until then the caller
 /// must not touch gradients which it has declared final.
 ///
-/// With ``Reduction/tree`` the sums are added in the order of a ``ReductionTree`` over the places of
+/// With ``Reduction/tree`` the sums are added in the order of a ``ReductionTree`` over the batch indices of
 /// the global batch. Every rank must hand over the same offsets' buckets in the same order, which
 /// the fixed order of the backward pass ensures. With one rank nothing happens at all.
 ///
@@ -51,7 +51,7 @@ package final class GradientReducer {
   private var enqueuedCount = 0
   private var sentBefore = 0
   private var failure: MPIError?
-  private var shares: [Range<Int>] = []
+  private var shards: [Range<Int>] = []
   private let clock = ContinuousClock()
 
   /// A reducer for buffers of one size.
@@ -108,16 +108,16 @@ package final class GradientReducer {
 
   // MARK: Gradients
 
-  /// Begins a step in which rank r takes the places `shares[r]` of the global batch.
+  /// Begins a step in which rank r takes the batch indices `shards[r]` of the global batch.
   ///
-  /// `own` are this rank's partial sums, one for each node of the tree that covers its places (see
-  /// ``ReductionTree/cover(_:)``) and one of any content for a rank without places; with
-  /// ``Reduction/fast`` it is one buffer on every rank, of zeros for a rank without places. The first
+  /// `own` are this rank's partial sums, one for each node of the tree that covers its batch indices (see
+  /// ``ReductionTree/cover(_:)``) and one of any content for a rank without batch indices; with
+  /// ``Reduction/fast`` it is one buffer on every rank, of zeros for a rank without batch indices. The first
   /// one becomes the sum over all ranks, the others are overwritten.
   ///
   /// - Precondition: the last step was finished, and the buffers have the buckets' size.
-  package func begin(_ own: [UnsafeMutableBufferPointer<Float>], shares: [Range<Int>]) {
-    self.shares = shares
+  package func begin(_ own: [UnsafeMutableBufferPointer<Float>], shards: [Range<Int>]) {
+    self.shards = shards
     sentBefore = exchange?.sentByteCount ?? 0
     seconds = 0
     begin(own, phase: isSharded ? .reduce : .all)
@@ -226,9 +226,9 @@ package final class GradientReducer {
     enqueuedCount = 0
     guard let exchange else { return }
     if let thread {
-      thread.begin { [shares] in $0.begin(own, shares: shares, phase: phase) }
+      thread.begin { [shards] in $0.begin(own, shards: shards, phase: phase) }
     } else {
-      exchange.begin(own, shares: shares, phase: phase)
+      exchange.begin(own, shards: shards, phase: phase)
     }
   }
 

@@ -2,8 +2,8 @@
 
 /// One rank's part in the sum of a buffer over all ranks, in the order of a ``ReductionTree``.
 ///
-/// Every rank holds one partial sum for each node of the tree that covers its places; the result
-/// goes over the first of them (`own(0)`, which a rank without places has as well, with any
+/// Every rank holds one partial sum for each node of the tree that covers its batch indices; the result
+/// goes over the first of them (`own(0)`, which a rank without batch indices has as well, with any
 /// content). There are two forms, and both give the same bits:
 ///
 /// - *Halving*, where the ranks are 2^k and each holds one node of level k: in round j the ranks
@@ -86,36 +86,36 @@ package struct ReductionSchedule: Sendable {
 
   /// The part of `rank` in the sum of `elementCount` elements.
   ///
-  /// `shares` are the places of every rank, one after the other and together all of the tree's.
+  /// `shards` are the batch indices of every rank, one after the other and together all of the tree's.
   /// Chunks begin at multiples of `alignment` elements, by default a cache line of floats.
   package init(
-    tree: ReductionTree, shares: [Range<Int>], rank: Int, elementCount: Int, alignment: Int = 16
+    tree: ReductionTree, shards: [Range<Int>], rank: Int, elementCount: Int, alignment: Int = 16
   ) {
-    precondition(shares.indices.contains(rank), "rank \(rank) of \(shares.count)")
+    precondition(shards.indices.contains(rank), "rank \(rank) of \(shards.count)")
     precondition(
-      zip(shares, shares.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound }
-        && shares[0].lowerBound == 0 && shares[shares.count - 1].upperBound == tree.count,
-      "shares \(shares) of \(tree.count) places")
-    partialSumCount = tree.cover(shares[rank]).count
-    if Self.areNodesOfOneLevel(shares, tree) {
+      zip(shards, shards.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound }
+        && shards[0].lowerBound == 0 && shards[shards.count - 1].upperBound == tree.count,
+      "shards \(shards) of \(tree.count) batch indices")
+    partialSumCount = tree.cover(shards[rank]).count
+    if Self.areNodesOfOneLevel(shards, tree) {
       let halving = Self.halving(
-        shares, rank: rank, elementCount: elementCount, alignment: alignment)
+        shards, rank: rank, elementCount: elementCount, alignment: alignment)
       (reduceRounds, gatherRounds) = (halving.reduce, halving.gather)
       (owned, workspaceCount) = (halving.owned, halving.workspaceCount)
       workspaceLimit = Self.middle(of: 0..<elementCount, alignment: alignment)
     } else {
-      let nodes = shares.map { tree.cover($0) }
+      let nodes = shards.map { tree.cover($0) }
       let direct = Self.direct(
         nodes, tree: tree, rank: rank, elementCount: elementCount, alignment: alignment)
       (reduceRounds, gatherRounds) = ([direct.reduce], [direct.gather])
       (owned, workspaceCount) = (direct.owned, direct.workspaceCount)
       let units = (elementCount + alignment - 1) / alignment
-      let largestChunk = (units + shares.count - 1) / shares.count * alignment
+      let largestChunk = (units + shards.count - 1) / shards.count * alignment
       workspaceLimit = nodes.reduce(0) { $0 + $1.count } * largestChunk
     }
   }
 
-  /// The elements that `rank` of `ranks` owns in a schedule for the shares of a `ShardedSampler`.
+  /// The elements that `rank` of `ranks` owns in a schedule for the shards of a `ShardedSampler`.
   package static func owned(
     rank: Int, ranks: Int, elementCount: Int, alignment: Int
   ) -> Range<Int> {
@@ -134,23 +134,23 @@ package struct ReductionSchedule: Sendable {
   }
 
   /// Whether rank i of 2^k holds node i of level k.
-  private static func areNodesOfOneLevel(_ shares: [Range<Int>], _ tree: ReductionTree) -> Bool {
-    let ranks = shares.count
+  private static func areNodesOfOneLevel(_ shards: [Range<Int>], _ tree: ReductionTree) -> Bool {
+    let ranks = shards.count
     guard ranks & (ranks - 1) == 0 else { return false }
-    return shares.enumerated().allSatisfy { rank, share in
-      share == rank * tree.count / ranks..<(rank + 1) * tree.count / ranks
+    return shards.enumerated().allSatisfy { rank, shard in
+      shard == rank * tree.count / ranks..<(rank + 1) * tree.count / ranks
     }
   }
 
   // MARK: Halving
 
   private static func halving(
-    _ shares: [Range<Int>], rank: Int, elementCount: Int, alignment: Int
+    _ shards: [Range<Int>], rank: Int, elementCount: Int, alignment: Int
   ) -> (reduce: [Round], gather: [Round], owned: Range<Int>, workspaceCount: Int) {
     var (reduce, gather): ([Round], [Round]) = ([], [])
     var (owned, workspaceCount) = (0..<elementCount, 0)
     var distance = 1
-    while distance < shares.count {
+    while distance < shards.count {
       let peer = rank ^ distance
       let middle = middle(of: owned, alignment: alignment)
       let (low, high) = (owned.lowerBound..<middle, middle..<owned.upperBound)
@@ -158,7 +158,7 @@ package struct ReductionSchedule: Sendable {
       // What the rank and its peer have the sum of: the node of all ranks that agree above the bit.
       func hasPlaces(_ rank: Int) -> Bool {
         let first = rank & ~(distance - 1)
-        return shares[first].lowerBound < shares[first + distance - 1].upperBound
+        return shards[first].lowerBound < shards[first + distance - 1].upperBound
       }
       var round = Round()
       if hasPlaces(rank) && !given.isEmpty {
@@ -219,7 +219,7 @@ package struct ReductionSchedule: Sendable {
     }
     guard !owned.isEmpty else { return (reduce, gather, owned, 0) }
 
-    // The values of the tree's nodes, in the order of places: where each lies on this rank.
+    // The values of the tree's nodes, in the order of batch indices: where each lies on this rank.
     var values: [(node: Range<Int>, block: Block)] = []
     var workspaceCount = 0
     for source in nodes.indices {

@@ -1,38 +1,38 @@
-// The fixed order in which what belongs to the places of a global batch is added.
+// The fixed order in which what belongs to the batch indices of a global batch is added.
 
-/// A binary tree over the places 0..<count of a global batch; it depends on `count` alone.
+/// A binary tree over the batch indices 0..<count of a global batch; it depends on `count` alone.
 ///
-/// Node i of level k covers the places
+/// Node i of level k covers the batch indices
 ///
 ///     floor(i count / 2^k) ..< floor((i + 1) count / 2^k)
 ///
 /// and its children are the nodes 2i and 2i + 1 of level k + 1. The value of a node is the sum of
-/// its children's values; a child without places adds nothing, not even a zero, because -0 + 0 is
-/// another bit pattern than -0. With 2^k ranks that take even shares (`ShardedSampler.places`) rank
-/// i holds exactly node i of level k, whatever the count is; any other contiguous share is the union
+/// its children's values; a child without batch indices adds nothing, not even a zero, because -0 + 0 is
+/// another bit pattern than -0. With 2^k ranks that take even shards (`ShardedSampler.batchIndices`) rank
+/// i holds exactly node i of level k, whatever the count is; any other contiguous shard is the union
 /// of at most two nodes of each level. So a rank can add up complete nodes by itself, and the rest
 /// of the same tree adds the ranks' nodes: the bits do not depend on the number of ranks.
 package struct ReductionTree: Sendable, Hashable {
-  /// The places of the batch.
+  /// The batch indices of the batch.
   package let count: Int
 
-  /// The tree over `count` places.
+  /// The tree over `count` batch indices.
   ///
   /// - Precondition: `count` is not negative.
   package init(count: Int) {
-    precondition(count >= 0, "a tree over \(count) places")
+    precondition(count >= 0, "a tree over \(count) batch indices")
     self.count = count
   }
 
-  /// The fewest nodes that together cover `places`, ascending; each as the places it covers.
+  /// The fewest nodes that together cover `batchIndices`, ascending; each as the batch indices it covers.
   ///
   /// - Complexity: O(log count) nodes are visited for each one returned.
-  package func cover(_ places: Range<Int>) -> [Range<Int>] {
+  package func cover(_ batchIndices: Range<Int>) -> [Range<Int>] {
     var nodes: [Range<Int>] = []
     func visit(level: Int, index: Int) {
-      let node = self.places(level: level, index: index)
-      guard !node.isEmpty, node.overlaps(places) else { return }
-      if places.lowerBound <= node.lowerBound && node.upperBound <= places.upperBound {
+      let node = self.batchIndices(level: level, index: index)
+      guard !node.isEmpty, node.overlaps(batchIndices) else { return }
+      if batchIndices.lowerBound <= node.lowerBound && node.upperBound <= batchIndices.upperBound {
         nodes.append(node)
         return
       }
@@ -52,32 +52,32 @@ package struct ReductionTree: Sendable, Hashable {
   /// - Precondition: `node` is one of the tree's and not empty.
   package func additions(after node: Range<Int>, from start: Int = 0) -> Int {
     let last = node.upperBound - 1
-    precondition(0..<count ~= last, "places \(node) of \(count)")
+    precondition(0..<count ~= last, "batch indices \(node) of \(count)")
     var (level, index, additions) = (0, 0, 0)
     while true {
-      let ancestor = places(level: level, index: index)
+      let ancestor = batchIndices(level: level, index: index)
       guard ancestor.lowerBound < node.lowerBound else { return additions }
       if ancestor.upperBound == node.upperBound && ancestor.lowerBound >= start { additions += 1 }
-      let left = places(level: level + 1, index: 2 * index)
+      let left = batchIndices(level: level + 1, index: 2 * index)
       level += 1
       index = 2 * index + (left.contains(last) ? 0 : 1)
     }
   }
 
-  /// The values that are held at once, at most, while the single places in `places` are added up.
+  /// The values that are held at once, at most, while the single batch indices in `batchIndices` are added up.
   ///
-  /// - Complexity: O(log count) for each place.
-  package func stackHeight(of places: Range<Int>) -> Int {
+  /// - Complexity: O(log count) for each batch index.
+  package func stackHeight(of batchIndices: Range<Int>) -> Int {
     var (height, highest) = (0, 0)
-    for place in places {
+    for batchIndex in batchIndices {
       height += 1
       highest = max(highest, height)
-      height -= additions(after: place..<place + 1, from: places.lowerBound)
+      height -= additions(after: batchIndex..<batchIndex + 1, from: batchIndices.lowerBound)
     }
     return highest
   }
 
-  private func places(level: Int, index: Int) -> Range<Int> {
+  private func batchIndices(level: Int, index: Int) -> Range<Int> {
     (index * count) >> level..<((index + 1) * count) >> level
   }
 }

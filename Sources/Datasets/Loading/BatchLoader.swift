@@ -7,20 +7,20 @@ import Foundation
 package struct LoadedBatch: Sendable {
   /// The global batch they belong to.
   package let batch: ShardedSampler.Batch
-  /// The places in the global batch that are this rank's.
-  package let places: Range<Int>
-  /// The tiles in the order of their places; valid until the following `next()`.
+  /// The batch indices in the global batch that are this rank's.
+  package let batchIndices: Range<Int>
+  /// The tiles in the order of their batch indices; valid until the following `next()`.
   package let samples: [SampleBuffer]
 
   /// A batch whose tiles were filled otherwise.
-  package init(batch: ShardedSampler.Batch, places: Range<Int>, samples: [SampleBuffer]) {
+  package init(batch: ShardedSampler.Batch, batchIndices: Range<Int>, samples: [SampleBuffer]) {
     self.batch = batch
-    self.places = places
+    self.batchIndices = batchIndices
     self.samples = samples
   }
 }
 
-/// Hands out this rank's share of one step after the other, prepared ahead on its own thread.
+/// Hands out this rank's shard of one step after the other, prepared ahead on its own thread.
 ///
 /// A tile is a pure function of (seed, epoch, draw): what `next()` returns does not depend on the
 /// step the loader started with, on timing, or on the number of ranks. Two batches are prepared
@@ -47,10 +47,10 @@ package final class BatchLoader {
     precondition(startStep >= 0, "step \(startStep)")
     // An epoch may hold fewer samples than a global batch, and no batch more than either.
     let largest = min(sampler.globalBatch, sampler.drawsPerEpoch)
-    let share = (largest + ranks - 1) / ranks
+    let shard = (largest + ranks - 1) / ranks
     let queue = Queue(
       buffers: (0...Self.depth).map { _ in
-        (0..<share).map { _ in SampleBuffer(tile: tile, channels: dataset.channels) }
+        (0..<shard).map { _ in SampleBuffer(tile: tile, channels: dataset.channels) }
       })
     self.queue = queue
     let thread = Thread {
@@ -59,18 +59,19 @@ package final class BatchLoader {
       while let buffers = queue.takeFree() {
         do {
           let batch = sampler.batch(step: step, keeping: &order)
-          let places = batch.places(rank: rank, ranks: ranks)
-          for (buffer, place) in zip(buffers, places) {
-            let draw = batch.draws[place]
+          let batchIndices = batch.batchIndices(rank: rank, ranks: ranks)
+          for (buffer, batchIndex) in zip(buffers, batchIndices) {
+            let draw = batch.draws[batchIndex]
             augmentation.fill(
-              buffer, from: try dataset.image(batch.samples[place]),
+              buffer, from: try dataset.image(batch.samples[batchIndex]),
               stream: Augmentation.stream(seed: seed, epoch: batch.epoch, draw: draw))
             buffer.draw = draw
             buffer.epoch = batch.epoch
           }
           queue.deliver(
             LoadedBatch(
-              batch: batch, places: places, samples: Array(buffers.prefix(places.count))),
+              batch: batch, batchIndices: batchIndices,
+              samples: Array(buffers.prefix(batchIndices.count))),
             in: buffers)
         } catch {
           queue.fail(error)
@@ -90,7 +91,7 @@ package final class BatchLoader {
 
   /// The next step's samples; the buffers of the previous call are handed back to the thread.
   ///
-  /// A rank whose share is empty (more ranks than samples) gets a batch without samples.
+  /// A rank whose shard is empty (more ranks than samples) gets a batch without samples.
   ///
   /// - Throws: what the thread met at this step (`FileError`, `FileError`), again at each
   ///   further call; `FileError` of kind `.closed` after `close()`.

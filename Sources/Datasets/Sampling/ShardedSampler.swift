@@ -17,23 +17,23 @@ package struct ShardedSampler: Sendable, Equatable {
     package let epoch: Int
     /// The step in its epoch, from 0.
     package let stepInEpoch: Int
-    /// The sample id at each place.
+    /// The sample id at each batch index.
     package let samples: [Int]
-    /// The identity of the draw at each place: it keys all randomness of that sample in this epoch.
+    /// The identity of the draw at each batch index: it keys all randomness of that sample in this epoch.
     ///
     /// It is the sample id for the first tile of an image in an epoch, and differs for each
     /// further one.
     package let draws: [Int]
 
-    /// The places of this batch that a rank takes; see `ShardedSampler.places(of:rank:ranks:)`.
-    package func places(rank: Int, ranks: Int) -> Range<Int> {
-      ShardedSampler.places(of: samples.count, rank: rank, ranks: ranks)
+    /// The batch indices of this batch that a rank takes; see `ShardedSampler.batchIndices(of:rank:ranks:)`.
+    package func batchIndices(rank: Int, ranks: Int) -> Range<Int> {
+      ShardedSampler.batchIndices(of: samples.count, rank: rank, ranks: ranks)
     }
   }
 
   /// The ids of the samples to draw from.
   package let samples: [Int]
-  /// The places of a full global batch.
+  /// The batch indices of a full global batch.
   package let globalBatch: Int
   /// The draws of each sample in an epoch.
   package let tilesPerImage: Int
@@ -116,18 +116,18 @@ package struct ShardedSampler: Sendable, Equatable {
       draws: drawn.map { samples[$0 % samples.count] + $0 / samples.count * idSpan })
   }
 
-  /// The places of a full global batch that a rank takes.
-  package func places(rank: Int, ranks: Int) -> Range<Int> {
-    Self.places(of: globalBatch, rank: rank, ranks: ranks)
+  /// The batch indices of a full global batch that a rank takes.
+  package func batchIndices(rank: Int, ranks: Int) -> Range<Int> {
+    Self.batchIndices(of: globalBatch, rank: rank, ranks: ranks)
   }
 
-  /// The places of a batch of `count` that a rank takes: contiguous, in the order of the ranks.
+  /// The batch indices of a batch of `count` that a rank takes: contiguous, in the order of the ranks.
   ///
   /// Rank r of R takes floor(r count / R) ..< floor((r + 1) count / R), which is empty for some
-  /// ranks when there are more ranks than places.
+  /// ranks when there are more ranks than batch indices.
   ///
   /// - Precondition: 0 <= rank < ranks.
-  package static func places(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
+  package static func batchIndices(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
     precondition(count >= 0 && rank >= 0 && rank < ranks, "rank \(rank) of \(ranks)")
     return rank * count / ranks..<(rank + 1) * count / ranks
   }

@@ -1,6 +1,6 @@
 // Reading safetensors files, the format of checkpoints.
 
-package import Glibc
+import Glibc
 
 #if _endian(big)
   #error("The format is little-endian, and values are copied as they are.")

@@ -1,6 +1,6 @@
 // Numbers as people read them.
 
-package import Foundation
+import Foundation
 
 extension Int {
   /// The digits in groups of three: 31,030,658.

@@ -1,6 +1,6 @@
 // What commands print, and what they warn of.
 
-package import Foundation
+import Foundation
 
 /// Writes text to standard output in one piece.
 package func printText(_ text: String) {

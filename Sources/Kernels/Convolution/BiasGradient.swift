@@ -1,7 +1,7 @@
 // The gradient of a bias: the sum over pixels of the output's gradient.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 /// Sums over the pixels of an image.
 enum BiasGradient {

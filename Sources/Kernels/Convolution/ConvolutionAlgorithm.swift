@@ -1,6 +1,6 @@
 // The choice of an algorithm for each convolution, by its predicted cost.
 
-package import Tensors
+import Tensors
 
 /// How a convolution is computed.
 package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {

@@ -1,7 +1,7 @@
 // The gradient of a convolution's input, as convolutions of its output's gradient.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 /// The adjoint of a convolution: from the gradient of its output to the gradient of its input.
 ///

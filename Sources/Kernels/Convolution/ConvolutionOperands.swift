@@ -1,6 +1,6 @@
 // What a convolution reads, writes and works in.
 
-package import CVectors
+import CVectors
 package import Tensors
 
 /// What a convolution reads or writes: one image, or two side by side in channels.

@@ -1,7 +1,7 @@
 // An image as a tile transform reads it: padded, mirrored, or two images side by side.
 
-package import CVectors
-package import Tensors
+import CVectors
+import Tensors
 
 /// An image seen through two axis maps, while a task reads patches of it.
 ///

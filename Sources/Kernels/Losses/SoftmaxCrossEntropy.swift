@@ -1,6 +1,6 @@
 // The pixel-wise softmax, and the weighted cross-entropy of its probabilities.
 
-package import Glibc
+import Glibc
 package import Tensors
 package import Threading
 

@@ -1,7 +1,7 @@
 // Products of matrices; the only file that calls BLAS.
 
-package import COpenBLAS
-package import Glibc
+import COpenBLAS
+import Glibc
 
 /// Products of float matrices by OpenBLAS's sgemm on the calling thread.
 package enum MatrixProduct {

@@ -1,6 +1,6 @@
 // Products with a matrix that lies in narrow panels: the inner loop of transformed convolutions.
 
-package import CVectors
+import CVectors
 
 /// Products of small matrices whose second factor lies in panels of at most 64 columns.
 ///

@@ -1,6 +1,6 @@
 // Whether the values of a flat buffer are small enough for what is to be done with them.
 
-package import Synchronization
+import Synchronization
 package import Threading
 
 /// Bounds of flat buffers.

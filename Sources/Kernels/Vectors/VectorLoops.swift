@@ -1,8 +1,8 @@
 // The inner loops over channels and over flat buffers, sixteen at a time.
 
-package import CVectors
-package import Tensors
-package import Threading
+import CVectors
+import Tensors
+import Threading
 
 typealias Vector = SIMD16<Float>
 /// What is left of channels that are a multiple of eight.

@@ -1,6 +1,6 @@
 // The scores as people read them.
 
-package import Foundation
+import Foundation
 
 extension SegmentationScores {
   /// A table for people: one line a class, then the means and the scores of all pixels.

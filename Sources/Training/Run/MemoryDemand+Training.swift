@@ -39,9 +39,9 @@ extension MemoryDemand {
     let copy = network.layout.count * MemoryLayout<Float>.stride
     add("parameters", copy)
     let batch = configuration.globalBatch ?? ranks
-    let places = ShardedSampler.places(of: batch, rank: rank, ranks: ranks)
+    let batchIndices = ShardedSampler.batchIndices(of: batch, rank: rank, ranks: ranks)
     let gradientCopies = GradientAccumulator.bufferCount(
-      configuration.reduction, places: places, of: batch)
+      configuration.reduction, batchIndices: batchIndices, of: batch)
     add("gradients", gradientCopies * copy)
     let state = (configuration.optimizer == .sgd ? 1 : 2) * copy
     let isSharded = configuration.shardOptimizer && ranks > 1
@@ -57,7 +57,7 @@ extension MemoryDemand {
     let tile = TileShape(inputSide: configuration.tile, outputSide: output)
     add(
       "batches",
-      (1 + BatchLoader.depth) * max(1, places.count)
+      (1 + BatchLoader.depth) * max(1, batchIndices.count)
         * SampleBuffer.byteCount(tile: tile, channels: data.dataset.channels))
   }
 

@@ -14,7 +14,7 @@ package import Tensors
 
 /// Trains a network as a configuration says; every rank runs one.
 ///
-/// Every rank holds a replica and its share of each batch. Rank 0 alone writes: the run's folder,
+/// Every rank holds a replica and its shard of each batch. Rank 0 alone writes: the run's folder,
 /// its log, its checkpoints, and the terminal.
 package final class Trainer {
   private let configuration: TrainingConfiguration
@@ -115,14 +115,15 @@ package final class Trainer {
   private func stopUnlessFinite(_ result: TrainingStep.Result, _ batch: ShardedSampler.Batch) throws
   {
     guard !result.loss.isFinite || !result.gradientNorm.isFinite else { return }
-    let places = result.brokenPlaces.isEmpty ? Array(batch.samples.indices) : result.brokenPlaces
-    let names = places.prefix(8).map { data.dataset.names[batch.samples[$0]] }
+    let batchIndices =
+      result.brokenBatchIndices.isEmpty ? Array(batch.samples.indices) : result.brokenBatchIndices
+    let names = batchIndices.prefix(8).map { data.dataset.names[batch.samples[$0]] }
     let what =
       result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
     let kept = output?.lastGoodCheckpoint.map { "the last good checkpoint is \($0)" }
     // The numbers are the same on all ranks, so all of them fail here.
     throw NonFiniteLossError(
-      step: batch.step + 1, what: what, samples: names, more: places.count - names.count,
+      step: batch.step + 1, what: what, samples: names, more: batchIndices.count - names.count,
       checkpoint: kept ?? "no checkpoint was written yet")
   }
 

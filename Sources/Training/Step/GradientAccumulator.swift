@@ -9,7 +9,7 @@ import Threading
 ///
 /// With `Reduction.tree` every sample's gradient is computed in a buffer of its own, and added to
 /// the one below as soon as the tree says so; after the last sample the stack holds one sum for
-/// each node that covers the rank's places. That takes up to 1 + log2(places) buffers, and one for
+/// each node that covers the rank's batch indices. That takes up to 1 + log2(batch indices) buffers, and one for
 /// one sample a rank. With `Reduction.fast` all samples accumulate in one buffer.
 final class GradientAccumulator {
   /// Elements of a buffer.
@@ -19,40 +19,43 @@ final class GradientAccumulator {
   private let compression: Compression
   private var buffers: [FloatBuffer] = []
   private var tree = ReductionTree(count: 0)
-  private var places = 0..<0
-  private var nextPlace = 0
+  private var batchIndices = 0..<0
+  private var nextBatchIndex = 0
   private var height = 0
 
-  /// The buffers of a rank that takes `places` of `count` places.
+  /// The buffers of a rank that takes `batchIndices` of `count` batch indices.
   init(
-    elementCount: Int, reduction: Reduction, compression: Compression = .none, places: Range<Int>,
+    elementCount: Int, reduction: Reduction, compression: Compression = .none,
+    batchIndices: Range<Int>,
     of count: Int
   ) throws(AllocationError) {
     self.elementCount = elementCount
     self.reduction = reduction
     self.compression = compression
-    for _ in 0..<Self.bufferCount(reduction, places: places, of: count) { try allocate() }
+    for _ in 0..<Self.bufferCount(reduction, batchIndices: batchIndices, of: count) {
+      try allocate()
+    }
   }
 
-  /// The number of buffers that a rank needs which takes `places` of `count` places.
-  static func bufferCount(_ reduction: Reduction, places: Range<Int>, of count: Int) -> Int {
-    reduction == .fast ? 1 : max(1, ReductionTree(count: count).stackHeight(of: places))
+  /// The number of buffers that a rank needs which takes `batchIndices` of `count` batch indices.
+  static func bufferCount(_ reduction: Reduction, batchIndices: Range<Int>, of count: Int) -> Int {
+    reduction == .fast ? 1 : max(1, ReductionTree(count: count).stackHeight(of: batchIndices))
   }
 
-  /// The sums of the samples so far, from the first place on; at least one buffer, which is the
+  /// The sums of the samples so far, from the first batch index on; at least one buffer, which is the
   /// first one in every step.
   var sums: [FloatBuffer] { Array(buffers.prefix(max(1, height))) }
 
-  /// Begins a step in which this rank takes `places` of `count` places.
+  /// Begins a step in which this rank takes `batchIndices` of `count` batch indices.
   ///
-  /// Without places the sum of nothing is zeros where the library adds it to the others'; the tree
+  /// Without batch indices the sum of nothing is zeros where the library adds it to the others'; the tree
   /// leaves it out, whatever the buffer holds.
-  func begin(places: Range<Int>, of count: Int, on team: ThreadTeam) {
+  func begin(batchIndices: Range<Int>, of count: Int, on team: ThreadTeam) {
     tree = ReductionTree(count: count)
-    self.places = places
-    nextPlace = places.lowerBound
+    self.batchIndices = batchIndices
+    nextBatchIndex = batchIndices.lowerBound
     height = 0
-    if reduction == .fast && places.isEmpty {
+    if reduction == .fast && batchIndices.isEmpty {
       VectorSums.clear(buffers[0].base, count: elementCount, on: team)
     }
   }
@@ -97,7 +100,7 @@ final class GradientAccumulator {
   /// Ends the sample whose gradient was added up everywhere.
   func endSample() {
     height -= pendingAdditions
-    nextPlace += 1
+    nextBatchIndex += 1
   }
 
   /// Whether, in `range`, no element of the sums after the newest sample is beyond `limit` in size,
@@ -109,8 +112,8 @@ final class GradientAccumulator {
   }
 
   private var pendingAdditions: Int {
-    guard reduction == .tree, places.contains(nextPlace) else { return 0 }
-    return tree.additions(after: nextPlace..<nextPlace + 1, from: places.lowerBound)
+    guard reduction == .tree, batchIndices.contains(nextBatchIndex) else { return 0 }
+    return tree.additions(after: nextBatchIndex..<nextBatchIndex + 1, from: batchIndices.lowerBound)
   }
 
   private func allocate() throws(AllocationError) {

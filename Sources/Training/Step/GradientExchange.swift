@@ -76,7 +76,7 @@ final class GradientExchange {
     self.batch = batch
     samplesLeft = own.count
     areSmall = true
-    accumulator.begin(places: own, of: batch.samples.count, on: team)
+    accumulator.begin(batchIndices: own, of: batch.samples.count, on: team)
     if own.isEmpty { beginReduction(of: accumulator.sums, batch) }
   }
 
@@ -134,6 +134,6 @@ final class GradientExchange {
   private func beginReduction(of sums: [FloatBuffer], _ batch: ShardedSampler.Batch) {
     let ranks = communicator.size
     reducer.begin(
-      sums.map(\.floats), shares: (0..<ranks).map { batch.places(rank: $0, ranks: ranks) })
+      sums.map(\.floats), shards: (0..<ranks).map { batch.batchIndices(rank: $0, ranks: ranks) })
   }
 }

@@ -19,8 +19,8 @@ package final class TrainingStep {
     package var loss: Double
     /// The Euclidean norm of the whole gradient, before clipping.
     package var gradientNorm: Double
-    /// The places of the global batch whose own loss is not finite.
-    package var brokenPlaces: [Int]
+    /// The batch indices of the global batch whose own loss is not finite.
+    package var brokenBatchIndices: [Int]
     /// Where the time went on this rank, loading excepted.
     package var seconds: StepRecord.Seconds
     /// The bytes that this rank has sent.
@@ -65,7 +65,7 @@ package final class TrainingStep {
     parameters = try FloatBuffer(count: elementCount, for: "parameters")
     let accumulator = try GradientAccumulator(
       elementCount: elementCount, reduction: reducer.reduction, compression: reducer.compression,
-      places: ShardedSampler.places(
+      batchIndices: ShardedSampler.batchIndices(
         of: globalBatch, rank: communicator.rank, ranks: communicator.size),
       of: globalBatch)
     activations = try UNetActivations(
@@ -105,7 +105,7 @@ package final class TrainingStep {
       return (now - start) / .seconds(1)
     }
 
-    exchange.begin(batch.batch, own: batch.places)
+    exchange.begin(batch.batch, own: batch.batchIndices)
     let outputPixels = activations.logits.shape.pixels
     let scale = 1 / Float(batch.batch.samples.count * outputPixels)
     guard let logitsGradient = activations.logitsGradient else {
@@ -140,7 +140,7 @@ package final class TrainingStep {
     return Result(
       loss: sums.losses.reduce(0, +) / Double(sums.losses.count * outputPixels),
       gradientNorm: sums.norm,
-      brokenPlaces: sums.losses.indices.filter { !sums.losses[$0].isFinite },
+      brokenBatchIndices: sums.losses.indices.filter { !sums.losses[$0].isFinite },
       seconds: seconds, sentByteCount: reducer.sentByteCount)
   }
 }

@@ -43,13 +43,13 @@ struct UpdateStep {
 
   /// What every rank says of its part of the step, in rank order; collective.
   func reports(squares: [Double] = []) throws -> RankReports {
-    let most = (0..<ranks).map { batch.places(rank: $0, ranks: ranks).count }.max() ?? 0
+    let most = (0..<ranks).map { batch.batchIndices(rank: $0, ranks: ranks).count }.max() ?? 0
     let report = RankReports.Report(losses: losses, areSmall: areSmall, squares: squares)
     let gathered = try reducer.gather(report.values(lossCount: most))
     return RankReports(
       reports: gathered.enumerated().map { rank, values in
         RankReports.Report(
-          values, lossCount: batch.places(rank: rank, ranks: ranks).count, most: most)
+          values, lossCount: batch.batchIndices(rank: rank, ranks: ranks).count, most: most)
       })
   }
 }

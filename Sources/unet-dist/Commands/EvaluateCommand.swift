@@ -10,7 +10,7 @@ import Network
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Scores a trained network on images with masks.",
-    discussion: "Under mpirun the tiles of all images are dealt out to the ranks.")
+    discussion: "Under mpirun the tiles of all images are partitioned over the ranks.")
 
   @OptionGroup var network: TrainedNetworkOptions
 

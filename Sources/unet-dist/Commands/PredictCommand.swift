@@ -14,7 +14,7 @@ struct PredictCommand: ParsableCommand {
     commandName: "predict", abstract: "Segments images of any size with a trained network.",
     discussion: """
       Writes NAME.png, the class index of each pixel, for each image. Under mpirun the images are \
-      dealt out to the ranks.
+      partitioned over the ranks.
       """)
 
   @OptionGroup var network: TrainedNetworkOptions

@@ -150,7 +150,7 @@ struct TrainedNetwork {
 /// Warns where some ranks have nothing to do.
 ///
 /// - Parameters:
-///   - count: pieces of work that are dealt to the ranks, one at least to each if there are enough.
+///   - count: pieces of work that are partitioned over the ranks, one at least to each if there are enough.
 ///   - pieces: what they are, for example "tiles".
 func warnOfIdleRanks(_ count: Int, _ pieces: String, _ communicator: any Communicator) {
   guard communicator.rank == 0, count < communicator.size else { return }

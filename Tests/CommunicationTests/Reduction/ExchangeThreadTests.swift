@@ -16,7 +16,7 @@ extension FloatBuffer {
 
 @Suite(.serialized) struct ExchangeThreadTests {
   private static let elementCount = 20_000
-  private static let places = 5
+  private static let batchIndices = 5
 
   private static func exchange(_ communicator: any Communicator) -> BucketExchange {
     BucketExchange(
@@ -28,8 +28,8 @@ extension FloatBuffer {
   @Test(arguments: 0..<12 as Range<UInt64>)
   func sumsAndGathersInAnyPortions(_ seed: UInt64) throws {
     let ranks = 2 + Int(seed % 3)
-    let shares = evenShares(of: Self.places, ranks: ranks)
-    let addends = Addends(places: Self.places, elementCount: Self.elementCount)
+    let shards = evenShards(of: Self.batchIndices, ranks: ranks)
+    let addends = Addends(batchIndices: Self.batchIndices, elementCount: Self.elementCount)
     let expected = addends.sum()
     let outcomes = ThreadedCommunicator.run(ranks: ranks) { communicator in
       // Each rank lets its buckets go in portions of its own.
@@ -40,9 +40,9 @@ extension FloatBuffer {
         elementCount: Self.elementCount, byteCount: 8 << 10
       ).ranges.count
       for step in 0..<3 {
-        let own = ReductionTree(count: Self.places).cover(shares[communicator.rank])
+        let own = ReductionTree(count: Self.batchIndices).cover(shards[communicator.rank])
           .map { FloatBuffer(addends.sum(over: $0)) }
-        thread.begin { $0.begin(own.map(\.floats), shares: shares, phase: .all) }
+        thread.begin { $0.begin(own.map(\.floats), shards: shards, phase: .all) }
         #expect(thread.hasFinished)
         var count = 0
         while count < bucketCount {
@@ -84,7 +84,7 @@ extension FloatBuffer {
     let communicator = LostCommunicator(rank: 0, size: 2)
     let thread = try #require(ExchangeThread(Self.exchange(communicator)))
     let gradients = FloatBuffer(count: Self.elementCount)
-    thread.begin { $0.begin([gradients.floats], shares: [0..<1, 1..<2], phase: .all) }
+    thread.begin { $0.begin([gradients.floats], shards: [0..<1, 1..<2], phase: .all) }
     thread.enqueue(3)
     #expect(throws: MPIError.self) { try thread.wait(for: 1) }
     #expect(throws: MPIError.self) { try thread.wait(for: 3) }
@@ -99,7 +99,7 @@ extension FloatBuffer {
       let thread = try #require(ExchangeThread(Self.exchange(communicator)))
       let gradients = FloatBuffer(count: Self.elementCount)
       if communicator.rank == 0 {
-        thread.begin { $0.begin([gradients.floats], shares: [0..<1, 1..<2], phase: .all) }
+        thread.begin { $0.begin([gradients.floats], shards: [0..<1, 1..<2], phase: .all) }
         thread.enqueue(2)
         usleep(20_000)
         #expect(!thread.hasFinished)

@@ -41,7 +41,7 @@ import Testing
       communicator: SoloCommunicator(), buckets: GradientBuckets(elementCount: 25, byteCount: 40))
     var gradients = (0..<25).map { Float($0) }
     try gradients.withUnsafeMutableBufferPointer { gradients in
-      reducer.begin([gradients], shares: [0..<1])
+      reducer.begin([gradients], shards: [0..<1])
       reducer.reduce(from: 12)
       try reducer.finish()
     }

@@ -13,7 +13,7 @@ import Testing
     let gradients = FloatBuffer(count: 50_000)
     do {
       let reducer = Self.reducer(communicator, overlap)
-      reducer.begin([gradients.floats], shares: [0..<1, 1..<2])
+      reducer.begin([gradients.floats], shards: [0..<1, 1..<2])
       reducer.reduce(from: 1000)
       #expect(throws: MPIError.self) { try reducer.finish() }
     }

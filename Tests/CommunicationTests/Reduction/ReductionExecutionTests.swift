@@ -6,37 +6,39 @@ import TestSupport
 import Testing
 
 @Suite struct ReductionExecutionTests {
-  /// A random sum: ranks, places of the tree, elements.
+  /// A random sum: ranks, batch indices of the tree, elements.
   struct Example: Sendable, CustomStringConvertible {
     let ranks: Int
-    let places: Int
+    let batchIndices: Int
     let elementCount: Int
     let alignment: Int
 
     init(seed: UInt64) {
       var stream = RandomStream(seed: seed, purpose: .shuffle)
       ranks = 2 + stream.integer(below: 5)
-      places = 1 + stream.integer(below: 12)
+      batchIndices = 1 + stream.integer(below: 12)
       elementCount = [1, 15, 16, 17, 100, 1_000, 4_097][stream.integer(below: 7)]
       alignment = [1, 16, 64][stream.integer(below: 3)]
     }
 
     var description: String {
-      "\(elementCount) elements of \(places) places on \(ranks) ranks, chunks of \(alignment)"
+      "\(elementCount) elements of \(batchIndices) batch indices on \(ranks) ranks, chunks of \(alignment)"
     }
 
-    var addends: Addends { Addends(places: places, elementCount: elementCount) }
-    var shares: [Range<Int>] { evenShares(of: places, ranks: ranks) }
+    var addends: Addends { Addends(batchIndices: batchIndices, elementCount: elementCount) }
+    var shards: [Range<Int>] { evenShards(of: batchIndices, ranks: ranks) }
 
     func schedule(_ rank: Int) -> ReductionSchedule {
       ReductionSchedule(
-        tree: ReductionTree(count: places), shares: shares, rank: rank,
+        tree: ReductionTree(count: batchIndices), shards: shards, rank: rank,
         elementCount: elementCount, alignment: alignment)
     }
 
-    /// The partial sums of a rank; a buffer of any content where it has no place.
+    /// The partial sums of a rank; a buffer of any content where it has no batch index.
     func partialSums(_ rank: Int) -> [[Float]] {
-      let sums = ReductionTree(count: places).cover(shares[rank]).map { addends.sum(over: $0) }
+      let sums = ReductionTree(count: batchIndices).cover(shards[rank]).map {
+        addends.sum(over: $0)
+      }
       return sums.isEmpty ? [[Float](repeating: .nan, count: elementCount)] : sums
     }
   }

@@ -7,7 +7,7 @@ import Testing
   static let counts = [1, 2, 3, 5, 8, 12, 24, 37, 96]
 
   @Test(arguments: counts) func sameBitsForEveryNumberOfRanks(_ count: Int) {
-    let addends = Addends(places: count, elementCount: 100)
+    let addends = Addends(batchIndices: count, elementCount: 100)
     let alone = addends.sum()
     for ranks in Array(1...12) + [16, 17, 24, 31, 32, 64] {
       let reduction = SimulatedReduction(addends, ranks: ranks)
@@ -19,7 +19,7 @@ import Testing
 
   /// One sample a rank, on as many ranks as a large machine has.
   @Test(arguments: [96, 100, 256, 1000, 1024, 4096]) func manyRanks(_ ranks: Int) {
-    let addends = Addends(places: ranks, elementCount: 20)
+    let addends = Addends(batchIndices: ranks, elementCount: 20)
     let alone = addends.sum()
     let reduction = SimulatedReduction(addends, ranks: ranks, alignment: 1)
     #expect(reduction.results.allSatisfy { $0.map(\.bitPattern) == alone.map(\.bitPattern) })
@@ -27,7 +27,7 @@ import Testing
 
   /// A sum by another order differs somewhere, else the tests above show nothing.
   @Test func theOrderMatters() {
-    let addends = Addends(places: 24, elementCount: 100)
+    let addends = Addends(batchIndices: 24, elementCount: 100)
     let inTurn = (0..<100).map { index in addends.values.reduce(0) { $0 + $1[index] } }
     #expect(inTurn != addends.sum())
   }
@@ -46,12 +46,12 @@ import Testing
   func bytesAreThoseOfTheFormula(ranks: Int, count: Int) {
     let elementCount = 16 * ranks * 10
     let tree = ReductionTree(count: count)
-    let shares = evenShares(of: count, ranks: ranks)
+    let shards = evenShards(of: count, ranks: ranks)
     var total = 0
     for rank in 0..<ranks {
       let schedule = ReductionSchedule(
-        tree: tree, shares: shares, rank: rank, elementCount: elementCount)
-      let sums = tree.cover(shares[rank]).count
+        tree: tree, shards: shards, rank: rank, elementCount: elementCount)
+      let sums = tree.cover(shards[rank]).count
       #expect(schedule.partialSumCount == sums)
       #expect(schedule.sentCount == (1 + sums) * elementCount * (ranks - 1) / ranks, "rank \(rank)")
       total += schedule.sentCount
@@ -65,7 +65,7 @@ import Testing
     for ranks in [1, 2, 3, 6, 8, 16] {
       let chunks = (0..<ranks).map {
         ReductionSchedule(
-          tree: ReductionTree(count: ranks), shares: evenShares(of: ranks, ranks: ranks), rank: $0,
+          tree: ReductionTree(count: ranks), shards: evenShards(of: ranks, ranks: ranks), rank: $0,
           elementCount: 1000, alignment: 64
         ).owned
       }
@@ -81,8 +81,8 @@ import Testing
   @Test func aNodeOfEachLevelForPowersOfTwo() {
     for count in [1, 3, 5, 24, 100] {
       for ranks in [1, 2, 4, 8, 16] {
-        for share in evenShares(of: count, ranks: ranks) {
-          #expect(ReductionTree(count: count).cover(share) == (share.isEmpty ? [] : [share]))
+        for shard in evenShards(of: count, ranks: ranks) {
+          #expect(ReductionTree(count: count).cover(shard) == (shard.isEmpty ? [] : [shard]))
         }
       }
     }
@@ -111,9 +111,9 @@ import Testing
       for start in 0..<count {
         for end in start + 1...count {
           var stack: [Range<Int>] = []
-          for place in start..<end {
-            stack.append(place..<place + 1)
-            for _ in 0..<tree.additions(after: place..<place + 1, from: start) {
+          for batchIndex in start..<end {
+            stack.append(batchIndex..<batchIndex + 1)
+            for _ in 0..<tree.additions(after: batchIndex..<batchIndex + 1, from: start) {
               let right = stack.removeLast()
               let left = stack.removeLast()
               stack.append(left.lowerBound..<right.upperBound)
@@ -126,21 +126,21 @@ import Testing
   }
 }
 
-/// The shares that `ShardedSampler` deals.
-func evenShares(of count: Int, ranks: Int) -> [Range<Int>] {
+/// The shards that `ShardedSampler` gives the ranks.
+func evenShards(of count: Int, ranks: Int) -> [Range<Int>] {
   (0..<ranks).map { $0 * count / ranks..<($0 + 1) * count / ranks }
 }
 
-/// What each place adds, of sizes so different that the order of sums shows.
+/// What each batch index adds, of sizes so different that the order of sums shows.
 struct Addends {
   let values: [[Float]]
 
   init(values: [[Float]]) { self.values = values }
 
-  init(places: Int, elementCount: Int) {
-    values = (0..<places).map { place in
+  init(batchIndices: Int, elementCount: Int) {
+    values = (0..<batchIndices).map { batchIndex in
       (0..<elementCount).map { index in
-        let number = (place * 7919 + index * 104_729 + 13) % 10_007
+        let number = (batchIndex * 7919 + index * 104_729 + 13) % 10_007
         return (number.isMultiple(of: 2) ? 1 : -1) / (1 + Float(number))
       }
     }
@@ -149,13 +149,13 @@ struct Addends {
   /// The sum over the whole tree, by its definition.
   func sum() -> [Float] { sum(level: 0, node: 0) ?? [] }
 
-  /// The sum over `places`, which are a node of the tree.
-  func sum(over places: Range<Int>) -> [Float] {
+  /// The sum over `batchIndices`, which are a node of the tree.
+  func sum(over batchIndices: Range<Int>) -> [Float] {
     var (level, node) = (0, 0)
     while true {
-      if range(level, node) == places { return sum(level: level, node: node) ?? [] }
+      if range(level, node) == batchIndices { return sum(level: level, node: node) ?? [] }
       level += 1
-      node = range(level, 2 * node).upperBound > places.lowerBound ? 2 * node : 2 * node + 1
+      node = range(level, 2 * node).upperBound > batchIndices.lowerBound ? 2 * node : 2 * node + 1
     }
   }
 
@@ -164,8 +164,8 @@ struct Addends {
   }
 
   private func sum(level: Int, node: Int) -> [Float]? {
-    let places = range(level, node)
-    if places.count <= 1 { return places.first.map { values[$0] } }
+    let batchIndices = range(level, node)
+    if batchIndices.count <= 1 { return batchIndices.first.map { values[$0] } }
     let left = sum(level: level + 1, node: 2 * node)
     let right = sum(level: level + 1, node: 2 * node + 1)
     guard let left, let right else { return left ?? right }
@@ -182,13 +182,13 @@ private struct SimulatedReduction {
     let count = addends.values.count
     let elementCount = addends.values[0].count
     let tree = ReductionTree(count: count)
-    let shares = evenShares(of: count, ranks: ranks)
+    let shards = evenShards(of: count, ranks: ranks)
     let schedules = (0..<ranks).map {
       ReductionSchedule(
-        tree: tree, shares: shares, rank: $0, elementCount: elementCount, alignment: alignment)
+        tree: tree, shards: shards, rank: $0, elementCount: elementCount, alignment: alignment)
     }
-    var own = shares.map { share in tree.cover(share).map { addends.sum(over: $0) } }
-    // A rank without places has a buffer all the same, of any content.
+    var own = shards.map { shard in tree.cover(shard).map { addends.sum(over: $0) } }
+    // A rank without batch indices has a buffer all the same, of any content.
     for rank in 0..<ranks where own[rank].isEmpty {
       own[rank] = [[Float](repeating: .nan, count: elementCount)]
     }
@@ -210,28 +210,28 @@ private struct SimulatedReduction {
     }
     for round in rounds[0].indices {
       var letters: [[[[Float]]]] = []
-      var places: [[Int: Int]] = []
+      var positions: [[Int: Int]] = []
       for rank in 0..<ranks {
         // By receiver, in the order of sending.
         var sent: [[[Float]]] = []
-        var place: [Int: Int] = [:]
+        var position: [Int: Int] = [:]
         for message in rounds[rank][round].sends {
-          if place[message.peer] == nil {
-            place[message.peer] = sent.count
+          if position[message.peer] == nil {
+            position[message.peer] = sent.count
             sent.append([])
           }
-          sent[place[message.peer] ?? 0].append(read(message.block, rank))
+          sent[position[message.peer] ?? 0].append(read(message.block, rank))
         }
         letters.append(sent)
-        places.append(place)
+        positions.append(position)
       }
       var received = (0..<ranks).map { _ in [Int: Int]() }
       for rank in 0..<ranks {
         for message in rounds[rank][round].receives {
           let number = received[rank][message.peer, default: 0]
           received[rank][message.peer] = number + 1
-          let place = places[message.peer][rank] ?? 0
-          write(letters[message.peer][place][number], message.block, rank)
+          let position = positions[message.peer][rank] ?? 0
+          write(letters[message.peer][position][number], message.block, rank)
         }
         for addition in rounds[rank][round].additions {
           let left = read(addition.left, rank)
@@ -241,8 +241,8 @@ private struct SimulatedReduction {
       }
       // Nothing is sent that nobody receives.
       for rank in 0..<ranks {
-        for (peer, place) in places[rank] {
-          precondition(received[peer][rank] == letters[rank][place].count, "a lost message")
+        for (peer, position) in positions[rank] {
+          precondition(received[peer][rank] == letters[rank][position].count, "a lost message")
         }
       }
     }

@@ -27,16 +27,16 @@ import Testing
     for step in startStep..<startStep + 8 {
       let loaded = try loader.next()
       #expect(loaded.batch == sampler.batch(step: step))
-      #expect(loaded.places == loaded.batch.places(rank: rank, ranks: ranks))
-      #expect(loaded.samples.count == loaded.places.count)
-      for (buffer, place) in zip(loaded.samples, loaded.places) {
-        let draw = loaded.batch.draws[place]
+      #expect(loaded.batchIndices == loaded.batch.batchIndices(rank: rank, ranks: ranks))
+      #expect(loaded.samples.count == loaded.batchIndices.count)
+      for (buffer, batchIndex) in zip(loaded.samples, loaded.batchIndices) {
+        let draw = loaded.batch.draws[batchIndex]
         Augmentation.all.fill(
-          direct, from: try dataset.image(loaded.batch.samples[place]),
+          direct, from: try dataset.image(loaded.batch.samples[batchIndex]),
           stream: Augmentation.stream(seed: 6, epoch: loaded.batch.epoch, draw: draw))
         #expect(memcmp(buffer.image, direct.image, 4 * direct.imageCount) == 0)
         #expect(memcmp(buffer.labels, direct.labels, direct.labelCount) == 0)
-        #expect(buffer.sample == loaded.batch.samples[place] && buffer.draw == draw)
+        #expect(buffer.sample == loaded.batch.samples[batchIndex] && buffer.draw == draw)
         #expect(buffer.epoch == loaded.batch.epoch && buffer.name == dataset.names[buffer.sample])
       }
     }

@@ -78,10 +78,10 @@ import Testing
     let sampler = try ShardedSampler(samples: Array(0..<11), globalBatch: 8, seed: 3)
     for step in 0..<4 {
       let batch = sampler.batch(step: step)
-      let places = (0..<ranks).flatMap { Array(batch.places(rank: $0, ranks: ranks)) }
-      #expect(places == Array(batch.samples.indices))
+      let batchIndices = (0..<ranks).flatMap { Array(batch.batchIndices(rank: $0, ranks: ranks)) }
+      #expect(batchIndices == Array(batch.samples.indices))
     }
-    let sizes = (0..<ranks).map { sampler.places(rank: $0, ranks: ranks).count }
+    let sizes = (0..<ranks).map { sampler.batchIndices(rank: $0, ranks: ranks).count }
     #expect(sizes.reduce(0, +) == 8 && (sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
   }
 

@@ -20,9 +20,9 @@ import Training
         // Threads do not show in the bits.
         team: ThreadTeam(count: 1 + communicator.rank % 2))
       try check.verify([("weights", parameters), ("momentum", momentum)], step: 6)
-      if let place = damage[communicator.rank] {
+      if let index = damage[communicator.rank] {
         let damaged = isState ? momentum : parameters
-        damaged.base[place] = Float(bitPattern: damaged.base[place].bitPattern ^ 1)
+        damaged.base[index] = Float(bitPattern: damaged.base[index].bitPattern ^ 1)
       }
       do {
         try check.verify(

@@ -195,10 +195,10 @@ import Training
     let sampler = try ShardedSampler(
       samples: Array(0..<5), globalBatch: exchange.globalBatch, seed: 0)
     let batch = sampler.batch(step: number)
-    let places = batch.places(rank: communicator.rank, ranks: communicator.size)
+    let batchIndices = batch.batchIndices(rank: communicator.rank, ranks: communicator.size)
     return LoadedBatch(
-      batch: batch, places: places,
-      samples: places.map { sample(batch.samples[$0], intensity: intensity) })
+      batch: batch, batchIndices: batchIndices,
+      samples: batchIndices.map { sample(batch.samples[$0], intensity: intensity) })
   }
 
   /// The draw is 0 for all of them, so they share their dropout.

@@ -1,7 +1,7 @@
 // The weight gradient of a convolution by im2col.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 extension Im2colConvolution {
   /// weightGradient(i, j, c, o) += sum over y, x of input(s y + i, s x + j, c) * gradient(y, x, o).

@@ -8,8 +8,8 @@
 // the same matrix read from another line on. Where it is short, or the stride is not 1, a patch
 // holds the whole kernel, and there is one product.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 /// A convolution of given kernel, stride and sizes over a padded view, planned once.
 ///

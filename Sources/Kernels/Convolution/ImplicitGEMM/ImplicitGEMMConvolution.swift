@@ -5,8 +5,8 @@
 // are a matrix of patches already, and nothing is gathered or transformed. With one or a few
 // channels that is less work than any tile transform, which handles sixteen channels at a time.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 /// A convolution of stride 1 over a padded view, planned once.
 ///

@@ -1,6 +1,6 @@
 // The taps of a kernel as matrices, and their transforms into panels.
 
-package import CVectors
+import CVectors
 
 /// A kernel as matrices of summed channels x output channels, one for each tap.
 ///

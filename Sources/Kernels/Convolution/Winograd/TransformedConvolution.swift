@@ -6,8 +6,8 @@
 // thread takes some output channels, and transforms their weights into its own cache, block by
 // block of the summed channels, so that transformed weights never travel through memory.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 /// A convolution by a tile transform, of given sizes, over a padded view; planned once.
 ///

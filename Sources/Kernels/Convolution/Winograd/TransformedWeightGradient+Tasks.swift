@@ -1,7 +1,7 @@
 // The tasks of a weight gradient by tile transforms: transform tiles, multiply, transform back.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 extension TransformedWeightGradient {
   /// What the tasks of a pass work on.

@@ -7,8 +7,8 @@
 // through transforms and products in its own cache, and the spans' products are added in order.
 // Neither way do the bits depend on the number of threads.
 
-package import Tensors
-package import Threading
+import Tensors
+import Threading
 
 /// The weight gradient of a convolution by a tile transform, of given sizes; planned once.
 ///
