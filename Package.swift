@@ -134,7 +134,7 @@ let package = Package(
         "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets", "Files",
         "Imaging", "Inference", "Kernels", "Metrics", "MPICommunication", "Network", "Tensors",
         "Threading", "Training", argumentParser, logging,
-      ]),
+      ], swiftSettings: importSettings),
 
     // MARK: Tests
     .target(
@@ -144,7 +144,7 @@ let package = Package(
     // The program that MPICommunicationTests start by mpirun.
     .executableTarget(
       name: "communication-check", dependencies: ["Communication", "MPICommunication"],
-      path: "Tests/CommunicationCheck"),
+      path: "Tests/CommunicationCheck", swiftSettings: importSettings),
 
     tests("TestSupportTests", ["Communication", "Files", "TestSupport"]),
     tests("ThreadingTests", ["Randomness", "Threading"]),

@@ -9,7 +9,7 @@ import Yams
 /// The file is one mapping whose keys are option names and whose values are scalars, or lists for
 /// options that take lists. Aliases are refused, since nothing here needs them and a few hundred
 /// bytes of them can stand for gigabytes; so are files above one megabyte.
-struct ConfigurationFile {
+package struct ConfigurationFile {
   /// One line of the file.
   struct Setting {
     let option: TrainingOption
@@ -19,7 +19,7 @@ struct ConfigurationFile {
   }
 
   /// The greatest accepted size in bytes.
-  static let sizeLimit = 1 << 20
+  package static let sizeLimit = 1 << 20
   /// The greatest accepted number of asterisks: each alias has one, and the parser expands aliases
   /// before they can be refused, so this bounds what it can be made to do.
   static let asteriskLimit = 8

@@ -10,6 +10,8 @@ protocol OptionValue: Equatable, Sendable {
   static var expectation: String { get }
   /// Whether a list in a file is allowed, its items joined by commas.
   static var isList: Bool { get }
+  /// Whether a flag may stand without a value, which is then read from an empty text.
+  static var standsAlone: Bool { get }
   /// The value that `optionText` says, or nil.
   init?(optionText: String)
   /// The value as text.
@@ -18,6 +20,7 @@ protocol OptionValue: Equatable, Sendable {
 
 extension OptionValue {
   static var isList: Bool { false }
+  static var standsAlone: Bool { false }
 }
 
 extension Int: OptionValue {
@@ -35,6 +38,7 @@ extension UInt64: OptionValue {
 // An empty text is the flag without a value.
 extension Bool: OptionValue {
   static var expectation: String { "true or false" }
+  static var standsAlone: Bool { true }
   init?(optionText: String) {
     switch optionText {
     case "", "true": self = true

@@ -86,6 +86,7 @@ extension [Augmentation.Step]: OptionValue {
 
 extension ResumePoint: OptionValue {
   static var expectation: String { "true, false or the path of a checkpoint" }
+  static var standsAlone: Bool { true }
 
   // An empty text is the flag without a path.
   init?(optionText: String) {

@@ -22,6 +22,8 @@ package struct TrainingOption: Sendable {
   package let valueName: String
   /// One line of help, without the default.
   package let help: String
+  /// Whether the flag may stand without a value.
+  package let standsAlone: Bool
   let scope: Scope
   let isPath: Bool
   let isList: Bool
@@ -231,7 +233,8 @@ extension TrainingOption {
     set: @escaping @Sendable (inout TrainingConfiguration, Value) -> Void
   ) -> TrainingOption {
     TrainingOption(
-      name: name, valueName: valueName, help: help, scope: scope, isPath: Value.self == String.self,
+      name: name, valueName: valueName, help: help, standsAlone: Value.standsAlone,
+      scope: scope, isPath: Value.self == String.self,
       isList: Value.isList,
       assign: { configuration, text throws(ConfigurationError) in
         guard let value = Value(optionText: text) else {

@@ -1,5 +1,6 @@
 // What `inspect` reads from a checkpoint.
 
+import Tensors
 import Configuration
 import Files
 import Foundation

@@ -1,5 +1,7 @@
 // `unet-dist evaluate`.
 
+import Checkpoints
+import Metrics
 import ArgumentParser
 import Communication
 import Datasets

@@ -1,5 +1,6 @@
 // What `inspect` prints, as text and as JSON.
 
+import Configuration
 import Files
 import Kernels
 import Network

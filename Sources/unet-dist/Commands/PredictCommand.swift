@@ -1,5 +1,7 @@
 // `unet-dist predict`.
 
+import Checkpoints
+import Network
 import ArgumentParser
 import Communication
 import Configuration

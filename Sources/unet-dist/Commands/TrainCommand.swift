@@ -3,6 +3,7 @@
 import ArgumentParser
 import Communication
 import Configuration
+import Files
 import Foundation
 import Training
 
@@ -34,11 +35,11 @@ extension TrainOptions {
   ) throws -> TrainingConfiguration {
     let (asked, text) = try communicator.together { () throws -> (TrainingConfiguration, [UInt8]) in
       let asked = try configuration()
-      let written = URL(fileURLWithPath: asked.output + "/config.yaml")
+      let written = asked.output + "/config.yaml"
       guard communicator.rank == 0, asked.resume != nil, config == nil,
-        FileManager.default.fileExists(atPath: written.path)
+        FileManager.default.fileExists(atPath: written)
       else { return (asked, []) }
-      return (asked, Array(try Data(contentsOf: written)))
+      return (asked, try InputFile.contents(of: written, limit: ConfigurationFile.sizeLimit))
     }
     let shared = try communicator.allgatherv(text)[0]
     guard !shared.isEmpty else { return asked }

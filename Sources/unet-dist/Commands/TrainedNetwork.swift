@@ -1,5 +1,6 @@
 // A network as `evaluate` and `predict` use it: read from a checkpoint, ready for whole images.
 
+import Datasets
 import ArgumentParser
 import Checkpoints
 import Communication
