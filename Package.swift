@@ -22,7 +22,7 @@ let importSettings: [SwiftSetting] = [
 /// a fused multiply-add to one library call a lane. A root package may use unsafe flags.
 let numericSettings: [SwiftSetting] =
   importSettings + [
-    .unsafeFlags(["-O", "-wmo", "-Xcc", "-march=\(march)"])
+    .unsafeFlags(["-O", "-Xcc", "-march=\(march)"])
   ]
 
 // MARK: - Targets

@@ -55,9 +55,16 @@ package struct TensorView: @unchecked Sendable {
   }
 
   /// The address of the pixel (y, x).
+  ///
+  /// - Precondition: it lies in the view, which debug builds check.
   @inline(__always)
   package func pixel(_ y: Int, _ x: Int) -> UnsafeMutablePointer<Float> {
-    base + y * rowStride + x * pixelStride
+    // Not `assert`, which numeric modules never see: they are optimised in every configuration.
+    #if DEBUG
+      precondition(
+        0..<shape.height ~= y && 0..<shape.width ~= x, "the pixel (\(y), \(x)) of \(shape)")
+    #endif
+    return base + y * rowStride + x * pixelStride
   }
 
   /// The centred part of this view with the extents of `height` and `width`.
@@ -74,8 +81,13 @@ package struct TensorView: @unchecked Sendable {
   }
 
   /// Every `step`th row and column, beginning at (row, column), as many as given.
+  ///
+  /// - Precondition: they lie in the view.
   package func everyNth(step: Int, row: Int, column: Int, height: Int, width: Int) -> TensorView {
-    TensorView(
+    precondition(
+      row + (height - 1) * step < shape.height && column + (width - 1) * step < shape.width,
+      "\(height) x \(width) of every \(step) from (\(row), \(column)) in \(shape)")
+    return TensorView(
       base: pixel(row, column),
       shape: ImageShape(height: height, width: width, channels: shape.channels),
       rowStride: rowStride * step, pixelStride: pixelStride * step)

@@ -1,10 +1,10 @@
 // What `inspect` reads from a checkpoint.
 
-import Tensors
 import Configuration
 import Files
 import Foundation
 import Network
+import Tensors
 
 /// The metadata and the tensors of a safetensors file, as a person wants to see them.
 struct CheckpointContents {

@@ -1,12 +1,12 @@
 // `unet-dist evaluate`.
 
-import Checkpoints
-import Metrics
 import ArgumentParser
+import Checkpoints
 import Communication
 import Datasets
 import Files
 import Inference
+import Metrics
 import Network
 
 struct EvaluateCommand: ParsableCommand {

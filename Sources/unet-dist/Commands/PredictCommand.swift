@@ -1,8 +1,7 @@
 // `unet-dist predict`.
 
-import Checkpoints
-import Network
 import ArgumentParser
+import Checkpoints
 import Communication
 import Configuration
 import Datasets
@@ -10,6 +9,7 @@ import Files
 import Foundation
 import Imaging
 import Inference
+import Network
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 // A network as `evaluate` and `predict` use it: read from a checkpoint, ready for whole images.
 
-import Datasets
 import ArgumentParser
 import Checkpoints
 import Communication
 import Configuration
+import Datasets
 import Files
 import Foundation
 import Inference
