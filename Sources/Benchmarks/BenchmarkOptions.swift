@@ -8,7 +8,7 @@ import Foundation
 package import Network
 import Threading
 
-/// What is measured, how often, and how it is printed.
+/// Options of every benchmark: the network, repetitions, the form of the report.
 package struct BenchmarkOptions: ParsableArguments {
   package init() {}
 
@@ -50,7 +50,7 @@ package struct BenchmarkOptions: ParsableArguments {
   }
 }
 
-/// What a benchmark runs: options with nothing left open.
+/// The setting of a benchmark: its options with nothing left open.
 package struct BenchmarkSetting {
   /// The threads to measure with; a warning tells where the system grants fewer.
   func team() -> ThreadTeam {

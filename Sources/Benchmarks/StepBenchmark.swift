@@ -197,7 +197,7 @@ private struct MeasuredSteps {
 
 /// How much of the exchange is hidden behind what is computed, each a median of repetitions.
 ///
-/// What a step takes longer than what it computes takes by itself is not hidden: the time for which
+/// The time by which a step takes longer than its computation by itself is not hidden: the time for which
 /// ranks wait for the exchange, and that by which the exchange delays what is computed beside it.
 private struct ExchangeHidden {
   /// Seconds of the exchange by itself, and of the backward pass by itself.

@@ -1,4 +1,4 @@
-// What this build computes on this machine, in a few bytes: a probe of the bits.
+// A probe of the arithmetic: the bits that this build computes on this machine, in a few bytes.
 
 import Files
 import Foundation

@@ -7,7 +7,7 @@ package import Kernels
 package import Network
 package import Tensors
 
-/// What a checkpoint says beside its tensors; stored in the file's `__metadata__`.
+/// The metadata of a checkpoint, beside its tensors; stored in the file's `__metadata__`.
 package struct Checkpoint: Sendable, Equatable {
   /// The architecture.
   package var network: UNetConfiguration

@@ -1,4 +1,4 @@
-// What the ranks of every command that runs a network must agree on.
+// Digests that the ranks of every command that runs a network must agree on.
 
 package import Communication
 import Files

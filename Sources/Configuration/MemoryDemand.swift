@@ -1,4 +1,4 @@
-// What a rank is going to hold in memory, told before it is allocated.
+// The memory that a rank will need, told before it is allocated.
 
 package import Communication
 import Foundation

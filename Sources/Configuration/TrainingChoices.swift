@@ -3,7 +3,7 @@
 package import Datasets
 package import Kernels
 
-/// What is minimised.
+/// The loss that is minimised.
 package enum LossKind: String, Codable, CaseIterable, Sendable {
   /// Cross-entropy of the softmax at every output pixel.
   case crossEntropy = "cross-entropy"

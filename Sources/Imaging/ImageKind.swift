@@ -1,8 +1,8 @@
-// What an image file holds, told by its first bytes.
+// The kinds of image files, told by their first bytes.
 
 import Files
 
-/// What a file holds, by its first bytes.
+/// The kind of an image file, by its first bytes.
 enum ImageKind: String {
   case png = "PNG"
   case tiff = "TIFF"

@@ -67,7 +67,7 @@ package enum Evaluator {
 
 // MARK: - One rank's part
 
-/// What one rank finds out by itself.
+/// The counts and losses of one rank.
 private struct Share {
   /// The pixels of this rank's windows.
   var counts: ConfusionCounts

@@ -1,6 +1,6 @@
 // Streams of random values, each named by what it is for.
 
-/// What a random stream is used for.
+/// The purpose of a random stream.
 ///
 /// The raw values are part of the numbers' definition: a
 /// changed value changes every run.

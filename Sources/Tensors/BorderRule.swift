@@ -1,6 +1,6 @@
 // The rules by which images continue beyond their borders.
 
-/// What stands beyond the border of an image.
+/// The continuation of an image beyond its border.
 package enum BorderRule: Sendable {
   /// Zeros.
   case zeros

@@ -1,4 +1,4 @@
-// What a block of floats is: rows of pixels of channels, and where they lie.
+// Shapes of images, and views of floats as rows x columns x channels.
 
 /// The extents of one sample: rows, columns and channels.
 package struct ImageShape: Hashable, Sendable {

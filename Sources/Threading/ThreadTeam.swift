@@ -80,7 +80,7 @@ package final class ThreadTeam: @unchecked Sendable {
   }
 }
 
-/// What a team's threads have in common; they keep it alive, not the team itself.
+/// The state that a team's threads share; they keep it alive, not the team itself.
 private final class TeamState: @unchecked Sendable {
   // Unchecked because `loop` and `ending` are shared without a lock: they are written before
   // `generation` is released and read after it is acquired, and not written again before `busy` has
@@ -192,7 +192,7 @@ private struct BorrowedLoop<Context>: Loop {
   func run(item: Int, thread: Int) { body(context.pointee, item, thread) }
 }
 
-/// What a new thread is told: the common state and its number.
+/// The argument of a new thread: the shared state and its number.
 private final class WorkerStart {
   let state: TeamState
   let thread: Int

@@ -10,6 +10,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define UNDER_SANITIZER 1
+#else
+#define UNDER_SANITIZER 0
+#endif
+
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
@@ -37,12 +43,14 @@ static int findBLAS(struct dl_phdr_info *info, size_t size, void *context) {
   return 1;
 }
 
+#if !UNDER_SANITIZER
 static void count(const void *caller) {
   if (!isWatched) return;
   uintptr_t address = (uintptr_t)caller;
   if (address >= atomic_load(&blasStart) && address < atomic_load(&blasEnd)) return;
   atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
 }
+#endif
 
 void watchAllocationsOfThisThread(int watched) {
   if (atomic_load(&blasStart) == 0) dl_iterate_phdr(findBLAS, NULL);
@@ -50,6 +58,18 @@ void watchAllocationsOfThisThread(int watched) {
 }
 
 long allocationCount(void) { return atomic_load(&calls); }
+
+int canCountAllocations(void) {
+#if UNDER_SANITIZER
+  return 0;
+#else
+  return 1;
+#endif
+}
+
+// A sanitizer stands before the allocator itself, and its own functions may not be called as early as
+// the loader calls these.
+#if !UNDER_SANITIZER
 
 void *malloc(size_t size) {
   count(__builtin_return_address(0));
@@ -81,3 +101,5 @@ int posix_memalign(void **memory, size_t alignment, size_t size) {
   *memory = __libc_memalign(alignment, size);
   return *memory == NULL ? ENOMEM : 0;
 }
+
+#endif

@@ -121,7 +121,7 @@ package struct ScalingModelBenchmark {
   }
 }
 
-/// What a rank computes in a step of one sample.
+/// The computation of a rank in a step of one sample.
 private struct RankCosts {
   /// The variance of all of it, relative to the square of its mean; then medians: before the
   /// backward pass, that pass, the update, and until each bucket is final.

@@ -1,4 +1,4 @@
-// What the model of a step on many ranks stands on: passes and exchanges, apart and side by side.
+// Measurements under the model of a step on many ranks: passes and exchanges, apart and side by side.
 
 package import Communication
 import Kernels

@@ -1,4 +1,4 @@
-// What a rank may ask of the other ranks.
+// The operations that a rank may ask of the other ranks.
 
 /// The group of ranks that train together, seen from one of them.
 ///

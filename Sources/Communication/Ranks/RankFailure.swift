@@ -69,7 +69,7 @@ extension Communicator {
 /// Longer messages are cut: thousands of ranks may fail at once and all texts go everywhere.
 private let longestMessage = 4096
 
-/// What an error says to the user.
+/// The text of an error for the user.
 package func message(of error: any Error) -> String {
   (error as? any LocalizedError)?.errorDescription ?? String(describing: error)
 }

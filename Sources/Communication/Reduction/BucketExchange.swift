@@ -8,7 +8,7 @@ package enum Reduction: String, Codable, CaseIterable, Sendable {
   case fast
 }
 
-/// What is done with the buckets of a step.
+/// The phase of an exchange: what becomes of the buckets of a step.
 package enum ExchangePhase: Sendable {
   /// Every rank gets the sums.
   case all

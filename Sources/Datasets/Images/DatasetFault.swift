@@ -1,4 +1,4 @@
-// What can be wrong with a data set or with a request made of it.
+// Faults of a data set, or of a request made of it.
 
 package import Files
 

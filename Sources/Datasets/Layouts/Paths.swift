@@ -3,7 +3,7 @@
 import Files
 import Foundation
 
-/// What is asked of paths.
+/// Questions about paths.
 enum Paths {
   /// Whether one name comes before another: by bytes, so that no locale decides.
   static func precedes(_ first: String, _ second: String) -> Bool {

@@ -1,4 +1,4 @@
-// What commands print, and what they warn of.
+// Printing to standard output, and warnings to standard error.
 
 import Foundation
 

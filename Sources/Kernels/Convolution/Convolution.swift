@@ -88,7 +88,10 @@ package struct Convolution: Sendable {
       .union(adjoint?.workspaceSize ?? WorkspaceSize())
   }
 
-  /// output := convolution of the input, plus bias, rectified if asked for; overwritten.
+  /// output [H', W', out] := convolution of the input [H, W, in] with weights [kH, kW, in, out], plus
+  /// bias [out], through a ReLU if asked for; overwritten.
+  ///
+  /// Pointers need no alignment.
   package func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     appliesReLU: Bool, into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
@@ -114,8 +117,8 @@ package struct Convolution: Sendable {
     }
   }
 
-  /// inputGradient := the gradient of the input, given that of the output before the bias;
-  /// overwritten.
+  /// inputGradient [H, W, in] := the gradient of the input, given that of the output [H', W', out]
+  /// before the bias, and weights [kH, kW, in, out]; overwritten.
   ///
   /// What `reluMask` covers holds the input itself, as a ReLU left it, and receives the
   /// gradient from before the ReLU: 0 where the input is not positive.
@@ -132,7 +135,8 @@ package struct Convolution: Sendable {
       workspace: workspace, on: team)
   }
 
-  /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
+  /// weightGradient [kH, kW, in, out] += the gradient of the weights, biasGradient [out] += that of
+  /// the bias, given input [H, W, in] and outputGradient [H', W', out]; accumulated.
   ///
   /// - Precondition: planned with `weightGradient`.
   package func weightGradient(

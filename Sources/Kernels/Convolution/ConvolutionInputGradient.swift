@@ -127,8 +127,8 @@ struct ConvolutionInputGradient: Sendable {
   /// Floats of weights in their new order, for algorithms that do not turn them by themselves.
   private var turnedCount: Int { algorithm == .winograd ? 0 : weightCount }
 
-  /// inputGradient := the adjoint of the convolution applied to outputGradient; overwritten, with
-  /// the gradients of ReLUs where `reluMask` says so.
+  /// inputGradient [H, W, in] := the gradient of the input, given outputGradient [H', W', out] and
+  /// weights [kH, kW, in, out]; overwritten, with the gradients of ReLUs where `reluMask` says so.
   func apply(
     _ outputGradient: TensorView, weights: UnsafePointer<Float>,
     into inputGradient: ConvolutionImage, reluMask: ReLUMask,
@@ -151,13 +151,14 @@ struct ConvolutionInputGradient: Sendable {
       reluMask: reluMask, on: team)
   }
 
+  /// The same without folding: `turned` has room for the transposed taps [kH, kW, out, in].
   private func apply(
     _ outputGradient: TensorView, _ weights: UnsafePointer<Float>,
     turned: UnsafeMutablePointer<Float>, into inputGradient: ConvolutionImage,
     _ epilogue: Epilogue, _ workspace: ConvolutionWorkspace, _ team: ThreadTeam
   ) {
     var next = turned
-    /// The weights of a phase in their new order.
+    /// The weights of a phase [taps, out, in], each tap transposed.
     func turn(_ phase: Phase) -> UnsafePointer<Float> {
       let phaseWeights = next
       transposeTaps(
@@ -196,7 +197,8 @@ struct ConvolutionInputGradient: Sendable {
 /// Rows of a matrix that one task transposes: their columns fill a cache line of the result.
 let transposeStrip = 16
 
-/// target(t, column, row) := source(taps(t), row, column).
+/// target(t, column, row) := source(taps(t), row, column): target [taps, columns, rows], overwritten,
+/// source [taps, rows, columns].
 func transposeTaps(
   _ source: UnsafePointer<Float>, taps: [Int], rows: Int, columns: Int,
   into target: UnsafeMutablePointer<Float>, on team: ThreadTeam

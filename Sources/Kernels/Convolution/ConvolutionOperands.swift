@@ -1,9 +1,9 @@
-// What a convolution reads, writes and works in.
+// The operands of a convolution: input, output, epilogue and workspace.
 
 import CVectors
 package import Tensors
 
-/// What a convolution reads or writes: one image, or two side by side in channels.
+/// The input or output of a convolution: one image, or two side by side in channels.
 ///
 /// Two images are the decoder's input, the cropped skip before the up-sampled features, and its
 /// gradient; they are never copied together.
@@ -104,7 +104,10 @@ package struct ConvolutionImage: Sendable {
     }
   }
 
-  /// Transforms sixteen channels of a tile's products back and stores them by `epilogue`.
+  /// Transforms sixteen channels of a tile's products back and stores them by `epilogue`;
+  /// overwritten.
+  ///
+  /// `workspace` has 16 floats for each pixel of a tile.
   ///
   /// Channels beyond the last, rows from `height` and columns from `width` on are left out.
   @inline(__always)
@@ -147,7 +150,7 @@ package struct ConvolutionImage: Sendable {
   }
 }
 
-/// What becomes of the sums of a convolution when they are stored.
+/// The epilogue of a convolution: what is done to its sums when they are stored.
 struct Epilogue {
   /// Added to the sums of each output channel.
   var bias: UnsafePointer<Float>?
@@ -156,7 +159,7 @@ struct Epilogue {
   /// Whether results become 0 where what they overwrite is not positive, in either image.
   var passing = ReLUMask.none
 
-  /// Stores some channels of one pixel.
+  /// Stores `count` floats, the channels of one pixel from `firstChannel` on, at `target`.
   @inline(__always)
   func store(
     _ values: UnsafePointer<Float>, firstChannel: Int, to target: UnsafeMutablePointer<Float>,

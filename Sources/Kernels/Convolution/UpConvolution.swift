@@ -77,7 +77,8 @@ package struct UpConvolution: Sendable {
     }
   }
 
-  /// output := doubled input, convolved, plus bias; overwritten.
+  /// output [2 H, 2 W, out] := the input [H, W, in] doubled and convolved with weights
+  /// [2, 2, in, out], plus bias [out]; overwritten.
   package func forward(
     _ image: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
@@ -92,7 +93,8 @@ package struct UpConvolution: Sendable {
     }
   }
 
-  /// inputGradient := the gradient of the input; overwritten.
+  /// inputGradient [H, W, in] := the gradient of the input, given outputGradient [2 H, 2 W, out] and
+  /// weights [2, 2, in, out]; overwritten.
   ///
   /// What `reluMask` covers holds the input itself, as a ReLU left it, and receives the
   /// gradient from before the ReLU: 0 where the input is not positive.
@@ -113,7 +115,8 @@ package struct UpConvolution: Sendable {
     }
   }
 
-  /// weightGradient += the gradient of the weights, biasGradient += that of the bias; accumulated.
+  /// weightGradient [2, 2, in, out] += the gradient of the weights, biasGradient [out] += that of the
+  /// bias, given the input [H, W, in] and outputGradient [2 H, 2 W, out]; accumulated.
   package func weightGradient(
     _ image: ConvolutionImage, outputGradient: TensorView,
     into weightGradient: UnsafeMutablePointer<Float>,
@@ -133,6 +136,8 @@ package struct UpConvolution: Sendable {
 }
 
 /// Nearest-neighbour upsampling and a 2x2 convolution, by tile transforms.
+///
+/// Shapes of its operands are those of `UpConvolution`.
 private struct NearestUpsampling: Sendable {
   let convolution: TransformedConvolution<UpsamplingTransform>
   let gradient: TransformedConvolution<UpsamplingGradientTransform>
@@ -209,6 +214,8 @@ private struct NearestUpsampling: Sendable {
 }
 
 /// A transposed convolution of stride 2 and a 2x2 kernel: a 1x1 convolution for each phase.
+///
+/// Shapes of its operands are those of `UpConvolution`.
 private struct TransposedUpsampling: Sendable {
   private let input: ImageShape
   private let output: ImageShape

@@ -109,7 +109,8 @@ package enum MaxPooling {
     func contains(_ y: Int, _ x: Int) -> Bool { rows.contains(y) && columns.contains(x) }
   }
 
-  /// One pixel of the larger image.
+  /// target [count] := or += source [count] where the index of a channel is `tap`: one pixel of the
+  /// larger image.
   @inline(__always)
   private static func spread(
     _ source: UnsafePointer<Float>, indices: UnsafePointer<UInt8>, tap: Int, keeping: Bool,

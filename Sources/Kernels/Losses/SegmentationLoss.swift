@@ -1,4 +1,4 @@
-// What a loss of a segmentation is to the training step.
+// The protocol of losses of a segmentation.
 
 package import Tensors
 package import Threading

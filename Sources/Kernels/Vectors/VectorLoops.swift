@@ -5,7 +5,7 @@ import Tensors
 import Threading
 
 typealias Vector = SIMD16<Float>
-/// What is left of channels that are a multiple of eight.
+/// The rest of channels that are a multiple of eight.
 private typealias HalfVector = SIMD8<Float>
 
 extension SIMD16 where Scalar == Float {

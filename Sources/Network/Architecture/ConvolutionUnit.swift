@@ -6,7 +6,7 @@ import Threading
 
 /// A convolution with bias, then ReLU and dropout where it has them.
 ///
-/// What a pass, a plan, a cost or a summary wants to know of a layer with parameters, it asks here.
+/// Passes, plan, costs and summary ask here for all that they need of a layer with parameters.
 package struct ConvolutionUnit: Sendable {
   /// What the unit multiplies by its weights.
   package enum Operation: Hashable, Sendable {

@@ -1,4 +1,4 @@
-// What a U-Net is made of, and the tile sizes it can take.
+// The architecture of a U-Net, and the tile sizes it can take.
 
 /// How a convolution treats the border of its input.
 package enum Padding: String, Codable, CaseIterable, Sendable {

@@ -27,7 +27,7 @@ package enum UnitKernel: Sendable {
 
   /// output := the kernel's function of the input, plus bias; overwritten.
   ///
-  /// Weights are [kH, kW, in, out]; an up-convolution never has a ReLU.
+  /// Shapes are those of `Convolution` and `UpConvolution`; an up-convolution never has a ReLU.
   package func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
     appliesReLU: Bool, into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam

@@ -1,4 +1,4 @@
-// What a U-Net costs: its layers with their shapes, parameters, multiply-adds and memory.
+// The summary of a U-Net: layers with their shapes, parameters, multiply-adds and memory.
 
 package import Kernels
 package import Tensors

@@ -75,7 +75,7 @@ private struct PassEvents {
 
 // MARK: - Planned layers
 
-/// What computes a layer.
+/// The kernel of a layer.
 package enum LayerKernel: Sendable {
   case unit(UnitKernel)
   case pooling

@@ -1,4 +1,4 @@
-// What a terminal shows of a step, as text.
+// The line of a step in the terminal, as text.
 
 /// A training step in one line, with a bar for windows and without for files.
 package struct ProgressLine {

@@ -1,4 +1,4 @@
-// What a person sees of a run: messages, and steps as lines or as a bar.
+// The display of a run in the terminal: messages, and steps as lines or as a bar.
 
 import Files
 import Foundation

@@ -1,4 +1,4 @@
-// What happens in a run, as those who record it hear of it.
+// Records of a run: its start, steps, evaluations and end, and the sinks that take them.
 
 package import Metrics
 
@@ -14,7 +14,7 @@ package enum RunRecord: Sendable {
   case end(EndRecord)
 }
 
-/// What takes the records of a run: the terminal, the log, a file of scores.
+/// A sink of the records of a run: the terminal, the log, a file of scores.
 ///
 /// A new one is a file beside this one and a line in `RunOutput.open`.
 package protocol RecordSink: Sendable {
@@ -24,7 +24,7 @@ package protocol RecordSink: Sendable {
   func take(_ record: RunRecord) throws
 }
 
-/// What a run is, at its start.
+/// The start of a run: what it is.
 package struct StartRecord: Sendable {
   /// Whether a run goes on that was begun before.
   package var isResumed: Bool
@@ -49,7 +49,7 @@ package struct EvaluationRecord: Sendable {
   package var classNames: [String]
 }
 
-/// What a run leaves.
+/// The end of a run: what it leaves.
 package struct EndRecord: Sendable {
   /// The updates made in all.
   package var steps: Int

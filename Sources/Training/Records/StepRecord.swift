@@ -1,6 +1,6 @@
-// What is recorded of one training step.
+// The record of one training step.
 
-/// What is recorded of one training step.
+/// The record of one training step.
 package struct StepRecord: Equatable, Sendable {
   /// Seconds that the parts of a step took.
   package struct Seconds: Equatable, Sendable {

@@ -1,4 +1,4 @@
-// What every rank did when, as a trace that chrome://tracing and ui.perfetto.dev show.
+// The timeline of all ranks, as a trace that chrome://tracing and ui.perfetto.dev show.
 
 package import Communication
 import Files

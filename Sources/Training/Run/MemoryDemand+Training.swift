@@ -1,4 +1,4 @@
-// What a rank is going to hold in memory in a run of training.
+// The memory that a rank will need for a run of training.
 
 import Communication
 import Configuration

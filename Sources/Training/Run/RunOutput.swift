@@ -1,4 +1,4 @@
-// What rank 0 writes of a run: log, terminal, scores and checkpoints.
+// The output of a run on rank 0: records and checkpoints.
 
 import Checkpoints
 import Configuration

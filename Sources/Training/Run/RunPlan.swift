@@ -1,4 +1,4 @@
-// What a run of training is going to be: options, data, network, order and length, the same on all ranks.
+// The plan of a run of training: options, data, network, order and length, the same on all ranks.
 
 import Checkpoints
 import Communication

@@ -1,4 +1,4 @@
-// What a person is told before the first step of a run.
+// Messages before the first step of a run: data, network, ranks, and what may differ.
 
 import Checkpoints
 import Communication

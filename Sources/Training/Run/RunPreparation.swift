@@ -1,4 +1,4 @@
-// What a run of training has before its first step: memory, folder, and the state that it starts from.
+// The preparation of a run, all that it has before its first step: memory, folder, and the state that it starts from.
 
 import Checkpoints
 import Communication

@@ -6,7 +6,7 @@ import Kernels
 import Tensors
 import Threading
 
-/// What becomes of the gradients of a step.
+/// The way of the gradients of a step to updated parameters.
 ///
 /// A step calls `begin`, then for each sample `beginSample`, `declareFinal` as the backward pass goes
 /// and `endSample`, and at last `finish`, which returns when the parameters are updated. The order

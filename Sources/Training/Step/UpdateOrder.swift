@@ -1,4 +1,4 @@
-// In which order sums are waited for and parameters updated.
+// Orders of waiting for sums and updating parameters.
 
 import Communication
 import Datasets
@@ -26,7 +26,7 @@ struct ParameterUpdate {
   }
 }
 
-/// What an update knows of its step on one rank.
+/// The step that an update belongs to, on one rank.
 struct UpdateStep {
   let batch: ShardedSampler.Batch
   /// The summed loss of each of this rank's samples.
@@ -54,9 +54,9 @@ struct UpdateStep {
   }
 }
 
-/// What the ranks tell each other of a step.
+/// The reports of all ranks on a step.
 struct RankReports {
-  /// What one rank tells.
+  /// The report of one rank.
   struct Report: Equatable {
     /// The summed loss of each of its samples.
     let losses: [Double]

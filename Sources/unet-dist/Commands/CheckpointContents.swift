@@ -1,4 +1,4 @@
-// What `inspect` reads from a checkpoint.
+// The contents of a checkpoint that `inspect` shows.
 
 import Configuration
 import Files

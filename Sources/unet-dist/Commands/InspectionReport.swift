@@ -1,4 +1,4 @@
-// What `inspect` prints, as text and as JSON.
+// The report of `inspect`, as text and as JSON.
 
 import Configuration
 import Files

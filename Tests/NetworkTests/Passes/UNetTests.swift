@@ -251,7 +251,8 @@ final class NetworkRun {
     #expect(activations.byteCount < run.activations.byteCount * 2 / 3)
   }
 
-  @Test func aStepAllocatesNothing() throws {
+  @Test(.enabled(if: canCountAllocations() == 1, "a sanitizer stands before the allocator"))
+  func aStepAllocatesNothing() throws {
     let run = try noisyRun(threads: 2)
     let key = DropoutKey(RandomStream(seed: 1, purpose: .dropout))
     run.step(dropout: key)

@@ -4,6 +4,7 @@ import Tensors
 import Threading
 
 extension Im2colConvolution {
+  /// weightGradient [kH, kW, in, out] is accumulated:
   /// weightGradient(i, j, c, o) += sum over y, x of input(s y + i, s x + j, c) * gradient(y, x, o).
   func weightGradient(
     _ input: ConvolutionImage, outputGradient: TensorView,
@@ -77,7 +78,8 @@ extension Im2colConvolution {
       into: partial, workspace: operands.workspace.thread(thread))
   }
 
-  /// Adds the part of some blocks, kernel bands and output channels to a weight gradient.
+  /// Adds the part of some blocks, kernel bands and output channels to a weight gradient
+  /// [kH, kW, in, out]; `patches` is the workspace of a thread.
   private func addWeightGradient(
     _ input: ConvolutionImage, _ outputGradient: TensorView, blocks: Range<Int>,
     bands: Range<Int>, firstChannel: Int, channels: Int,

@@ -160,8 +160,8 @@ struct Im2colConvolution: Sendable {
 
   /// Gathers the patches of a block of output pixels.
   ///
-  /// `lines` lines of patches, line l holding those whose first kernel row is virtual row
-  /// (firstLine + l) * stride; each patch is [bands, kW, in].
+  /// `patches` [lines, columns, bands, kW, in] is overwritten: line l holds those whose first kernel
+  /// row is virtual row (firstLine + l) * stride.
   func gather(
     _ input: ConvolutionImage, firstLine: Int, lines: Int, firstColumn: Int, columns width: Int,
     into patches: UnsafeMutablePointer<Float>
@@ -198,7 +198,7 @@ struct Im2colConvolution: Sendable {
     }
   }
 
-  /// One kernel row of one patch, tap by tap: at borders, and for two sources.
+  /// target [kW, in] := one kernel row of one patch, tap by tap: at borders, and for two sources.
   @inline(__always)
   private func gatherTaps(
     _ input: ConvolutionImage, row: Int, _ columnSources: UnsafeBufferPointer<Int>, firstTap: Int,
@@ -222,7 +222,8 @@ struct Im2colConvolution: Sendable {
 
   // MARK: Forward
 
-  /// output := input * weights by `epilogue`; overwritten.
+  /// output [H', W', out] := input [H, W, in] * weights [kH, kW, in, out] by `epilogue`;
+  /// overwritten.
   func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, epilogue: Epilogue,
     into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam

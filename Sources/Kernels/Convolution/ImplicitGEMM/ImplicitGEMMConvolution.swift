@@ -87,7 +87,7 @@ struct ImplicitGEMMConvolution: Sendable {
 
   // MARK: Lines and weights
 
-  /// Copies the virtual lines from `first` on into memory, side by side.
+  /// lines [count, virtual columns, in] := the virtual lines from `first` on, side by side.
   private func copyLines(
     _ input: ConvolutionImage, first: Int, count: Int, into lines: UnsafeMutablePointer<Float>
   ) {
@@ -109,14 +109,15 @@ struct ImplicitGEMMConvolution: Sendable {
     }
   }
 
-  /// The patch of the first pixel of a line, as a row of a product.
+  /// The patch [kH, kW, in] of the first pixel of a line, as a row of a product; `lines` as above.
   private func patches(_ lines: UnsafePointer<Float>) -> PanelProduct.Rows {
     .init(
       base: lines, rowStride: inputChannels, depthStride: 1, segments: kernelHeight,
       segmentStride: lineLength)
   }
 
-  /// Copies the weights into panels, one for each group, with zeros beyond the last channel.
+  /// panels [group, kH, kW, in, padded width] := the weights [kH, kW, in, out] by groups of output
+  /// channels, with zeros beyond the last.
   private func copyWeights(
     _ weights: UnsafePointer<Float>, into panels: UnsafeMutablePointer<Float>
   ) {
@@ -134,7 +135,8 @@ struct ImplicitGEMMConvolution: Sendable {
 
   // MARK: Forward
 
-  /// output := input * weights by `epilogue`; overwritten.
+  /// output [H', W', out] := input [H, W, in] * weights [kH, kW, in, out] by `epilogue`;
+  /// overwritten.
   func forward(
     _ input: ConvolutionImage, weights: UnsafePointer<Float>, epilogue: Epilogue,
     into output: ConvolutionImage, workspace: ConvolutionWorkspace, on team: ThreadTeam
@@ -252,6 +254,8 @@ struct ImplicitGEMMConvolution: Sendable {
       }
     }
 
+    /// sums [group, kH, kW, in, padded width], then biases, += the part of one row of the output;
+    /// `lines` begins at the first line that the row sees.
     private func add(
       row: Int, lines: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>, thread: Int
     ) {

@@ -63,7 +63,7 @@ struct KernelMatrices {
     }
   }
 
-  /// Rows whose columns lie side by side, as they are.
+  /// panels [plane, row, width] := the transformed kernels of rows whose columns lie side by side.
   @inline(__always)
   private func transformLines<Transform: TileTransform>(
     _: Transform.Type, rows: Range<Int>, columns group: Range<Int>,
@@ -92,7 +92,8 @@ struct KernelMatrices {
     }
   }
 
-  /// Up to sixteen rows that lie side by side, turned block by block.
+  /// panels [plane, row, width] := the transformed kernels of up to sixteen rows that lie side by
+  /// side, transposed block by block; `workspace` has 256 floats a tap.
   @inline(__always)
   private func transformBlocks<Transform: TileTransform>(
     _: Transform.Type, rows: Range<Int>, columns group: Range<Int>,
@@ -115,7 +116,7 @@ struct KernelMatrices {
     }
   }
 
-  /// block(row, lane) := a block of one tap, with zeros beyond the last column.
+  /// block [16, 16], of rows and lanes, := a block of one tap, with zeros beyond the last column.
   private func gather(
     tap: Int, row: Int, count: Int, column: Int, lanes: Int,
     into block: UnsafeMutablePointer<Float>

@@ -1,4 +1,4 @@
-// What a fast convolution transforms: small tiles of an image, kernels, and their gradients.
+// The transforms of a fast convolution: of small tiles of an image, kernels, and their gradients.
 
 /// A bilinear algorithm for convolutions by small tiles.
 ///
@@ -22,11 +22,12 @@ protocol TileTransform: Sendable {
   /// Rows, and columns, of the kernel.
   static var kernelExtent: Int { get }
 
-  /// planes := the transformed patch of the input.
+  /// planes [planes, 16] := the transformed patch [inputExtent, inputExtent, 16] of the input.
   static func input(_ patch: Im2colSource, into planes: PlaneTarget)
-  /// planes := the transformed kernel, whose taps lie `tapStride` floats apart.
+  /// planes [planes, 16] := the transformed kernel [kernelExtent^2, 16], whose taps lie `tapStride`
+  /// floats apart.
   static func weights(_ taps: UnsafePointer<Float>, tapStride: Int, into planes: PlaneTarget)
-  /// tile := the products transformed back.
+  /// tile [outputExtent, outputExtent, 16] := the products [planes, 16] transformed back.
   static func output(_ planes: PlaneSource, into tile: TileTarget)
 }
 

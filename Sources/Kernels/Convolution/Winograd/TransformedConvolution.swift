@@ -172,6 +172,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
         workspace: workspace.thread(thread))
     }
 
+    /// The transformed weights [plane, input channel, width] of a group.
     private func sharedWeights(_ group: Int) -> UnsafeMutablePointer<Float> {
       workspace.shared + plan.sharedWeightOffset(group)
     }
@@ -270,7 +271,8 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       }
     }
 
-    /// products := or += the transformed tiles from `first` on times the weights, plane by plane.
+    /// products [plane, tile, width] := or += the transformed tiles [depth block, plane, tile, depth]
+    /// from `first` on times the weights [plane, depth, width], plane by plane.
     private func multiply(
       _ transformed: UnsafePointer<Float>, first: Int, of tileCount: Int, count: Int, block: Int,
       weights: UnsafePointer<Float>, weightStride: Int, width: Int,
@@ -290,7 +292,7 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
       }
     }
 
-    /// Transforms products back and writes them.
+    /// Transforms products [plane, tile, width] back and stores the output, which is overwritten.
     private func store(
       _ products: UnsafePointer<Float>, tiles: Range<Int>, group: Int, width: Int, thread: Int
     ) {

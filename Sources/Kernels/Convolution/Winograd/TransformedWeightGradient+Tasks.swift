@@ -43,7 +43,8 @@ extension TransformedWeightGradient {
         accumulating: false)
     }
 
-    /// Transforms tiles, whose place in memory counts from tile `origin` on.
+    /// Transforms tiles into inputs and gradients [group, plane, tile, channel], where tiles count
+    /// from `origin` on.
     private func transform(
       _ tiles: Range<Int>, after origin: Int, thread: Int, inputs: UnsafeMutablePointer<Float>,
       gradients: UnsafeMutablePointer<Float>
@@ -61,6 +62,7 @@ extension TransformedWeightGradient {
       ) { patch, planes in Transform.outputGradient(patch, into: planes) }
     }
 
+    /// target [group, plane, tile, channel] := the transformed patches of an image.
     @inline(__always)
     private func transform(
       _ slice: Range<Int>, after origin: Int, of image: ConvolutionImage, rows: AxisIndexMap,
@@ -97,7 +99,7 @@ extension TransformedWeightGradient {
       }
     }
 
-    /// Sums the plane that holds each tile's sum.
+    /// sums [channel] := or += the plane that holds each tile's sum, over a slice of tiles.
     private func sumForBias(
       _ slice: Range<Int>, after origin: Int, gradients: UnsafePointer<Float>,
       into sums: UnsafeMutablePointer<Float>, accumulating: Bool
@@ -166,7 +168,8 @@ extension TransformedWeightGradient {
       }
     }
 
-    /// products := or += the products of a pair of groups over `count` tiles.
+    /// products [plane, input channel, output channel] := or += those of a pair of groups over
+    /// `count` tiles.
     private func multiply(
       pair: Int, planes: Range<Int>, tiles count: Int, inputs: UnsafePointer<Float>,
       gradients: UnsafePointer<Float>, into products: UnsafeMutablePointer<Float>,
@@ -220,7 +223,8 @@ extension TransformedWeightGradient {
       }
     }
 
-    /// Adds the products of one input channel with an output group to the gradient.
+    /// Adds the products [plane, output channel] of one input channel with an output group to the
+    /// gradient of the weights.
     private func transformBack(
       _ products: UnsafePointer<Float>, channel: Int, outputGroup: Int, thread: Int
     ) {

@@ -135,7 +135,8 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
 
   // MARK: The gradient
 
-  /// weightGradient += the gradient of the weights, biasGradient += that of the bias.
+  /// weightGradient [kH, kW, in, out] += the gradient of the weights, biasGradient [out] += that of
+  /// the bias, given input [H, W, in] and outputGradient [H', W', out]; accumulated.
   func add(
     _ input: ConvolutionImage, outputGradient: TensorView,
     to weightGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>,
