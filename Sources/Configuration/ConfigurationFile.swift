@@ -16,6 +16,16 @@ package struct ConfigurationFile {
     let text: String
     let origin: ConfigurationError.Origin
     var name: String { option.name }
+
+    /// The setting in today's words, of a file that a run has written.
+    ///
+    /// Runs write strengths behind every step that has some, so `rotate` alone is from before there
+    /// were any: the quarter turns of then.
+    var ofToday: Setting {
+      guard name == "augment" else { return self }
+      let items = listItems(text).map { $0 == "rotate" ? "rotate90" : $0 }
+      return Setting(option: option, text: items.joined(separator: ","), origin: origin)
+    }
   }
 
   /// The greatest accepted size in bytes.

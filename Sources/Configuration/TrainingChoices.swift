@@ -40,7 +40,6 @@ extension LossKind {
 
 extension OptimizerKind: OptionValue {}
 extension LossKind: OptionValue {}
-extension Augmentation.Step: OptionValue {}
 
 extension ClassWeights: OptionValue {
   static var expectation: String { "none, balanced or one positive number a class" }
@@ -67,20 +66,36 @@ extension ClassWeights: OptionValue {
   }
 }
 
-extension [Augmentation.Step]: OptionValue {
-  static var expectation: String { "none or some of flip, rotate, shift" }
+extension [AugmentationStep]: OptionValue {
+  static var expectation: String {
+    let names = AugmentationStep.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+    return "none, default, or some of \(names), each with its strengths as in elastic=10:3:0.5"
+  }
   static var isList: Bool { true }
 
+  /// Steps that suit most images of cells and tissue.
+  package static let standard: [AugmentationStep] = Augmentation(
+    [.flip, .rotate90, .rotate, .shift, .scale, .elastic, .brightness, .contrast, .gamma]
+      .map { AugmentationStep($0) }
+  ).steps
+
   init?(optionText: String) {
-    let items = optionText == "none" ? [] : listItems(optionText)
-    let steps = items.compactMap { Augmentation.Step(rawValue: $0) }
-    guard steps.count == items.count, Set(steps).count == steps.count else { return nil }
-    // One order, whatever was written, so that equal runs have equal configurations.
-    self = steps.sorted { $0.rawValue < $1.rawValue }
+    switch optionText {
+    case "none": self = []
+    case "default": self = Self.standard
+    default:
+      let items = listItems(optionText)
+      let steps = items.compactMap { AugmentationStep(text: $0) }
+      guard steps.count == items.count, Set(steps.map(\.kind)).count == steps.count else {
+        return nil
+      }
+      // One order, whatever was written, so that equal runs have equal configurations.
+      self = Augmentation(steps).steps
+    }
   }
 
   var optionText: String {
-    isEmpty ? "none" : map(\.rawValue).joined(separator: ",")
+    isEmpty ? "none" : map(\.text).joined(separator: ",")
   }
 }
 
@@ -101,7 +116,7 @@ extension ResumePoint: OptionValue {
   }
 }
 
-private func listItems(_ text: String) -> [String] {
+func listItems(_ text: String) -> [String] {
   text.split(separator: ",", omittingEmptySubsequences: false).map { item in
     String(item.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
   }

@@ -23,7 +23,7 @@ extension TrainingConfiguration {
     yaml: String, file: String = "configuration", flags: [String: String] = [:]
   ) throws(ConfigurationError) {
     try self.init(
-      settings: try ConfigurationFile(yaml: yaml, path: file).settings, flags: flags)
+      settings: try ConfigurationFile(yaml: yaml, path: file).settings.map(\.ofToday), flags: flags)
   }
 
   private init(

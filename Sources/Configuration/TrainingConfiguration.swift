@@ -82,7 +82,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Factors of the classes in the loss.
   package var classWeights = ClassWeights.none
   /// Random changes of the training tiles.
-  package var augment: [Augmentation.Step] = [.flip, .rotate, .shift]
+  package var augment = Augmentation.copying.steps
 
   // MARK: Validation and checkpoints
 

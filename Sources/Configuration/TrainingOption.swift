@@ -110,7 +110,10 @@ extension TrainingOption {
     required(
       "class-weights", \.classWeights, "LIST", "none, balanced or one number a class",
       must: .positiveWeights),
-    required("augment", \.augment, "LIST", "none or some of flip, rotate, shift"),
+    required(
+      "augment", \.augment, "LIST",
+      "none, default, or steps with strengths: flip, rotate90, rotate, shift, scale, elastic=10:3, ..."
+    ),
 
     required(
       "validation-fraction", \.validationFraction, "X",

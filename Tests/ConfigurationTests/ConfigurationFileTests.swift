@@ -47,7 +47,7 @@ import Testing
     #expect(configuration.padding == .zero)
     #expect(configuration.tile == 512)
     #expect(configuration.classWeights == .values([1, 2.5]))
-    #expect(configuration.augment == [.flip, .rotate])
+    #expect(configuration.augment == [.init(.rotate90), .init(.flip)])
     #expect(configuration.images == "with: colon")
     #expect(configuration.masks == "*.png")
     #expect(configuration.resume == .newest)
@@ -182,7 +182,7 @@ import Testing
     unusual.learningRate = 0.1 + 0.2
     unusual.dropout = 0.1
     unusual.classWeights = .values([1 / 3, 5 / 3])
-    unusual.augment = [.flip, .shift]
+    unusual.augment = [.init(.shift), .init(.flip)]
     unusual.validationData = "no"
     unusual.validationFraction = 0
     unusual.load = "123"
@@ -204,7 +204,7 @@ import Testing
     let names = lines.compactMap { $0.split(separator: ":").first.map(String.init) }
     let known = TrainingOption.all.map(\.name)
     #expect(names == known.filter(names.contains))
-    #expect(lines.contains("augment: [flip, rotate, shift]"))
+    #expect(lines.contains("augment: [shift=0.125, rotate90, flip]"))
     #expect(lines.contains("output: \"unet-run\""))
   }
 

@@ -23,7 +23,7 @@ import Testing
     ("schedule", "step"), ("warmup-steps", "-1"), ("warmup-steps", "1000"), ("clip-norm", "-1"),
     ("clip-norm", "nan"), ("loss", "dice"), ("class-weights", "1,0"), ("class-weights", "1"),
     ("class-weights", "1,,2"), ("class-weights", "1,inf"), ("class-weights", ""),
-    ("augment", "blur"), ("augment", "flip,flip"), ("validation-fraction", "1"),
+    ("augment", "blurr"), ("augment", "flip,flip"), ("validation-fraction", "1"),
     ("validation-fraction", "-0.1"), ("evaluate-every", "-1"), ("checkpoint-every", "-1"),
     ("keep", "0"), ("threads", "0"), ("seed", "-1"), ("check-replicas", "-1"),
     ("log-level", "loud"), ("reduction", "ring"), ("overlap", "yes"), ("compression", "fp16"),

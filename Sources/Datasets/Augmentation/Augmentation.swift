@@ -1,4 +1,4 @@
-// Random training tiles: where they lie in an image and how they are turned.
+// Random training tiles: where they lie in an image, and how they are varied.
 
 package import Randomness
 import Tensors
@@ -7,37 +7,29 @@ import Tensors
 ///
 /// The position of the output window is always random where the image is larger than the output;
 /// a smaller image stands in the middle of the window and continues mirrored, with its labels. The
-/// steps on top of that are applied in the order of `Step.allCases`:
+/// steps on top of that (`AugmentationStep.Kind`) are applied in the order of the table, whatever
+/// order they are given in. Steps of geometry are composed into one map from the tile to the image: a
+/// tile that is only moved, turned by quarters or flipped is copied, others are resampled once.
+/// Then steps of intensity change the tile.
 ///
-/// - `shift` moves the window by up to an eighth of its side in each direction, also beyond the
-///   image, which continues mirrored;
-/// - `rotate` turns the tile by 0, 1, 2 or 3 quarters;
-/// - `flip` mirrors it left to right and top to bottom, each with probability 1/2.
-///
-/// The random numbers of every step are drawn whether it is on or not, so switching one step off
-/// leaves the others' choices as they were.
+/// Every step draws from its own part of a tile's random stream, so switching one on or off leaves the
+/// others' choices as they were.
 package struct Augmentation: Sendable, Equatable {
-  /// A variation, in the order of application.
-  package enum Step: String, Codable, CaseIterable, Sendable {
-    /// Moves the window, also beyond the image.
-    case shift
-    /// Quarter turns.
-    case rotate
-    /// Mirrors left to right and top to bottom.
-    case flip
-  }
+  /// The steps in use, in the order of `AugmentationStep.Kind.allCases`.
+  package let steps: [AugmentationStep]
 
-  /// The steps in use, in the order of `Step.allCases`.
-  package let steps: [Step]
-
+  /// Position, quarter turns and flips: tiles that are copied.
+  package static let copying = Augmentation([.shift, .rotate90, .flip].map { .init($0) })
   /// All steps.
-  package static let all = Augmentation(Step.allCases)
+  package static let all = Augmentation(AugmentationStep.Kind.allCases.map { .init($0) })
   /// Random positions only.
   package static let none = Augmentation([])
 
-  /// The steps in this list, each once, whatever its order.
-  package init(_ steps: [Step]) {
-    self.steps = Step.allCases.filter(steps.contains)
+  /// The steps in this list, whatever its order; the last one of a kind counts.
+  package init(_ steps: [AugmentationStep]) {
+    self.steps = AugmentationStep.Kind.allCases.compactMap { kind in
+      steps.last { $0.kind == kind }
+    }
   }
 
   /// The random stream of one draw in one epoch.
@@ -57,6 +49,21 @@ package struct Augmentation: Sendable, Equatable {
       "\(image.channels) channels for a buffer of \(buffer.channels)")
     let placement = placement(
       width: image.width, height: image.height, outputSide: buffer.tile.outputSide, stream: stream)
+    if let deformation = deformation(stream: stream) {
+      Self.resample(image, placement, deformation, into: buffer)
+    } else {
+      Self.copy(image, placement, into: buffer)
+    }
+    intensities(stream: stream)?.apply(
+      to: UnsafeMutableBufferPointer(start: buffer.image, count: buffer.imageCount),
+      side: buffer.tile.inputSide, channels: buffer.channels)
+    buffer.sample = image.id
+    buffer.name = image.name
+  }
+
+  private static func copy(
+    _ image: DatasetImage, _ placement: Placement, into buffer: SampleBuffer
+  ) {
     let margin = buffer.tile.margin
     let tile = placement.tileCopy(
       side: buffer.tile.inputSide, margin: margin, width: image.width, height: image.height)
@@ -65,60 +72,76 @@ package struct Augmentation: Sendable, Equatable {
     let centre = TileCopy(
       rows: Array(tile.rows[middle]), columns: Array(tile.columns[middle]),
       isTransposed: tile.isTransposed)
-    image.pixels.withUnsafeBufferPointer { pixels in
-      guard let base = pixels.baseAddress else { preconditionFailure("an image without pixels") }
-      tile.copy(from: base, width: image.width, channels: image.channels, to: buffer.image)
-    }
-    image.labels.withUnsafeBufferPointer { labels in
-      guard let base = labels.baseAddress else { preconditionFailure("an image without labels") }
-      centre.copy(from: base, width: image.width, channels: 1, to: buffer.labels)
-    }
-    buffer.sample = image.id
-    buffer.name = image.name
-  }
-
-  // MARK: - Geometry
-
-  /// Where the output window lies and how it is turned.
-  package struct Placement: Equatable {
-    /// The window's first row in the image, before turning; may be negative.
-    package var row: Int
-    /// The window's first column in the image, before turning; may be negative.
-    package var column: Int
-    /// Quarter turns, counter-clockwise.
-    package var quarterTurns = 0
-    /// Mirrors left to right after turning.
-    package var isFlippedHorizontally = false
-    /// Mirrors top to bottom after turning.
-    package var isFlippedVertically = false
-
-    /// A window that is neither turned nor flipped.
-    package init(row: Int, column: Int) {
-      self.row = row
-      self.column = column
-    }
-
-    /// The copy that makes the tile, `margin` pixels larger than the window on every side.
-    func tileCopy(side: Int, margin: Int, width: Int, height: Int) -> TileCopy {
-      var rows = BorderRule.mirrored(from: row - margin, length: side, count: height)
-      var columns = BorderRule.mirrored(from: column - margin, length: side, count: width)
-      // One quarter turn is out(i, j) = in(j, side - 1 - i): rows and columns change places, and
-      // the index of columns runs backwards.
-      if quarterTurns == 2 || quarterTurns == 3 { rows.reverse() }
-      if quarterTurns == 1 || quarterTurns == 2 { columns.reverse() }
-      let isTransposed = quarterTurns % 2 == 1
-      // After an odd number of turns the rows of the image run along the rows of the tile.
-      if isFlippedHorizontally {
-        if isTransposed { rows.reverse() } else { columns.reverse() }
-      }
-      if isFlippedVertically {
-        if isTransposed { columns.reverse() } else { rows.reverse() }
-      }
-      return TileCopy(rows: rows, columns: columns, isTransposed: isTransposed)
+    image.withBases { pixels, labels in
+      tile.copy(from: pixels, width: image.width, channels: image.channels, to: buffer.image)
+      centre.copy(from: labels, width: image.width, channels: 1, to: buffer.labels)
     }
   }
 
-  /// Draws the placement of one tile.
+  private static func resample(
+    _ image: DatasetImage, _ placement: Placement, _ deformation: Deformation,
+    into buffer: SampleBuffer
+  ) {
+    let tile = buffer.tile
+    let map = deformation.map(placement, side: tile.inputSide, outputSide: tile.outputSide)
+    image.withBases { pixels, labels in
+      map.resample(
+        pixels, width: image.width, height: image.height, channels: image.channels,
+        into: buffer.image)
+      map.resampleLabels(
+        labels, width: image.width, height: image.height, outputSide: tile.outputSide,
+        into: buffer.labels)
+    }
+  }
+}
+
+extension DatasetImage {
+  fileprivate func withBases(
+    _ body: (_ pixels: UnsafePointer<Float>, _ labels: UnsafePointer<UInt8>) -> Void
+  ) {
+    pixels.withUnsafeBufferPointer { pixels in
+      labels.withUnsafeBufferPointer { labels in
+        guard let pixels = pixels.baseAddress, let labels = labels.baseAddress else {
+          preconditionFailure("an image without pixels")
+        }
+        body(pixels, labels)
+      }
+    }
+  }
+}
+
+// MARK: - Draws
+
+extension Augmentation {
+  private func step(_ kind: AugmentationStep.Kind) -> AugmentationStep? {
+    steps.first { $0.kind == kind }
+  }
+
+  /// A step that a tile has, with its strengths and what is left of its part of the stream.
+  private struct DrawnStep {
+    let strengths: [Double]
+    var stream: RandomStream
+
+    /// A uniform value between strengths number `index` and the next.
+    mutating func between(_ index: Int) -> Double {
+      strengths[index] + Double(stream.uniform()) * (strengths[index + 1] - strengths[index])
+    }
+
+    /// A uniform value from minus strength number `index` to plus.
+    mutating func around(_ index: Int) -> Double {
+      strengths[index] * (2 * Double(stream.uniform()) - 1)
+    }
+  }
+
+  /// The step of `kind` where it is in use and its probability has drawn it.
+  private func drawn(_ kind: AugmentationStep.Kind, _ stream: RandomStream) -> DrawnStep? {
+    guard let step = step(kind), let probability = step.strengths.last else { return nil }
+    var stream = stream.starting(atBlock: kind.firstBlock)
+    guard Double(stream.uniform()) < probability else { return nil }
+    return DrawnStep(strengths: step.strengths, stream: stream)
+  }
+
+  /// Draws the placement of one tile: position, shift, quarter turns and flips, whether in use or not.
   package func placement(
     width: Int, height: Int, outputSide: Int, stream: RandomStream
   ) -> Placement {
@@ -126,28 +149,19 @@ package struct Augmentation: Sendable, Equatable {
     var placement = Placement(
       row: Self.origin(length: height, outputSide: outputSide, stream: &stream),
       column: Self.origin(length: width, outputSide: outputSide, stream: &stream))
-    for step in Step.allCases {
-      let isOn = steps.contains(step)
-      switch step {
-      case .shift:
-        let reach = outputSide / 8
-        let down = stream.integer(below: 2 * reach + 1) - reach
-        let right = stream.integer(below: 2 * reach + 1) - reach
-        if isOn {
-          placement.row += down
-          placement.column += right
-        }
-      case .rotate:
-        let turns = stream.integer(below: 4)
-        if isOn { placement.quarterTurns = turns }
-      case .flip:
-        let horizontally = stream.coin()
-        let vertically = stream.coin()
-        if isOn {
-          placement.isFlippedHorizontally = horizontally
-          placement.isFlippedVertically = vertically
-        }
-      }
+    let shift = step(.shift)
+    let part = shift?.strengths[0] ?? 0
+    let reach = Int(Double(outputSide) * part)
+    let down = stream.integer(below: 2 * reach + 1) - reach
+    let right = stream.integer(below: 2 * reach + 1) - reach
+    placement.row += down
+    placement.column += right
+    let turns = stream.integer(below: 4)
+    if step(.rotate90) != nil { placement.quarterTurns = turns }
+    let (horizontally, vertically) = (stream.coin(), stream.coin())
+    if step(.flip) != nil {
+      placement.isFlippedHorizontally = horizontally
+      placement.isFlippedVertically = vertically
     }
     return placement
   }
@@ -157,5 +171,52 @@ package struct Augmentation: Sendable, Equatable {
     let room = length - outputSide
     let drawn = stream.integer(below: max(room, 0) + 1)
     return room >= 0 ? drawn : -((outputSide - length) / 2)
+  }
+
+  /// Draws rotation, scale and elastic displacement; nil where the tile has none of them.
+  func deformation(stream: RandomStream) -> Deformation? {
+    var deformation = Deformation()
+    var isDeformed = false
+    if var rotate = drawn(.rotate, stream) {
+      deformation.angle = rotate.around(0) * .pi / 180
+      isDeformed = true
+    }
+    if var scale = drawn(.scale, stream) {
+      deformation.enlargement = scale.between(0)
+      isDeformed = true
+    }
+    if let elastic = drawn(.elastic, stream) {
+      deformation.field = ElasticField(
+        points: Int(elastic.strengths[1]), deviation: elastic.strengths[0],
+        stream: elastic.stream)
+      isDeformed = true
+    }
+    return isDeformed ? deformation : nil
+  }
+
+  /// Draws the steps of intensity; nil where the tile has none.
+  func intensities(stream: RandomStream) -> IntensityVariation? {
+    var variation = IntensityVariation()
+    var isVaried = false
+    func draw(_ kind: AugmentationStep.Kind, _ body: (inout DrawnStep) -> Void) {
+      guard var step = drawn(kind, stream) else { return }
+      body(&step)
+      isVaried = true
+    }
+    draw(.brightness) { variation.brightness = $0.around(0) }
+    draw(.contrast) { variation.contrast = $0.between(0) }
+    draw(.gamma) { variation.gamma = $0.between(0) }
+    draw(.saturation) {
+      let factor = $0.between(0)
+      variation.saturation = (factor, hue: $0.around(2) * .pi / 180)
+    }
+    draw(.noise) {
+      let deviation = $0.strengths[0] * Double($0.stream.uniform())
+      variation.noise = IntensityVariation.Noise(
+        deviation: deviation, stream: stream, firstBlock: AugmentationStep.Kind.noise.firstBlock + 1
+      )
+    }
+    draw(.blur) { variation.blur = $0.between(0) }
+    return isVaried ? variation : nil
   }
 }

@@ -22,7 +22,9 @@ import Testing
   /// Two epochs of batches of 24 and of 10; images are turned, moved and dropped out of.
   static let length = [
     "--steps", "4", "--global-batch", "24", "--base-channels", "4", "--depth", "2", "--tile", "16",
-    "--dropout", "0.5", "--augment", "flip,rotate,shift", "--validation-fraction", "0.1",
+    "--dropout", "0.5", "--augment",
+    "flip,rotate90,rotate,shift,scale,elastic,brightness,contrast,gamma,saturation,noise,blur",
+    "--validation-fraction", "0.1",
     "--evaluate-every", "2", "--check-replicas", "1",
   ]
 

@@ -283,7 +283,7 @@ import Testing
         "train", "--config", file, "--output", folder + "/run", "--seed", "5", "--threads", "1")
       #expect(run.succeeded, "\(run)")
       let written = try String(contentsOfFile: folder + "/run/config.yaml", encoding: .utf8)
-      for line in ["seed: 5", "steps: 3", "augment: [flip, shift]", "classes: 2"] {
+      for line in ["seed: 5", "steps: 3", "augment: [shift=0.125, flip]", "classes: 2"] {
         #expect(written.contains("\n\(line)\n"), "\(line) in \(written)")
       }
 

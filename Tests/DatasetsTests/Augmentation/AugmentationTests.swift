@@ -53,12 +53,12 @@ import Testing
     var seen: Set<Int> = []
     for draw in 0..<160 {
       let stream = Augmentation.stream(seed: 4, epoch: 2, draw: draw)
-      let placement = Augmentation.all.placement(
+      let placement = Augmentation.copying.placement(
         width: width, height: height, outputSide: 8, stream: stream)
       seen.insert(
         placement.quarterTurns * 4 + (placement.isFlippedHorizontally ? 2 : 0)
           + (placement.isFlippedVertically ? 1 : 0))
-      Augmentation.all.fill(buffer, from: image, stream: stream)
+      Augmentation.copying.fill(buffer, from: image, stream: stream)
       let expected = reference(placement, image, tile)
       #expect((0..<buffer.imageCount).map { buffer.image[$0] } == expected.pixels.flatMap(\.self))
       #expect((0..<buffer.labelCount).map { buffer.labels[$0] } == expected.labels.flatMap(\.self))
@@ -75,7 +75,7 @@ import Testing
       labels: labels)
     let buffer = SampleBuffer(tile: TileShape(inputSide: 24, outputSide: 10), channels: 1)
     for draw in 0..<50 {
-      Augmentation.all.fill(
+      Augmentation.copying.fill(
         buffer, from: image, stream: Augmentation.stream(seed: 1, epoch: 0, draw: draw))
       for row in 0..<10 {
         for column in 0..<10 {
@@ -104,15 +104,17 @@ import Testing
   }
 
   @Test func aShiftReachesBeyondTheImage() {
-    #expect(Set(placements(.all, 16).map(\.row)) == Set(-2...2))
-    #expect(Set(placements(.all, 20).map(\.row)) == Set(-2...6))
+    #expect(Set(placements(.copying, 16).map(\.row)) == Set(-2...2))
+    #expect(Set(placements(.copying, 20).map(\.row)) == Set(-2...6))
   }
 
   @Test func aStepThatIsOffLeavesTheOthersAlone() {
-    for (all, some) in zip(placements(.all, 30), placements(Augmentation([.rotate]), 30)) {
+    for (all, some) in zip(
+      placements(.copying, 30), placements(Augmentation([.init(.rotate90)]), 30))
+    {
       #expect(all.quarterTurns == some.quarterTurns)
     }
-    for (none, some) in zip(placements(.none, 30), placements(Augmentation([.flip]), 30)) {
+    for (none, some) in zip(placements(.none, 30), placements(Augmentation([.init(.flip)]), 30)) {
       #expect(none.row == some.row && none.column == some.column)
     }
   }
@@ -123,7 +125,7 @@ import Testing
     var tiles: Set<[Float]> = []
     for (epoch, draw) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
       let stream = Augmentation.stream(seed: 1, epoch: epoch, draw: draw)
-      Augmentation.all.fill(buffer, from: image, stream: stream)
+      Augmentation.copying.fill(buffer, from: image, stream: stream)
       tiles.insert((0..<buffer.imageCount).map { buffer.image[$0] })
     }
     #expect(tiles.count == 4)
@@ -134,7 +136,7 @@ import Testing
     let buffer = SampleBuffer(tile: TileShape(inputSide: 572, outputSide: 388), channels: 3)
     let times = (0..<9).map { draw in
       ContinuousClock().measure {
-        Augmentation.all.fill(
+        Augmentation.copying.fill(
           buffer, from: image, stream: Augmentation.stream(seed: 1, epoch: 0, draw: draw))
       }
     }.sorted()

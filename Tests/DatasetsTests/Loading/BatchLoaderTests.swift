@@ -13,7 +13,7 @@ import Testing
     _ dataset: Dataset, _ sampler: ShardedSampler, rank: Int = 0, ranks: Int = 1, startStep: Int = 0
   ) -> BatchLoader {
     BatchLoader(
-      dataset: dataset, sampler: sampler, augmentation: .all, tile: tile, seed: 6, rank: rank,
+      dataset: dataset, sampler: sampler, augmentation: .copying, tile: tile, seed: 6, rank: rank,
       ranks: ranks, startStep: startStep)
   }
 
@@ -31,7 +31,7 @@ import Testing
       #expect(loaded.samples.count == loaded.batchIndices.count)
       for (buffer, batchIndex) in zip(loaded.samples, loaded.batchIndices) {
         let draw = loaded.batch.draws[batchIndex]
-        Augmentation.all.fill(
+        Augmentation.copying.fill(
           direct, from: try dataset.image(loaded.batch.samples[batchIndex]),
           stream: Augmentation.stream(seed: 6, epoch: loaded.batch.epoch, draw: draw))
         #expect(memcmp(buffer.image, direct.image, 4 * direct.imageCount) == 0)
