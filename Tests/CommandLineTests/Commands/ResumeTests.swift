@@ -152,9 +152,7 @@ import Testing
       wait $process
       exit 7
       """
-    try Data(text.utf8).write(to: script)
-    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: script.path)
-    let run = try ProgramRun.run(script, ranks: ranks, [], timeLimit: 30)
+    let run = try ProgramRun.run(script: text, at: script, ranks: ranks, timeLimit: 30)
     #expect(run.exitStatus == 7 && !run.timedOut, "\(run)")
   }
 }

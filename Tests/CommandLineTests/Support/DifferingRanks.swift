@@ -27,8 +27,7 @@ extension ProgramRun {
       esac
       """
     let script = URL(fileURLWithPath: folder + "/differing.sh")
-    try Data(text.utf8).write(to: script)
-    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: script.path)
-    return try run(script, ranks: starts.count, [], timeLimit: ErrorTests.patience)
+    return try run(
+      script: text, at: script, ranks: starts.count, timeLimit: ErrorTests.patience)
   }
 }

@@ -25,6 +25,18 @@ extension ProgramRun {
       environment: ["OMPI_MCA_odls_base_sigkill_timeout": "0"], timeLimit: timeLimit)
   }
 
+  /// Writes a shell script and runs it, by mpirun where there are several ranks.
+  ///
+  /// The shell reads it: to execute a file that was just written fails where another test has started a
+  /// program meanwhile, which holds the file open for writing until it runs.
+  static func run(
+    script text: String, at script: URL, ranks: Int, timeLimit: Double
+  ) throws -> ProgramRun {
+    try Data(text.utf8).write(to: script)
+    return try run(
+      URL(fileURLWithPath: "/bin/sh"), ranks: ranks, [script.path], timeLimit: timeLimit)
+  }
+
   /// The messages of the program on standard error; mpirun adds words of its own.
   var errorLines: [String] {
     standardError.split(separator: "\n").map(String.init).filter { $0.hasPrefix("Error:") }
