@@ -151,7 +151,7 @@ private struct MeasuredSteps {
       network: setting.network,
       optimizer: try Optimizer(
         kind: .sgd, momentum: 0.99, weightDecay: 0, layout: layout,
-        slices: reducer.owned(by: communicator.rank)),
+        chunks: reducer.owned(by: communicator.rank)),
       tile: setting.tile, globalBatch: setting.batch * communicator.size,
       loss: SoftmaxCrossEntropy(), clipNorm: 0, seed: 0, reducer: reducer,
       communicator: communicator, team: team)

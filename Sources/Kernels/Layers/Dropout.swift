@@ -27,12 +27,12 @@ package enum Dropout {
     let threshold = UInt32(Double(probability) * 0x1p32)
     let scale = 1 / (1 - probability)
     let context = (image.base, stream, firstBlock, threshold, scale)
-    forEachPiece(count, context, on: team) { context, piece in
+    forEachBlock(count, context, on: team) { context, block in
       let (values, stream, firstBlock, threshold, scale) = context
-      var index = piece.lowerBound
-      while index < piece.upperBound {
+      var index = block.lowerBound
+      while index < block.upperBound {
         let words = stream.block(firstBlock + index / 4)
-        for lane in 0..<min(4, piece.upperBound - index) {
+        for lane in 0..<min(4, block.upperBound - index) {
           values[index + lane] = words[lane] >= threshold ? values[index + lane] * scale : 0
         }
         index += 4
@@ -50,9 +50,9 @@ package enum Dropout {
   ) {
     precondition(gradient.isDense && probability >= 0 && probability < 1)
     let context = (gradient.base, 1 / (1 - probability))
-    forEachPiece(gradient.shape.count, context, on: team) { context, piece in
+    forEachBlock(gradient.shape.count, context, on: team) { context, block in
       let (values, scale) = context
-      for index in piece { values[index] *= scale }
+      for index in block { values[index] *= scale }
     }
   }
 }

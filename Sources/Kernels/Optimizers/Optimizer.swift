@@ -5,33 +5,33 @@ package import Threading
 
 /// The rule that turns gradients into new weights, with the state it keeps between steps.
 ///
-/// An optimiser may keep the state of some slices of the parameters only, where other ranks keep the
-/// rest; the updates are element by element, so the slices do not change a bit.
+/// An optimiser may keep the state of some chunks of the parameters only, where other ranks keep the
+/// rest; the updates are element by element, so the chunks do not change a bit.
 package final class Optimizer {
   /// The rule.
   package let kind: OptimizerKind
-  /// The velocities of momentum, or the first moments of Adam, of the slices in order.
+  /// The velocities of momentum, or the first moments of Adam, of the chunks in order.
   package let firstMoments: FloatBuffer
   /// The second moments of Adam; nil for momentum.
   package let secondMoments: FloatBuffer?
   /// The parameters whose state is kept, ascending, as ranges of the flat buffer.
-  package let slices: [Range<Int>]
+  package let chunks: [Range<Int>]
 
   private let momentum: Float
   private let weightDecay: Float
   /// Consecutive parameters that decay, or do not, as ranges of the flat buffer.
   private let spans: [(range: Range<Int>, decays: Bool)]
 
-  /// An optimiser with empty state for parameters of this layout, or for `slices` of them.
+  /// An optimiser with empty state for parameters of this layout, or for `chunks` of them.
   package init(
     kind: OptimizerKind, momentum: Double, weightDecay: Double, layout: ParameterLayout,
-    slices: [Range<Int>]? = nil
+    chunks: [Range<Int>]? = nil
   ) throws(AllocationError) {
     self.kind = kind
     self.momentum = Float(momentum)
     self.weightDecay = Float(weightDecay)
-    self.slices = slices ?? [0..<layout.count]
-    let stateCount = self.slices.reduce(0) { $0 + $1.count }
+    self.chunks = chunks ?? [0..<layout.count]
+    let stateCount = self.chunks.reduce(0) { $0 + $1.count }
     firstMoments = try FloatBuffer(count: stateCount, for: "optimiser state")
     secondMoments =
       kind == .sgd ? nil : try FloatBuffer(count: stateCount, for: "optimiser state")
@@ -50,7 +50,7 @@ package final class Optimizer {
   }
 
   /// The parts of the state that a checkpoint keeps, by the name under which it keeps them; each
-  /// holds the slices one after the other.
+  /// holds the chunks one after the other.
   package var state: [(name: String, values: FloatBuffer)] {
     [("momentum", firstMoments)] + (secondMoments.map { [("variance", $0)] } ?? [])
   }
@@ -64,16 +64,16 @@ package final class Optimizer {
     rate: Double, update: Int, on team: ThreadTeam
   ) {
     var stateOffset = 0
-    for slice in slices {
+    for chunk in chunks {
       let place = stateOffset
-      stateOffset += slice.count
-      let part = slice.clamped(to: range)
+      stateOffset += chunk.count
+      let part = chunk.clamped(to: range)
       if part.isEmpty { continue }
       for (span, decays) in spans where span.overlaps(part) {
         let run = span.clamped(to: part)
         updateRun(
           parameters.base + run.lowerBound, gradients: gradients.base + run.lowerBound,
-          stateOffset: place + run.lowerBound - slice.lowerBound, count: run.count,
+          stateOffset: place + run.lowerBound - chunk.lowerBound, count: run.count,
           weightDecay: decays ? weightDecay : 0, gradientScale: gradientScale, rate: rate,
           update: update, on: team)
       }

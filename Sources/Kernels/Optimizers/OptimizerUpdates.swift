@@ -17,9 +17,9 @@ package enum OptimizerUpdates {
     weightDecay: Float, gradientScale: Float, on team: ThreadTeam
   ) {
     let context = (weights, gradients, velocities, rate, momentum, weightDecay, gradientScale)
-    forEachPiece(count, context, on: team) { context, piece in
+    forEachBlock(count, context, on: team) { context, block in
       let (weights, gradients, velocities, rate, momentum, weightDecay, gradientScale) = context
-      for index in piece {
+      for index in block {
         let gradient = gradients[index] * gradientScale + weights[index] * weightDecay
         let velocity = velocities[index] * momentum + gradient
         velocities[index] = velocity
@@ -55,11 +55,11 @@ package enum OptimizerUpdates {
       buffers: (weights, gradients, firstMoments, secondMoments), decays: (b1, b2, c1, c2),
       scales: (gradientScale, coupled, keep, stepRate, varianceScale, epsilon)
     )
-    forEachPiece(count, context, on: team) { context, piece in
+    forEachBlock(count, context, on: team) { context, block in
       let (weights, gradients, firstMoments, secondMoments) = context.buffers
       let (b1, b2, c1, c2) = context.decays
       let (gradientScale, coupled, keep, stepRate, varianceScale, epsilon) = context.scales
-      for index in piece {
+      for index in block {
         let gradient = gradients[index] * gradientScale + weights[index] * coupled
         let m = firstMoments[index] * b1 + gradient * c1
         let v = secondMoments[index] * b2 + gradient * gradient * c2
@@ -89,38 +89,38 @@ package enum VectorSums {
   package static func clear(
     _ values: UnsafeMutablePointer<Float>, count: Int, on team: ThreadTeam
   ) {
-    forEachPiece(count, values, on: team) { values, piece in
-      (values + piece.lowerBound).update(repeating: 0, count: piece.count)
+    forEachBlock(count, values, on: team) { values, block in
+      (values + block.lowerBound).update(repeating: 0, count: block.count)
     }
   }
 
   /// Doubles of workspace that `squares` needs.
-  package static func workspaceCount(_ count: Int) -> Int { pieceCount(count) }
+  package static func workspaceCount(_ count: Int) -> Int { blockCount(count) }
 
-  /// The sum of squares, in Double: within pieces of a fixed size, then over the pieces in order.
+  /// The sum of squares, in Double: within blocks of a fixed size, then over the blocks in order.
   package static func squares(
     _ values: UnsafePointer<Float>, count: Int, workspace: UnsafeMutablePointer<Double>,
     on team: ThreadTeam
   ) -> Double {
-    forEachPiece(count, (values, workspace), on: team) { context, piece in
+    forEachBlock(count, (values, workspace), on: team) { context, block in
       let (values, workspace) = context
       var sums = SIMD8<Double>(repeating: 0)
-      var index = piece.lowerBound
-      while index + 8 <= piece.upperBound {
+      var index = block.lowerBound
+      while index + 8 <= block.upperBound {
         let part = SIMD8<Double>(
           UnsafeRawPointer(values + index).loadUnaligned(as: SIMD8<Float>.self))
         sums += part * part
         index += 8
       }
       var sum = sums.sum()
-      while index < piece.upperBound {
+      while index < block.upperBound {
         sum += Double(values[index]) * Double(values[index])
         index += 1
       }
-      workspace[piece.lowerBound / pieceSize] = sum
+      workspace[block.lowerBound / blockSize] = sum
     }
     var total = 0.0
-    for piece in 0..<pieceCount(count) { total += workspace[piece] }
+    for block in 0..<blockCount(count) { total += workspace[block] }
     return total
   }
 }

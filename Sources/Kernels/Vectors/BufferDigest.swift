@@ -8,8 +8,8 @@ package import Threading
 /// it takes in; any other change goes unseen with a probability of about 2^-32. It is no defence
 /// against someone who wants two buffers to look alike.
 package enum BufferDigest {
-  /// Digests of pieces that `digest` needs room for.
-  package static func workspaceCount(_ count: Int) -> Int { pieceCount(count) }
+  /// Digests of blocks that `digest` needs room for.
+  package static func workspaceCount(_ count: Int) -> Int { blockCount(count) }
 
   /// The digest of `count` floats by their bits.
   ///
@@ -19,20 +19,20 @@ package enum BufferDigest {
     _ values: UnsafePointer<Float>, count: Int, workspace: UnsafeMutablePointer<UInt64>,
     on team: ThreadTeam
   ) -> UInt64 {
-    forEachPiece(count, (values, workspace), on: team) { context, piece in
+    forEachBlock(count, (values, workspace), on: team) { context, block in
       let (values, workspace) = context
-      workspace[piece.lowerBound / pieceSize] = pieceDigest(
-        values + piece.lowerBound, count: piece.count)
+      workspace[block.lowerBound / blockSize] = blockDigest(
+        values + block.lowerBound, count: block.count)
     }
     var digest = UInt64(count)
-    for piece in 0..<pieceCount(count) { digest = mix(digest, workspace[piece]) }
+    for block in 0..<blockCount(count) { digest = mix(digest, workspace[block]) }
     return digest
   }
 
   private typealias Lanes = SIMD16<UInt32>
 
-  /// The digest of one piece.
-  private static func pieceDigest(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {
+  /// The digest of one block.
+  private static func blockDigest(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {
     let bits = UnsafeRawPointer(values)
     func lanes(_ index: Int) -> Lanes {
       bits.loadUnaligned(fromByteOffset: 4 &* index, as: Lanes.self)

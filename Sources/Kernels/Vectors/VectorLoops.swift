@@ -144,27 +144,27 @@ func sumLines(
   }
 }
 
-/// Floats in a piece of a flat buffer: a fixed number, so that the order of sums never depends on
+/// Floats in a block of a flat buffer: a fixed number, so that the order of sums never depends on
 /// the number of threads.
-var pieceSize: Int { FloatBuffer.blockSize }
+var blockSize: Int { FloatBuffer.blockSize }
 
-/// Pieces of a flat buffer of `count` floats.
-func pieceCount(_ count: Int) -> Int { (count + pieceSize - 1) / pieceSize }
+/// BlockLoop of a flat buffer of `count` floats.
+func blockCount(_ count: Int) -> Int { (count + blockSize - 1) / blockSize }
 
-/// Calls `body` with `context` and each of the consecutive pieces of 0..<count.
-func forEachPiece<Context>(
+/// Calls `body` with `context` and each of the consecutive blocks of 0..<count.
+func forEachBlock<Context>(
   _ count: Int, _ context: Context, on team: ThreadTeam,
-  _ body: @escaping (_ context: Context, _ piece: Range<Int>) -> Void
+  _ body: @escaping (_ context: Context, _ block: Range<Int>) -> Void
 ) {
-  let pieces = Pieces(count: count, context: context, body: body)
-  team.forEach(pieceCount(count), pieces) { pieces, piece, _ in
-    pieces.body(
-      pieces.context, piece * pieceSize..<min((piece + 1) * pieceSize, pieces.count))
+  let blocks = BlockLoop(count: count, context: context, body: body)
+  team.forEach(blockCount(count), blocks) { blocks, block, _ in
+    blocks.body(
+      blocks.context, block * blockSize..<min((block + 1) * blockSize, blocks.count))
   }
 }
 
-/// A loop over pieces.
-private struct Pieces<Context> {
+/// A loop over blocks.
+private struct BlockLoop<Context> {
   let count: Int
   let context: Context
   let body: (Context, Range<Int>) -> Void

@@ -90,7 +90,7 @@ struct RunPreparation {
         optimizer: Optimizer(
           kind: configuration.optimizer, momentum: configuration.momentum,
           weightDecay: configuration.weightDecay, layout: layout,
-          slices: reducer.owned(by: communicator.rank)),
+          chunks: reducer.owned(by: communicator.rank)),
         tile: configuration.tile, globalBatch: plan.globalBatch, loss: plan.loss,
         clipNorm: configuration.clipNorm, seed: configuration.seed, reducer: reducer,
         communicator: communicator, team: plan.team)

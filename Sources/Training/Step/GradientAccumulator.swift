@@ -81,17 +81,17 @@ final class GradientAccumulator {
   /// must be covered once before ``endSample()``.
   func add(_ range: Range<Int>, on team: ThreadTeam) {
     if compression != .none {
-      forEachPiece(of: range, buffers[height - 1].base, on: team) { [compression] base, piece in
+      forEachBlock(of: range, buffers[height - 1].base, on: team) { [compression] base, block in
         GradientSum.round(
-          base + piece.lowerBound, count: piece.count, compression: compression)
+          base + block.lowerBound, count: block.count, compression: compression)
       }
     }
     for addition in 0..<pendingAdditions {
       let pair = (buffers[height - 2 - addition].base, buffers[height - 1 - addition].base)
-      forEachPiece(of: range, pair, on: team) { [compression] pair, piece in
-        let target = pair.0 + piece.lowerBound
+      forEachBlock(of: range, pair, on: team) { [compression] pair, block in
+        let target = pair.0 + block.lowerBound
         GradientSum.add(
-          target, pair.1 + piece.lowerBound, into: target, count: piece.count,
+          target, pair.1 + block.lowerBound, into: target, count: block.count,
           compression: compression)
       }
     }
@@ -121,12 +121,12 @@ final class GradientAccumulator {
   }
 }
 
-/// Calls `body` with `context` and each piece of `range`.
-private func forEachPiece<Context>(
+/// Calls `body` with `context` and each block of `range`.
+private func forEachBlock<Context>(
   of range: Range<Int>, _ context: Context, on team: ThreadTeam,
   _ body: @escaping (Context, Range<Int>) -> Void
 ) {
-  // A piece is long enough to be worth its hand-over and short enough to share out evenly.
+  // A block is long enough to be worth its hand-over and short enough to share out evenly.
   let length = 16_384
   team.forEach((range.count + length - 1) / length, context) { context, item, _ in
     let start = range.lowerBound + item * length

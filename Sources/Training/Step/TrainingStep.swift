@@ -55,7 +55,7 @@ package final class TrainingStep {
     team: ThreadTeam
   ) throws(AllocationError) {
     let own = reducer.owned(by: communicator.rank)
-    precondition(optimizer.slices == own, "state of \(optimizer.slices), sums of \(own)")
+    precondition(optimizer.chunks == own, "state of \(optimizer.chunks), sums of \(own)")
     self.network = network
     self.optimizer = optimizer
     self.loss = loss
@@ -72,7 +72,7 @@ package final class TrainingStep {
       network, height: tile, width: tile, training: true, threads: team.count)
     let squares = GradientSquares(
       elementCount: elementCount,
-      slices: (0..<communicator.size).map { reducer.owned(by: $0) })
+      chunks: (0..<communicator.size).map { reducer.owned(by: $0) })
     exchange = GradientExchange(
       reducer: reducer, accumulator: accumulator,
       update: ParameterUpdate(

@@ -163,10 +163,10 @@ struct ShardedUpdateOrder: UpdateOrder {
     let (reducer, squares) = (step.reducer, update.squares)
     try reducer.finish()
     step.timeline?.add("sum", reducer.times)
-    for slice in update.optimizer.slices { squares.add(step.gradients, slice, on: update.team) }
-    let reports = try step.reports(squares: squares.pieces(of: step.rank))
+    for chunk in update.optimizer.chunks { squares.add(step.gradients, chunk, on: update.team) }
+    let reports = try step.reports(squares: squares.blocks(of: step.rank))
     for (rank, report) in reports.reports.enumerated() {
-      squares.setPieces(of: rank, report.squares)
+      squares.setBlocks(of: rank, report.squares)
     }
     let sums = GradientExchange.Sums(losses: reports.losses, norm: squares.norm)
     guard sums.isFinite else { return sums }

@@ -180,7 +180,7 @@ import Training
       network: network,
       optimizer: Optimizer(
         kind: optimizer, momentum: optimizer == .sgd ? 0.9 : 0, weightDecay: 0.01,
-        layout: network.layout, slices: reducer.owned(by: communicator.rank)),
+        layout: network.layout, chunks: reducer.owned(by: communicator.rank)),
       tile: tile, globalBatch: exchange.globalBatch, loss: SoftmaxCrossEntropy(), clipNorm: 0,
       seed: 7,
       reducer: reducer, communicator: communicator, team: ThreadTeam(count: 1))

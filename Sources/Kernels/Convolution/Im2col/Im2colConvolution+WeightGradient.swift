@@ -32,9 +32,9 @@ extension Im2colConvolution {
     team.forEach(gradientSlices, operands) { operands, slice, thread in
       operands.plan.sumSlice(operands, slice: slice, thread: thread)
     }
-    forEachPiece(weightCount, operands, on: team) { operands, piece in
+    forEachBlock(weightCount, operands, on: team) { operands, block in
       let partials = operands.workspace.shared
-      for index in piece {
+      for index in block {
         var sum = partials[index]
         for slice in 1..<operands.plan.gradientSlices {
           sum += partials[slice * operands.plan.weightCount + index]
