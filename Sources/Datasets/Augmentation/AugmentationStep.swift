@@ -133,9 +133,10 @@ extension AugmentationStep.Kind {
     }
   }
 
-  /// The first block of the step's own part of a tile's random stream: so a step's draws do not depend
-  /// on which other steps are in use. The first three share the beginning, as they did when there were
-  /// no others.
+  /// The first block of the step's own part of a tile's random stream.
+  ///
+  /// So a step's draws do not depend on which other steps are in use. The first three share the
+  /// beginning, as they did when there were no others.
   var firstBlock: Int {
     // Parts of 2^28 blocks are enough for the noise of the largest tile.
     let index =
