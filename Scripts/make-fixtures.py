@@ -337,6 +337,44 @@ def make_pooling_and_loss():
     save("pooling-and-loss", tensors, {"format": "loss divided by the number of pixels"})
 
 
+def make_losses():
+    """Dice, its sum with the cross-entropy, and the focal loss, with weights and ignored pixels."""
+    torch.manual_seed(15)
+    logits = rounded(torch.randn(1, 4, 5, 7) * 3)
+    labels = torch.randint(0, 4, (1, 5, 7))
+    kept = torch.rand(1, 5, 7) > 0.2
+    pixel_weights = rounded(torch.rand(1, 5, 7) * 3)
+    class_weights = rounded(torch.tensor([0.5, 1.0, 2.0, 3.25]))
+    pixels = labels.numel()
+
+    def entropy(a, gamma):
+        logs = torch.log_softmax(a, dim=1).gather(1, labels[:, None])[:, 0]
+        factors = class_weights[labels] * pixel_weights * kept
+        return (factors * (1 - logs.exp()) ** gamma * -logs).sum() / pixels
+
+    def dice(a):
+        p = torch.softmax(a, dim=1) * kept[:, None]
+        g = F.one_hot(labels, 4).movedim(-1, 1).to(a.dtype) * kept[:, None]
+        both, size = (p * g).sum((0, 2, 3)), (p + g).sum((0, 2, 3))
+        return 1 - ((2 * both + 1) / (size + 1))[1:].mean()
+
+    tensors = {
+        "logits": channels_last(logits), "labels": torch.where(kept, labels, 255)[0],
+        "weights": pixel_weights[0], "class_weights": class_weights,
+    }
+    losses = {
+        "cross-entropy": lambda a: entropy(a, 0), "dice": dice,
+        "cross-entropy+dice": lambda a: entropy(a, 0) + dice(a), "focal": lambda a: entropy(a, 2),
+    }
+    for name, loss in losses.items():
+        name = name.replace("+", "-")
+        a = logits.clone().requires_grad_()
+        value = loss(a)
+        value.backward()
+        tensors |= {f"{name}.value": value.reshape(1), f"{name}.gradient": channels_last(a.grad)}
+    save("losses", tensors, {"format": "loss divided by the number of pixels; label 255 is ignored"})
+
+
 def make_optimizers():
     """Five steps of each optimiser with given gradients; rows are steps."""
     torch.manual_seed(14)
@@ -420,6 +458,7 @@ def main():
     make_convolutions()
     make_upconvolutions()
     make_pooling_and_loss()
+    make_losses()
     make_optimizers()
     make_foreign_file()
 

@@ -50,8 +50,8 @@ package enum ArithmeticProbe {
       preconditionFailure("activations for training have a gradient of the logits")
     }
     var loss = SoftmaxCrossEntropy().lossAndGradient(
-      logits: activations.logits, labels: &labels, scale: 1,
-      gradient: logitsGradient, rowSums: activations.rowSums, on: team)
+      logits: activations.logits, labels: &labels, weights: nil, scale: 1,
+      gradient: logitsGradient, workspace: activations.lossWorkspace, on: team)
     network.backward(
       view, parameters: parameters.base, activations: activations, gradients: gradients.base,
       dropped: true, on: team

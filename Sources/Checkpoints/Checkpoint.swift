@@ -88,7 +88,7 @@ extension Checkpoint {
   /// Writes the checkpoint, replacing the file in one move after everything is on the disk.
   ///
   /// Weights stand under their parameters' names in PyTorch's order, optimiser state under
-  /// `optimizer.momentum.NAME` and `optimizer.variance.NAME` in the same order, from the whole
+  /// `optimizer.momentum.NAME` and so on in the same order, from the whole
   /// buffers in `state`. One tensor at a time is brought into that order, so this takes the memory
   /// of the largest one.
   package func write(
@@ -247,6 +247,20 @@ extension Checkpoint {
       }
       parameter.store(fileValues: values, to: buffer.base)
     }
+  }
+}
+
+extension Checkpoint {
+  /// Overwrites a flat buffer with the weights that are scored and used: their moving averages where
+  /// the run kept some, else those of the last update.
+  ///
+  /// - Throws: as `load`.
+  package static func loadEvaluated(
+    _ file: SafetensorsFile, layout: ParameterLayout, into buffer: FloatBuffer
+  ) throws {
+    let prefix = "optimizer.\(Optimizer.averagesName)."
+    let hasAverages = layout.parameters.first.map { file.shape(of: prefix + $0.name) != nil }
+    try load(file, layout: layout, prefix: hasAverages == true ? prefix : "", into: buffer)
   }
 }
 

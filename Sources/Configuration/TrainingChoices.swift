@@ -7,6 +7,12 @@ package import Kernels
 package enum LossKind: String, Codable, CaseIterable, Sendable {
   /// Cross-entropy of the softmax at every output pixel.
   case crossEntropy = "cross-entropy"
+  /// The soft Dice loss of each sample.
+  case dice
+  /// The sum of both.
+  case crossEntropyAndDice = "cross-entropy+dice"
+  /// The focal form of the cross-entropy.
+  case focal
 }
 
 /// The factors that the classes' pixels have in the loss.
@@ -32,6 +38,9 @@ extension LossKind {
   package func loss(classWeights: [Float]?) -> any SegmentationLoss {
     switch self {
     case .crossEntropy: SoftmaxCrossEntropy(classWeights: classWeights)
+    case .dice: SoftDice()
+    case .crossEntropyAndDice: SoftDice(plus: SoftmaxCrossEntropy(classWeights: classWeights))
+    case .focal: SoftmaxCrossEntropy(classWeights: classWeights, isFocal: true)
     }
   }
 }

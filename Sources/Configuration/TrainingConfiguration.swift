@@ -66,6 +66,10 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var learningRate = 0.0003
   /// Momentum of `sgd`; the others do not use it.
   package var momentum = 0.99
+  /// Whether momentum takes Nesterov's form.
+  package var nesterov = false
+  /// The decay of the averages of the weights, which are scored and used; 0 for none.
+  package var ema = 0.0
   /// Weight decay of the weights; biases have none.
   package var weightDecay = 0.0
   /// Course of the learning rate.

@@ -97,6 +97,11 @@ extension TrainingOption {
     required(
       "learning-rate", \.learningRate, "X", "rate before the schedule", must: .positive),
     required("momentum", \.momentum, "X", "momentum of sgd", must: .fraction),
+    required("nesterov", \.nesterov, "BOOL", "momentum in Nesterov's form"),
+    required(
+      "ema", \.ema, "DECAY",
+      "decay of averages of the weights, which are scored and used; 0 is none",
+      must: .fraction),
     required("weight-decay", \.weightDecay, "X", "weight decay", must: .notNegative),
     required("schedule", \.schedule, "RULE", "course of the rate: constant, poly or cosine"),
     required(
@@ -106,7 +111,8 @@ extension TrainingOption {
       "clip-norm", \.clipNorm, "X", "greatest norm of the gradient; 0 is no limit",
       must: .notNegative),
 
-    required("loss", \.loss, "RULE", "what is minimised: cross-entropy"),
+    required(
+      "loss", \.loss, "RULE", "what is minimised: cross-entropy, dice, cross-entropy+dice or focal"),
     required(
       "class-weights", \.classWeights, "LIST", "none, balanced or one number a class",
       must: .positiveWeights),

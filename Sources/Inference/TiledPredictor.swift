@@ -32,6 +32,10 @@ package final class TiledPredictor {
   private var bestPlans: [ImageShape: TilePlan] = [:]
   /// The memory of the tiles seen last.
   private var memory: TileMemory?
+  /// Whether predictions are means over the symmetries of tiles.
+  private let averagesSymmetries: Bool
+  /// The mean scores of the window seen last.
+  private var meanScores: FloatBuffer?
 
   /// What a tile takes: its pixels and the network's activations.
   private struct TileMemory {
@@ -47,9 +51,15 @@ package final class TiledPredictor {
   /// A predictor by square tiles of side `tile`, or by the best plan for each image where it is nil.
   ///
   /// Memory is allocated for the first tile, and anew where an image needs tiles of another size.
+  /// A predictor that `averagesSymmetries` runs the network eight times for each tile; see
+  /// `meanLogits`.
   ///
   /// - Precondition: `parameters` are those of the network, and the tile is legal for it.
-  package init(network: UNet, parameters: FloatBuffer, tile: Int?, threads team: ThreadTeam) {
+  package init(
+    network: UNet, parameters: FloatBuffer, tile: Int?, averagesSymmetries: Bool = false,
+    threads team: ThreadTeam
+  ) {
+    self.averagesSymmetries = averagesSymmetries
     Self.check(parameters, of: network)
     self.network = network
     self.parameters = parameters
@@ -64,6 +74,7 @@ package final class TiledPredictor {
   package init(
     network: UNet, parameters: FloatBuffer, activations: UNetActivations, threads team: ThreadTeam
   ) throws(AllocationError) {
+    averagesSymmetries = false
     Self.check(parameters, of: network)
     precondition(
       activations.input.height == activations.input.width, "tiles of \(activations.input)")
@@ -106,27 +117,50 @@ package final class TiledPredictor {
     _ window: MirroredTiling.Window, of tiling: MirroredTiling, pixels: [Float],
     dropout: DropoutKey? = nil
   ) throws(AllocationError) -> TensorView {
-    let memory = try memory(for: tiling)
+    if averagesSymmetries {
+      precondition(dropout == nil, "means over symmetries and over dropout at once")
+      return try meanLogits(window, of: tiling, pixels: pixels)
+    }
+    let memory = try memory(rows: tiling.tileRows, columns: tiling.tileColumns)
     let channels = network.configuration.inputChannels
     tiling.extract(window, of: pixels, channels: channels, to: memory.pixels.base)
     return try logitsOfTile(of: tiling, dropout: dropout)
   }
 
+  /// Runs the network on a tile of these sides, which `fill` writes: rows x columns x channels.
+  func logits(
+    rows: TileShape, columns: TileShape, fill: (UnsafeMutablePointer<Float>) -> Void
+  ) throws(AllocationError) -> TensorView {
+    fill(try memory(rows: rows, columns: columns).pixels.base)
+    return try logitsOfTile(rows: rows, columns: columns, dropout: nil)
+  }
+
+  /// Keeps what a view of scores shows until the next window.
+  func keep(_ scores: FloatBuffer) { meanScores = scores }
+
   /// Runs the network on the tile that was extracted last.
   func logitsOfTile(
     of tiling: MirroredTiling, dropout: DropoutKey?
   ) throws(AllocationError) -> TensorView {
-    let memory = try memory(for: tiling)
+    try logitsOfTile(rows: tiling.tileRows, columns: tiling.tileColumns, dropout: dropout)
+  }
+
+  private func logitsOfTile(
+    rows: TileShape, columns: TileShape, dropout: DropoutKey?
+  ) throws(AllocationError) -> TensorView {
+    let memory = try memory(rows: rows, columns: columns)
     network.forward(
       TensorView(base: memory.pixels.base, shape: memory.activations.input),
       parameters: parameters.base, activations: memory.activations, dropout: dropout, on: team)
     return memory.activations.logits.centred(
-      height: tiling.tileRows.outputSide, width: tiling.tileColumns.outputSide)
+      height: rows.outputSide, width: columns.outputSide)
   }
 
-  /// The memory for a tiling's tiles; that of the last tiling where it fits.
-  private func memory(for tiling: MirroredTiling) throws(AllocationError) -> TileMemory {
-    let (height, width) = (tiling.tileRows.inputSide, tiling.tileColumns.inputSide)
+  /// The memory for tiles of these sides; that of the last ones where it fits.
+  private func memory(
+    rows: TileShape, columns: TileShape
+  ) throws(AllocationError) -> TileMemory {
+    let (height, width) = (rows.inputSide, columns.inputSide)
     if let memory, memory.activations.input.height == height,
       memory.activations.input.width == width
     {

@@ -84,8 +84,8 @@ package final class ModelledPasses {
     labels.withUnsafeBufferPointer { labels in
       guard let base = labels.baseAddress else { preconditionFailure("a tile without labels") }
       _ = SoftmaxCrossEntropy().lossAndGradient(
-        logits: activations.logits, labels: base, scale: 1 / Float(labels.count),
-        gradient: gradient, rowSums: activations.rowSums, on: team)
+        logits: activations.logits, labels: base, weights: nil, scale: 1 / Float(labels.count),
+        gradient: gradient, workspace: activations.lossWorkspace, on: team)
     }
   }
 

@@ -11,6 +11,8 @@ package final class SampleBuffer: @unchecked Sendable {
   package let image: UnsafeMutablePointer<Float>
   /// The labels of the output, outputSide x outputSide.
   package let labels: UnsafeMutablePointer<UInt8>
+  /// The weights of the output's pixels in the loss, outputSide x outputSide; nil for 1 everywhere.
+  package let weights: UnsafeMutablePointer<Float>?
   /// The sides of tile and output.
   package let tile: TileShape
   /// The channels of the image.
@@ -30,13 +32,13 @@ package final class SampleBuffer: @unchecked Sendable {
   package var labelCount: Int { tile.outputSide * tile.outputSide }
 
   /// Bytes of the memory for one tile.
-  package static func byteCount(tile: TileShape, channels: Int) -> Int {
+  package static func byteCount(tile: TileShape, channels: Int, isWeighted: Bool = false) -> Int {
     tile.inputSide * tile.inputSide * channels * MemoryLayout<Float>.stride
-      + tile.outputSide * tile.outputSide
+      + tile.outputSide * tile.outputSide * (isWeighted ? 1 + MemoryLayout<Float>.stride : 1)
   }
 
   /// Uninitialised memory for one tile, aligned to cache lines.
-  package init(tile: TileShape, channels: Int) {
+  package init(tile: TileShape, channels: Int, isWeighted: Bool = false) {
     precondition(channels > 0, "a tile of \(channels) channels")
     self.tile = tile
     self.channels = channels
@@ -47,10 +49,16 @@ package final class SampleBuffer: @unchecked Sendable {
     ).bindMemory(to: Float.self, capacity: imageCount)
     labels = UnsafeMutableRawPointer.allocate(byteCount: labelCount, alignment: 64)
       .bindMemory(to: UInt8.self, capacity: labelCount)
+    weights =
+      isWeighted
+      ? UnsafeMutableRawPointer.allocate(
+        byteCount: labelCount * MemoryLayout<Float>.stride, alignment: 64
+      ).bindMemory(to: Float.self, capacity: labelCount) : nil
   }
 
   deinit {
     UnsafeMutableRawPointer(image).deallocate()
     UnsafeMutableRawPointer(labels).deallocate()
+    weights?.deallocate()
   }
 }

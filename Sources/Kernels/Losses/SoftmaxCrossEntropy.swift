@@ -1,59 +1,90 @@
-// The pixel-wise softmax, and the weighted cross-entropy of its probabilities.
+// The weighted cross-entropy of the pixel-wise softmax, focal or not.
 
 import Glibc
 package import Tensors
 package import Threading
 
-/// The pixel-wise softmax p(k) = exp(a(k)) / sum over j of exp(a(j)), and its cross-entropy.
+/// The cross-entropy of the softmax at every pixel, and its focal form.
 ///
-/// Exponentials are taken of a(k) - max a, so they do not overflow. Ronneberger et al. 2015,
-/// section 3: the loss is the sum over pixels of w(x) log p(l(x)), with the sign that makes it fall.
+///     loss = sum over pixels of w(x) w(label) (1 - p(label))^gamma * -log p(label)
+///
+/// with gamma = 0 for the cross-entropy of Ronneberger et al. 2015, section 3, and gamma = 2 for the
+/// focal loss of Lin et al. 2017 (arXiv 1708.02002), which turns to pixels that are still wrong.
 package struct SoftmaxCrossEntropy: SegmentationLoss {
   /// One weight a class, or nil for 1.
   package let classWeights: [Float]?
+  /// Whether the loss is focal.
+  package let isFocal: Bool
 
   /// A loss with these weights of the classes.
-  package init(classWeights: [Float]? = nil) { self.classWeights = classWeights }
+  package init(classWeights: [Float]? = nil, isFocal: Bool = false) {
+    self.classWeights = classWeights
+    self.isFocal = isFocal
+  }
+
+  package func workspacePerRow(classes: Int) -> Int { 1 }
 
   /// The loss and its gradient; see ``SegmentationLoss``.
   ///
-  ///     loss = sum over pixels of w(label) * -log p(label)
-  ///     gradient(y, x, k) := w(label) * (p(k) - [k = label]) * scale
+  ///     gradient(y, x, k) := scale * w * f * (p(k) - [k = label])
+  ///
+  /// with f = 1, or for the focal loss (1 - p)^2 - 2 p (1 - p) log p at the label.
   package func lossAndGradient(
-    logits: TensorView, labels: UnsafePointer<UInt8>, scale: Float, gradient: TensorView,
-    rowSums: UnsafeMutablePointer<Double>, on team: ThreadTeam
-  ) -> Double {
-    guard let classWeights else {
-      return Self.lossAndGradient(
-        logits, labels, nil, scale: scale, gradient: gradient, rowSums: rowSums, on: team)
-    }
-    precondition(
-      classWeights.count >= logits.shape.channels,
-      "\(classWeights.count) weights for \(logits.shape.channels) classes")
-    return classWeights.withUnsafeBufferPointer { weights in
-      Self.lossAndGradient(
-        logits, labels, weights.baseAddress, scale: scale, gradient: gradient, rowSums: rowSums,
-        on: team)
-    }
-  }
-
-  private static func lossAndGradient(
-    _ logits: TensorView, _ labels: UnsafePointer<UInt8>, _ classWeights: UnsafePointer<Float>?,
-    scale: Float, gradient: TensorView, rowSums: UnsafeMutablePointer<Double>, on team: ThreadTeam
+    logits: TensorView, labels: UnsafePointer<UInt8>, weights: UnsafePointer<Float>?,
+    scale: Float, gradient: TensorView, workspace: UnsafeMutablePointer<Double>,
+    on team: ThreadTeam
   ) -> Double {
     precondition(logits.shape == gradient.shape && logits.isDense && gradient.isDense)
-    let context = (logits, labels, classWeights, scale, gradient, rowSums)
-    team.forEach(logits.shape.height, context) { context, y, _ in
-      let (logits, labels, classWeights, scale, gradient, rowSums) = context
+    let classes = logits.shape.channels
+    func run(_ classWeights: UnsafePointer<Float>?) {
+      let context = Operands(
+        logits: logits, labels: labels, weights: weights, classWeights: classWeights,
+        scale: scale, gradient: gradient, rowSums: workspace, isFocal: isFocal)
+      team.forEach(logits.shape.height, context) { context, y, _ in context.row(y) }
+    }
+    if let classWeights {
+      precondition(
+        classWeights.count >= classes, "\(classWeights.count) weights for \(classes) classes")
+      classWeights.withUnsafeBufferPointer { run($0.baseAddress) }
+    } else {
+      run(nil)
+    }
+    return rowTotal(workspace, rows: logits.shape.height)
+  }
+
+  private struct Operands {
+    let logits: TensorView
+    let labels: UnsafePointer<UInt8>
+    let weights: UnsafePointer<Float>?
+    let classWeights: UnsafePointer<Float>?
+    let scale: Float
+    let gradient: TensorView
+    let rowSums: UnsafeMutablePointer<Double>
+    let isFocal: Bool
+
+    func row(_ y: Int) {
       let (width, classes) = (logits.shape.width, logits.shape.channels)
       var sum = 0.0
       for x in 0..<width {
         let pixel = logits.pixel(y, x)
         let target = gradient.pixel(y, x)
+        guard labels[y * width + x] != ignoredLabel else {
+          for k in 0..<classes { target[k] = 0 }
+          continue
+        }
         let label = Int(labels[y * width + x])
-        let weight = classWeights?[label] ?? 1
-        let logSum = logSumOfExponentials(pixel, classes)
-        sum += Double(weight) * Double(logSum - pixel[label])
+        var weight = classWeights?[label] ?? 1
+        if let weights { weight *= weights[y * width + x] }
+        let logSum = Softmax.logSumOfExponentials(pixel, classes)
+        let entropy = logSum - pixel[label]
+        if isFocal {
+          let probability = exp(-entropy)
+          let rest = 1 - probability
+          sum += Double(weight) * Double(rest * rest * entropy)
+          weight *= rest * rest + 2 * probability * rest * entropy
+        } else {
+          sum += Double(weight) * Double(entropy)
+        }
         for k in 0..<classes {
           let probability = exp(pixel[k] - logSum)
           target[k] = weight * (probability - (k == label ? 1 : 0)) * scale
@@ -61,22 +92,5 @@ package struct SoftmaxCrossEntropy: SegmentationLoss {
       }
       rowSums[y] = sum
     }
-    return total(rowSums, logits.shape.height)
-  }
-
-  /// log of the sum of exp(logits(k)), by way of the largest logit.
-  @inline(__always)
-  private static func logSumOfExponentials(_ logits: UnsafePointer<Float>, _ count: Int) -> Float {
-    var largest = logits[0]
-    for k in 1..<max(count, 1) { largest = max(largest, logits[k]) }
-    var sum: Float = 0
-    for k in 0..<count { sum += exp(logits[k] - largest) }
-    return largest + log(sum)
-  }
-
-  private static func total(_ rowSums: UnsafePointer<Double>, _ count: Int) -> Double {
-    var sum = 0.0
-    for row in 0..<count { sum += rowSums[row] }
-    return sum
   }
 }

@@ -14,27 +14,36 @@ package final class Optimizer {
   package let firstMoments: FloatBuffer
   /// The second moments of Adam; nil for momentum.
   package let secondMoments: FloatBuffer?
+  /// The exponential moving averages of the weights; nil without averaging.
+  package let averages: FloatBuffer?
   /// The parameters whose state is kept, ascending, as ranges of the flat buffer.
   package let chunks: [Range<Int>]
 
   private let momentum: Float
+  private let isNesterov: Bool
+  private let averageDecay: Double
   private let weightDecay: Float
   /// Consecutive parameters that decay, or do not, as ranges of the flat buffer.
   private let spans: [(range: Range<Int>, decays: Bool)]
 
   /// An optimiser with empty state for parameters of this layout, or for `chunks` of them.
+  ///
+  /// With an `averageDecay` above 0 it keeps averages of the weights, which `beginAverages` sets.
   package init(
     kind: OptimizerKind, momentum: Double, weightDecay: Double, layout: ParameterLayout,
-    chunks: [Range<Int>]? = nil
+    isNesterov: Bool = false, averageDecay: Double = 0, chunks: [Range<Int>]? = nil
   ) throws(AllocationError) {
     self.kind = kind
     self.momentum = Float(momentum)
+    self.isNesterov = isNesterov
+    self.averageDecay = averageDecay
     self.weightDecay = Float(weightDecay)
     self.chunks = chunks ?? [0..<layout.count]
     let stateCount = self.chunks.reduce(0) { $0 + $1.count }
     firstMoments = try FloatBuffer(count: stateCount, for: "optimiser state")
     secondMoments =
       kind == .sgd ? nil : try FloatBuffer(count: stateCount, for: "optimiser state")
+    averages = averageDecay > 0 ? try FloatBuffer(count: stateCount, for: "averages") : nil
     guard weightDecay != 0 else {
       spans = [(0..<layout.count, false)]
       return
@@ -53,6 +62,26 @@ package final class Optimizer {
   /// holds the chunks one after the other.
   package var state: [(name: String, values: FloatBuffer)] {
     [("momentum", firstMoments)] + (secondMoments.map { [("variance", $0)] } ?? [])
+      + (averages.map { [(Self.averagesName, $0)] } ?? [])
+  }
+
+  /// The name of the averages among the parts of the state.
+  package static let averagesName = "average"
+
+  /// Sets the averages to the parameters, where a run begins.
+  package func beginAverages(_ parameters: FloatBuffer) {
+    guard let averages else { return }
+    var place = 0
+    for chunk in chunks {
+      (averages.base + place).update(from: parameters.base + chunk.lowerBound, count: chunk.count)
+      place += chunk.count
+    }
+  }
+
+  /// What averages keep in update number `update`: less than the decay in the first updates, so that
+  /// they are not dragged by the weights of the start (as in TensorFlow's ExponentialMovingAverage).
+  private func kept(update: Int) -> Float {
+    Float(min(averageDecay, Double(1 + update) / Double(10 + update)))
   }
 
   /// Updates the parameters in `range`, as far as their state is kept, from gradients times
@@ -94,7 +123,12 @@ package final class Optimizer {
       OptimizerUpdates.momentum(
         weights: weights, gradients: gradients, velocities: firstMoments.base + stateOffset,
         count: count, rate: Float(rate), momentum: momentum, weightDecay: weightDecay,
-        gradientScale: gradientScale, on: team)
+        gradientScale: gradientScale, isNesterov: isNesterov, on: team)
+    }
+    if let averages {
+      OptimizerUpdates.average(
+        averages.base + stateOffset, weights: weights, count: count, keep: kept(update: update),
+        on: team)
     }
   }
 }

@@ -8,22 +8,25 @@ package enum OptimizerUpdates {
   ///
   ///     g := gradientScale * gradient + weightDecay * weight
   ///     velocity := momentum * velocity + g
-  ///     weight := weight - rate * velocity
+  ///     weight := weight - rate * (velocity, or g + momentum * velocity for Nesterov's form)
   ///
-  /// Source: PyTorch's `torch.optim.SGD` with dampening 0, no Nesterov.
+  /// Source: PyTorch's `torch.optim.SGD` with dampening 0.
   package static func momentum(
     weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
     velocities: UnsafeMutablePointer<Float>, count: Int, rate: Float, momentum: Float,
-    weightDecay: Float, gradientScale: Float, on team: ThreadTeam
+    weightDecay: Float, gradientScale: Float, isNesterov: Bool = false, on team: ThreadTeam
   ) {
-    let context = (weights, gradients, velocities, rate, momentum, weightDecay, gradientScale)
+    let context = (
+      (weights, gradients, velocities), rate, momentum, weightDecay, gradientScale, isNesterov
+    )
     forEachBlock(count, context, on: team) { context, block in
-      let (weights, gradients, velocities, rate, momentum, weightDecay, gradientScale) = context
+      let (buffers, rate, momentum, weightDecay, gradientScale, isNesterov) = context
+      let (weights, gradients, velocities) = buffers
       for index in block {
         let gradient = gradients[index] * gradientScale + weights[index] * weightDecay
         let velocity = velocities[index] * momentum + gradient
         velocities[index] = velocity
-        weights[index] -= rate * velocity
+        weights[index] -= rate * (isNesterov ? gradient + momentum * velocity : velocity)
       }
     }
   }
@@ -68,6 +71,17 @@ package enum OptimizerUpdates {
         weights[index] =
           weights[index] * keep - stepRate * m / (v.squareRoot() * varianceScale + epsilon)
       }
+    }
+  }
+
+  /// average := keep * average + (1 - keep) * weight; accumulated.
+  package static func average(
+    _ averages: UnsafeMutablePointer<Float>, weights: UnsafePointer<Float>, count: Int,
+    keep: Float, on team: ThreadTeam
+  ) {
+    forEachBlock(count, (averages, weights, keep, 1 - keep), on: team) { context, block in
+      let (averages, weights, keep, rest) = context
+      for index in block { averages[index] = averages[index] * keep + weights[index] * rest }
     }
   }
 

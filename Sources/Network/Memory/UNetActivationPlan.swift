@@ -19,8 +19,8 @@ struct UNetActivationPlan {
   let workspaceSize: WorkspaceSize
   let threadWorkspace: ArenaPlan.Part
   let sharedWorkspace: ArenaPlan.Part
-  /// One Double for each row of the output.
-  let rowSums: ArenaPlan.Part
+  /// Doubles for each row of the output, for the loss.
+  let lossWorkspace: ArenaPlan.Part
   let arena: ArenaPlan
 
   /// The scores, which the last layer writes.
@@ -29,7 +29,10 @@ struct UNetActivationPlan {
   /// Plans the memory for tiles of `height` x `width`.
   ///
   /// - Precondition: both are legal tile sizes of the configuration.
-  init(_ network: UNet, height: Int, width: Int, training: Bool, threads: Int) {
+  init(
+    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int,
+    lossWorkspacePerRow: Int = 1
+  ) {
     input = ImageShape(
       height: height, width: width, channels: network.configuration.inputChannels)
     let events = PassEvents(network.layers)
@@ -48,7 +51,8 @@ struct UNetActivationPlan {
     threadWorkspace = planner.arena.reserve(
       workspaceSize.thread * threads, from: 0, through: last)
     sharedWorkspace = planner.arena.reserve(workspaceSize.shared, from: 0, through: last)
-    rowSums = planner.arena.reserve(2 * output.height, from: 0, through: last)
+    lossWorkspace = planner.arena.reserve(
+      2 * lossWorkspacePerRow * output.height, from: 0, through: last)
     arena = planner.arena
   }
 }

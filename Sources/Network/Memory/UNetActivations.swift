@@ -17,8 +17,8 @@ package final class UNetActivations: @unchecked Sendable {
   package let logits: TensorView
   /// The gradient of the loss by the logits, read by `UNet.backward`; nil for inference.
   package let logitsGradient: TensorView?
-  /// Workspace of one Double for each row of the output.
-  package let rowSums: UnsafeMutablePointer<Double>
+  /// Workspace of a loss: as many Doubles for each row of the output as were asked for.
+  package let lossWorkspace: UnsafeMutablePointer<Double>
   /// Bytes of memory held.
   package let byteCount: Int
 
@@ -52,10 +52,12 @@ package final class UNetActivations: @unchecked Sendable {
   ///
   /// - Precondition: both are legal tile sizes of the configuration.
   package init(
-    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int
+    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int,
+    lossWorkspacePerRow: Int = 1
   ) throws(AllocationError) {
     let plan = UNetActivationPlan(
-      network, height: height, width: width, training: training, threads: threads)
+      network, height: height, width: width, training: training, threads: threads,
+      lossWorkspacePerRow: lossWorkspacePerRow)
     let arena = try plan.arena.allocate(for: "activations")
     self.arena = arena
     input = plan.input
@@ -66,8 +68,8 @@ package final class UNetActivations: @unchecked Sendable {
     workspace = ConvolutionWorkspace(
       threads: arena.pointer(plan.threadWorkspace), threadStride: plan.workspaceSize.thread,
       shared: arena.pointer(plan.sharedWorkspace))
-    rowSums = UnsafeMutableRawPointer(arena.pointer(plan.rowSums)).bindMemory(
-      to: Double.self, capacity: plan.logits.shape.height)
+    lossWorkspace = UnsafeMutableRawPointer(arena.pointer(plan.lossWorkspace)).bindMemory(
+      to: Double.self, capacity: lossWorkspacePerRow * plan.logits.shape.height)
   }
 
   /// The memory of a unit of this network.

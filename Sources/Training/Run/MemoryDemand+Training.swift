@@ -43,7 +43,8 @@ extension MemoryDemand {
     let gradientCopies = GradientAccumulator.bufferCount(
       configuration.reduction, batchIndices: batchIndices, of: batch)
     add("gradients", gradientCopies * copy)
-    let state = (configuration.optimizer == .sgd ? 1 : 2) * copy
+    let moments = configuration.optimizer == .sgd ? 1 : 2
+    let state = (moments + (configuration.ema > 0 ? 1 : 0)) * copy
     let isSharded = configuration.shardOptimizer && ranks > 1
     add("optimiser state", isSharded ? state / ranks : state)
     if rank == 0 {
@@ -70,9 +71,9 @@ extension MemoryDemand {
     let tensor = (network.layout.parameters.map(\.slot.count).max() ?? 0) * stride
     let gathered = shards > 1 ? state + state / shards : 0
     let copy = network.layout.count * stride
-    // A checkpoint to start from may be another optimiser's, of two moments.
+    // A checkpoint to start from may be another optimiser's, of two moments, with averages.
     let file =
-      configuration.load != nil ? 3 * copy : configuration.resume != nil ? copy + state : 0
+      configuration.load != nil ? 4 * copy : configuration.resume != nil ? copy + state : 0
     add("checkpoint", tensor + max(gathered, file))
   }
 }

@@ -20,6 +20,7 @@ struct RunPreparation {
   let step: TrainingStep
   let replicas: ReplicaCheck
   let state: ShardedState
+  let evaluated: EvaluatedParameters
   let predictor: TiledPredictor
   /// The checkpoint of a resumed run.
   let start: Checkpoint?
@@ -45,8 +46,10 @@ struct RunPreparation {
     let layout = plan.network.layout
     replicas = ReplicaCheck(
       elementCount: layout.count, communicator: communicator, team: plan.team)
+    evaluated = try EvaluatedParameters(
+      step, isSharded: step.reducer.isSharded, communicator: communicator)
     predictor = try TiledPredictor(
-      network: plan.network, parameters: step.parameters, activations: step.activations,
+      network: plan.network, parameters: evaluated.parameters, activations: step.activations,
       threads: plan.team)
     state = ShardedState(
       step.optimizer, elementCount: layout.count, isSharded: step.reducer.isSharded,
@@ -90,6 +93,7 @@ struct RunPreparation {
         optimizer: Optimizer(
           kind: configuration.optimizer, momentum: configuration.momentum,
           weightDecay: configuration.weightDecay, layout: layout,
+          isNesterov: configuration.nesterov, averageDecay: configuration.ema,
           chunks: reducer.owned(by: communicator.rank)),
         tile: configuration.tile, globalBatch: plan.globalBatch, loss: plan.loss,
         clipNorm: configuration.clipNorm, seed: configuration.seed, reducer: reducer,
@@ -111,6 +115,7 @@ struct RunPreparation {
     }
     try communicator.broadcast(step.parameters.floats, from: 0)
     try state.scatter(wholeState)
+    if start == nil { step.optimizer.beginAverages(step.parameters) }
     return start
   }
 }
@@ -131,7 +136,7 @@ extension RunPreparation {
       guard let output else { return nil }
       if let path = configuration.load {
         let (_, file) = try Checkpoint.read(path)
-        try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
+        try Checkpoint.loadEvaluated(file, layout: step.network.layout, into: step.parameters)
         return nil
       }
       let path: String

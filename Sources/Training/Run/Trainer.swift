@@ -23,6 +23,7 @@ package final class Trainer {
   private let step: TrainingStep
   private let replicas: ReplicaCheck
   private let state: ShardedState
+  private let evaluated: EvaluatedParameters
   private let predictor: TiledPredictor
   private let sampler: ShardedSampler
   private let schedule: LearningRateSchedule
@@ -48,7 +49,7 @@ package final class Trainer {
     (sampler, schedule, totalSteps) = (plan.sampler, plan.schedule, plan.totalSteps)
     communicator = prepared.communicator
     (step, state, replicas) = (prepared.step, prepared.state, prepared.replicas)
-    (predictor, output) = (prepared.predictor, prepared.output)
+    (evaluated, predictor, output) = (prepared.evaluated, prepared.predictor, prepared.output)
     updates = prepared.start?.step ?? 0
     best = prepared.best
   }
@@ -142,6 +143,7 @@ package final class Trainer {
 
   /// Scores the validation images; true when the scores are the best so far.
   private func evaluate() throws -> Bool {
+    try evaluated.gather()
     let scores = try Evaluator.evaluate(
       dataset: data.validation, ids: data.validationIDs, predictor: predictor,
       communicator: communicator)

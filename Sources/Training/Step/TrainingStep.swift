@@ -69,7 +69,8 @@ package final class TrainingStep {
         of: globalBatch, rank: communicator.rank, ranks: communicator.size),
       of: globalBatch)
     activations = try UNetActivations(
-      network, height: tile, width: tile, training: true, threads: team.count)
+      network, height: tile, width: tile, training: true, threads: team.count,
+      lossWorkspacePerRow: loss.workspacePerRow(classes: network.configuration.classes))
     let squares = GradientSquares(
       elementCount: elementCount,
       chunks: (0..<communicator.size).map { reducer.owned(by: $0) })
@@ -124,8 +125,8 @@ package final class TrainingStep {
       seconds.forward += lap("forward")
       losses.append(
         loss.lossAndGradient(
-          logits: activations.logits, labels: sample.labels, scale: scale,
-          gradient: logitsGradient, rowSums: activations.rowSums, on: team))
+          logits: activations.logits, labels: sample.labels, weights: sample.weights,
+          scale: scale, gradient: logitsGradient, workspace: activations.lossWorkspace, on: team))
       exchange.beginBackward()
       network.backward(
         image, parameters: parameters.base, activations: activations, gradients: gradients,

@@ -42,6 +42,9 @@ struct PredictCommand: ParsableCommand {
     if !(0...10_000).contains(mcSamples) {
       throw ValidationError("--mc-samples: expected 0...10000, found \(mcSamples)")
     }
+    if mcSamples > 0 && network.tta {
+      throw ValidationError("Give --tta or --mc-samples: a mean over both is not made.")
+    }
   }
 
   func run() throws {

@@ -25,6 +25,12 @@ struct TrainedNetworkOptions: ParsableArguments {
       """)
   var tile: Int?
 
+  @Flag(
+    help:
+      "Average over the eight flips and quarter turns of every tile: more exact, eight times the work."
+  )
+  var tta = false
+
   @Option(help: "Threads of each rank; the default is the cores that this rank may use.")
   var threads: Int?
 
@@ -51,6 +57,7 @@ struct TrainedNetworkOptions: ParsableArguments {
     [
       NamedDigest(name: "--checkpoint", text: checkpoint),
       NamedDigest(name: "--tile", text: tile.map(String.init) ?? "best"),
+      NamedDigest(name: "--tta", text: "\(tta)"),
     ]
   }
 }
@@ -62,6 +69,7 @@ struct TrainedNetwork {
   /// What the ranks must agree on, beside their images, before they use the network together.
   let digests: [NamedDigest]
   private let threads: Int
+  private let averagesSymmetries: Bool
   /// Measured before anything large was allocated.
   private let memory: MemoryBudget
 
@@ -88,7 +96,7 @@ struct TrainedNetwork {
       try options.checkTile(network.configuration)
       let parameters = try FloatBuffer(count: network.layout.count, for: "parameters")
       if let file = read?.1 {
-        try Checkpoint.load(file, layout: network.layout, into: parameters)
+        try Checkpoint.loadEvaluated(file, layout: network.layout, into: parameters)
       }
       return parameters
     }
@@ -97,7 +105,8 @@ struct TrainedNetwork {
     self.checkpoint = checkpoint
     predictor = TiledPredictor(
       network: network, parameters: parameters, tile: options.tile,
-      threads: team)
+      averagesSymmetries: options.tta, threads: team)
+    averagesSymmetries = options.tta
     digests = try options.digests + NamedDigest.arithmetic() + [Self.digest(parameters)]
     self.threads = threads
     self.memory = memory
@@ -141,6 +150,13 @@ struct TrainedNetwork {
     demand.addTile(
       of: network, height: rows, width: columns, training: false, threads: threads)
     demand.add("the whole image", imageByteCount)
+    if averagesSymmetries {
+      // The pixels of a tile once more, and its scores in Float and Double.
+      let (model, float) = (network.configuration, MemoryLayout<Float>.stride)
+      demand.add(
+        "the mean over symmetries",
+        rows * columns * (model.inputChannels * float + model.classes * 3 * float))
+    }
     try demand.check(
       against: memory, option: nil,
       subject: "\(width)x\(height) pixels in tiles of \(columns)x\(rows)",

@@ -12,7 +12,7 @@ import Testing
     let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
     for option in TrainingOption.all {
       let value =
-        ["resume", "shard-optimizer"].contains(option.name)
+        option.standsAlone
         ? "[\(option.valueName)]" : option.valueName
       var row = "| `--\(option.name) \(value)` | \(option.help)"
       // Defaults that depend on other options are part of the help.

@@ -32,6 +32,10 @@ import Testing
     ["--optimizer", "sgd", "--clip-norm", "0.05", "--weight-decay", "0.001"],
     ["--optimizer", "sgd", "--momentum", "0.9", "--upsampling", "transposed"],
     ["--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced"],
+    [
+      "--optimizer", "sgd", "--momentum", "0.9", "--nesterov", "true", "--ema", "0.5", "--loss",
+      "cross-entropy+dice",
+    ],
     ["--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1"],
   ]
 
@@ -54,7 +58,9 @@ import Testing
     try withTemporaryFolder { folder in
       try Self.images(folder)
       let options =
-        Self.length + ["--optimizer", "adam", "--learning-rate", "0.01", "--threads", "1"]
+        Self.length + [
+          "--optimizer", "adam", "--learning-rate", "0.01", "--threads", "1", "--ema", "0.9",
+        ]
       let whole = try TrainingRunTests.train(
         folder, into: "whole", options + ["--steps", "8"])
       try TrainingRunTests.train(

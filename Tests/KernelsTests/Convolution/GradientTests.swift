@@ -161,8 +161,8 @@ import Threading
       image.values = scores
       let gradient = OwnedImage(3, 4, 3)
       let value = SoftmaxCrossEntropy(classWeights: weights).lossAndGradient(
-        logits: OwnedImage(image).view, labels: labels, scale: 1,
-        gradient: gradient.view, rowSums: &rowSums, on: team)
+        logits: OwnedImage(image).view, labels: labels, weights: nil, scale: 1,
+        gradient: gradient.view, workspace: &rowSums, on: team)
       return (value, gradient.values)
     }
     let worst = gradientDeviation(

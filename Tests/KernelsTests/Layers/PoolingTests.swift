@@ -86,8 +86,8 @@ import Threading
       let gradient = OwnedImage(5, 9, classes)
       var rowSums = [Double](repeating: 0, count: 5)
       let loss = SoftmaxCrossEntropy(classWeights: weights).lossAndGradient(
-        logits: image.view, labels: labels.map { UInt8($0) }, scale: 1 / 90,
-        gradient: gradient.view, rowSums: &rowSums, on: team)
+        logits: image.view, labels: labels.map { UInt8($0) }, weights: nil, scale: 1 / 90,
+        gradient: gradient.view, workspace: &rowSums, on: team)
       bits.insert(loss.bitPattern)
       expectClose(
         [loss / 90], [oracle.loss(logits: logits, labels: labels)], absolute: 1e-6,
@@ -106,8 +106,8 @@ import Threading
     let gradient = OwnedImage(1, 1, 2)
     var rowSums = [0.0]
     let loss = SoftmaxCrossEntropy().lossAndGradient(
-      logits: logits.view, labels: [1], scale: 1, gradient: gradient.view,
-      rowSums: &rowSums, on: ThreadTeam(count: 1))
+      logits: logits.view, labels: [1], weights: nil, scale: 1, gradient: gradient.view,
+      workspace: &rowSums, on: ThreadTeam(count: 1))
     #expect(loss == 2000)
     #expect(gradient.values == [1, -1])
   }

@@ -52,6 +52,42 @@ import Threading
       relative: 1e-6)
   }
 
+  /// v = m v + g, w -= rate (g + m v), by hand.
+  @Test func nesterovLooksAhead() {
+    let (weights, velocities) = (FloatBuffer([1, -2]), FloatBuffer([0.5, 0]))
+    OptimizerUpdates.momentum(
+      weights: weights.base, gradients: FloatBuffer([0.25, 1]).base, velocities: velocities.base,
+      count: 2, rate: 0.5, momentum: 0.5, weightDecay: 0, gradientScale: 2, isNesterov: true,
+      on: ThreadTeam(count: 1))
+    #expect(velocities.values == [0.75, 2])
+    #expect(weights.values == [0.5625, -3.5])
+  }
+
+  /// Updates in chunks, as ranks make them, and the averages that a run keeps: by the definition.
+  @Test func averagesFollowTheWeights() throws {
+    var layout = ParameterLayout()
+    _ = layout.reserveWeights("w", shape: [10, 1, 1, 1], order: .convolution, fanIn: 1)
+    let optimizer = try Optimizer(
+      kind: .sgd, momentum: 0, weightDecay: 0, layout: layout, averageDecay: 0.6,
+      chunks: [2..<4, 6..<10])
+    let parameters = FloatBuffer((0..<10).map { Float($0) })
+    optimizer.beginAverages(parameters)
+    let averages = try #require(optimizer.averages)
+    #expect(averages.values == [2, 3, 6, 7, 8, 9])
+    var expected = averages.values.map { Double($0) }
+    let gradients = FloatBuffer([Float](repeating: -1, count: 10))
+    for update in 1...40 {
+      optimizer.update(
+        parameters, gradients: gradients, range: 0..<10, gradientScale: 1, rate: 1,
+        update: update, on: ThreadTeam(count: 2))
+      let keep = min(0.6, Double(1 + update) / Double(10 + update))
+      let weights = [2, 3, 6, 7, 8, 9].map { Double($0 + update) }
+      expected = zip(expected, weights).map { keep * $0 + (1 - keep) * $1 }
+      expectClose(averages.values.map { Double($0) }, expected, absolute: 1e-5, relative: 1e-5)
+    }
+    #expect(parameters.values[0] == 0 && optimizer.state.map(\.name) == ["momentum", "average"])
+  }
+
   @Test(arguments: [1, 7, 4096, 10_001]) func squaresAreSummedInAFixedOrder(_ count: Int) {
     let values = repeatableValues(count: count, seed: 1)
     let buffer = FloatBuffer(values)

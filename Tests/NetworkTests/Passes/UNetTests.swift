@@ -54,8 +54,8 @@ final class NetworkRun {
     let pixels = Double(labels.count)
     guard let logitsGradient = activations.logitsGradient else { return .nan }
     let loss = SoftmaxCrossEntropy(classWeights: classWeights).lossAndGradient(
-      logits: activations.logits, labels: labels, scale: Float(1 / pixels),
-      gradient: logitsGradient, rowSums: activations.rowSums, on: team)
+      logits: activations.logits, labels: labels, weights: nil, scale: Float(1 / pixels),
+      gradient: logitsGradient, workspace: activations.lossWorkspace, on: team)
     gradients.floats.update(repeating: 0)
     network.backward(
       input, parameters: parameters.base, activations: activations, gradients: gradients.base,
@@ -211,8 +211,9 @@ final class NetworkRun {
         run.forward(dropout: key)
         guard let gradient = run.activations.logitsGradient else { return .nan }
         let sum = SoftmaxCrossEntropy().lossAndGradient(
-          logits: run.activations.logits, labels: run.labels, scale: 1, gradient: gradient,
-          rowSums: run.activations.rowSums, on: run.team)
+          logits: run.activations.logits, labels: run.labels, weights: nil, scale: 1,
+          gradient: gradient,
+          workspace: run.activations.lossWorkspace, on: run.team)
         return sum / Double(run.labels.count)
       }, at: point, analytic: analytic, epsilon: 1e-3, indices: places)
     // Float losses of order one over 2e-3, and kinks of the ReLUs nearby.

@@ -1,0 +1,115 @@
+// The soft Dice loss of one sample, alone or beside the cross-entropy.
+
+import Glibc
+package import Tensors
+package import Threading
+
+/// One minus the mean soft Dice coefficient of a sample's classes, the first class left out.
+///
+///     D(k) = (2 sum of p(k) g(k) + 1) / (sum of p(k) + sum of g(k) + 1),  loss = 1 - mean over k > 0 of D(k)
+///
+/// with p the softmax, g the labels as 0 and 1, and sums over the sample's pixels that are not ignored
+/// (Milletari et al. 2016; without the background, as nnU-Net, Isensee et al. 2021). The 1 keeps a
+/// class that is not in a sample from having a steep loss.
+package struct SoftDice: SegmentationLoss {
+  /// Added to it and to its gradient, if any.
+  package let pixelLoss: SoftmaxCrossEntropy?
+
+  /// The Dice loss, plus the mean of `pixelLoss` where there is one.
+  package init(plus pixelLoss: SoftmaxCrossEntropy? = nil) { self.pixelLoss = pixelLoss }
+
+  /// For each class the sums of p g, of p and of g; what the pixel loss takes is less.
+  package func workspacePerRow(classes: Int) -> Int { 3 * classes }
+
+  /// The loss and its gradient; see ``SegmentationLoss``. Weights count in the pixel loss only.
+  package func lossAndGradient(
+    logits: TensorView, labels: UnsafePointer<UInt8>, weights: UnsafePointer<Float>?,
+    scale: Float, gradient: TensorView, workspace: UnsafeMutablePointer<Double>,
+    on team: ThreadTeam
+  ) -> Double {
+    precondition(logits.shape == gradient.shape && logits.isDense && gradient.isDense)
+    let shape = logits.shape
+    let pixelSum = pixelLoss.map {
+      $0.lossAndGradient(
+        logits: logits, labels: labels, weights: weights, scale: scale, gradient: gradient,
+        workspace: workspace, on: team)
+    }
+    let classes = shape.channels
+    team.forEach(shape.height, (logits, labels, workspace)) { context, y, _ in
+      Self.sum(context.0, context.1, row: y, into: context.2 + y * 3 * context.0.shape.channels)
+    }
+    // The derivatives by p(k), at pixels of other classes and of class k, take the place of sums which
+    // have been read: those of class k and below, in the first row.
+    var loss = 1.0
+    let slopes = workspace
+    for k in 1..<max(classes, 1) {
+      func total(_ index: Int) -> Double {
+        rowTotal(workspace, rows: shape.height, perRow: 3 * classes, index: 3 * k + index)
+      }
+      let (both, size) = (2 * total(0) + 1, total(1) + total(2) + 1)
+      let share = 1 / Double(classes - 1)
+      loss -= share * both / size
+      slopes[2 * k] = share * both / (size * size)
+      slopes[2 * k + 1] = share * (both / (size * size) - 2 / size)
+    }
+    (slopes[0], slopes[1]) = (0, 0)
+    // The loss counts once for each pixel, so its derivative does too.
+    let factor = scale * Float(shape.pixels)
+    let isAdded = pixelLoss != nil
+    team.forEach(shape.height, (logits, labels, gradient, slopes, factor, isAdded)) {
+      context, y, _ in
+      Self.differentiate(
+        context.0, context.1, row: y, slopes: context.3, factor: context.4,
+        isAdded: context.5, into: context.2)
+    }
+    return loss * Double(shape.pixels) + (pixelSum ?? 0)
+  }
+
+  /// sums [classes, 3] := the sums of p g, of p and of g over one row.
+  private static func sum(
+    _ logits: TensorView, _ labels: UnsafePointer<UInt8>, row y: Int,
+    into sums: UnsafeMutablePointer<Double>
+  ) {
+    let (width, classes) = (logits.shape.width, logits.shape.channels)
+    for index in 0..<3 * classes { sums[index] = 0 }
+    for x in 0..<width where labels[y * width + x] != ignoredLabel {
+      let (pixel, label) = (logits.pixel(y, x), Int(labels[y * width + x]))
+      let logSum = Softmax.logSumOfExponentials(pixel, classes)
+      for k in 1..<max(classes, 1) {
+        let probability = Double(exp(pixel[k] - logSum))
+        sums[3 * k + 1] += probability
+        if k == label {
+          sums[3 * k] += probability
+          sums[3 * k + 2] += 1
+        }
+      }
+    }
+  }
+
+  /// gradient of one row := or += factor * p(k) (q(k) - sum over j of p(j) q(j)), with q the
+  /// derivatives by the probabilities.
+  private static func differentiate(
+    _ logits: TensorView, _ labels: UnsafePointer<UInt8>, row y: Int,
+    slopes: UnsafePointer<Double>, factor: Float, isAdded: Bool, into gradient: TensorView
+  ) {
+    let (width, classes) = (logits.shape.width, logits.shape.channels)
+    for x in 0..<width {
+      let (pixel, target) = (logits.pixel(y, x), gradient.pixel(y, x))
+      guard labels[y * width + x] != ignoredLabel else {
+        if !isAdded { for k in 0..<classes { target[k] = 0 } }
+        continue
+      }
+      let label = Int(labels[y * width + x])
+      let logSum = Softmax.logSumOfExponentials(pixel, classes)
+      var mean: Float = 0
+      for k in 0..<classes {
+        mean += exp(pixel[k] - logSum) * Float(slopes[2 * k + (k == label ? 1 : 0)])
+      }
+      for k in 0..<classes {
+        let slope = Float(slopes[2 * k + (k == label ? 1 : 0)])
+        let value = factor * exp(pixel[k] - logSum) * (slope - mean)
+        target[k] = isAdded ? target[k] + value : value
+      }
+    }
+  }
+}
