@@ -49,6 +49,8 @@ extension TrainingConfiguration {
         option: name, expected: "an option of train", found: quoted(name),
         hint: TrainingOption.suggestion(for: name))
     }
+    provenance.given = given
+    provenance.isOpen = preset == .auto && resume == nil && !given.contains("padding")
     chooseDependentDefaults(given: given)
     do throws(ConfigurationError) {
       try validate()

@@ -17,8 +17,12 @@ extension TrainingConfiguration {
     // The emitter can only fail on a tree that it is not given here; an empty text would still
     // be an honest, unusable file.
     let body = (try? serialize(node: Node(pairs), width: -1, allowUnicode: true)) ?? ""
+    let why = TrainingOption.all.compactMap { option in
+      provenance.reasons[option.name].map { "#   \(option.name): \($0)\n" }
+    }
     return "# The options of a training run; `unet-dist train --config THIS --output NEW`\n"
-      + "# trains the same again. Relative paths start at the working directory.\n" + body
+      + "# trains the same again. Relative paths start at the working directory.\n"
+      + (why.isEmpty ? "" : "# Chosen by the preset \(preset.rawValue):\n" + why.joined()) + body
   }
 
   /// Which runs are compared by ``digest(for:)``.

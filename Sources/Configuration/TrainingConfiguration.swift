@@ -23,6 +23,25 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Folder that the run is written to.
   package var output = "unet-run"
 
+  // MARK: Recipe
+
+  /// What fills in the options that are not given by hand.
+  package var preset = Preset.auto
+  /// Where the values of the options come from.
+  package var provenance = Provenance()
+
+  /// Where the values of options come from; configurations of the same values are equal whatever it is.
+  package struct Provenance: Codable, Equatable, Sendable {
+    /// The names of the options that were given by hand, in a file or as flags.
+    package var given: Set<String> = []
+    /// Whether a plan will still fill in what was not given, padding among it.
+    package var isOpen = false
+    /// Why options have the values that a preset has chosen, by name.
+    package var reasons: [String: String] = [:]
+
+    package static func == (_: Provenance, _: Provenance) -> Bool { true }
+  }
+
   // MARK: Model
 
   /// Channels of the images; nil follows the images.
@@ -135,7 +154,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Least severe messages that are shown.
   package var logLevel = Logger.Level.info
 
-  /// The default run: the paper's network on synthetic cells.
+  /// The network, optimiser and loss of the paper, and a tile, on synthetic cells.
   package init() {}
 }
 
@@ -273,6 +292,16 @@ extension TrainingConfiguration {
     let network = network(inputChannels: 1, classes: 2)
     try MemoryLimit.check(network, tile: tile)
     guard network.outputSide(tile: tile) == nil else { return }
+    // A plan may still choose the padding and the depth by which a given tile is legal.
+    if provenance.isOpen {
+      let depths = provenance.given.contains("depth") ? [depth] : [3, 4]
+      let isLegal = depths.contains { depth in
+        [Padding.mirror, .valid].contains { padding in
+          UNetConfiguration(depth: depth, padding: padding).outputSide(tile: tile) != nil
+        }
+      }
+      if isLegal { return }
+    }
     let nearest = network.legalTiles(near: tile).map { "\($0)" }
     throw ConfigurationError(
       option: "tile", expected: "a legal size at depth \(depth) with padding \(padding.rawValue)",

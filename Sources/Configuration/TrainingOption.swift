@@ -28,7 +28,7 @@ package struct TrainingOption: Sendable {
   let isPath: Bool
   let isList: Bool
   let assign: @Sendable (inout TrainingConfiguration, String) throws(ConfigurationError) -> Void
-  let text: @Sendable (TrainingConfiguration) -> String?
+  package let text: @Sendable (TrainingConfiguration) -> String?
   let check: @Sendable (TrainingConfiguration) throws(ConfigurationError) -> Void
 
   /// The text of the default; nil where there is none or it depends on other options.
@@ -59,6 +59,11 @@ extension TrainingOption {
     optional("images", \.images, "PATH", "images, where not in one folder with the masks", .ranks),
     optional("masks", \.masks, "PATH", "masks that belong to --images", .ranks),
     required("output", \.output, "DIR", "folder that the run is written to", .local),
+
+    required(
+      "preset", \.preset, "RECIPE",
+      "what fills in what is not given: auto, a plan from the data, or paper, the recipe of 2015",
+      .ranks),
 
     optional(
       "input-channels", \.inputChannels, "N", "channels of the images; else as in the images",

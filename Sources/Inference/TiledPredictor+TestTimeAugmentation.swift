@@ -1,10 +1,10 @@
 // Test-time augmentation: the mean over the eight flips and quarter turns of a tile.
 
-import Threading
 import Datasets
 import Glibc
 import Network
 import Tensors
+import Threading
 
 /// One of the eight symmetries of a square: rows and columns change places or not, then each runs
 /// forwards or backwards.

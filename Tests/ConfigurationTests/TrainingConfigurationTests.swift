@@ -21,7 +21,7 @@ import Testing
     ("learning-rate", "0"), ("learning-rate", "inf"), ("learning-rate", "nan"),
     ("momentum", "1"), ("momentum", "-1"), ("weight-decay", "-1"), ("weight-decay", "inf"),
     ("schedule", "step"), ("warmup-steps", "-1"), ("warmup-steps", "1000"), ("clip-norm", "-1"),
-    ("clip-norm", "nan"), ("loss", "dice"), ("class-weights", "1,0"), ("class-weights", "1"),
+    ("clip-norm", "nan"), ("loss", "hinge"), ("class-weights", "1,0"), ("class-weights", "1"),
     ("class-weights", "1,,2"), ("class-weights", "1,inf"), ("class-weights", ""),
     ("augment", "blurr"), ("augment", "flip,flip"), ("validation-fraction", "1"),
     ("validation-fraction", "-0.1"), ("evaluate-every", "-1"), ("checkpoint-every", "-1"),

@@ -1,8 +1,8 @@
 // The weights that are scored: those of the last update, or their moving averages.
 
-import Network
 import Communication
 import Kernels
+import Network
 import Tensors
 
 /// The parameters that evaluation uses, whole on every rank.

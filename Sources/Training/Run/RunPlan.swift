@@ -59,7 +59,8 @@ struct RunPlan {
     }
     self.data = data
     (configuration, network) = try communicator.together {
-      let configuration = try Self.resolve(asked, data: data, ranks: communicator.size)
+      let planned = try asked.planned(for: data.summary)
+      let configuration = try Self.resolve(planned, data: data, ranks: communicator.size)
       let network = UNet(
         configuration.network(
           inputChannels: data.dataset.channels, classes: data.dataset.mapping.count))

@@ -18,6 +18,23 @@ extension RunPreparation {
     let mapping = data.dataset.mapping
     logger.info("\(mapping.table)")
     if let warning = mapping.warning { logger.warning("\(warning)") }
+    if !configuration.provenance.reasons.isEmpty {
+      let lines = TrainingOption.all.compactMap { option in
+        configuration.provenance.reasons[option.name].map {
+          "  --\(option.name) \(option.text(configuration) ?? ""): \($0)"
+        }
+      }
+      logger.info(
+        "chosen by --preset \(configuration.preset.rawValue):\n\(lines.joined(separator: "\n"))")
+    }
+    let batch = configuration.globalBatch ?? communicator.size
+    if communicator.size > batch {
+      logger.warning(
+        """
+        \(communicator.size) ranks for batches of \(batch): \(communicator.size - batch) have no \
+        sample; start fewer ranks with more threads each, or give --global-batch \(communicator.size)
+        """)
+    }
     let synthetic =
       configuration.data == nil && configuration.images == nil ? " (built-in synthetic cells)" : ""
     logger.info(

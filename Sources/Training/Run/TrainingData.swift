@@ -26,6 +26,16 @@ package struct TrainingData: Sendable {
     digest.hexadecimal
   }
 
+  /// What a plan is made from.
+  package var summary: DataSummary {
+    let sizes = (0..<dataset.count).map { dataset.size($0) }
+    return DataSummary(
+      images: trainingIDs.count,
+      smallestSide: sizes.map { min($0.width, $0.height) }.min() ?? 1,
+      pixels: sizes.reduce(0) { $0 + $1.width * $1.height }, channels: dataset.channels,
+      shares: dataset.mapping.shares)
+  }
+
   /// Images of the built-in set when no data is given, and their side.
   private static let syntheticCount = 24
   private static let syntheticSide = 256

@@ -10,6 +10,7 @@ enum TinyTraining {
   /// A network of one pooling on tiles of 16 pixels, on one thread.
   static let network = [
     "--base-channels", "4", "--depth", "1", "--padding", "zero", "--tile", "16", "--threads", "1",
+    "--preset", "paper", "--augment", "flip,rotate90,shift",
   ]
 
   /// `train` on a data set into `output` with this network and further options.

@@ -16,6 +16,8 @@ import Training
   private static func configuration(_ output: String) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
     configuration.output = output
+    configuration.preset = .paper
+    configuration.provenance.given = ["augment"]
     configuration.baseChannels = 2
     configuration.depth = 1
     configuration.padding = .zero

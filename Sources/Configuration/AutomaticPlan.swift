@@ -1,0 +1,171 @@
+// The plan of a run from its data: what `--preset auto` chooses, and why.
+
+import Datasets
+import Kernels
+import Network
+
+/// What a plan is made from: statistics of the training images alone, so that ranks, threads and
+/// machine have no part in it.
+package struct DataSummary: Equatable, Sendable {
+  /// Images that are trained on.
+  package var images: Int
+  /// The smallest side of any image, in pixels.
+  package var smallestSide: Int
+  /// Pixels of all images.
+  package var pixels: Int
+  package var channels: Int
+  /// The part of the pixels in each class, by label.
+  package var shares: [Double]
+
+  /// The summary of images that were indexed.
+  package init(
+    images: Int, smallestSide: Int, pixels: Int, channels: Int, shares: [Double]
+  ) {
+    self.images = images
+    self.smallestSide = smallestSide
+    self.pixels = pixels
+    self.channels = channels
+    self.shares = shares
+  }
+}
+
+/// The choices for a set of images, each with its reason.
+package struct AutomaticPlan: Sendable {
+  /// The value of an option, and why.
+  package struct Choice: Equatable, Sendable {
+    package let option: String
+    package let value: String
+    package let reason: String
+  }
+
+  /// In the order of the table of options; those that were given by hand are left out.
+  package let choices: [Choice]
+
+  /// The largest tile: with padding no context is lost, and larger ones make fewer steps in the same time.
+  private static let largestTile = 192
+  /// Samples of a batch: enough to steady a step, and few enough to make many.
+  private static let batch = 4
+  /// Steps for a set of about `steppedPixels`; more for larger ones, by the square root.
+  private static let steps = (fewest: 1_500, most: 6_000, pixels: 1_500_000.0)
+
+  /// The plan for these images, given `configuration` and what stands in it by hand.
+  package init(for data: DataSummary, _ configuration: TrainingConfiguration) {
+    var choices: [Choice] = []
+    let given = configuration.provenance.given
+    func choose(_ option: String, _ value: String, _ reason: String) {
+      guard !given.contains(option) else { return }
+      choices.append(Choice(option: option, value: value, reason: reason))
+    }
+
+    let depth =
+      given.contains("depth") ? configuration.depth : data.smallestSide >= 192 ? 4 : 3
+    let base = given.contains("base-channels") ? configuration.baseChannels : 16
+    func network(_ padding: Padding) -> UNetConfiguration {
+      UNetConfiguration(
+        inputChannels: data.channels, classes: max(2, data.shares.count), baseChannels: base,
+        depth: depth, padding: padding)
+    }
+    // A tile that was given may be legal by the paper's rule only.
+    let tile = given.contains("tile") ? configuration.tile : nil
+    let isForValid = tile.map {
+      network(.mirror).outputSide(tile: $0) == nil && network(.valid).outputSide(tile: $0) != nil
+    }
+    let padding =
+      given.contains("padding") ? configuration.padding : isForValid == true ? .valid : .mirror
+    choose("base-channels", "16", "a network that trains in minutes on a few cores")
+    choose("depth", "\(depth)", "images of at least \(data.smallestSide) pixels")
+    choose(
+      "padding", padding.rawValue,
+      padding == .valid
+        ? "a tile of \(configuration.tile) is for convolutions without padding"
+        : "all pixels of an image are learnt and predicted")
+    choose("dropout", "0.1", "averaging and augmentation hold overfitting down already")
+    if let tile = Self.tile(for: network(padding), smallestSide: data.smallestSide) {
+      choose("tile", "\(tile)", "the largest tile up to \(Self.largestTile) within every image")
+    }
+
+    let growth = (Double(data.pixels) / Self.steps.pixels).squareRoot()
+    let steps = min(
+      Self.steps.most, max(Self.steps.fewest, Int((Double(Self.steps.fewest) * growth) / 100) * 100)
+    )
+    if !given.contains("epochs") {
+      choose("steps", "\(steps)", "\(data.images) images of \(data.pixels / 1_000) thousand pixels")
+    }
+    if !given.contains("accumulate") {
+      choose("global-batch", "\(Self.batch)", "the same for any number of ranks")
+    }
+    let isSGD = given.contains("optimizer") && configuration.optimizer == .sgd
+    choose("optimizer", "adam", "starts from any scale of gradients")
+    if !isSGD { choose("learning-rate", "0.001", "suits adam at this size of network") }
+    choose("schedule", "cosine", "ends at rates near 0, where the weights settle")
+    let length = given.contains("steps") ? configuration.steps ?? steps : steps
+    if !given.contains("epochs") {
+      choose("warmup-steps", "\(min(50, length / 10))", "the first gradients are the largest")
+    }
+    choose("ema", "0.99", "averages of weights score better and more evenly than the last ones")
+    choose("loss", "cross-entropy+dice", Self.sharesText(data.shares))
+    choose(
+      "augment", [AugmentationStep].standard.optionText,
+      "annotated images are few: turned, scaled, bent and of other brightness they are more")
+    if !given.contains("epochs") {
+      choose("evaluate-every", "\(max(1, length / 10))", "ten times in the run")
+      choose("checkpoint-every", "\(max(1, length / 10))", "as often")
+    }
+    self.choices = choices
+  }
+
+  /// The largest legal tile within the images and the limit; nil where there is none.
+  private static func tile(for network: UNetConfiguration, smallestSide: Int) -> Int? {
+    let wish = min(smallestSide, largestTile)
+    return network.legalTiles(near: wish).first
+  }
+
+  private static func sharesText(_ shares: [Double]) -> String {
+    let text = shares.map { "\(Int((100 * $0).rounded())) %" }.joined(separator: ", ")
+    return "classes of \(text): Dice weighs them alike, the cross-entropy each pixel"
+  }
+}
+
+extension TrainingConfiguration {
+  /// The configuration with what its preset chooses for these images, and the reasons.
+  ///
+  /// What was given by hand stays. A resumed run has chosen before.
+  package func planned(for data: DataSummary) throws(ConfigurationError) -> TrainingConfiguration {
+    guard resume == nil else { return self }
+    let choices =
+      switch preset {
+      case .auto: AutomaticPlan(for: data, self).choices
+      case .paper: Self.paperChoices.filter { !provenance.given.contains($0.option) }
+      }
+    var result = self
+    result.provenance.isOpen = false
+    for choice in choices {
+      guard let option = TrainingOption.named(choice.option) else {
+        preconditionFailure("a plan for the option \(choice.option), which there is not")
+      }
+      try option.assign(&result, choice.value)
+      result.provenance.reasons[choice.option] = choice.reason
+    }
+    return result
+  }
+
+  /// What the paper has beside the defaults of the options: its augmentation.
+  private static var paperChoices: [AutomaticPlan.Choice] {
+    [
+      AutomaticPlan.Choice(
+        option: "augment", value: "shift,rotate=180:1,elastic=10:3:1,brightness=0.25:1",
+        reason:
+          "shifts, rotations, elastic displacements of 10 pixels and grey values (section 3.1)")
+    ]
+  }
+}
+
+/// The recipe that fills in what is not given by hand.
+package enum Preset: String, Codable, CaseIterable, Sendable {
+  /// Planned from the data.
+  case auto
+  /// The network, optimiser and loss of Ronneberger et al. 2015.
+  case paper
+}
+
+extension Preset: OptionValue {}

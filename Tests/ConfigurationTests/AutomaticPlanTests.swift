@@ -1,0 +1,95 @@
+// Plans from data: what is chosen, what was given by hand, and that nothing else decides.
+
+import Configuration
+import Datasets
+import Kernels
+import Network
+import Testing
+
+@Suite struct AutomaticPlanTests {
+  private static func summary(
+    side: Int = 256, images: Int = 20, channels: Int = 1
+  ) -> DataSummary {
+    DataSummary(
+      images: images, smallestSide: side, pixels: images * side * side, channels: channels,
+      shares: [0.75, 0.25])
+  }
+
+  private static func planned(
+    _ data: DataSummary, _ flags: [String: String] = [:]
+  ) throws -> TrainingConfiguration {
+    try TrainingConfiguration(file: nil, flags: flags).planned(for: data)
+  }
+
+  @Test(arguments: [8, 30, 97, 191, 192, 200, 256, 520, 4_000])
+  func tilesAreLegalAndWithinTheImages(_ side: Int) throws {
+    let plan = try Self.planned(Self.summary(side: side))
+    let network = plan.network(inputChannels: 1, classes: 2)
+    #expect(network.outputSide(tile: plan.tile) != nil)
+    #expect(plan.tile <= max(side, 8) && plan.tile <= 192)
+    #expect(plan.depth == (side >= 192 ? 4 : 3))
+    _ = try plan.resolved(inputChannels: 1, classes: 2, ranks: 3)
+  }
+
+  /// 316 is legal without padding only, 320 with padding only at this depth.
+  @Test func aGivenTileDecidesThePadding() throws {
+    #expect(try Self.planned(Self.summary(), ["tile": "316"]).padding == .valid)
+    #expect(try Self.planned(Self.summary(), ["tile": "320"]).padding == .mirror)
+    #expect(try Self.planned(Self.summary(), ["tile": "320", "padding": "zero"]).padding == .zero)
+    #expect(throws: ConfigurationError.self) { try Self.planned(Self.summary(), ["tile": "573"]) }
+  }
+
+  @Test func longerForMoreImages() throws {
+    let steps = try [1, 20, 80, 500, 100_000].map {
+      try #require(try Self.planned(Self.summary(images: $0)).steps)
+    }
+    #expect(steps == steps.sorted() && steps.first == 1_500 && steps.last == 6_000)
+  }
+
+  @Test func whatIsGivenByHandStays() throws {
+    let flags = [
+      "optimizer": "sgd", "learning-rate": "0.01", "tile": "64", "epochs": "3", "ema": "0",
+      "augment": "none", "base-channels": "8", "depth": "2", "padding": "zero", "loss": "focal",
+      "accumulate": "2",
+    ]
+    let plan = try Self.planned(Self.summary(), flags)
+    let plain = try TrainingConfiguration(file: nil, flags: flags)
+    for option in flags.keys {
+      let row = try #require(TrainingOption.named(option))
+      #expect(row.text(plan) == row.text(plain), "\(option)")
+      #expect(plan.provenance.reasons[option] == nil, "\(option)")
+    }
+    #expect(plan.steps == nil && plan.globalBatch == nil)
+    #expect(plan.schedule == .cosine && plan.provenance.reasons["schedule"] != nil)
+    // A rate that suits adam is not for sgd.
+    let sgd = try Self.planned(Self.summary(), ["optimizer": "sgd"])
+    #expect(sgd.learningRate == 0.0003)
+  }
+
+  @Test func everyChoiceHasAReasonInTheFile() throws {
+    let plan = try Self.planned(Self.summary())
+    let text = plan.yaml()
+    #expect(plan.provenance.reasons.count >= 14)
+    for (option, reason) in plan.provenance.reasons {
+      #expect(text.contains("#   \(option): \(reason)"))
+      #expect(!reason.contains("\n"))
+    }
+    #expect(try TrainingConfiguration(yaml: text) == plan)
+  }
+
+  /// A run that goes on has chosen before; a file of a run has all options, so that nothing is left.
+  @Test func aResumedRunIsNotPlannedAgain() throws {
+    let resumed = try TrainingConfiguration(file: nil, flags: ["resume": "a.safetensors"])
+    #expect(try resumed.planned(for: Self.summary()) == resumed)
+    let plan = try Self.planned(Self.summary())
+    let again = try TrainingConfiguration(yaml: plan.yaml())
+    #expect(try again.planned(for: Self.summary(side: 900, images: 3)) == plan)
+  }
+
+  @Test func thePaperHasItsAugmentation() throws {
+    let paper = try Self.planned(Self.summary(), ["preset": "paper"])
+    #expect((paper.tile, paper.baseChannels, paper.optimizer) == (572, 64, .sgd))
+    #expect(paper.augment.map(\.kind) == [.shift, .rotate, .elastic, .brightness])
+    #expect(paper.padding == .valid && paper.loss == .crossEntropy && paper.ema == 0)
+  }
+}
