@@ -41,8 +41,10 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 /// The tests of a module; their folders mirror its own.
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  // What tests compute by themselves is little; their oracles in TestSupport are optimised.
   .testTarget(
-    name: name, dependencies: dependencies, exclude: exclude, swiftSettings: importSettings)
+    name: name, dependencies: dependencies, exclude: exclude,
+    swiftSettings: importSettings + [.unsafeFlags(["-Onone"])])
 }
 
 let argumentParser = Target.Dependency.product(

@@ -2,7 +2,7 @@
 
 import Datasets
 import Kernels
-import Network
+package import Network
 
 /// What a plan is made from: statistics of the training images alone, so that ranks, threads and
 /// machine have no part in it.
@@ -48,10 +48,28 @@ package struct AutomaticPlan: Sendable {
   /// Steps for a set of about `steppedPixels`; more for larger ones, by the square root.
   private static let steps = (fewest: 1_500, most: 6_000, pixels: 1_500_000.0)
 
-  /// The plan for these images, given `configuration` and what stands in it by hand.
-  package init(for data: DataSummary, _ configuration: TrainingConfiguration) {
+  /// The plan for these images, given `configuration` and what stands in it by hand; a run that begins
+  /// with weights of the network `loaded` has its architecture.
+  package init(
+    for data: DataSummary, _ configuration: TrainingConfiguration,
+    loading loaded: UNetConfiguration? = nil
+  ) {
     var choices: [Choice] = []
-    let given = configuration.provenance.given
+    var (given, configuration) = (configuration.provenance.given, configuration)
+    if let loaded {
+      let reason = "as the network whose weights are loaded"
+      let architecture = [
+        ("base-channels", "\(loaded.baseChannels)"), ("depth", "\(loaded.depth)"),
+        ("padding", loaded.padding.rawValue), ("upsampling", loaded.upsampling.rawValue),
+      ]
+      for (option, value) in architecture where !given.contains(option) {
+        choices.append(Choice(option: option, value: value, reason: reason))
+      }
+      if !given.contains("base-channels") { configuration.baseChannels = loaded.baseChannels }
+      if !given.contains("depth") { configuration.depth = loaded.depth }
+      if !given.contains("padding") { configuration.padding = loaded.padding }
+      given.formUnion(architecture.map(\.0))
+    }
     func choose(_ option: String, _ value: String, _ reason: String) {
       guard !given.contains(option) else { return }
       choices.append(Choice(option: option, value: value, reason: reason))
@@ -130,11 +148,13 @@ extension TrainingConfiguration {
   /// The configuration with what its preset chooses for these images, and the reasons.
   ///
   /// What was given by hand stays. A resumed run has chosen before.
-  package func planned(for data: DataSummary) throws(ConfigurationError) -> TrainingConfiguration {
+  package func planned(
+    for data: DataSummary, loading loaded: UNetConfiguration? = nil
+  ) throws(ConfigurationError) -> TrainingConfiguration {
     guard resume == nil else { return self }
     let choices =
       switch preset {
-      case .auto: AutomaticPlan(for: data, self).choices
+      case .auto: AutomaticPlan(for: data, self, loading: loaded).choices
       case .paper: Self.paperChoices.filter { !provenance.given.contains($0.option) }
       }
     var result = self
@@ -149,13 +169,35 @@ extension TrainingConfiguration {
     return result
   }
 
+  /// The configuration of a run that goes on from a checkpoint, with the options of the run where none
+  /// were given by hand.
+  package func resumed(from before: TrainingConfiguration) throws(ConfigurationError)
+    -> TrainingConfiguration
+  {
+    var result = self
+    result.provenance.isOpen = false
+    let displaced = Self.displaced(by: provenance.given)
+    for option in TrainingOption.all where option.scope != .local && option.name != "resume" {
+      guard !provenance.given.contains(option.name), !displaced.contains(option.name) else {
+        continue
+      }
+      // What the run had left out, such as the steps of a run of epochs, is left out.
+      if option.name == "steps" { result.steps = before.steps }
+      if let text = option.text(before) { try option.assign(&result, text) }
+    }
+    return result
+  }
+
   /// What the paper has beside the defaults of the options: its augmentation.
   private static var paperChoices: [AutomaticPlan.Choice] {
     [
       AutomaticPlan.Choice(
+        option: "weight-map", value: "unet", reason: "the border between touching cells (section 3)"
+      ),
+      AutomaticPlan.Choice(
         option: "augment", value: "shift,rotate=180:1,elastic=10:3:1,brightness=0.25:1",
         reason:
-          "shifts, rotations, elastic displacements of 10 pixels and grey values (section 3.1)")
+          "shifts, rotations, elastic displacements of 10 pixels and grey values (section 3.1)"),
     ]
   }
 }

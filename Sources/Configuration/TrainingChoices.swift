@@ -15,6 +15,14 @@ package enum LossKind: String, Codable, CaseIterable, Sendable {
   case focal
 }
 
+/// The weights of pixels in the loss.
+package enum WeightMapKind: String, Codable, CaseIterable, Sendable {
+  /// All alike, but for their classes.
+  case none
+  /// Those of the paper: more between objects that nearly touch.
+  case unet
+}
+
 /// The factors that the classes' pixels have in the loss.
 package enum ClassWeights: Equatable, Codable, Sendable {
   /// Every pixel counts the same.
@@ -49,6 +57,7 @@ extension LossKind {
 
 extension OptimizerKind: OptionValue {}
 extension LossKind: OptionValue {}
+extension WeightMapKind: OptionValue {}
 
 extension ClassWeights: OptionValue {
   static var expectation: String { "none, balanced or one positive number a class" }

@@ -71,7 +71,7 @@ extension TrainingConfiguration {
   }
 
   /// The options that cannot stand beside those in `names`.
-  private static func displaced(by names: some Sequence<String>) -> Set<String> {
+  static func displaced(by names: some Sequence<String>) -> Set<String> {
     let names = Set(names)
     var displaced: Set<String> = []
     for group in TrainingOption.alternatives {

@@ -104,6 +104,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var loss = LossKind.crossEntropy
   /// Factors of the classes in the loss.
   package var classWeights = ClassWeights.none
+  /// Weights of the pixels in the loss.
+  package var weightMap = WeightMapKind.none
   /// Random changes of the training tiles.
   package var augment = Augmentation.copying.steps
 

@@ -122,6 +122,9 @@ extension TrainingOption {
       "class-weights", \.classWeights, "LIST", "none, balanced or one number a class",
       must: .positiveWeights),
     required(
+      "weight-map", \.weightMap, "RULE",
+      "weights of pixels: none, or unet, the paper's, more between objects that nearly touch"),
+    required(
       "augment", \.augment, "LIST",
       "none, default, or steps with strengths: flip, rotate90, rotate, shift, scale, elastic=10:3, ..."
     ),

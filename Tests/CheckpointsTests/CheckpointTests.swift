@@ -57,6 +57,41 @@ import Testing
     }
   }
 
+  /// Other classes and channels: the head and the first layer keep what they were initialised with.
+  @Test func whatFitsIsTakenForFineTuning() throws {
+    let (checkpoint, file) = try Self.golden()
+    var other = checkpoint.network
+    other.classes = 5
+    other.inputChannels = 3
+    let layout = UNet(other).layout
+    let parameters = FloatBuffer(count: layout.count)
+    parameters.floats.update(repeating: 7)
+    let result = try Checkpoint.loadMatching(file, layout: layout, into: parameters)
+    #expect(
+      result.fresh == [
+        "down.0.conv1.weight (there [2, 1, 3, 3], here [2, 3, 3, 3])",
+        "head.weight (there [2, 2, 1, 1], here [5, 2, 1, 1])", "head.bias (there [2], here [5])",
+      ])
+    #expect(result.loaded.count == layout.parameters.count - 3)
+    for parameter in layout.parameters {
+      let values = parameter.fileValues(from: parameters.base)
+      let isFresh = result.fresh.contains { $0.hasPrefix(parameter.name + " ") }
+      let expected =
+        isFresh ? [Float](repeating: 7, count: values.count) : try file.floats(of: parameter.name)
+      #expect(values == expected, "\(parameter.name)")
+    }
+    #expect(Checkpoint.network(of: file) == checkpoint.network)
+
+    var wider = checkpoint.network
+    wider.baseChannels = 6
+    let foreign = UNet(wider).layout
+    let error = #expect(throws: FileError.self) {
+      try Checkpoint.loadMatching(
+        file, layout: foreign, into: FloatBuffer(count: foreign.count))
+    }
+    #expect(error?.found.contains("1 of 16 tensors") == true, "\(String(describing: error))")
+  }
+
   @Test func everyPropertyComesBack() throws {
     var checkpoint = try Self.golden().checkpoint
     checkpoint.network.dropout = 0.25

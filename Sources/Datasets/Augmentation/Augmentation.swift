@@ -47,6 +47,8 @@ package struct Augmentation: Sendable, Equatable {
     precondition(
       image.channels == buffer.channels,
       "\(image.channels) channels for a buffer of \(buffer.channels)")
+    precondition(
+      (image.weights == nil) == (buffer.weights == nil), "weights in one of image and buffer")
     let placement = placement(
       width: image.width, height: image.height, outputSide: buffer.tile.outputSide, stream: stream)
     if let deformation = deformation(stream: stream) {
@@ -72,9 +74,12 @@ package struct Augmentation: Sendable, Equatable {
     let centre = TileCopy(
       rows: Array(tile.rows[middle]), columns: Array(tile.columns[middle]),
       isTransposed: tile.isTransposed)
-    image.withBases { pixels, labels in
+    image.withBases { pixels, labels, weights in
       tile.copy(from: pixels, width: image.width, channels: image.channels, to: buffer.image)
       centre.copy(from: labels, width: image.width, channels: 1, to: buffer.labels)
+      if let weights, let target = buffer.weights {
+        centre.copy(from: weights, width: image.width, channels: 1, to: target)
+      }
     }
   }
 
@@ -84,27 +89,36 @@ package struct Augmentation: Sendable, Equatable {
   ) {
     let tile = buffer.tile
     let map = deformation.map(placement, side: tile.inputSide, outputSide: tile.outputSide)
-    image.withBases { pixels, labels in
+    image.withBases { pixels, labels, weights in
       map.resample(
         pixels, width: image.width, height: image.height, channels: image.channels,
         into: buffer.image)
-      map.resampleLabels(
+      map.resampleNearest(
         labels, width: image.width, height: image.height, outputSide: tile.outputSide,
         into: buffer.labels)
+      if let weights, let target = buffer.weights {
+        map.resampleNearest(
+          weights, width: image.width, height: image.height, outputSide: tile.outputSide,
+          into: target)
+      }
     }
   }
 }
 
 extension DatasetImage {
   fileprivate func withBases(
-    _ body: (_ pixels: UnsafePointer<Float>, _ labels: UnsafePointer<UInt8>) -> Void
+    _ body: (
+      _ pixels: UnsafePointer<Float>, _ labels: UnsafePointer<UInt8>,
+      _ weights: UnsafePointer<Float>?
+    ) -> Void
   ) {
     pixels.withUnsafeBufferPointer { pixels in
       labels.withUnsafeBufferPointer { labels in
         guard let pixels = pixels.baseAddress, let labels = labels.baseAddress else {
           preconditionFailure("an image without pixels")
         }
-        body(pixels, labels)
+        guard let weights else { return body(pixels, labels, nil) }
+        weights.withUnsafeBufferPointer { body(pixels, labels, $0.baseAddress) }
       }
     }
   }

@@ -88,15 +88,15 @@ package struct PlaceMap {
     }
   }
 
-  /// labels [outputSide, outputSide] := the labels [height, width] nearest to the places of the tile's
-  /// centre; overwritten.
-  package func resampleLabels(
-    _ source: UnsafePointer<UInt8>, width: Int, height: Int, outputSide: Int,
-    into labels: UnsafeMutablePointer<UInt8>
+  /// values [outputSide, outputSide] := those of `source` [height, width] nearest to the places of the
+  /// tile's centre; overwritten.
+  package func resampleNearest<Value>(
+    _ source: UnsafePointer<Value>, width: Int, height: Int, outputSide: Int,
+    into values: UnsafeMutablePointer<Value>
   ) {
     let margin = (side - outputSide) / 2
     forEachRow(margin..<margin + outputSide) { row, rows, columns in
-      let target = labels + (row - margin) * outputSide
+      let target = values + (row - margin) * outputSide
       for pixel in 0..<outputSide {
         let y = Self.nearest(rows[margin + pixel], count: height)
         let x = Self.nearest(columns[margin + pixel], count: width)

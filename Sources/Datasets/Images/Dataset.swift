@@ -19,13 +19,18 @@ package struct DatasetImage: Sendable, Equatable {
   package let pixels: [Float]
   /// Class labels, height x width.
   package let labels: [UInt8]
+  /// The weights of the pixels in the loss, height x width; nil for 1 everywhere.
+  package let weights: [Float]?
 
   /// An image from its parts.
   ///
   /// - Precondition: the counts fit the size.
   package init(
-    id: Int, name: String, width: Int, height: Int, channels: Int, pixels: [Float], labels: [UInt8]
+    id: Int, name: String, width: Int, height: Int, channels: Int, pixels: [Float],
+    labels: [UInt8], weights: [Float]? = nil
   ) {
+    precondition(weights == nil || weights?.count == labels.count, "weights of other pixels")
+    self.weights = weights
     precondition(
       width > 0 && height > 0 && channels > 0 && pixels.count == width * height * channels
         && labels.count == width * height,
@@ -37,6 +42,15 @@ package struct DatasetImage: Sendable, Equatable {
     self.channels = channels
     self.pixels = pixels
     self.labels = labels
+  }
+}
+
+extension DatasetImage {
+  /// The same image with the weights that `map` gives its pixels.
+  func weighted(by map: WeightMap) -> DatasetImage {
+    DatasetImage(
+      id: id, name: name, width: width, height: height, channels: channels, pixels: pixels,
+      labels: labels, weights: map.weights(labels: labels, width: width, height: height))
   }
 }
 
@@ -64,14 +78,31 @@ package struct Dataset: Sendable {
   /// How the intensities were normalised.
   package let normalization: IntensityNormalization
   /// Bytes of the images and labels that are kept in memory.
-  package let keptByteCount: Int
+  package private(set) var keptByteCount: Int
   /// Bytes that the largest image takes while it is decoded: its samples and its mask's, at most four
   /// bytes each, its pixels and its labels.
   package let largestByteCount: Int
-  private let storage: Storage
+  private var storage: Storage
+  private var weightMap: WeightMap?
 
   /// The number of images.
   package var count: Int { names.count }
+
+  /// Whether images have weights of their pixels.
+  package var isWeighted: Bool { weightMap != nil }
+
+  /// The same images with the weights that `map` gives them, computed once where they are in memory and
+  /// else whenever an image is read.
+  package func weighted(by map: WeightMap) -> Dataset {
+    var result = self
+    result.weightMap = map
+    if case .memory(let images) = storage {
+      result.storage = .memory(images.map { $0.weighted(by: map) })
+      result.keptByteCount =
+        keptByteCount + images.reduce(0) { $0 + $1.labels.count * MemoryLayout<Float>.stride }
+    }
+    return result
+  }
 
   /// True when every image is in memory.
   package var isCached: Bool {
@@ -182,7 +213,9 @@ package struct Dataset: Sendable {
     case .memory(let images):
       return images[id]
     case .files(let index):
-      return try Self.decoded(index.entries[id], mapping: mapping, normalization: normalization)
+      let image = try Self.decoded(
+        index.entries[id], mapping: mapping, normalization: normalization)
+      return weightMap.map { image.weighted(by: $0) } ?? image
     }
   }
 

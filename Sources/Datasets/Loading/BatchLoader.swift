@@ -50,7 +50,10 @@ package final class BatchLoader {
     let shard = (largest + ranks - 1) / ranks
     let queue = Queue(
       buffers: (0...Self.depth).map { _ in
-        (0..<shard).map { _ in SampleBuffer(tile: tile, channels: dataset.channels) }
+        (0..<shard).map { _ in
+          SampleBuffer(
+            tile: tile, channels: dataset.channels, isWeighted: dataset.isWeighted)
+        }
       })
     self.queue = queue
     let thread = Thread {
@@ -93,7 +96,7 @@ package final class BatchLoader {
   ///
   /// A rank whose shard is empty (more ranks than samples) gets a batch without samples.
   ///
-  /// - Throws: what the thread met at this step (`FileError`, `FileError`), again at each
+  /// - Throws: what the thread met at this step (`FileError`), again at each
   ///   further call; `FileError` of kind `.closed` after `close()`.
   package func next() throws -> LoadedBatch {
     let start = ContinuousClock.now

@@ -21,7 +21,9 @@ package struct SoftDice: SegmentationLoss {
   /// For each class the sums of p g, of p and of g; what the pixel loss takes is less.
   package func workspacePerRow(classes: Int) -> Int { 3 * classes }
 
-  /// The loss and its gradient; see ``SegmentationLoss``. Weights count in the pixel loss only.
+  /// The loss and its gradient; see ``SegmentationLoss``.
+  ///
+  /// Weights count in the pixel loss only.
   package func lossAndGradient(
     logits: TensorView, labels: UnsafePointer<UInt8>, weights: UnsafePointer<Float>?,
     scale: Float, gradient: TensorView, workspace: UnsafeMutablePointer<Double>,

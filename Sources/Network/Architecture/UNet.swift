@@ -96,9 +96,19 @@ package struct UNet: Sendable {
   /// (section 3 of the paper, after He et al. 2015); biases are 0. Parameter number i uses sample
   /// i of the stream, values 2 j and 2 j + 1 in the order of files its j-th pair of normal values.
   /// The same bits for any team or none.
+  ///
+  /// The 2 is for the half that a ReLU drops. With `isCalibrated` layers without one have sqrt(1 / N),
+  /// and the head a tenth of that, so that all classes are nearly as probable at first and the loss is
+  /// near ln(classes).
   package func initialize(
-    _ parameters: UnsafeMutablePointer<Float>, seed: UInt64, on team: ThreadTeam? = nil
+    _ parameters: UnsafeMutablePointer<Float>, seed: UInt64, isCalibrated: Bool = false,
+    on team: ThreadTeam? = nil
   ) {
+    // By the place of a layer's weights: the variance that it wants of its sums.
+    let gains = layers.reduce(into: [Int: Float]()) { gains, layer in
+      guard case .unit(let unit) = layer.operation, !unit.appliesReLU else { return }
+      gains[unit.weight.offset] = unit.index == head.index ? 0.01 : 1
+    }
     for (index, parameter) in layout.parameters.enumerated() {
       let slot = parameter.slot
       guard let fanIn = parameter.fanIn else {
@@ -106,7 +116,8 @@ package struct UNet: Sendable {
         continue
       }
       let stream = RandomStream(seed: seed, purpose: .initialization, sample: index)
-      let deviation = (2 / Float(fanIn)).squareRoot()
+      let gain = isCalibrated ? gains[slot.offset] ?? 2 : 2
+      let deviation = (gain / Float(fanIn)).squareRoot()
       let pieces = (slot.count + Self.initializedTogether - 1) / Self.initializedTogether
 
       func initialize(piece: Int) {

@@ -51,6 +51,11 @@ extension MemoryDemand {
       addCheckpoint(configuration, network: network, state: state, shards: isSharded ? ranks : 1)
     }
     add("images", data.keptByteCount)
+    let isWeighted = configuration.weightMap != .none
+    if isWeighted {
+      let pixels = data.dataset.isCached ? data.summary.pixels : 0
+      add("weights of pixels", pixels * MemoryLayout<Float>.stride)
+    }
     // The loader decodes one while validation decodes another.
     let decoded = max(data.dataset.largestByteCount, data.validation.largestByteCount)
     add("an image being decoded", data.dataset.isCached ? 0 : 2 * decoded)
@@ -59,7 +64,8 @@ extension MemoryDemand {
     add(
       "batches",
       (1 + BatchLoader.depth) * max(1, batchIndices.count)
-        * SampleBuffer.byteCount(tile: tile, channels: data.dataset.channels))
+        * SampleBuffer.byteCount(
+          tile: tile, channels: data.dataset.channels, isWeighted: isWeighted))
   }
 
   /// The writing of a checkpoint takes a copy of the largest tensor, and the whole of a state that is

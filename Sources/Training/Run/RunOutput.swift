@@ -59,6 +59,9 @@ final class RunOutput {
     return try folder.restoreBest(step: start?.best?.step)
   }
 
+  /// Tells the user something.
+  func say(_ message: String) { display.write(message) }
+
   /// Gives a record to all who take records.
   func record(_ record: RunRecord) throws {
     for sink in sinks { try sink.take(record) }

@@ -4,6 +4,8 @@ import Checkpoints
 import Communication
 import Configuration
 import Datasets
+import Files
+import Foundation
 import Kernels
 import Logging
 import Network
@@ -41,6 +43,8 @@ struct RunPlan {
     _ asked: TrainingConfiguration, display: RunDisplay, communicator: any Communicator
   ) throws {
     let isFirst = communicator.rank == 0
+    let before = try Self.configurationOfStart(asked, communicator)
+    let asked = try before.map { try asked.resumed(from: $0) } ?? asked
     logger = Logger(label: "unet-dist") { _ in
       RunDisplayLogHandler(display: display, logLevel: isFirst ? asked.logLevel : .critical)
     }
@@ -54,12 +58,12 @@ struct RunPlan {
     if let warning = team.warning { display.warn("rank \(communicator.rank): \(warning)") }
     // Before anything large is allocated, which is what the demand counts.
     let memory = MemoryBudget.measure(for: communicator)
-    let data = try communicator.together {
+    var data = try communicator.together {
       try TrainingData(asked, byteBudget: memory.byteCount / 2, on: team)
     }
-    self.data = data
+    let loaded = try Self.loadedNetwork(asked, communicator)
     (configuration, network) = try communicator.together {
-      let planned = try asked.planned(for: data.summary)
+      let planned = try asked.planned(for: data.summary, loading: loaded)
       let configuration = try Self.resolve(planned, data: data, ranks: communicator.size)
       let network = UNet(
         configuration.network(
@@ -69,6 +73,11 @@ struct RunPlan {
         ranks: communicator.size, against: memory)
       return (configuration, network)
     }
+    if configuration.weightMap == .unet {
+      let weights = Self.classWeights(configuration, data.dataset.mapping) ?? []
+      data.weigh(by: WeightMap(classWeights: weights))
+    }
+    self.data = data
     try communicator.verifyEqualOnAllRanks(
       [
         NamedDigest(name: "configuration", text: configuration.digest(for: .ranks)),
@@ -95,13 +104,46 @@ struct RunPlan {
 
   /// The loss that the options ask for.
   var loss: any SegmentationLoss {
-    configuration.loss.loss(classWeights: Self.classWeights(configuration, data.dataset.mapping))
+    // A weight map has the weights of the classes in it.
+    configuration.loss.loss(
+      classWeights: configuration.weightMap == .unet
+        ? nil : Self.classWeights(configuration, data.dataset.mapping))
   }
 }
 
 // MARK: - What depends on the data
 
 extension RunPlan {
+  /// The network whose weights a run begins with, where its file tells; read on rank 0 for all.
+  private static func loadedNetwork(
+    _ asked: TrainingConfiguration, _ communicator: any Communicator
+  ) throws -> UNetConfiguration? {
+    guard let path = asked.load else { return nil }
+    let text = try communicator.together { () throws -> [UInt8] in
+      guard communicator.rank == 0 else { return [] }
+      let network = Checkpoint.network(of: try SafetensorsFile.read(path))
+      return try network.map { Array(try JSONEncoder().encode($0)) } ?? []
+    }
+    let shared = try communicator.allgatherv(text)[0]
+    return shared.isEmpty
+      ? nil : try JSONDecoder().decode(UNetConfiguration.self, from: Data(shared))
+  }
+
+  /// The options of the run that a given checkpoint is of; read on rank 0 for all.
+  private static func configurationOfStart(
+    _ asked: TrainingConfiguration, _ communicator: any Communicator
+  ) throws -> TrainingConfiguration? {
+    guard case .checkpoint(let path) = asked.resume else { return nil }
+    let text = try communicator.together { () throws -> [UInt8] in
+      guard communicator.rank == 0 else { return [] }
+      return Array(try Checkpoint.read(path).checkpoint.configuration.utf8)
+    }
+    let shared = try communicator.allgatherv(text)[0]
+    // What this version does not understand of it is told when the checkpoint is read.
+    return try? TrainingConfiguration(
+      yaml: String(decoding: shared, as: UTF8.self), file: path)
+  }
+
   /// Tiles drawn of each image in an epoch: about as many as cover the mean image.
   private static func tilesPerImage(_ data: TrainingData, tile: TileShape) -> Int {
     let side = Double(tile.outputSide)

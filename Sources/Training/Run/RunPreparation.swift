@@ -107,12 +107,14 @@ struct RunPreparation {
     _ communicator: any Communicator
   ) throws -> Checkpoint? {
     let wholeState = try communicator.together { try state.buffers() }
+    if plan.configuration.resume == nil && communicator.rank == 0 {
+      plan.network.initialize(
+        step.parameters.base, seed: plan.configuration.seed,
+        isCalibrated: plan.configuration.preset == .auto, on: plan.team)
+    }
     let start = try loadStart(
       plan.configuration, output: output, data: plan.data, step: step, state: wholeState,
       communicator: communicator)
-    if start == nil && plan.configuration.load == nil && communicator.rank == 0 {
-      plan.network.initialize(step.parameters.base, seed: plan.configuration.seed, on: plan.team)
-    }
     try communicator.broadcast(step.parameters.floats, from: 0)
     try state.scatter(wholeState)
     if start == nil { step.optimizer.beginAverages(step.parameters) }
@@ -135,8 +137,9 @@ extension RunPreparation {
     let start = try communicator.together { () throws -> Checkpoint? in
       guard let output else { return nil }
       if let path = configuration.load {
-        let (_, file) = try Checkpoint.read(path)
-        try Checkpoint.loadEvaluated(file, layout: step.network.layout, into: step.parameters)
+        let weights = try Checkpoint.loadMatching(
+          SafetensorsFile.read(path), layout: step.network.layout, into: step.parameters)
+        output.say("\(path): \(weights.summary)")
         return nil
       }
       let path: String

@@ -9,7 +9,7 @@ package import Threading
 /// The training and validation images of a run, with their classes.
 package struct TrainingData: Sendable {
   /// The set that is trained on, and validated on unless there is a set for that.
-  package let dataset: Dataset
+  package private(set) var dataset: Dataset
   /// The ids that are trained on.
   package let trainingIDs: [Int]
   /// The set that is validated on.
@@ -20,6 +20,9 @@ package struct TrainingData: Sendable {
   package let keptByteCount: Int
   /// SHA-256 of the listings, equal on ranks that see the same files.
   package let digest: [UInt8]
+
+  /// Gives the images that are trained on weights of their pixels.
+  mutating func weigh(by map: WeightMap) { dataset = dataset.weighted(by: map) }
 
   /// The digest in hexadecimal, as checkpoints keep it.
   package var digestText: String {

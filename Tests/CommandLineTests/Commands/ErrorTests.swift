@@ -264,7 +264,7 @@ extension ErrorTests {
       let checkpoint = try TinyTraining.checkpoint(in: folder)
       return (
         training(folder, ["--load", checkpoint, "--base-channels", "6"]),
-        [checkpoint, "[6, 1, 3, 3]", "[4, 1, 3, 3]", "model options"]
+        [checkpoint, "[4, 1, 3, 3]", "[6, 1, 3, 3]", "model options"]
       )
     },
     Mistake("a run of another architecture") { folder in

@@ -34,7 +34,7 @@ import Testing
     ["--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced"],
     [
       "--optimizer", "sgd", "--momentum", "0.9", "--nesterov", "true", "--ema", "0.5", "--loss",
-      "cross-entropy+dice",
+      "cross-entropy+dice", "--weight-map", "unet",
     ],
     ["--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1"],
   ]

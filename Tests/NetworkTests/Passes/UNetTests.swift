@@ -2,6 +2,7 @@
 
 import AllocationCounter
 import Files
+import Foundation
 import Kernels
 import Network
 import Randomness
@@ -250,6 +251,34 @@ final class NetworkRun {
       start: activations.logits.base, count: activations.logits.shape.count)
     #expect(Array(logits) == run.logits)
     #expect(activations.byteCount < run.activations.byteCount * 2 / 3)
+  }
+
+  /// Calibrated weights know nothing at first, so the loss is near ln(classes).
+  @Test(arguments: Padding.allCases, [2, 5])
+  func calibratedNetworksBeginWithoutAnOpinion(_ padding: Padding, _ classes: Int) throws {
+    let configuration = UNetConfiguration(
+      classes: classes, baseChannels: 8, depth: 3, padding: padding, dropout: 0)
+    let network = UNet(configuration)
+    let parameters = FloatBuffer(count: network.layout.count)
+    network.initialize(parameters.base, seed: 4, isCalibrated: true)
+    let tile = padding == .valid ? 100 : 64
+    let team = ThreadTeam(count: 1)
+    let activations = try UNetActivations(
+      network, height: tile, width: tile, training: true, threads: 1)
+    let image = FloatBuffer(count: tile * tile)
+    var stream = RandomStream(seed: 1, purpose: .synthesis)
+    for index in 0..<image.count { image.base[index] = stream.normalPair().0 }
+    network.forward(
+      TensorView(base: image.base, shape: activations.input), parameters: parameters.base,
+      activations: activations, on: team)
+    let pixels = activations.logits.shape.pixels
+    let labels = (0..<pixels).map { UInt8($0 % classes) }
+    let gradient = try #require(activations.logitsGradient)
+    let loss = SoftmaxCrossEntropy().lossAndGradient(
+      logits: activations.logits, labels: labels, weights: nil, scale: 1, gradient: gradient,
+      workspace: activations.lossWorkspace, on: team)
+    withExtendedLifetime((image, parameters, activations)) {}
+    #expect(abs(loss / Double(pixels) - log(Double(classes))) < 0.1)
   }
 
   @Test(.enabled(if: canCountAllocations() == 1, "a sanitizer stands before the allocator"))
