@@ -12,7 +12,7 @@ struct PreviewCommand: ParsableCommand {
     commandName: "preview", abstract: "Draws training tiles as augmentation makes them.",
     discussion: """
       One row an image: the tile as it is and with its classes in colour, four augmented tiles with \
-      their classes, and the weight map of the last one, white where it is largest.
+      their classes, and the weight map of the last one, white between objects that touch.
       """)
 
   @Option(help: "Folder with images/ (or imgs/) and masks/.", completion: .directory)
@@ -28,6 +28,8 @@ struct PreviewCommand: ParsableCommand {
   @Option(help: "Seed of the augmentation.")
   var seed: UInt64 = 0
 
+  /// What is drawn white: a pixel between objects that touch.
+  private static let largestWeight: Float = 11
   /// Augmented tiles in a row.
   private static let variants = 4
 
@@ -83,7 +85,7 @@ struct PreviewCommand: ParsableCommand {
     let values = (0..<buffer.labelCount).map { buffer.weights?[$0] ?? 1 }
     let side = buffer.tile.outputSide
     return SegmentationPictures.grey(
-      values, limit: max(2, values.max() ?? 2), width: side, height: side)
+      values, limit: largestWeight, width: side, height: side)
   }
 }
 
