@@ -70,7 +70,7 @@ extension TrainingOption {
       must: .within(1...1024)),
     optional(
       "classes", \.classes, "N", "classes of the output; else as in the masks",
-      must: .within(2...256)),
+      must: .within(2...255)),
     required(
       "base-channels", \.baseChannels, "N", "channels of the first level", must: .within(1...4096)),
     required("depth", \.depth, "N", "number of poolings", must: .within(1...8)),

@@ -15,7 +15,7 @@ import Testing
   @Test(arguments: [
     ("steps", "0"), ("steps", "many"), ("steps", "1.5"), ("epochs", "-1"), ("depth", "0"),
     ("depth", "9"), ("base-channels", "0"), ("input-channels", "0"), ("classes", "1"),
-    ("classes", "257"), ("padding", "same"), ("upsampling", "cubic"), ("dropout", "1"),
+    ("classes", "256"), ("padding", "same"), ("upsampling", "cubic"), ("dropout", "1"),
     ("dropout", "-0.1"), ("dropout", "nan"), ("tile", "573"), ("tile", "0"), ("tile", "-572"),
     ("tile", "99999999999999999999"), ("global-batch", "0"), ("optimizer", "lbfgs"),
     ("learning-rate", "0"), ("learning-rate", "inf"), ("learning-rate", "nan"),

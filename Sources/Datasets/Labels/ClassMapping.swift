@@ -33,8 +33,8 @@ package struct ClassMapping: Sendable, Equatable {
     }
   }
 
-  /// The most classes there can be: a label is one byte.
-  package static let maximumClassCount = 256
+  /// The most classes there can be: a label is one byte, of which 255 stands for what is ignored.
+  package static let maximumClassCount = 255
 
   /// More classes than this deserve a warning.
   private static let plausibleClassCount = 32
@@ -91,7 +91,7 @@ package struct ClassMapping: Sendable, Equatable {
   ///
   /// A value that only `classes.json` mentions is no class: the set could not teach it.
   ///
-  /// - Throws: `FileError` naming the mask with which there are more than 256 values, or the
+  /// - Throws: `FileError` naming the mask with which there are more than 255 values, or the
   ///   file of names; `FileError` for a mask that cannot be decoded.
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex) throws {
@@ -191,7 +191,7 @@ extension ClassMapping: Codable {
     case classes
   }
 
-  /// Reads a mapping and checks it: 1...256 classes in ascending order of their values.
+  /// Reads a mapping and checks it: 1...255 classes in ascending order of their values.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     classes = try container.decode([Class].self, forKey: .classes)
@@ -199,7 +199,7 @@ extension ClassMapping: Codable {
     guard isAscending && (1...Self.maximumClassCount).contains(classes.count) else {
       throw DecodingError.dataCorruptedError(
         forKey: .classes, in: container,
-        debugDescription: "expected 1...256 classes in ascending order of their mask values")
+        debugDescription: "expected 1...255 classes in ascending order of their mask values")
     }
   }
 

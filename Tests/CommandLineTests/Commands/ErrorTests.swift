@@ -101,7 +101,7 @@ extension ErrorTests {
       try TinyImages.png(folder + "/data/masks/cell-1.png", width: 32, height: 32, channels: 3) {
         x, y, channel in [x, y, 0][channel]
       }
-      return (training(folder), ["masks/cell-1.png", "256"])
+      return (training(folder), ["masks/cell-1.png", "at most 255"])
     },
     Mistake("a mask value that the checkpoint does not know") { folder in
       try TinyImages.squares(folder + "/data")
