@@ -5,16 +5,14 @@ import Foundation
 import Testing
 
 @Suite struct RealSetsTests {
-  /// Where the sets are expected, beside the package.
-  private static let folder = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/data")
-    .path
+  /// A folder of public sets, which are not shipped; tests of them run where it is given.
+  private static let folder =
+    ProcessInfo.processInfo.environment["UNET_DIST_REAL_SETS"] ?? ""
 
-  private static let isPresent = FileManager.default.fileExists(atPath: folder)
+  private static let isPresent = !folder.isEmpty
 
   @Test(
-    .enabled(if: isPresent, "the real sets are not at ../shared/data"),
+    .enabled(if: isPresent, "UNET_DIST_REAL_SETS names no folder of real sets"),
     arguments: [
       ("isbi2012-em", 24, 1, 2), ("nuclei-fluo", 80, 1, 2), ("nuclei-rgb", 48, 3, 2),
       ("wbc", 160, 3, 3), ("vnc-sstem", 14, 1, 5),
@@ -28,7 +26,7 @@ import Testing
     #expect(abs(image.pixels.reduce(0) { $0 + Double($1) }) < 1)
   }
 
-  @Test(.enabled(if: isPresent, "the real sets are not at ../shared/data"))
+  @Test(.enabled(if: isPresent, "UNET_DIST_REAL_SETS names no folder of real sets"))
   func stacksAreRead() throws {
     let stacks = Self.folder + "/isbi2012-em/stack-sample/"
     let index = try SampleIndex.pair(
