@@ -33,11 +33,10 @@ extension Checkpoint {
   package static func loadMatching(
     _ file: SafetensorsFile, layout: ParameterLayout, into buffer: FloatBuffer
   ) throws(FileError) -> LoadedWeights {
-    let averages = "optimizer.\(Optimizer.averagesName)."
     var result = LoadedWeights()
     for parameter in layout.parameters {
-      let hasAverage = file.shape(of: averages + parameter.name) != nil
-      let name = (hasAverage ? averages : "") + parameter.name
+      let hasAverage = file.shape(of: averagesPrefix + parameter.name) != nil
+      let name = (hasAverage ? averagesPrefix : "") + parameter.name
       guard let shape = file.shape(of: name) else {
         result.fresh.append("\(parameter.name) (not in the file)")
         continue
@@ -46,13 +45,7 @@ extension Checkpoint {
         result.fresh.append("\(parameter.name) (there \(shape), here \(parameter.shape))")
         continue
       }
-      let values = try file.floats(of: name)
-      guard !values.contains(where: { !$0.isFinite }) else {
-        throw FileError(
-          path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
-          hint: "take an earlier checkpoint")
-      }
-      parameter.store(fileValues: values, to: buffer.base)
+      try store(file, name, as: parameter, into: buffer)
       result.loaded.append(parameter.name)
     }
     // Heads and first layers may be others; a network of which most is another is a slip.

@@ -239,18 +239,28 @@ extension Checkpoint {
     for parameter in layout.parameters {
       let name = prefix + parameter.name
       try check(file, parameter, name: name)
-      let values = try file.floats(of: name)
-      guard !values.contains(where: { !$0.isFinite }) else {
-        throw FileError(
-          path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
-          hint: "take an earlier checkpoint")
-      }
-      parameter.store(fileValues: values, to: buffer.base)
+      try store(file, name, as: parameter, into: buffer)
     }
+  }
+
+  /// Overwrites one parameter of a flat buffer with the tensor `name`, whose shape is checked.
+  static func store(
+    _ file: SafetensorsFile, _ name: String, as parameter: Parameter, into buffer: FloatBuffer
+  ) throws(FileError) {
+    let values = try file.floats(of: name)
+    guard !values.contains(where: { !$0.isFinite }) else {
+      throw FileError(
+        path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
+        hint: "take an earlier checkpoint")
+    }
+    parameter.store(fileValues: values, to: buffer.base)
   }
 }
 
 extension Checkpoint {
+  /// What stands before a parameter's name in the name of its moving average.
+  static let averagesPrefix = "optimizer.\(Optimizer.averagesName)."
+
   /// Overwrites a flat buffer with the weights that are scored and used: their moving averages where
   /// the run kept some, else those of the last update.
   ///
@@ -258,9 +268,9 @@ extension Checkpoint {
   package static func loadEvaluated(
     _ file: SafetensorsFile, layout: ParameterLayout, into buffer: FloatBuffer
   ) throws {
-    let prefix = "optimizer.\(Optimizer.averagesName)."
-    let hasAverages = layout.parameters.first.map { file.shape(of: prefix + $0.name) != nil }
-    try load(file, layout: layout, prefix: hasAverages == true ? prefix : "", into: buffer)
+    let hasAverages =
+      layout.parameters.first.map { file.shape(of: averagesPrefix + $0.name) != nil } ?? false
+    try load(file, layout: layout, prefix: hasAverages ? averagesPrefix : "", into: buffer)
   }
 }
 
