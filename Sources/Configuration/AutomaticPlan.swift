@@ -45,7 +45,7 @@ package struct AutomaticPlan: Sendable {
   private static let largestTile = 192
   /// Samples of a batch: enough to steady a step, and few enough to make many.
   private static let batch = 4
-  /// Steps for a set of about `steppedPixels`; more for larger ones, by the square root.
+  /// Steps: `fewest` for a set of up to `pixels`; more for larger ones, by the square root, up to `most`.
   private static let steps = (fewest: 1_500, most: 6_000, pixels: 1_500_000.0)
 
   /// The plan for these images, given `configuration` and what stands in it by hand; a run that begins
