@@ -111,14 +111,22 @@ def up_nearest(x, weight, bias, mirror):
 class UNet(nn.Module):
     """The U-Net, its modules nested so that the parameters get the project's names."""
 
-    def __init__(self, inputs, classes, base, depth, padding, upsampling):
+    def __init__(self, inputs, classes, base, depth, padding, upsampling, normalization="none"):
         super().__init__()
         self.depth, self.padding, self.upsampling = depth, padding, upsampling
         channels = [base << level for level in range(depth + 1)]
 
+        def convolution(before, after):
+            """A convolution, which may have its normalization as a child of its own."""
+            result = nn.Conv2d(before, after, 3)
+            if normalization != "none":
+                size = {"instance": 1, "group": min(16, after & -after)}[normalization]
+                result.norm = nn.GroupNorm(after // size, after)
+            return result
+
         def block(before, after):
             return nn.ModuleDict(
-                {"conv1": nn.Conv2d(before, after, 3), "conv2": nn.Conv2d(after, after, 3)})
+                {"conv1": convolution(before, after), "conv2": convolution(after, after)})
 
         self.down = nn.ModuleList(
             block(inputs if level == 0 else channels[level - 1], channels[level])
@@ -137,7 +145,8 @@ class UNet(nn.Module):
     def convolve(self, x, convolution):
         if self.padding != "valid":
             x = pad(x, 1, 1, self.padding)
-        return F.relu(convolution(x))
+        x = convolution(x)
+        return F.relu(convolution.norm(x) if hasattr(convolution, "norm") else x)
 
     def forward(self, x):
         skips = []
@@ -168,11 +177,14 @@ def segmentation_loss(logits, labels, class_weights):
     return total / labels.numel()
 
 
-def make_network(padding, upsampling, inputs, classes, tile, learning_rate, seed):
+def make_network(
+    padding, upsampling, inputs, classes, tile, learning_rate, seed, normalization="none", base=4
+):
     """Logits, loss, every gradient and ten steps of SGD of a small network."""
-    base, depth, momentum, steps = 4, 2, 0.9, 10
+    depth, momentum, steps = 2, 0.9, 10
     torch.manual_seed(seed)
-    network = UNet(inputs, classes, base, depth, padding, upsampling).double()
+    sizes = (inputs, classes, base, depth, padding, upsampling, normalization)
+    network = UNet(*sizes).double()
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.dim() == 4:
@@ -181,7 +193,9 @@ def make_network(padding, upsampling, inputs, classes, tile, learning_rate, seed
                     fan_in = parameter.shape[0]
                 parameter.copy_(rounded(torch.randn_like(parameter) * (2 / fan_in) ** 0.5))
             else:
-                parameter.copy_(rounded(torch.randn_like(parameter) * 0.1))
+                # Scales are about 1; shifts and biases about 0.
+                scale = parameter[0].item() == 1 and normalization != "none"
+                parameter.copy_(rounded(torch.randn_like(parameter) * 0.1 + scale))
     x = torch.randn(1, inputs, tile, tile, dtype=torch.float64)
     x = rounded(x + 1.5 * F.avg_pool2d(x, 5, 1, 2))
     with torch.no_grad():
@@ -207,11 +221,14 @@ def make_network(padding, upsampling, inputs, classes, tile, learning_rate, seed
     }
     for name, parameter in network.named_parameters():
         assert bool((parameter != 0).all()) and bool(parameter.grad.abs().max() > 0), name
+        if normalization == "instance" and name.endswith(("conv1.bias", "conv2.bias")):
+            # The mean takes a bias off again; what is left is rounding.
+            assert parameter.grad.abs().max() < 1e-12, name
         tensors[f"parameter.{name}"] = parameter.detach().clone()
         tensors[f"gradient.{name}"] = parameter.grad.clone()
 
     for dtype, suffix in [(torch.float64, ""), (torch.float32, ".float32")]:
-        copy = UNet(inputs, classes, base, depth, padding, upsampling).to(dtype)
+        copy = UNet(*sizes).to(dtype)
         copy.load_state_dict(
             {name: tensors[f"parameter.{name}"].to(dtype) for name in copy.state_dict()})
         optimizer = torch.optim.SGD(copy.parameters(), lr=learning_rate, momentum=momentum)
@@ -232,7 +249,9 @@ def make_network(padding, upsampling, inputs, classes, tile, learning_rate, seed
           f"(float32 differs by {rounding:.1e})")
     assert rounding < 1e-6
     assert tensors["trajectory"][-1] < 0.8 * tensors["trajectory"][0]
-    save(f"network-{padding}-{upsampling}", tensors, {
+    suffix = "" if normalization == "none" else f"-{normalization}"
+    save(f"network-{padding}-{upsampling}{suffix}", tensors, {
+        **({} if normalization == "none" else {"normalization": normalization}),
         "padding": padding, "upsampling": upsampling, "input_channels": inputs,
         "classes": classes, "base_channels": base, "depth": depth, "tile": tile,
         "output_side": side, "learning_rate": learning_rate, "momentum": momentum,
@@ -455,6 +474,10 @@ def main():
     make_network("valid", "nearest", inputs=1, classes=2, tile=64, learning_rate=0.008, seed=1)
     make_network("zero", "transposed", inputs=3, classes=2, tile=20, learning_rate=0.05, seed=2)
     make_network("mirror", "nearest", inputs=1, classes=3, tile=28, learning_rate=0.02, seed=3)
+    make_network("valid", "nearest", inputs=1, classes=2, tile=64, learning_rate=0.1, seed=4,
+                 normalization="instance")
+    make_network("mirror", "transposed", inputs=3, classes=3, tile=24, learning_rate=0.05, seed=5,
+                 normalization="group", base=8)
     make_convolutions()
     make_upconvolutions()
     make_pooling_and_loss()

@@ -103,6 +103,7 @@ package struct BenchmarkReport {
         "network",
         "base channels \(network.baseChannels), depth \(network.depth), "
           + "\(network.padding.rawValue), \(network.upsampling.rawValue)"
+          + (network.normalization == .none ? "" : ", \(network.normalization.rawValue) norm")
       ),
       ("BLAS kernels", MatrixProduct.kernels),
     ]

@@ -15,6 +15,7 @@ package struct ArchitectureOptions: ParsableArguments {
   @Option(help: help("classes", "classes of the output (default: 2)")) package var classes: String?
   @Option(help: help("padding")) package var padding: String?
   @Option(help: help("upsampling")) package var upsampling: String?
+  @Option(help: help("normalization")) package var normalization: String?
   @Option(help: help("tile", "side of a tile (default: 572, or 512 with padding)"))
   package var tile: String?
 
@@ -23,6 +24,7 @@ package struct ArchitectureOptions: ParsableArguments {
     let given = [
       "base-channels": baseChannels, "depth": depth, "input-channels": inputChannels,
       "classes": classes, "padding": padding, "upsampling": upsampling,
+      "normalization": normalization,
     ]
     return given.compactMapValues { $0 }
   }
@@ -56,6 +58,7 @@ package struct ArchitectureOptions: ParsableArguments {
       "base-channels": "\(network.baseChannels)", "depth": "\(network.depth)",
       "input-channels": "\(network.inputChannels)", "classes": "\(network.classes)",
       "padding": network.padding.rawValue, "upsampling": network.upsampling.rawValue,
+      "normalization": network.normalization.rawValue,
     ]
     flags["tile"] = tile ?? preferred.map { "\($0)" }
     return try TrainingConfiguration(file: nil, flags: flags).tile
@@ -75,6 +78,7 @@ extension UNetConfiguration {
       "base_channels": .integer(baseChannels), "depth": .integer(depth),
       "input_channels": .integer(inputChannels), "classes": .integer(classes),
       "padding": .text(padding.rawValue), "upsampling": .text(upsampling.rawValue),
+      "normalization": .text(normalization.rawValue),
       "dropout": .number(Double("\(dropout)") ?? Double(dropout)),
     ]
   }

@@ -61,6 +61,7 @@ package struct AutomaticPlan: Sendable {
       let architecture = [
         ("base-channels", "\(loaded.baseChannels)"), ("depth", "\(loaded.depth)"),
         ("padding", loaded.padding.rawValue), ("upsampling", loaded.upsampling.rawValue),
+        ("normalization", loaded.normalization.rawValue),
       ]
       for (option, value) in architecture where !given.contains(option) {
         choices.append(Choice(option: option, value: value, reason: reason))

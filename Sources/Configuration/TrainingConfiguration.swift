@@ -56,6 +56,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var padding = Padding.valid
   /// Doubling in the expansive path.
   package var upsampling = Upsampling.nearest
+  /// What stands between a 3x3 convolution and its ReLU.
+  package var normalization = Normalization.none
   /// Probability that dropout zeroes a value.
   package var dropout: Float = 0.5
   /// Side of a training tile in pixels; the default is 572, or 512 where padding keeps sizes.
@@ -168,7 +170,7 @@ extension TrainingConfiguration {
     UNetConfiguration(
       inputChannels: self.inputChannels ?? inputChannels, classes: self.classes ?? classes,
       baseChannels: baseChannels, depth: depth, padding: padding, upsampling: upsampling,
-      dropout: dropout)
+      dropout: dropout, normalization: normalization)
   }
 
   /// The tile taken when none is given: the legal one nearest below 572, or 512 with padding.

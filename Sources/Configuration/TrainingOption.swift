@@ -79,6 +79,9 @@ extension TrainingOption {
     ),
     required("upsampling", \.upsampling, "RULE", "doubling: nearest or transposed"),
     required(
+      "normalization", \.normalization, "RULE",
+      "before the ReLU of 3x3 convolutions: none, instance or group, by each sample's statistics"),
+    required(
       "dropout", \.dropout, "P", "probability that dropout zeroes a value", must: .fraction),
     required(
       "tile", \.tile, "N", "side of a training tile (default: 572, or 512 with padding)",
@@ -197,6 +200,7 @@ extension Overlap: OptionValue {
 extension Compression: OptionValue {}
 extension Padding: OptionValue {}
 extension Upsampling: OptionValue {}
+extension Normalization: OptionValue {}
 extension LearningRateSchedule.Kind: OptionValue {}
 
 extension Requirement where Value == Int {

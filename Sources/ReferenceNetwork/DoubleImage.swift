@@ -112,7 +112,28 @@ extension DoubleImage {
     convolved(
       weights: parameters + unit.weight.offset + tap * unit.inputChannels * unit.outputChannels,
       bias: parameters + unit.bias.offset, kernel: kernel, outputChannels: unit.outputChannels,
-      appliesReLU: unit.appliesReLU, on: team)
+      appliesReLU: unit.appliesReLU && unit.normalization == nil, on: team)
+  }
+
+  /// Normalizes by a unit's parameters, by means and variances of their definition, and rectifies;
+  /// nothing for a unit without a normalization.
+  mutating func normalize(_ unit: ConvolutionUnit, _ parameters: UnsafePointer<Float>) {
+    guard let stage = unit.normalization else { return }
+    for group in stride(from: 0, to: shape.channels, by: stage.groupSize) {
+      let places = (0..<shape.pixels).flatMap { pixel in
+        (group..<group + stage.groupSize).map { pixel * shape.channels + $0 }
+      }
+      let count = Double(places.count)
+      let mean = places.reduce(0) { $0 + values[$1] } / count
+      let variance = places.reduce(0) { $0 + (values[$1] - mean) * (values[$1] - mean) } / count
+      let deviation = (variance + 1e-5).squareRoot()
+      for place in places {
+        let channel = place % shape.channels
+        let scale = Double(parameters[stage.scale.offset + channel])
+        let shift = Double(parameters[stage.shift.offset + channel])
+        values[place] = max(0, (values[place] - mean) / deviation * scale + shift)
+      }
+    }
   }
 
   /// output(y, x, o) = bias(o) + sum over i, j, c of input(y + i, x + j, c) * weight(i, j, c, o),

@@ -46,7 +46,9 @@ extension UNet {
         sources.count == 2 ? sources[0].centreJoined(to: sources[1]) : sources.first ?? features
       for source in layer.sources where lastReaders[source] == index { outputs[source] = nil }
       switch layer.operation {
-      case .unit(let unit): features = convolve(unit, features)
+      case .unit(let unit):
+        features = convolve(unit, features)
+        features.normalize(unit, parameters)
       case .pooling: features = features.pooled()
       }
       outputs[index] = features

@@ -28,8 +28,10 @@ package struct Parameter: Hashable, Sendable {
   package let slot: ParameterSlot
   /// The orders in memory and in files.
   package let order: ParameterOrder
-  /// Incoming weights of one neuron, for the initialiser; nil for a value that begins at 0.
+  /// Incoming weights of one neuron, for the initialiser; nil for values that all begin the same.
   package let fanIn: Int?
+  /// What all values begin as, where there is no `fanIn`.
+  package let initialValue: Float
   /// Whether weight decay applies to it.
   package let decays: Bool
 }
@@ -51,18 +53,25 @@ package struct ParameterLayout: Sendable, Equatable {
     reserve(name, shape: shape, order: order, fanIn: fanIn, decays: true)
   }
 
+  /// Reserves what values of a channel are multiplied by, which begins at 1 and does not decay.
+  package mutating func reserveScale(_ name: String, count: Int) -> ParameterSlot {
+    reserve(name, shape: [count], order: .vector, initialValue: 1, decays: false)
+  }
+
   /// Reserves a bias, which begins at 0 and does not decay.
   package mutating func reserveBias(_ name: String, count: Int) -> ParameterSlot {
-    reserve(name, shape: [count], order: .vector, fanIn: nil, decays: false)
+    reserve(name, shape: [count], order: .vector, decays: false)
   }
 
   private mutating func reserve(
-    _ name: String, shape: [Int], order: ParameterOrder, fanIn: Int?, decays: Bool
+    _ name: String, shape: [Int], order: ParameterOrder, fanIn: Int? = nil, initialValue: Float = 0,
+    decays: Bool
   ) -> ParameterSlot {
     let slot = ParameterSlot(offset: count, count: shape.reduce(1, *))
     parameters.append(
       Parameter(
-        name: name, shape: shape, slot: slot, order: order, fanIn: fanIn, decays: decays))
+        name: name, shape: shape, slot: slot, order: order, fanIn: fanIn,
+        initialValue: initialValue, decays: decays))
     count += slot.count
     return slot
   }

@@ -4,7 +4,7 @@ import Kernels
 package import Tensors
 import Threading
 
-/// A convolution with bias, then ReLU and dropout where it has them.
+/// A convolution with bias, then normalization, ReLU and dropout where it has them.
 ///
 /// Passes, plan, costs and summary ask here for all that they need of a layer with parameters.
 package struct ConvolutionUnit: Sendable {
@@ -14,6 +14,16 @@ package struct ConvolutionUnit: Sendable {
     case convolution(kernel: Int)
     /// A 2x2 kernel that doubles rows and columns.
     case upConvolution(Upsampling)
+  }
+
+  /// The normalization of a unit's sums, and the places of its parameters.
+  package struct NormalizationStage: Sendable {
+    /// Channels that share their statistics.
+    package let groupSize: Int
+    /// What normalized values of each channel are multiplied by.
+    package let scale: ParameterSlot
+    /// What is added to them then.
+    package let shift: ParameterSlot
   }
 
   /// Its place in `UNet.layers`.
@@ -34,15 +44,18 @@ package struct ConvolutionUnit: Sendable {
   /// The places of its weights and its bias.
   package let weight: ParameterSlot
   package let bias: ParameterSlot
+  /// What stands between its sums and its ReLU.
+  package let normalization: NormalizationStage?
 
-  /// A unit that reserves `NAME.weight` and `NAME.bias` [out].
+  /// A unit that reserves `NAME.weight` and `NAME.bias` [out], and with a normalization
+  /// `NAME.norm.weight` and `NAME.norm.bias` [out].
   ///
   /// In files weights are [out, in, k, k]; those of a transposed up-convolution [in, out, 2, 2],
   /// and there an output pixel sees one input pixel.
   init(
     _ name: String, index: Int, operation: Operation, inputChannels: Int, outputChannels: Int,
-    padding: Padding, appliesReLU: Bool, dropout: Float = 0, readsImage: Bool = false,
-    in layout: inout ParameterLayout
+    padding: Padding, appliesReLU: Bool, normalization: Normalization = .none, dropout: Float = 0,
+    readsImage: Bool = false, in layout: inout ParameterLayout
   ) {
     self.index = index
     self.name = name
@@ -68,18 +81,33 @@ package struct ConvolutionUnit: Sendable {
         order: .transposedConvolution, fanIn: inputChannels)
     }
     bias = layout.reserveBias("\(name).bias", count: outputChannels)
+    guard let groupSize = normalization.groupSize(channels: outputChannels) else {
+      self.normalization = nil
+      return
+    }
+    precondition(appliesReLU, "a normalization of \(name), which has no ReLU")
+    self.normalization = NormalizationStage(
+      groupSize: groupSize,
+      scale: layout.reserveScale("\(name).norm.weight", count: outputChannels),
+      shift: layout.reserveBias("\(name).norm.bias", count: outputChannels))
   }
 }
 
 // MARK: - Shapes and cost
 
 extension ConvolutionUnit {
-  /// Weights and biases.
-  package var parameterCount: Int { weight.count + bias.count }
+  /// Weights and biases, scales and shifts.
+  package var parameterCount: Int {
+    weight.count + bias.count + (normalization.map { $0.scale.count + $0.shift.count } ?? 0)
+  }
 
-  /// Whether the backward pass computes the output anew instead of keeping it: the first one of the
-  /// network is the largest, and the cheapest since the image has few channels.
+  /// Whether the backward pass computes the convolution anew instead of keeping what came out: the
+  /// first one of the network is the largest, and the cheapest since the image has few channels.
   package var isRecomputed: Bool { readsImage }
+
+  /// Whether the backward pass computes the output anew from the sums before the normalization, which
+  /// its own gradient needs. Where values were dropped the output is kept too: such units are small.
+  var isNormalizedAnew: Bool { normalization != nil && dropout == 0 }
 
   /// The extents of its output for an input of these extents.
   package func output(of input: ImageShape) -> ImageShape {
@@ -133,37 +161,100 @@ extension Padding {
 // MARK: - Passes
 
 extension ConvolutionUnit {
-  /// output := what the unit makes of `input`, before dropout; overwritten.
+  /// The unit's output := what it makes of `input`, before dropout; overwritten, and with it its sums
+  /// and their statistics.
   ///
-  /// `input` has the extents that `kernel` was planned for, `output` those of its output;
-  /// `parameters` is the network's flat buffer.
+  /// `input` has the extents that `memory` was planned for; `parameters` is the network's flat
+  /// buffer.
   func forward(
+    _ input: ConvolutionImage, memory: UNetActivations.UnitMemory,
+    parameters: UnsafePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
+  ) {
+    let places = memory.forward
+    convolve(
+      input, kernel: memory.kernel, parameters: parameters, into: places.sums,
+      workspace: workspace, on: team)
+    guard let normalized = memory.normalization else { return }
+    normalized.kernel.measure(
+      places.sums, into: normalized.statistics, workspace: workspace, on: team)
+    normalize(
+      places, by: normalized, parameters: parameters, workspace: workspace, on: team)
+  }
+
+  /// Computes again what the forward pass did not keep of the output: all of it, or with a `part` what
+  /// lies about the centre.
+  ///
+  /// - Returns: what was asked for, in its place of the backward pass.
+  func recompute(
+    _ image: TensorView, centred part: ImageShape?, memory: UNetActivations.UnitMemory,
+    parameters: UnsafePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
+  ) -> TensorView {
+    if isRecomputed {
+      convolve(
+        ConvolutionImage(image), kernel: memory.kernel, parameters: parameters, into: memory.backward.sums,
+        workspace: workspace, on: team)
+    }
+    let places = part.map { memory.backward.centred($0) } ?? memory.backward
+    if isNormalizedAnew, let normalized = memory.normalization {
+      normalize(
+        places, by: normalized, parameters: parameters, workspace: workspace, on: team)
+    }
+    return places.output
+  }
+
+  private func convolve(
     _ input: ConvolutionImage, kernel: UnitKernel, parameters: UnsafePointer<Float>,
-    into output: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    into sums: TensorView, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     kernel.forward(
       input, weights: parameters + weight.offset, bias: parameters + bias.offset,
-      appliesReLU: appliesReLU, into: output, workspace: workspace, on: team)
+      appliesReLU: appliesReLU && normalization == nil, into: sums, workspace: workspace, on: team)
   }
 
-  /// Adds the gradients of the unit's parameters to the network's flat buffer `gradients`, calls
-  /// `ready` with the offset from which on they are final, then writes the gradient of the input
-  /// over the input.
+  private func normalize(
+    _ places: UNetActivations.Places, by memory: UNetActivations.NormalizationMemory,
+    parameters: UnsafePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
+  ) {
+    guard let normalization else { return }
+    memory.kernel.apply(
+      places.sums, statistics: memory.statistics, scale: parameters + normalization.scale.offset,
+      shift: parameters + normalization.shift.offset, into: places.output, workspace: workspace,
+      on: team)
+  }
+
+  /// Takes the gradient of the output, from before its ReLU, back to before the normalization: adds
+  /// those of scale and shift to the network's flat buffer `gradients`, and writes that of the sums
+  /// over them. Nothing without a normalization.
+  func takeBackNormalization(
+    _ memory: UNetActivations.UnitMemory, parameters: UnsafePointer<Float>,
+    gradients: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
+  ) {
+    guard let normalization, let normalized = memory.normalization else { return }
+    normalized.kernel.backward(
+      memory.backward.sums, outputGradient: memory.backward.output,
+      statistics: normalized.statistics, scale: parameters + normalization.scale.offset,
+      scaleGradient: gradients + normalization.scale.offset,
+      shiftGradient: gradients + normalization.shift.offset, workspace: workspace, on: team)
+  }
+
+  /// Adds the gradients of the convolution's parameters to the network's flat buffer `gradients`,
+  /// calls `ready` with the offset from which on they are final, then writes the gradient of the
+  /// input over the input.
   ///
-  /// `outputGradient` is that from before the ReLU. The image's gradient is not computed.
-  func backward(
-    _ input: ConvolutionImage, outputGradient: TensorView, reluMask: ReLUMask,
+  /// `sumsGradient` is that of the convolution's output. The image's gradient is not computed.
+  func takeBackConvolution(
+    _ input: ConvolutionImage, sumsGradient: TensorView, reluMask: ReLUMask,
     kernel: UnitKernel, parameters: UnsafePointer<Float>,
     gradients: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam,
     ready: (_ offset: Int) -> Void
   ) {
     kernel.weightGradient(
-      input, outputGradient: outputGradient, into: gradients + weight.offset,
+      input, outputGradient: sumsGradient, into: gradients + weight.offset,
       biasGradient: gradients + bias.offset, workspace: workspace, on: team)
     ready(weight.offset)
     guard !readsImage else { return }
     kernel.inputGradient(
-      outputGradient, weights: parameters + weight.offset, into: input, reluMask: reluMask,
+      sumsGradient, weights: parameters + weight.offset, into: input, reluMask: reluMask,
       workspace: workspace, on: team)
   }
 }

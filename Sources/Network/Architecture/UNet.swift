@@ -44,7 +44,7 @@ package struct UNet: Sendable {
   package init(_ configuration: UNetConfiguration) {
     self.configuration = configuration
     let depth = configuration.depth
-    var builder = UNetBuilder(padding: configuration.padding)
+    var builder = UNetBuilder(configuration)
     var features: Int?
 
     down = (0...depth).map { level in
@@ -93,7 +93,7 @@ package struct UNet: Sendable {
   /// Overwrites the parameters with initial values.
   ///
   /// Weights are normal with standard deviation sqrt(2 / N), N the incoming weights of one neuron
-  /// (section 3 of the paper, after He et al. 2015); biases are 0. Parameter number i uses sample
+  /// (section 3 of the paper, after He et al. 2015); biases are 0, scales 1. Parameter number i uses sample
   /// i of the stream, values 2 j and 2 j + 1 in the order of files its j-th pair of normal values.
   /// The same bits for any team or none.
   ///
@@ -112,7 +112,7 @@ package struct UNet: Sendable {
     for (index, parameter) in layout.parameters.enumerated() {
       let slot = parameter.slot
       guard let fanIn = parameter.fanIn else {
-        (parameters + slot.offset).update(repeating: 0, count: slot.count)
+        (parameters + slot.offset).update(repeating: parameter.initialValue, count: slot.count)
         continue
       }
       let stream = RandomStream(seed: seed, purpose: .initialization, sample: index)
@@ -149,11 +149,11 @@ package struct UNet: Sendable {
 
 /// Lays out layers and their parameters in forward order.
 private struct UNetBuilder {
-  let padding: Padding
+  let configuration: UNetConfiguration
   var layout = ParameterLayout()
   var layers: [UNetLayer] = []
 
-  init(padding: Padding) { self.padding = padding }
+  init(_ configuration: UNetConfiguration) { self.configuration = configuration }
 
   mutating func unit(
     _ name: String, _ operation: ConvolutionUnit.Operation, from sources: [Int],
@@ -161,8 +161,8 @@ private struct UNetBuilder {
   ) -> ConvolutionUnit {
     let unit = ConvolutionUnit(
       name, index: layers.count, operation: operation, inputChannels: inputChannels,
-      outputChannels: outputChannels, padding: padding, appliesReLU: appliesReLU,
-      dropout: dropout, readsImage: sources.isEmpty, in: &layout)
+      outputChannels: outputChannels, padding: configuration.padding, appliesReLU: appliesReLU,
+      normalization: appliesReLU ? configuration.normalization : .none, dropout: dropout, readsImage: sources.isEmpty, in: &layout)
     layers.append(UNetLayer(operation: .unit(unit), sources: sources))
     return unit
   }

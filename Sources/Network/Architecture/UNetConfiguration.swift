@@ -19,6 +19,26 @@ package enum Upsampling: String, Codable, CaseIterable, Sendable {
   case transposed
 }
 
+/// What is done to the sums of a 3x3 convolution before its ReLU.
+package enum Normalization: String, Codable, CaseIterable, Sendable {
+  /// Nothing, as in the paper.
+  case none
+  /// Each channel by its own mean and variance.
+  case instance
+  /// Sixteen channels together, or fewer where the channels are no multiple of sixteen.
+  case group
+
+  /// Channels of `count` that share their statistics: the largest power of 2 up to 16 that divides
+  /// it, for groups; nil for none.
+  package func groupSize(channels count: Int) -> Int? {
+    switch self {
+    case .none: nil
+    case .instance: 1
+    case .group: 1 << min(4, count.trailingZeroBitCount)
+    }
+  }
+}
+
 /// The architecture of a U-Net: everything that decides its parameters and shapes.
 package struct UNetConfiguration: Codable, Hashable, Sendable {
   /// Channels of the images: 1 (grey) or 3 (RGB), any positive number works.
@@ -35,11 +55,14 @@ package struct UNetConfiguration: Codable, Hashable, Sendable {
   package var upsampling: Upsampling
   /// Probability that dropout zeroes a value, after the last two levels of the contracting path.
   package var dropout: Float
+  /// What stands between a 3x3 convolution and its ReLU.
+  package var normalization: Normalization
 
   /// The paper's network, unless told otherwise.
   package init(
     inputChannels: Int = 1, classes: Int = 2, baseChannels: Int = 64, depth: Int = 4,
-    padding: Padding = .valid, upsampling: Upsampling = .nearest, dropout: Float = 0.5
+    padding: Padding = .valid, upsampling: Upsampling = .nearest, dropout: Float = 0.5,
+    normalization: Normalization = .none
   ) {
     self.inputChannels = inputChannels
     self.classes = classes
@@ -48,6 +71,7 @@ package struct UNetConfiguration: Codable, Hashable, Sendable {
     self.padding = padding
     self.upsampling = upsampling
     self.dropout = dropout
+    self.normalization = normalization
   }
 }
 
@@ -66,7 +90,8 @@ extension UNetConfiguration {
       baseChannels: try value(.baseChannels, paper.baseChannels),
       depth: try value(.depth, paper.depth), padding: try value(.padding, paper.padding),
       upsampling: try value(.upsampling, paper.upsampling),
-      dropout: try value(.dropout, paper.dropout))
+      dropout: try value(.dropout, paper.dropout),
+      normalization: try value(.normalization, paper.normalization))
   }
 
   /// Channels of level `level` of the contracting path; `depth` is the bottleneck.

@@ -25,7 +25,7 @@ package struct UNetLayer: Sendable {
     }
   }
 
-  /// Weights and biases.
+  /// Weights and biases, scales and shifts.
   package var parameterCount: Int {
     switch operation {
     case .unit(let unit): unit.parameterCount

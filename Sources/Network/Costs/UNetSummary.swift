@@ -13,11 +13,11 @@ package struct UNetSummary: Sendable {
     package let input: ImageShape
     /// The extents of its output.
     package let output: ImageShape
-    /// Weights and biases.
+    /// Weights and biases, scales and shifts.
     package let parameterCount: Int
     /// Multiply-adds of its forward pass by the direct algorithm.
     package let multiplyAdds: Int
-    /// Bytes of its output, and of the places of the largest for a pooling.
+    /// Bytes of its output, of the sums that a normalization reads, and of the places of the largest for a pooling.
     package let activationByteCount: Int
     /// The layer, whose sources tell how many images it reads.
     package let layer: UNetLayer
@@ -69,9 +69,11 @@ package struct UNetSummary: Sendable {
     input = plan.input
     workspaceSize = plan.workspaceSize
     layers = zip(network.layers, plan.layers).map { layer, planned in
-      let output = planned.output.shape
-      // A place of the largest is a byte.
-      let valueByteCount = MemoryLayout<Float>.stride + (planned.indices == nil ? 0 : 1)
+      let output = planned.forward.output.shape
+      // A place of the largest is a byte; sums before a normalization are kept too.
+      let valueByteCount =
+        MemoryLayout<Float>.stride * (planned.normalization == nil ? 1 : 2)
+        + (planned.indices == nil ? 0 : 1)
       return Layer(
         name: layer.name, input: planned.input, output: output,
         parameterCount: layer.parameterCount, multiplyAdds: layer.multiplyAdds(of: planned.input),

@@ -7,15 +7,13 @@ import Tensors
 ///
 /// A buffer is planned with the events that write it first and read it last. An event is a layer's
 /// place in forward order; the loss comes behind the last, and the backward pass runs through
-/// the events in reverse. A buffer's gradient takes its place, once the kernels that read it in the
-/// backward pass have done so.
+/// the layers in reverse, with two events for each. A buffer's gradient takes its place, once the
+/// kernels that read it in the backward pass have done so.
 struct UNetActivationPlan {
   /// The extents of the tile.
   let input: ImageShape
   /// The layers in forward order.
   let layers: [PlannedLayer]
-  /// Missing without training.
-  let logitsGradient: ArenaPlan.Part?
   let workspaceSize: WorkspaceSize
   let threadWorkspace: ArenaPlan.Part
   let sharedWorkspace: ArenaPlan.Part
@@ -24,7 +22,7 @@ struct UNetActivationPlan {
   let arena: ArenaPlan
 
   /// The scores, which the last layer writes.
-  var logits: PlannedBuffer { layers[layers.count - 1].output }
+  var logits: PlannedBuffer { layers[layers.count - 1].forward.output }
 
   /// Plans the memory for tiles of `height` x `width`.
   ///
@@ -41,13 +39,9 @@ struct UNetActivationPlan {
       planner.layer($0, $1.0.operation, $1.1)
     }
 
-    let output = layers[layers.count - 1].output.shape
-    logitsGradient =
-      training
-      ? planner.arena.reserve(
-        output.count, from: events.loss, through: events.backward(layers.count - 1)) : nil
-    workspaceSize = layers.reduce(WorkspaceSize()) { $0.union($1.kernel.workspaceSize) }
-    let last = events.backward(0)
+    let output = layers[layers.count - 1].forward.output.shape
+    workspaceSize = layers.reduce(WorkspaceSize()) { $0.union($1.workspaceSize) }
+    let last = events.backward(0).end
     threadWorkspace = planner.arena.reserve(
       workspaceSize.thread * threads, from: 0, through: last)
     sharedWorkspace = planner.arena.reserve(workspaceSize.shared, from: 0, through: last)
@@ -73,8 +67,12 @@ private struct PassEvents {
     self.lastReaders = lastReaders
   }
 
-  /// When the backward pass undoes what the forward pass did at `event`.
-  func backward(_ event: Int) -> Int { 2 * loss + 1 - event }
+  /// When the backward pass undoes what the forward pass did at `event`: from the gradient of a
+  /// layer's output that of its sums, then what follows from that one.
+  func backward(_ event: Int) -> (start: Int, end: Int) {
+    let start = loss + 1 + 2 * (loss - 1 - event)
+    return (start, start + 1)
+  }
 }
 
 // MARK: - Planned layers
@@ -106,16 +104,35 @@ struct PlannedBuffer {
   var part: ArenaPlan.Part
 }
 
-/// A layer's kernel and buffers.
+/// Where the sums of a layer lie, and what becomes of them; the same buffer where one takes the
+/// other's place.
+struct PlannedPlaces {
+  let sums: PlannedBuffer
+  let output: PlannedBuffer
+
+  init(_ sums: PlannedBuffer, _ output: PlannedBuffer) {
+    self.sums = sums
+    self.output = output
+  }
+
+  init(_ buffer: PlannedBuffer) { self.init(buffer, buffer) }
+}
+
+/// A layer's kernels and buffers.
 struct PlannedLayer {
   let kernel: LayerKernel
   /// The extents of what it reads.
   let input: ImageShape
-  let output: PlannedBuffer
-  /// Where the output lies in the backward pass, if it is computed anew there.
-  var recomputed: PlannedBuffer?
+  let forward: PlannedPlaces
+  /// Where the backward pass finds the same and writes the gradients; nil without training.
+  let backward: PlannedPlaces?
+  var normalization: (kernel: ChannelNormalization, statistics: ArenaPlan.Part)?
   /// For a pooling, which of four values was the largest: a byte each.
   var indices: ArenaPlan.Part?
+
+  var workspaceSize: WorkspaceSize {
+    kernel.workspaceSize.union(normalization?.kernel.workspaceSize ?? WorkspaceSize())
+  }
 }
 
 /// Reserves the buffers of layers; without training, nothing is kept for a backward pass.
@@ -134,37 +151,84 @@ private struct ActivationPlanner {
   ) -> PlannedLayer {
     switch operation {
     case .unit(let unit):
-      let isRecomputed = training && unit.isRecomputed
-      return PlannedLayer(
+      let (forward, backward) = places(of: unit, shape.output, event)
+      var layer = PlannedLayer(
         kernel: .unit(unit.kernel(of: shape.input, training: training)), input: shape.input,
-        output: buffer(shape.output, event, kept: !isRecomputed),
-        recomputed: isRecomputed ? recomputedBuffer(shape.output, event) : nil)
+        forward: forward, backward: backward)
+      if let stage = unit.normalization {
+        let kernel = ChannelNormalization(shape: shape.output, groupSize: stage.groupSize)
+        layer.normalization = (
+          kernel,
+          arena.reserve(
+            kernel.statisticsCount, from: event,
+            through: training ? events.backward(event).end : event)
+        )
+      }
+      return layer
     case .pooling:
+      let end = training ? events.backward(event).end : events.lastReaders[event]
+      let places = PlannedPlaces(buffer(shape.output, from: event, through: end))
       return PlannedLayer(
-        kernel: .pooling, input: shape.input, output: buffer(shape.output, event),
+        kernel: .pooling, input: shape.input, forward: places,
+        backward: training ? places : nil,
         indices: arena.reserve(
           (shape.output.count + 3) / 4, from: event,
-          through: training ? events.backward(event) : event))
+          through: training ? events.backward(event).end : event))
     }
   }
 
-  /// A buffer that is kept has its gradient read last where what wrote it is taken back.
-  private mutating func buffer(
-    _ shape: ImageShape, _ event: Int, kept: Bool = true
-  ) -> PlannedBuffer {
-    PlannedBuffer(
-      shape: shape,
-      part: arena.reserve(
-        shape.count, from: event,
-        through: training && kept ? events.backward(event) : events.lastReaders[event]))
+  /// Where a unit's sums and output lie in the forward and in the backward pass.
+  ///
+  /// In the backward pass the output is read from where its last reader is taken back, and its
+  /// gradient until the unit itself is; its sums, which become their gradient, a little longer.
+  private mutating func places(
+    of unit: ConvolutionUnit, _ shape: ImageShape, _ event: Int
+  ) -> (forward: PlannedPlaces, backward: PlannedPlaces?) {
+    let lastReader = events.lastReaders[event]
+    guard training else {
+      return (PlannedPlaces(buffer(shape, from: event, through: lastReader)), nil)
+    }
+    let end = events.backward(event)
+    if event == events.loss - 1 {
+      // The loss reads the scores and writes their gradient.
+      return (
+        PlannedPlaces(buffer(shape, from: event, through: events.loss)),
+        PlannedPlaces(buffer(shape, from: events.loss, through: end.end))
+      )
+    }
+    let wanted = events.backward(lastReader).end
+    guard unit.normalization != nil else {
+      guard unit.isRecomputed else {
+        let kept = PlannedPlaces(buffer(shape, from: event, through: end.end))
+        return (kept, kept)
+      }
+      return (
+        PlannedPlaces(buffer(shape, from: event, through: lastReader)),
+        PlannedPlaces(buffer(shape, from: wanted, through: end.end))
+      )
+    }
+    if unit.isRecomputed {
+      return (
+        PlannedPlaces(buffer(shape, from: event, through: lastReader)),
+        PlannedPlaces(
+          buffer(shape, from: wanted, through: end.end),
+          buffer(shape, from: wanted, through: end.start))
+      )
+    }
+    let sums = buffer(shape, from: event, through: end.end)
+    let output = buffer(
+      shape, from: event, through: unit.isNormalizedAnew ? lastReader : end.start)
+    return (
+      PlannedPlaces(sums, output),
+      PlannedPlaces(
+        sums,
+        unit.isNormalizedAnew ? buffer(shape, from: wanted, through: end.start) : output)
+    )
   }
 
-  /// The buffer of an output that its last reader's backward pass needs again.
-  private mutating func recomputedBuffer(_ shape: ImageShape, _ event: Int) -> PlannedBuffer {
-    PlannedBuffer(
-      shape: shape,
-      part: arena.reserve(
-        shape.count, from: events.backward(events.lastReaders[event]),
-        through: events.backward(event)))
+  private mutating func buffer(
+    _ shape: ImageShape, from: Int, through: Int
+  ) -> PlannedBuffer {
+    PlannedBuffer(shape: shape, part: arena.reserve(shape.count, from: from, through: through))
   }
 }

@@ -26,13 +26,33 @@ package final class UNetActivations: @unchecked Sendable {
   private let layers: [LayerMemory]
   private let arena: Arena
 
+  /// Where the sums of a unit lie and what becomes of them, in one place where there is no
+  /// normalization between them; in the backward pass later their gradients.
+  struct Places {
+    let sums: TensorView
+    let output: TensorView
+
+    /// Their centred part.
+    func centred(_ part: ImageShape) -> Places {
+      Places(
+        sums: sums.centred(height: part.height, width: part.width),
+        output: output.centred(height: part.height, width: part.width))
+    }
+  }
+
+  /// The memory of a unit's normalization.
+  struct NormalizationMemory {
+    let kernel: ChannelNormalization
+    let statistics: UnsafeMutablePointer<Float>
+  }
+
   /// The memory of a layer with parameters.
   struct UnitMemory {
     let kernel: UnitKernel
-    /// The output; later its gradient.
-    let output: TensorView
-    /// Where the backward pass computes the output anew; nil where it is kept.
-    let recomputed: TensorView?
+    let normalization: NormalizationMemory?
+    let forward: Places
+    /// Those of the backward pass; for inference those of the forward pass, and of no use.
+    let backward: Places
   }
 
   /// The memory of a pooling.
@@ -64,7 +84,7 @@ package final class UNetActivations: @unchecked Sendable {
     byteCount = arena.count * MemoryLayout<Float>.stride
     layers = plan.layers.map { LayerMemory($0, in: arena) }
     logits = arena.view(plan.logits)
-    logitsGradient = plan.logitsGradient.map { arena.view($0, plan.logits.shape) }
+    logitsGradient = plan.layers[plan.layers.count - 1].backward.map { arena.view($0.output) }
     workspace = ConvolutionWorkspace(
       threads: arena.pointer(plan.threadWorkspace), threadStride: plan.workspaceSize.thread,
       shared: arena.pointer(plan.sharedWorkspace))
@@ -91,23 +111,32 @@ package final class UNetActivations: @unchecked Sendable {
 
 extension UNetActivations.LayerMemory {
   fileprivate init(_ layer: PlannedLayer, in arena: Arena) {
-    let output = arena.view(layer.output)
+    let forward = arena.places(layer.forward)
     switch layer.kernel {
     case .unit(let kernel):
       self = .unit(
         UNetActivations.UnitMemory(
-          kernel: kernel, output: output, recomputed: layer.recomputed.map { arena.view($0) }))
+          kernel: kernel,
+          normalization: layer.normalization.map {
+            UNetActivations.NormalizationMemory(
+              kernel: $0.kernel, statistics: arena.pointer($0.statistics))
+          },
+          forward: forward, backward: layer.backward.map { arena.places($0) } ?? forward))
     case .pooling:
       guard let indices = layer.indices else { preconditionFailure("a pooling without places") }
       self = .pooling(
         UNetActivations.PoolingMemory(
-          output: output,
+          output: forward.output,
           indices: UnsafeMutableRawPointer(arena.pointer(indices)).bindMemory(
-            to: UInt8.self, capacity: layer.output.shape.count)))
+            to: UInt8.self, capacity: forward.output.shape.count)))
     }
   }
 }
 
 extension Arena {
   fileprivate func view(_ buffer: PlannedBuffer) -> TensorView { view(buffer.part, buffer.shape) }
+
+  fileprivate func places(_ places: PlannedPlaces) -> UNetActivations.Places {
+    UNetActivations.Places(sums: view(places.sums), output: view(places.output))
+  }
 }

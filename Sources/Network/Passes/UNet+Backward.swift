@@ -10,8 +10,9 @@ extension UNet {
   /// Follows a `forward` of the same image with the same parameters and activations; `dropped`
   /// tells whether that pass had dropout. Each activation is read for the last time by the weight
   /// gradient of the convolution that took it in; then its own gradient, from before the ReLU
-  /// where it came out of one, takes its place. The first convolution's output, the largest and the
-  /// cheapest, was not kept and is computed anew. `gradients` is accumulated, in the order of `layout`.
+  /// where it came out of one, takes its place. What was not kept of an activation is computed anew
+  /// before it is read: the first convolution, the largest and the cheapest, and what came out of
+  /// normalizations. `gradients` is accumulated, in the order of `layout`.
   ///
   /// `ready` is called with falling offsets: the gradients from this offset up are final. It is
   /// the only thing that distribution needs to know of the network.
@@ -22,62 +23,57 @@ extension UNet {
     gradients: UnsafeMutablePointer<Float>, dropped: Bool, on team: ThreadTeam,
     ready: (_ offset: Int) -> Void
   ) {
-    guard let logitsGradient = activations.logitsGradient else {
-      preconditionFailure("a backward pass needs activations for training")
-    }
+    precondition(activations.logitsGradient != nil, "a backward pass in memory for inference")
     let workspace = activations.workspace
 
-    /// Takes back a unit, given the gradient of its output.
-    func takeBack(
-      _ unit: ConvolutionUnit, _ input: ConvolutionImage, outputGradient: TensorView,
-      reluMask: ReLUMask = .all
-    ) {
-      if dropped && unit.dropout > 0 {
-        Dropout.scaleGradient(outputGradient, probability: unit.dropout, on: team)
-      }
-      unit.backward(
-        input, outputGradient: outputGradient, reluMask: reluMask,
-        kernel: activations[unit].kernel, parameters: parameters, gradients: gradients,
-        workspace: workspace, on: team, ready: ready)
+    /// The output of a unit, where it was not kept computed anew: all of it or its centre.
+    func again(_ unit: ConvolutionUnit, centred part: ImageShape? = nil) -> TensorView {
+      unit.recompute(
+        image, centred: part, memory: activations[unit], parameters: parameters,
+        workspace: workspace, on: team)
     }
 
-    takeBack(
-      head, ConvolutionImage(activations[up[0].second].output), outputGradient: logitsGradient)
+    /// Takes back a unit whose output's gradient is in its place. `input` may take the memory of that
+    /// place, so it is made once the normalization has read it.
+    func takeBack(
+      _ unit: ConvolutionUnit, _ input: @autoclosure () -> ConvolutionImage,
+      reluMask: ReLUMask = .all
+    ) {
+      let memory = activations[unit]
+      if dropped && unit.dropout > 0 {
+        Dropout.scaleGradient(memory.backward.output, probability: unit.dropout, on: team)
+      }
+      unit.takeBackNormalization(
+        memory, parameters: parameters, gradients: gradients, workspace: workspace, on: team)
+      unit.takeBackConvolution(
+        input(), sumsGradient: memory.backward.sums, reluMask: reluMask, kernel: memory.kernel,
+        parameters: parameters, gradients: gradients, workspace: workspace, on: team, ready: ready)
+    }
+
+    takeBack(head, ConvolutionImage(again(up[0].second)))
 
     for (level, stage) in up.enumerated() {
-      let upsampled = activations[stage.upConvolution].output
-      let first = activations[stage.first].output
-      let skip = activations[down[level].second].output.centred(
-        height: upsampled.shape.height, width: upsampled.shape.width)
+      let upsampled = activations[stage.upConvolution].backward.output
       let below = level == up.count - 1 ? down[level + 1].second : up[level + 1].second
+      takeBack(stage.second, ConvolutionImage(again(stage.first)))
       takeBack(
-        stage.second, ConvolutionImage(first), outputGradient: activations[stage.second].output)
-      takeBack(
-        stage.first, ConvolutionImage(skip, upsampled), outputGradient: first, reluMask: .first)
-      takeBack(
-        stage.upConvolution, ConvolutionImage(activations[below].output),
-        outputGradient: upsampled)
+        stage.first,
+        ConvolutionImage(again(down[level].second, centred: upsampled.shape), upsampled),
+        reluMask: .first)
+      takeBack(stage.upConvolution, ConvolutionImage(again(below)))
     }
 
     for (level, stage) in down.enumerated().reversed() {
-      let second = activations[stage.second].output
       if let pooling = stage.pooling.map({ activations[$0] }) {
-        let skip = activations[up[level].upConvolution].output.shape
+        let skip = activations[up[level].upConvolution].backward.output.shape
         MaxPooling.backward(
           pooling.output, indices: pooling.indices, skip: (skip.height, skip.width),
-          into: second, on: team)
+          into: activations[stage.second].backward.output, on: team)
       }
       let pooled = level == 0 ? nil : down[level - 1].pooling
       let input = ConvolutionImage(pooled.map { activations[$0].output } ?? image)
-      let memory = activations[stage.first]
-      if let recomputed = memory.recomputed {
-        stage.first.forward(
-          input, kernel: memory.kernel, parameters: parameters, into: recomputed,
-          workspace: workspace, on: team)
-      }
-      let first = memory.recomputed ?? memory.output
-      takeBack(stage.second, ConvolutionImage(first), outputGradient: second)
-      takeBack(stage.first, input, outputGradient: first)
+      takeBack(stage.second, ConvolutionImage(again(stage.first)))
+      takeBack(stage.first, input)
     }
   }
 }

@@ -22,14 +22,14 @@ extension UNet {
     func apply(_ unit: ConvolutionUnit, _ input: ConvolutionImage) -> TensorView {
       let memory = activations[unit]
       unit.forward(
-        input, kernel: memory.kernel, parameters: parameters, into: memory.output,
-        workspace: activations.workspace, on: team)
+        input, memory: memory, parameters: parameters, workspace: activations.workspace, on: team)
+      let output = memory.forward.output
       if let dropout, unit.dropout > 0 {
         firstBlock = Dropout.apply(
-          memory.output, probability: unit.dropout, stream: dropout.stream,
-          firstBlock: firstBlock, on: team)
+          output, probability: unit.dropout, stream: dropout.stream, firstBlock: firstBlock,
+          on: team)
       }
-      return memory.output
+      return output
     }
 
     var features = image
@@ -44,7 +44,7 @@ extension UNet {
 
     for (level, stage) in up.enumerated().reversed() {
       let upsampled = apply(stage.upConvolution, ConvolutionImage(features))
-      let skip = activations[down[level].second].output.centred(
+      let skip = activations[down[level].second].forward.output.centred(
         height: upsampled.shape.height, width: upsampled.shape.width)
       let first = apply(stage.first, ConvolutionImage(skip, upsampled))
       features = apply(stage.second, ConvolutionImage(first))

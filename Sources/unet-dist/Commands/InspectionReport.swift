@@ -67,7 +67,7 @@ struct InspectionReport {
     return """
       U-Net, base channels \(network.baseChannels), depth \(network.depth), input channels \
       \(network.inputChannels), classes \(network.classes), padding \(network.padding.rawValue), \
-      upsampling \(network.upsampling.rawValue)
+      upsampling \(network.upsampling.rawValue), normalization \(network.normalization.rawValue)
       tile \(extents(summary.input)), forward pass:
 
       \(table.text)

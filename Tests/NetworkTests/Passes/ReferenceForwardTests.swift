@@ -18,11 +18,12 @@ import Testing
 
   /// A small network on noise; its channels and its tile are no multiples of the blocks in registers.
   private func run(
-    _ padding: Padding, _ upsampling: Upsampling, base: Int = 5, threads: Int = 2
+    _ padding: Padding, _ upsampling: Upsampling, _ normalization: Normalization = .none,
+    base: Int = 5, threads: Int = 2
   ) throws -> NetworkRun {
     let configuration = UNetConfiguration(
       inputChannels: 3, classes: 3, baseChannels: base, depth: 2, padding: padding,
-      upsampling: upsampling)
+      upsampling: upsampling, normalization: normalization)
     var stream = RandomStream(seed: 4, purpose: .synthesis)
     let (height, width) = (60, 52)
     let outputs = (configuration.outputSide(tile: height), configuration.outputSide(tile: width))
@@ -62,6 +63,16 @@ import Testing
   }
 
   // Each parameter by a thousandth part; all its values, as ReLUs may hide a single neuron.
+  @Test(arguments: Normalization.allCases)
+  func normalizedPassesAreExactUpToRounding(_ normalization: Normalization) throws {
+    for base in [5, 16, 24] {
+      let run = try self.run(.mirror, .nearest, normalization, base: base)
+      let error = error(run, reference: reference(run))
+      #expect(error.rootMeanSquare > 0 && error.rootMeanSquare < 1e-5, "base \(base)")
+      #expect(error.largest < 1e-4)
+    }
+  }
+
   @Test(arguments: Padding.allCases, Upsampling.allCases)
   func aWrongWeightIsSeen(_ padding: Padding, _ upsampling: Upsampling) throws {
     let run = try self.run(padding, upsampling)

@@ -80,6 +80,7 @@ final class NetworkRun {
 @Suite struct UNetTests {
   static let fixtures = [
     "network-valid-nearest", "network-zero-transposed", "network-mirror-nearest",
+    "network-valid-nearest-instance", "network-mirror-transposed-group",
   ]
 
   func run(_ file: SafetensorsFile, threads: Int = 2) throws -> NetworkRun {
@@ -89,7 +90,9 @@ final class NetworkRun {
       baseChannels: number("base_channels"), depth: number("depth"),
       padding: try #require(Padding(rawValue: file.metadata["padding"] ?? "")),
       upsampling: try #require(Upsampling(rawValue: file.metadata["upsampling"] ?? "")),
-      dropout: 0)
+      dropout: 0,
+      normalization: try #require(
+        Normalization(rawValue: file.metadata["normalization"] ?? "none")))
     let run = try NetworkRun(
       configuration, height: number("tile"), width: number("tile"),
       image: try file.floats(of: "input"),
@@ -142,10 +145,13 @@ final class NetworkRun {
   }
 
   /// A network with dropout, wide enough that tasks are divided, on noise.
-  func noisyRun(threads: Int) throws -> NetworkRun {
+  func noisyRun(
+    threads: Int, _ normalization: Normalization = .none
+  ) throws -> NetworkRun {
     let run = try NetworkRun(
-      UNetConfiguration(inputChannels: 3, classes: 3, baseChannels: 24, depth: 2), height: 92,
-      width: 108, image: repeatableValues(count: 92 * 108 * 3, seed: 1),
+      UNetConfiguration(
+        inputChannels: 3, classes: 3, baseChannels: 24, depth: 2, normalization: normalization),
+      height: 92, width: 108, image: repeatableValues(count: 92 * 108 * 3, seed: 1),
       labels: (0..<52 * 68).map { UInt8($0 * 7 % 3) }, threads: threads)
     run.network.initialize(run.parameters.base, seed: 5)
     return run
@@ -158,7 +164,8 @@ final class NetworkRun {
     // Parameters of several pieces, and one of an odd number of values: 3 x 5 x 3 x 3.
     let network = UNet(
       UNetConfiguration(
-        inputChannels: 3, classes: 3, baseChannels: 5, depth: 4, upsampling: upsampling))
+        inputChannels: 3, classes: 3, baseChannels: 5, depth: 4, upsampling: upsampling,
+        normalization: upsampling == .nearest ? .instance : .none))
     #expect(network.layout.parameters.contains { $0.slot.count > 2 * 16_384 })
     #expect(network.layout.parameters.contains { $0.fanIn != nil && $0.slot.count % 2 == 1 })
     for team in [nil, ThreadTeam(count: 1), ThreadTeam(count: 3)] {
@@ -168,7 +175,8 @@ final class NetworkRun {
       for (index, parameter) in network.layout.parameters.enumerated() {
         let values = parameter.fileValues(from: parameters.base)
         guard let fanIn = parameter.fanIn else {
-          #expect(values.allSatisfy { $0 == 0 }, "\(parameter.name)")
+          #expect(values.allSatisfy { $0 == parameter.initialValue }, "\(parameter.name)")
+          #expect(parameter.initialValue == (parameter.name.hasSuffix("norm.weight") ? 1 : 0))
           continue
         }
         var stream = RandomStream(seed: 9, purpose: .initialization, sample: index)
@@ -182,9 +190,10 @@ final class NetworkRun {
     }
   }
 
-  @Test func sameBitsForAnyNumberOfThreads() throws {
+  @Test(arguments: Normalization.allCases)
+  func sameBitsForAnyNumberOfThreads(_ normalization: Normalization) throws {
     let results = try [1, 2, 3].map { threads in
-      let run = try noisyRun(threads: threads)
+      let run = try noisyRun(threads: threads, normalization)
       let losses = (0..<2).map { step in
         let loss = run.step(
           dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout, epoch: step)))
@@ -198,8 +207,9 @@ final class NetworkRun {
     #expect(results[0] == results[2])
   }
 
-  @Test func gradientsOfADroppedPassAgreeWithDifferences() throws {
-    let run = try noisyRun(threads: 2)
+  @Test(arguments: Normalization.allCases)
+  func gradientsOfADroppedPassAgreeWithDifferences(_ normalization: Normalization) throws {
+    let run = try noisyRun(threads: 2, normalization)
     let key = DropoutKey(RandomStream(seed: 9, purpose: .dropout, epoch: 1))
     run.step(dropout: key)
     let analytic = run.gradients.floats.map { Double($0) }
@@ -221,8 +231,9 @@ final class NetworkRun {
     #expect(worst.error < 5e-3, "\(worst)")
   }
 
-  @Test func dropoutChangesTrainingAndNothingElse() throws {
-    let run = try noisyRun(threads: 2)
+  @Test(arguments: Normalization.allCases)
+  func dropoutChangesTrainingAndNothingElse(_ normalization: Normalization) throws {
+    let run = try noisyRun(threads: 2, normalization)
     run.forward()
     let first = run.logits
     run.forward(dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout)))
@@ -240,8 +251,9 @@ final class NetworkRun {
     #expect(plain.logits == first)
   }
 
-  @Test func inferenceNeedsLessMemoryAndGivesTheSameLogits() throws {
-    let run = try noisyRun(threads: 2)
+  @Test(arguments: Normalization.allCases)
+  func inferenceNeedsLessMemoryAndGivesTheSameLogits(_ normalization: Normalization) throws {
+    let run = try noisyRun(threads: 2, normalization)
     run.forward()
     let activations = try UNetActivations(
       run.network, height: 92, width: 108, training: false, threads: 2)
@@ -283,7 +295,7 @@ final class NetworkRun {
 
   @Test(.enabled(if: canCountAllocations() == 1, "a sanitizer stands before the allocator"))
   func aStepAllocatesNothing() throws {
-    let run = try noisyRun(threads: 2)
+    let run = try noisyRun(threads: 2, .group)
     let key = DropoutKey(RandomStream(seed: 1, purpose: .dropout))
     run.step(dropout: key)
     run.update(rate: 0.01, momentum: 0.9)
