@@ -4,7 +4,7 @@ import CVectors
 package import Tensors
 package import Threading
 
-/// Instance or group normalization of one sample, through a ReLU:
+/// Instance or group normalization of one sample, and a ReLU.
 ///
 ///     output(y, x, c) = max(0, scale(c) * n(y, x, c) + shift(c)),
 ///     n(y, x, c) = (input(y, x, c) - mean(g)) / sqrt(variance(g) + 1e-5)
@@ -147,6 +147,7 @@ package struct ChannelNormalization: Sendable {
   // MARK: Backward
 
   /// input := the gradient of the input, given `outputGradient` from before the ReLU; overwritten.
+  ///
   /// scaleGradient += and shiftGradient += those of scale and shift; accumulated.
   ///
   /// With d = outputGradient, n the normalized input, f = 1 / sqrt(variance + 1e-5), and means over

@@ -106,7 +106,9 @@ extension ConvolutionUnit {
   package var isRecomputed: Bool { readsImage }
 
   /// Whether the backward pass computes the output anew from the sums before the normalization, which
-  /// its own gradient needs. Where values were dropped the output is kept too: such units are small.
+  /// its own gradient needs.
+  ///
+  /// Where values were dropped the output is kept too: such units are small.
   var isNormalizedAnew: Bool { normalization != nil && dropout == 0 }
 
   /// The extents of its output for an input of these extents.
@@ -191,7 +193,8 @@ extension ConvolutionUnit {
   ) -> TensorView {
     if isRecomputed {
       convolve(
-        ConvolutionImage(image), kernel: memory.kernel, parameters: parameters, into: memory.backward.sums,
+        ConvolutionImage(image), kernel: memory.kernel, parameters: parameters,
+        into: memory.backward.sums,
         workspace: workspace, on: team)
     }
     let places = part.map { memory.backward.centred($0) } ?? memory.backward
@@ -222,9 +225,10 @@ extension ConvolutionUnit {
       on: team)
   }
 
-  /// Takes the gradient of the output, from before its ReLU, back to before the normalization: adds
-  /// those of scale and shift to the network's flat buffer `gradients`, and writes that of the sums
-  /// over them. Nothing without a normalization.
+  /// Takes the gradient of the output, from before its ReLU, back to before the normalization.
+  ///
+  /// Adds those of scale and shift to the network's flat buffer `gradients`, and writes that of the
+  /// sums over them. Nothing is done without a normalization.
   func takeBackNormalization(
     _ memory: UNetActivations.UnitMemory, parameters: UnsafePointer<Float>,
     gradients: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam

@@ -162,7 +162,8 @@ private struct UNetBuilder {
     let unit = ConvolutionUnit(
       name, index: layers.count, operation: operation, inputChannels: inputChannels,
       outputChannels: outputChannels, padding: configuration.padding, appliesReLU: appliesReLU,
-      normalization: appliesReLU ? configuration.normalization : .none, dropout: dropout, readsImage: sources.isEmpty, in: &layout)
+      normalization: appliesReLU ? configuration.normalization : .none, dropout: dropout,
+      readsImage: sources.isEmpty, in: &layout)
     layers.append(UNetLayer(operation: .unit(unit), sources: sources))
     return unit
   }

@@ -5,10 +5,10 @@ import Tensors
 
 /// The shapes, kernels and buffers of a pass through a U-Net, before any memory is allocated.
 ///
-/// A buffer is planned with the events that write it first and read it last. An event is a layer's
-/// place in forward order; the loss comes behind the last, and the backward pass runs through
-/// the layers in reverse, with two events for each. A buffer's gradient takes its place, once the
-/// kernels that read it in the backward pass have done so.
+/// A buffer is planned with the events that write it first and read it last. A layer has two of them:
+/// its sums, and what is made of them. The loss comes behind those of all layers, and the backward
+/// pass runs through them in reverse. A buffer's gradient takes its place, once the kernels that read
+/// it in the backward pass have done so.
 struct UNetActivationPlan {
   /// The extents of the tile.
   let input: ImageShape
@@ -41,7 +41,7 @@ struct UNetActivationPlan {
 
     let output = layers[layers.count - 1].forward.output.shape
     workspaceSize = layers.reduce(WorkspaceSize()) { $0.union($1.workspaceSize) }
-    let last = events.backward(0).end
+    let last = events.sumsGradient(0)
     threadWorkspace = planner.arena.reserve(
       workspaceSize.thread * threads, from: 0, through: last)
     sharedWorkspace = planner.arena.reserve(workspaceSize.shared, from: 0, through: last)
@@ -53,26 +53,31 @@ struct UNetActivationPlan {
 
 /// When layers write and read in a pass.
 private struct PassEvents {
-  /// When the loss reads the logits.
-  let loss: Int
-  /// When the forward pass reads the output of each layer last.
+  /// The layer that reads the output of each layer last in the forward pass.
   let lastReaders: [Int]
 
   init(_ layers: [UNetLayer]) {
-    loss = layers.count
-    var lastReaders = [Int](repeating: layers.count, count: layers.count)
-    for (event, layer) in layers.enumerated() {
-      for source in layer.sources { lastReaders[source] = event }
+    var lastReaders = Array(layers.indices)
+    for (index, layer) in layers.enumerated() {
+      for source in layer.sources { lastReaders[source] = index }
     }
     self.lastReaders = lastReaders
   }
 
-  /// When the backward pass undoes what the forward pass did at `event`: from the gradient of a
-  /// layer's output that of its sums, then what follows from that one.
-  func backward(_ event: Int) -> (start: Int, end: Int) {
-    let start = loss + 1 + 2 * (loss - 1 - event)
-    return (start, start + 1)
-  }
+  /// When a layer reads its sources and writes its sums.
+  func sums(_ layer: Int) -> Int { 2 * layer }
+
+  /// When its output is made of them.
+  func output(_ layer: Int) -> Int { 2 * layer + 1 }
+
+  /// When the loss reads the scores and writes their gradient.
+  var loss: Int { 2 * lastReaders.count }
+
+  /// When the gradient of a layer's output becomes that of its sums.
+  func outputGradient(_ layer: Int) -> Int { 2 * loss - output(layer) }
+
+  /// When the gradient of its sums becomes those of its parameters and sources.
+  func sumsGradient(_ layer: Int) -> Int { 2 * loss - sums(layer) }
 }
 
 // MARK: - Planned layers
@@ -147,11 +152,11 @@ private struct ActivationPlanner {
   }
 
   mutating func layer(
-    _ event: Int, _ operation: UNetLayer.Operation, _ shape: LayerShape
+    _ index: Int, _ operation: UNetLayer.Operation, _ shape: LayerShape
   ) -> PlannedLayer {
     switch operation {
     case .unit(let unit):
-      let (forward, backward) = places(of: unit, shape.output, event)
+      let (forward, backward) = places(of: unit, shape.output)
       var layer = PlannedLayer(
         kernel: .unit(unit.kernel(of: shape.input, training: training)), input: shape.input,
         forward: forward, backward: backward)
@@ -160,70 +165,60 @@ private struct ActivationPlanner {
         layer.normalization = (
           kernel,
           arena.reserve(
-            kernel.statisticsCount, from: event,
-            through: training ? events.backward(event).end : event)
+            kernel.statisticsCount, from: events.sums(index),
+            through: training ? events.sumsGradient(index) : events.output(index))
         )
       }
       return layer
     case .pooling:
-      let end = training ? events.backward(event).end : events.lastReaders[event]
-      let places = PlannedPlaces(buffer(shape.output, from: event, through: end))
+      let (begin, end) = (events.sums(index), events.sumsGradient(index))
+      let places = PlannedPlaces(
+        buffer(
+          shape.output, from: begin,
+          through: training ? end : events.sums(events.lastReaders[index])))
       return PlannedLayer(
         kernel: .pooling, input: shape.input, forward: places,
         backward: training ? places : nil,
         indices: arena.reserve(
-          (shape.output.count + 3) / 4, from: event,
-          through: training ? events.backward(event).end : event))
+          (shape.output.count + 3) / 4, from: begin, through: training ? end : begin))
     }
   }
 
   /// Where a unit's sums and output lie in the forward and in the backward pass.
   ///
   /// In the backward pass the output is read from where its last reader is taken back, and its
-  /// gradient until the unit itself is; its sums, which become their gradient, a little longer.
+  /// gradient until the unit itself is; the sums, which become their gradient, a little longer.
   private mutating func places(
-    of unit: ConvolutionUnit, _ shape: ImageShape, _ event: Int
+    of unit: ConvolutionUnit, _ shape: ImageShape
   ) -> (forward: PlannedPlaces, backward: PlannedPlaces?) {
-    let lastReader = events.lastReaders[event]
-    guard training else {
-      return (PlannedPlaces(buffer(shape, from: event, through: lastReader)), nil)
-    }
-    let end = events.backward(event)
-    if event == events.loss - 1 {
-      // The loss reads the scores and writes their gradient.
-      return (
-        PlannedPlaces(buffer(shape, from: event, through: events.loss)),
-        PlannedPlaces(buffer(shape, from: events.loss, through: end.end))
-      )
-    }
-    let wanted = events.backward(lastReader).end
-    guard unit.normalization != nil else {
-      guard unit.isRecomputed else {
-        let kept = PlannedPlaces(buffer(shape, from: event, through: end.end))
-        return (kept, kept)
+    let lastReader = events.lastReaders[unit.index]
+    let (begin, made) = (events.sums(unit.index), events.output(unit.index))
+    let (taken, end) = (events.outputGradient(unit.index), events.sumsGradient(unit.index))
+    let isLast = lastReader == unit.index
+    let read = isLast ? events.loss : events.sums(lastReader)
+    let readAgain = isLast ? events.loss : events.sumsGradient(lastReader)
+
+    let isInPlace = unit.normalization == nil || unit.isRecomputed || !training
+    guard isInPlace else {
+      let sums = buffer(shape, from: begin, through: end)
+      guard unit.isNormalizedAnew else {
+        let places = PlannedPlaces(sums, buffer(shape, from: made, through: taken))
+        return (places, places)
       }
       return (
-        PlannedPlaces(buffer(shape, from: event, through: lastReader)),
-        PlannedPlaces(buffer(shape, from: wanted, through: end.end))
+        PlannedPlaces(sums, buffer(shape, from: made, through: read)),
+        PlannedPlaces(sums, buffer(shape, from: readAgain, through: taken))
       )
     }
-    if unit.isRecomputed {
-      return (
-        PlannedPlaces(buffer(shape, from: event, through: lastReader)),
-        PlannedPlaces(
-          buffer(shape, from: wanted, through: end.end),
-          buffer(shape, from: wanted, through: end.start))
-      )
-    }
-    let sums = buffer(shape, from: event, through: end.end)
-    let output = buffer(
-      shape, from: event, through: unit.isNormalizedAnew ? lastReader : end.start)
-    return (
-      PlannedPlaces(sums, output),
-      PlannedPlaces(
-        sums,
-        unit.isNormalizedAnew ? buffer(shape, from: wanted, through: end.start) : output)
-    )
+    // Scores have a gradient of their own, which the loss writes while it reads them.
+    let isKept = training && !unit.isRecomputed && !isLast
+    let forward = PlannedPlaces(buffer(shape, from: begin, through: isKept ? end : read))
+    guard training else { return (forward, nil) }
+    if isKept { return (forward, forward) }
+    let sums = buffer(shape, from: readAgain, through: end)
+    let output =
+      unit.normalization == nil ? sums : buffer(shape, from: readAgain, through: taken)
+    return (forward, PlannedPlaces(sums, output))
   }
 
   private mutating func buffer(
