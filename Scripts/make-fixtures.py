@@ -120,8 +120,9 @@ class UNet(nn.Module):
             """A convolution, which may have its normalization as a child of its own."""
             result = nn.Conv2d(before, after, 3)
             if normalization != "none":
-                size = {"instance": 1, "group": min(16, after & -after)}[normalization]
-                result.norm = nn.GroupNorm(after // size, after)
+                size = {"instance": 1, "group": min(16, after & -after), "batch": None}
+                size = size[normalization]
+                result.norm = nn.GroupNorm(after // size, after) if size else nn.BatchNorm2d(after)
             return result
 
         def block(before, after):
@@ -183,6 +184,7 @@ def make_network(
     """Logits, loss, every gradient and ten steps of SGD of a small network."""
     depth, momentum, steps = 2, 0.9, 10
     torch.manual_seed(seed)
+    statistics_before = {}
     sizes = (inputs, classes, base, depth, padding, upsampling, normalization)
     network = UNet(*sizes).double()
     with torch.no_grad():
@@ -198,8 +200,16 @@ def make_network(
                 parameter.copy_(rounded(torch.randn_like(parameter) * 0.1 + scale))
     x = torch.randn(1, inputs, tile, tile, dtype=torch.float64)
     x = rounded(x + 1.5 * F.avg_pool2d(x, 5, 1, 2))
+    # Running averages away from where they begin.
+    statistics = {
+        name: buffer for name, buffer in network.named_buffers() if "running" in name}
+    for name, buffer in statistics.items():
+        buffer.copy_(rounded(torch.rand_like(buffer) + (0.5 if name.endswith("var") else -0.5)))
+        statistics_before[name] = buffer.clone()
     with torch.no_grad():
-        side = network(x).shape[2]
+        evaluated = network.eval()(x)
+        side = evaluated.shape[2]
+    network.train()
     # Labels that follow the image, so that there is something to learn: quantiles of a smoothed
     # channel, which is not symmetric in rows and columns.
     border = (tile - side) // 2
@@ -219,9 +229,16 @@ def make_network(
         "logits": channels_last(logits),
         "loss": loss.reshape(1),
     }
+    for name, before in statistics_before.items():
+        # What stands where others have a gradient: the statistics of the sample.
+        after = network.get_buffer(name)
+        tensors[f"parameter.{name}"] = before
+        tensors[f"gradient.{name}"] = (after - 0.9 * before) / 0.1
+    if statistics_before:
+        tensors["logits.evaluation"] = channels_last(evaluated)
     for name, parameter in network.named_parameters():
         assert bool((parameter != 0).all()) and bool(parameter.grad.abs().max() > 0), name
-        if normalization == "instance" and name.endswith(("conv1.bias", "conv2.bias")):
+        if normalization in ("instance", "batch") and name.endswith(("conv1.bias", "conv2.bias")):
             # The mean takes a bias off again; what is left is rounding.
             assert parameter.grad.abs().max() < 1e-12, name
         tensors[f"parameter.{name}"] = parameter.detach().clone()
@@ -230,7 +247,8 @@ def make_network(
     for dtype, suffix in [(torch.float64, ""), (torch.float32, ".float32")]:
         copy = UNet(*sizes).to(dtype)
         copy.load_state_dict(
-            {name: tensors[f"parameter.{name}"].to(dtype) for name in copy.state_dict()})
+            {name: tensors[f"parameter.{name}"].to(dtype)
+             for name in copy.state_dict() if f"parameter.{name}" in tensors}, strict=False)
         optimizer = torch.optim.SGD(copy.parameters(), lr=learning_rate, momentum=momentum)
         losses = []
         for _ in range(steps):
@@ -243,6 +261,8 @@ def make_network(
         if dtype == torch.float64:
             for name, parameter in copy.named_parameters():
                 tensors[f"final.{name}"] = parameter
+            for name in statistics_before:
+                tensors[f"final.{name}"] = copy.get_buffer(name)
     # A trajectory that float32 already throws off course is no yardstick for anyone.
     rounding = np.abs(np.subtract(tensors["trajectory"], tensors["trajectory.float32"])).max()
     print("losses", " ".join(f"{value:.4f}" for value in tensors["trajectory"]),
@@ -478,6 +498,8 @@ def main():
                  normalization="instance")
     make_network("mirror", "transposed", inputs=3, classes=3, tile=24, learning_rate=0.05, seed=5,
                  normalization="group", base=8)
+    make_network("zero", "nearest", inputs=1, classes=2, tile=20, learning_rate=0.05, seed=6,
+                 normalization="batch")
     make_convolutions()
     make_upconvolutions()
     make_pooling_and_loss()

@@ -80,7 +80,8 @@ extension TrainingOption {
     required("upsampling", \.upsampling, "RULE", "doubling: nearest or transposed"),
     required(
       "normalization", \.normalization, "RULE",
-      "before the ReLU of 3x3 convolutions: none, instance or group, by each sample's statistics"),
+      "before the ReLU of 3x3 convolutions: none, instance, group, or batch, by each sample's statistics"
+    ),
     required(
       "dropout", \.dropout, "P", "probability that dropout zeroes a value", must: .fraction),
     required(

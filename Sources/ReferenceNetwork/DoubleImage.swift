@@ -115,17 +115,23 @@ extension DoubleImage {
       appliesReLU: unit.appliesReLU && unit.normalization == nil, on: team)
   }
 
-  /// Normalizes by a unit's parameters, by means and variances of their definition, and rectifies;
-  /// nothing for a unit without a normalization.
-  mutating func normalize(_ unit: ConvolutionUnit, _ parameters: UnsafePointer<Float>) {
+  /// Normalizes by a unit's parameters, by means and variances of their definition or the running
+  /// ones from `statistics` on, and rectifies; nothing for a unit without a normalization.
+  mutating func normalize(
+    _ unit: ConvolutionUnit, _ parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>
+  ) {
     guard let stage = unit.normalization else { return }
     for group in stride(from: 0, to: shape.channels, by: stage.groupSize) {
       let places = (0..<shape.pixels).flatMap { pixel in
         (group..<group + stage.groupSize).map { pixel * shape.channels + $0 }
       }
       let count = Double(places.count)
-      let mean = places.reduce(0) { $0 + values[$1] } / count
-      let variance = places.reduce(0) { $0 + (values[$1] - mean) * (values[$1] - mean) } / count
+      var mean = places.reduce(0) { $0 + values[$1] } / count
+      var variance = places.reduce(0) { $0 + (values[$1] - mean) * (values[$1] - mean) } / count
+      if let running = stage.running {
+        mean = Double(statistics[running.mean.offset + group])
+        variance = Double(statistics[running.variance.offset + group])
+      }
       let deviation = (variance + 1e-5).squareRoot()
       for place in places {
         let channel = place % shape.channels

@@ -48,7 +48,8 @@ extension UNet {
       switch layer.operation {
       case .unit(let unit):
         features = convolve(unit, features)
-        features.normalize(unit, parameters)
+        features.normalize(
+          unit, parameters, statistics: parameters + layout.trainedCount)
       case .pooling: features = features.pooled()
       }
       outputs[index] = features

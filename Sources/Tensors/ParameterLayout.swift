@@ -32,16 +32,34 @@ package struct Parameter: Hashable, Sendable {
   package let fanIn: Int?
   /// What all values begin as, where there is no `fanIn`.
   package let initialValue: Float
-  /// Whether weight decay applies to it.
-  package let decays: Bool
+  /// What an update does with it.
+  package let role: ParameterRole
+}
+
+/// What an update does with a parameter.
+package enum ParameterRole: Hashable, Sendable {
+  /// Trained, with weight decay.
+  case decaying
+  /// Trained, without.
+  case trained
+  /// Not trained: a running average of what a step found, which stands where others have a gradient.
+  case statistic
 }
 
 /// The parameters of a network in forward order, each reserved once by the layer that uses it.
+///
+/// Statistics follow behind all that is trained, so that trained parameters are one range.
 package struct ParameterLayout: Sendable, Equatable {
-  /// The parameters in forward order.
-  package private(set) var parameters: [Parameter] = []
+  /// The trained parameters in forward order, then the statistics.
+  package var parameters: [Parameter] { trained + statistics.map { $0.moved(by: trainedCount) } }
+  /// Floats that are trained.
+  package private(set) var trainedCount = 0
+  private var trained: [Parameter] = []
+  /// With places from the first statistic on.
+  private var statistics: [Parameter] = []
+
   /// Floats in all.
-  package private(set) var count = 0
+  package var count: Int { trainedCount + statistics.reduce(0) { $0 + $1.slot.count } }
 
   /// An empty layout.
   package init() {}
@@ -50,34 +68,55 @@ package struct ParameterLayout: Sendable, Equatable {
   package mutating func reserveWeights(
     _ name: String, shape: [Int], order: ParameterOrder, fanIn: Int
   ) -> ParameterSlot {
-    reserve(name, shape: shape, order: order, fanIn: fanIn, decays: true)
+    reserve(name, shape: shape, order: order, fanIn: fanIn, role: .decaying)
   }
 
   /// Reserves what values of a channel are multiplied by, which begins at 1 and does not decay.
   package mutating func reserveScale(_ name: String, count: Int) -> ParameterSlot {
-    reserve(name, shape: [count], order: .vector, initialValue: 1, decays: false)
+    reserve(name, shape: [count], order: .vector, initialValue: 1, role: .trained)
   }
 
   /// Reserves a bias, which begins at 0 and does not decay.
   package mutating func reserveBias(_ name: String, count: Int) -> ParameterSlot {
-    reserve(name, shape: [count], order: .vector, decays: false)
+    reserve(name, shape: [count], order: .vector, role: .trained)
+  }
+
+  /// Reserves a running average, which begins at `initialValue`.
+  ///
+  /// - Returns: its place counted from `trainedCount` on, which is not known before all is reserved.
+  package mutating func reserveStatistic(
+    _ name: String, count: Int, initialValue: Float
+  ) -> ParameterSlot {
+    let slot = ParameterSlot(offset: self.count - trainedCount, count: count)
+    statistics.append(
+      Parameter(
+        name: name, shape: [count], slot: slot, order: .vector, fanIn: nil,
+        initialValue: initialValue, role: .statistic))
+    return slot
   }
 
   private mutating func reserve(
     _ name: String, shape: [Int], order: ParameterOrder, fanIn: Int? = nil, initialValue: Float = 0,
-    decays: Bool
+    role: ParameterRole
   ) -> ParameterSlot {
-    let slot = ParameterSlot(offset: count, count: shape.reduce(1, *))
-    parameters.append(
+    let slot = ParameterSlot(offset: trainedCount, count: shape.reduce(1, *))
+    trained.append(
       Parameter(
         name: name, shape: shape, slot: slot, order: order, fanIn: fanIn,
-        initialValue: initialValue, decays: decays))
-    count += slot.count
+        initialValue: initialValue, role: role))
+    trainedCount += slot.count
     return slot
   }
 }
 
 extension Parameter {
+  fileprivate func moved(by offset: Int) -> Parameter {
+    Parameter(
+      name: name, shape: shape,
+      slot: ParameterSlot(offset: slot.offset + offset, count: slot.count), order: order,
+      fanIn: fanIn, initialValue: initialValue, role: role)
+  }
+
   /// The values in the order of files, from the flat buffer `base`.
   package func fileValues(from base: UnsafePointer<Float>) -> [Float] {
     [Float](unsafeUninitializedCapacity: slot.count) { values, count in

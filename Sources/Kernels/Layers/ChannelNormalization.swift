@@ -37,9 +37,9 @@ package struct ChannelNormalization: Sendable {
     self.groupSize = groupSize
   }
 
-  /// Floats of statistics that a sample has: the mean of each channel's group, then what its
-  /// differences from it are multiplied by, 1 / sqrt(variance + 1e-5).
-  package var statisticsCount: Int { 2 * shape.channels }
+  /// Floats of statistics that a sample has: the mean of each channel's group, what its differences
+  /// from it are multiplied by, 1 / sqrt(variance + 1e-5), and the variance.
+  package var statisticsCount: Int { 3 * shape.channels }
 
   /// Workspace of its functions: two sums in Double for each channel of each row, and three
   /// coefficients a channel.
@@ -100,7 +100,37 @@ package struct ChannelNormalization: Sendable {
       for channel in members {
         statistics[channel] = Float(mean)
         statistics[channels + channel] = Float(factor)
+        statistics[2 * channels + channel] = Float(variance)
       }
+    }
+  }
+
+  /// statistics := given means and variances of each channel; overwritten.
+  package func take(
+    means: UnsafePointer<Float>, variances: UnsafePointer<Float>,
+    into statistics: UnsafeMutablePointer<Float>
+  ) {
+    let channels = shape.channels
+    for channel in 0..<channels {
+      statistics[channel] = means[channel]
+      statistics[channels + channel] = Float(
+        1 / (Double(variances[channel]) + Self.epsilon).squareRoot())
+      statistics[2 * channels + channel] = variances[channel]
+    }
+  }
+
+  /// means += share * the means, variances += share * the variances, these divided by one less than
+  /// the count of values as estimates of those of all samples are; accumulated.
+  package func add(
+    _ statistics: UnsafePointer<Float>, share: Float, toMeans means: UnsafeMutablePointer<Float>,
+    variances: UnsafeMutablePointer<Float>
+  ) {
+    let channels = shape.channels
+    let count = Float(shape.pixels * groupSize)
+    let factor = share * count / max(1, count - 1)
+    for channel in 0..<channels {
+      means[channel] += share * statistics[channel]
+      variances[channel] += factor * statistics[2 * channels + channel]
     }
   }
 

@@ -23,8 +23,8 @@ package final class Optimizer {
   private let isNesterov: Bool
   private let averageDecay: Double
   private let weightDecay: Float
-  /// Consecutive parameters that decay, or do not, as ranges of the flat buffer.
-  private let spans: [(range: Range<Int>, decays: Bool)]
+  /// Consecutive parameters of one role, as ranges of the flat buffer.
+  private let spans: [(range: Range<Int>, role: ParameterRole)]
 
   /// An optimiser with empty state for parameters of this layout, or for `chunks` of them.
   ///
@@ -44,16 +44,14 @@ package final class Optimizer {
     secondMoments =
       kind == .sgd ? nil : try FloatBuffer(count: stateCount, for: "optimiser state")
     averages = averageDecay > 0 ? try FloatBuffer(count: stateCount, for: "averages") : nil
-    guard weightDecay != 0 else {
-      spans = [(0..<layout.count, false)]
-      return
-    }
     spans = layout.parameters.reduce(into: []) { spans, parameter in
       let end = parameter.slot.offset + parameter.slot.count
-      if let last = spans.last, last.decays == parameter.decays {
+      // Without weight decay one loop serves all that is trained.
+      let role = parameter.role == .decaying && weightDecay == 0 ? .trained : parameter.role
+      if let last = spans.last, last.role == role {
         spans[spans.count - 1].range = last.range.lowerBound..<end
       } else {
-        spans.append((parameter.slot.offset..<end, parameter.decays))
+        spans.append((parameter.slot.offset..<end, role))
       }
     }
   }
@@ -78,6 +76,9 @@ package final class Optimizer {
     }
   }
 
+  /// What running averages of statistics keep in an update.
+  private static let statisticsKept: Float = 0.9
+
   /// What averages keep in update number `update`: less than the decay in the first updates, so that
   /// they are not dragged by the weights of the start (as in TensorFlow's ExponentialMovingAverage).
   private func kept(update: Int) -> Float {
@@ -86,6 +87,9 @@ package final class Optimizer {
 
   /// Updates the parameters in `range`, as far as their state is kept, from gradients times
   /// `gradientScale`.
+  ///
+  /// A statistic s becomes 0.9 s + 0.1 g, where g is what stands in its place of the gradients (as
+  /// PyTorch's momentum of 0.1 has it).
   ///
   /// `update` is the number of this update, from 1.
   package func update(
@@ -98,12 +102,12 @@ package final class Optimizer {
       stateOffset += chunk.count
       let part = chunk.clamped(to: range)
       if part.isEmpty { continue }
-      for (span, decays) in spans where span.overlaps(part) {
+      for (span, role) in spans where span.overlaps(part) {
         let run = span.clamped(to: part)
         updateRun(
           parameters.base + run.lowerBound, gradients: gradients.base + run.lowerBound,
           stateOffset: place + run.lowerBound - chunk.lowerBound, count: run.count,
-          weightDecay: decays ? weightDecay : 0, gradientScale: gradientScale, rate: rate,
+          role: role, gradientScale: gradientScale, rate: rate,
           update: update, on: team)
       }
     }
@@ -111,10 +115,14 @@ package final class Optimizer {
 
   private func updateRun(
     _ weights: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>, stateOffset: Int,
-    count: Int, weightDecay: Float, gradientScale: Float, rate: Double, update: Int,
+    count: Int, role: ParameterRole, gradientScale: Float, rate: Double, update: Int,
     on team: ThreadTeam
   ) {
-    if let secondMoments {
+    let weightDecay = role == .decaying ? weightDecay : 0
+    if role == .statistic {
+      OptimizerUpdates.average(
+        weights, weights: gradients, count: count, keep: Self.statisticsKept, on: team)
+    } else if let secondMoments {
       OptimizerUpdates.adam(
         weights: weights, gradients: gradients, firstMoments: firstMoments.base + stateOffset,
         secondMoments: secondMoments.base + stateOffset, count: count, rate: rate, step: update,

@@ -24,6 +24,14 @@ package struct ConvolutionUnit: Sendable {
     package let scale: ParameterSlot
     /// What is added to them then.
     package let shift: ParameterSlot
+    /// Running averages of means and variances, which take their place when nothing is trained.
+    package let running: RunningStatistics?
+  }
+
+  /// The places of running averages, from the first statistic of the layout on.
+  package struct RunningStatistics: Sendable {
+    package let mean: ParameterSlot
+    package let variance: ParameterSlot
   }
 
   /// Its place in `UNet.layers`.
@@ -47,8 +55,9 @@ package struct ConvolutionUnit: Sendable {
   /// What stands between its sums and its ReLU.
   package let normalization: NormalizationStage?
 
-  /// A unit that reserves `NAME.weight` and `NAME.bias` [out], and with a normalization
-  /// `NAME.norm.weight` and `NAME.norm.bias` [out].
+  /// A unit that reserves `NAME.weight` and `NAME.bias` [out], with a normalization
+  /// `NAME.norm.weight` and `NAME.norm.bias` [out], and with one by running averages
+  /// `NAME.norm.running_mean` and `NAME.norm.running_var` [out].
   ///
   /// In files weights are [out, in, k, k]; those of a transposed up-convolution [in, out, 2, 2],
   /// and there an output pixel sees one input pixel.
@@ -89,16 +98,26 @@ package struct ConvolutionUnit: Sendable {
     self.normalization = NormalizationStage(
       groupSize: groupSize,
       scale: layout.reserveScale("\(name).norm.weight", count: outputChannels),
-      shift: layout.reserveBias("\(name).norm.bias", count: outputChannels))
+      shift: layout.reserveBias("\(name).norm.bias", count: outputChannels),
+      running: normalization == .batch
+        ? RunningStatistics(
+          mean: layout.reserveStatistic(
+            "\(name).norm.running_mean", count: outputChannels, initialValue: 0),
+          variance: layout.reserveStatistic(
+            "\(name).norm.running_var", count: outputChannels, initialValue: 1)) : nil)
   }
 }
 
 // MARK: - Shapes and cost
 
 extension ConvolutionUnit {
-  /// Weights and biases, scales and shifts.
+  /// Weights and biases, scales, shifts and running averages.
   package var parameterCount: Int {
-    weight.count + bias.count + (normalization.map { $0.scale.count + $0.shift.count } ?? 0)
+    weight.count + bias.count
+      + (normalization.map {
+        $0.scale.count + $0.shift.count
+          + ($0.running.map { $0.mean.count + $0.variance.count } ?? 0)
+      } ?? 0)
   }
 
   /// Whether the backward pass computes the convolution anew instead of keeping what came out: the
@@ -167,18 +186,25 @@ extension ConvolutionUnit {
   /// and their statistics.
   ///
   /// `input` has the extents that `memory` was planned for; `parameters` is the network's flat
-  /// buffer.
+  /// buffer, and `running` where its statistics begin, unless those of the sample are wanted.
   func forward(
     _ input: ConvolutionImage, memory: UNetActivations.UnitMemory,
-    parameters: UnsafePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    parameters: UnsafePointer<Float>, running: UnsafePointer<Float>?,
+    workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) {
     let places = memory.forward
     convolve(
       input, kernel: memory.kernel, parameters: parameters, into: places.sums,
       workspace: workspace, on: team)
     guard let normalized = memory.normalization else { return }
-    normalized.kernel.measure(
-      places.sums, into: normalized.statistics, workspace: workspace, on: team)
+    if let running, let slots = normalization?.running {
+      normalized.kernel.take(
+        means: running + slots.mean.offset, variances: running + slots.variance.offset,
+        into: normalized.statistics)
+    } else {
+      normalized.kernel.measure(
+        places.sums, into: normalized.statistics, workspace: workspace, on: team)
+    }
     normalize(
       places, by: normalized, parameters: parameters, workspace: workspace, on: team)
   }
@@ -239,6 +265,17 @@ extension ConvolutionUnit {
       statistics: normalized.statistics, scale: parameters + normalization.scale.offset,
       scaleGradient: gradients + normalization.scale.offset,
       shiftGradient: gradients + normalization.shift.offset, workspace: workspace, on: team)
+  }
+
+  /// Adds `share` times the statistics of the sample to where running averages stand in `gradients`,
+  /// whose statistics begin there.
+  func addStatistics(
+    _ memory: UNetActivations.UnitMemory, share: Float, to gradients: UnsafeMutablePointer<Float>
+  ) {
+    guard let slots = normalization?.running, let normalized = memory.normalization else { return }
+    normalized.kernel.add(
+      normalized.statistics, share: share, toMeans: gradients + slots.mean.offset,
+      variances: gradients + slots.variance.offset)
   }
 
   /// Adds the gradients of the convolution's parameters to the network's flat buffer `gradients`,

@@ -27,13 +27,17 @@ package enum Normalization: String, Codable, CaseIterable, Sendable {
   case instance
   /// Sixteen channels together, or fewer where the channels are no multiple of sixteen.
   case group
+  /// Each channel by its own mean and variance in training, and by their running averages over
+  /// samples and steps elsewhere. Not by those of the batch, which its division among ranks would
+  /// change.
+  case batch
 
   /// Channels of `count` that share their statistics: the largest power of 2 up to 16 that divides
   /// it, for groups; nil for none.
   package func groupSize(channels count: Int) -> Int? {
     switch self {
     case .none: nil
-    case .instance: 1
+    case .instance, .batch: 1
     case .group: 1 << min(4, count.trailingZeroBitCount)
     }
   }

@@ -14,14 +14,17 @@ extension UNet {
   /// before it is read: the first convolution, the largest and the cheapest, and what came out of
   /// normalizations. `gradients` is accumulated, in the order of `layout`.
   ///
+  /// Where running averages stand it receives `sampleShare` times the statistics of the sample, which
+  /// summed over the samples of a batch make their mean.
+  ///
   /// `ready` is called with falling offsets: the gradients from this offset up are final. It is
   /// the only thing that distribution needs to know of the network.
   ///
   /// - Precondition: the activations are for training.
   package func backward(
     _ image: TensorView, parameters: UnsafePointer<Float>, activations: UNetActivations,
-    gradients: UnsafeMutablePointer<Float>, dropped: Bool, on team: ThreadTeam,
-    ready: (_ offset: Int) -> Void
+    gradients: UnsafeMutablePointer<Float>, dropped: Bool, sampleShare: Float = 1,
+    on team: ThreadTeam, ready: (_ offset: Int) -> Void
   ) {
     precondition(activations.logitsGradient != nil, "a backward pass in memory for inference")
     let workspace = activations.workspace
@@ -48,6 +51,12 @@ extension UNet {
       unit.takeBackConvolution(
         input(), sumsGradient: memory.backward.sums, reluMask: reluMask, kernel: memory.kernel,
         parameters: parameters, gradients: gradients, workspace: workspace, on: team, ready: ready)
+    }
+
+    for layer in layers {
+      guard case .unit(let unit) = layer.operation else { continue }
+      unit.addStatistics(
+        activations[unit], share: sampleShare, to: gradients + layout.trainedCount)
     }
 
     takeBack(head, ConvolutionImage(again(up[0].second)))

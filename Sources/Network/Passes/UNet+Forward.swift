@@ -9,20 +9,23 @@ extension UNet {
   ///
   /// `image` has the extents of `activations.input`; `parameters` is a flat buffer in the order of
   /// `layout`. With `dropout`, values are dropped at the end of the contracting path; without, the
-  /// result is a function of the image and the parameters alone.
+  /// result is a function of the image and the parameters alone. `statistics` tells what batch
+  /// normalization takes.
   package func forward(
     _ image: TensorView, parameters: UnsafePointer<Float>, activations: UNetActivations,
-    dropout: DropoutKey? = nil, on team: ThreadTeam
+    dropout: DropoutKey? = nil, statistics: StatisticsSource = .running, on team: ThreadTeam
   ) {
     precondition(
       image.shape == activations.input, "an image of \(image.shape) for \(activations.input)")
     var firstBlock = 0
+    let running = statistics == .running ? parameters + layout.trainedCount : nil
 
     /// Runs a unit; its output.
     func apply(_ unit: ConvolutionUnit, _ input: ConvolutionImage) -> TensorView {
       let memory = activations[unit]
       unit.forward(
-        input, memory: memory, parameters: parameters, workspace: activations.workspace, on: team)
+        input, memory: memory, parameters: parameters, running: running,
+        workspace: activations.workspace, on: team)
       let output = memory.forward.output
       if let dropout, unit.dropout > 0 {
         firstBlock = Dropout.apply(
@@ -52,4 +55,12 @@ extension UNet {
 
     _ = apply(head, ConvolutionImage(features))
   }
+}
+
+/// Where a batch normalization takes means and variances from; others always take the sample's.
+package enum StatisticsSource: Sendable {
+  /// The running averages.
+  case running
+  /// The sample itself, as training does.
+  case sample
 }

@@ -9,14 +9,17 @@ import Threading
 final class GradientSquares {
   private let sums: UnsafeMutablePointer<Double>
   private let count: Int
+  private let trainedCount: Int
   /// The blocks of each rank's chunks, as many for all ranks as any has.
   private let owners: [[Int]]
   private let largestCount: Int
 
-  /// Room for the blocks of `elementCount` elements of which rank r computes `chunks[r]`.
+  /// Room for the blocks of `elementCount` elements of which rank r computes `chunks[r]`, and of
+  /// which the first `trainedCount` have gradients.
   ///
   /// - Precondition: chunks begin where blocks do.
-  init(elementCount: Int, chunks: [[Range<Int>]]) {
+  init(elementCount: Int, trainedCount: Int? = nil, chunks: [[Range<Int>]]) {
+    self.trainedCount = trainedCount ?? elementCount
     precondition(
       chunks.joined().allSatisfy { $0.lowerBound.isMultiple(of: FloatBuffer.blockSize) },
       "chunks \(chunks) that cut blocks of \(FloatBuffer.blockSize)")
@@ -38,7 +41,7 @@ final class GradientSquares {
     UnsafeBufferPointer(start: sums, count: count).reduce(0, +).squareRoot()
   }
 
-  /// Computes the blocks of `range`.
+  /// Computes the blocks of `range`; those behind the last gradient stay 0.
   ///
   /// - Precondition: `range` begins where a block does.
   func add(_ gradients: FloatBuffer, _ range: Range<Int>, on team: ThreadTeam) {
@@ -47,7 +50,8 @@ final class GradientSquares {
       range.lowerBound.isMultiple(of: FloatBuffer.blockSize),
       "squares of \(range), which cuts a block of \(FloatBuffer.blockSize)")
     _ = VectorSums.squares(
-      gradients.base + range.lowerBound, count: range.count,
+      gradients.base + range.lowerBound,
+      count: max(0, min(range.upperBound, trainedCount) - range.lowerBound),
       workspace: sums + VectorSums.workspaceCount(range.lowerBound), on: team)
   }
 

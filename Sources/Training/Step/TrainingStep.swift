@@ -72,7 +72,7 @@ package final class TrainingStep {
       network, height: tile, width: tile, training: true, threads: team.count,
       lossWorkspacePerRow: loss.workspacePerRow(classes: network.configuration.classes))
     let squares = GradientSquares(
-      elementCount: elementCount,
+      elementCount: elementCount, trainedCount: network.layout.trainedCount,
       chunks: (0..<communicator.size).map { reducer.owned(by: $0) })
     exchange = GradientExchange(
       reducer: reducer, accumulator: accumulator,
@@ -121,7 +121,8 @@ package final class TrainingStep {
       let dropout = DropoutKey(
         RandomStream(seed: seed, purpose: .dropout, epoch: sample.epoch, sample: sample.draw))
       network.forward(
-        image, parameters: parameters.base, activations: activations, dropout: dropout, on: team)
+        image, parameters: parameters.base, activations: activations, dropout: dropout,
+        statistics: .sample, on: team)
       seconds.forward += lap("forward")
       losses.append(
         loss.lossAndGradient(
@@ -130,7 +131,8 @@ package final class TrainingStep {
       exchange.beginBackward()
       network.backward(
         image, parameters: parameters.base, activations: activations, gradients: gradients,
-        dropped: true, on: team, ready: exchange.declareFinal)
+        dropped: true, sampleShare: 1 / Float(batch.batch.samples.count), on: team,
+        ready: exchange.declareFinal)
       exchange.endSample()
       seconds.backward += lap("backward")
     }

@@ -29,14 +29,23 @@ import Testing
   ]
 
   static let rules = [
-    ["--optimizer", "sgd", "--clip-norm", "0.05", "--weight-decay", "0.001"],
+    [
+      "--optimizer", "sgd", "--clip-norm", "0.05", "--weight-decay", "0.001", "--normalization",
+      "batch",
+    ],
     ["--optimizer", "sgd", "--momentum", "0.9", "--upsampling", "transposed"],
-    ["--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced"],
+    [
+      "--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced",
+      "--normalization", "group",
+    ],
     [
       "--optimizer", "sgd", "--momentum", "0.9", "--nesterov", "true", "--ema", "0.5", "--loss",
       "cross-entropy+dice", "--weight-map", "unet",
     ],
-    ["--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1"],
+    [
+      "--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1", "--normalization",
+      "instance",
+    ],
   ]
 
   @Test(arguments: rules) func forAnyRanksThreadsAndBuckets(_ rule: [String]) throws {
@@ -60,6 +69,7 @@ import Testing
       let options =
         Self.length + [
           "--optimizer", "adam", "--learning-rate", "0.01", "--threads", "1", "--ema", "0.9",
+          "--normalization", "batch",
         ]
       let whole = try TrainingRunTests.train(
         folder, into: "whole", options + ["--steps", "8"])

@@ -43,9 +43,10 @@ final class NetworkRun {
 
   var input: TensorView { TensorView(base: image.base, shape: activations.input) }
 
-  func forward(dropout: DropoutKey? = nil) {
+  func forward(dropout: DropoutKey? = nil, statistics: StatisticsSource = .sample) {
     network.forward(
-      input, parameters: parameters.base, activations: activations, dropout: dropout, on: team)
+      input, parameters: parameters.base, activations: activations, dropout: dropout,
+      statistics: statistics, on: team)
   }
 
   /// The loss divided by the output pixels, its gradients, and the offsets reported as ready.
@@ -67,8 +68,11 @@ final class NetworkRun {
   func update(rate: Float, momentum: Float) {
     OptimizerUpdates.momentum(
       weights: parameters.base, gradients: gradients.base, velocities: velocities.base,
-      count: parameters.count, rate: rate, momentum: momentum, weightDecay: 0, gradientScale: 1,
-      on: team)
+      count: network.layout.trainedCount, rate: rate, momentum: momentum, weightDecay: 0,
+      gradientScale: 1, on: team)
+    for place in network.layout.trainedCount..<parameters.count {
+      parameters.base[place] = 0.9 * parameters.base[place] + 0.1 * gradients.base[place]
+    }
   }
 
   var logits: [Float] {
@@ -81,6 +85,7 @@ final class NetworkRun {
   static let fixtures = [
     "network-valid-nearest", "network-zero-transposed", "network-mirror-nearest",
     "network-valid-nearest-instance", "network-mirror-transposed-group",
+    "network-zero-nearest-batch",
   ]
 
   func run(_ file: SafetensorsFile, threads: Int = 2) throws -> NetworkRun {
@@ -112,6 +117,12 @@ final class NetworkRun {
     let run = try run(file)
     run.forward()
     expectClose(run.logits, try file.floats(of: "logits"), .network, "logits")
+    run.forward(statistics: .running)
+    if let evaluated = try? file.floats(of: "logits.evaluation") {
+      expectClose(run.logits, evaluated, .network, "logits by running averages")
+    } else {
+      expectClose(run.logits, try file.floats(of: "logits"), .network, "logits")
+    }
     var offsets: [Int] = []
     let loss = run.step { offsets.append($0) }
     expectClose(
@@ -165,7 +176,7 @@ final class NetworkRun {
     let network = UNet(
       UNetConfiguration(
         inputChannels: 3, classes: 3, baseChannels: 5, depth: 4, upsampling: upsampling,
-        normalization: upsampling == .nearest ? .instance : .none))
+        normalization: upsampling == .nearest ? .batch : .none))
     #expect(network.layout.parameters.contains { $0.slot.count > 2 * 16_384 })
     #expect(network.layout.parameters.contains { $0.fanIn != nil && $0.slot.count % 2 == 1 })
     for team in [nil, ThreadTeam(count: 1), ThreadTeam(count: 3)] {
@@ -176,7 +187,8 @@ final class NetworkRun {
         let values = parameter.fileValues(from: parameters.base)
         guard let fanIn = parameter.fanIn else {
           #expect(values.allSatisfy { $0 == parameter.initialValue }, "\(parameter.name)")
-          #expect(parameter.initialValue == (parameter.name.hasSuffix("norm.weight") ? 1 : 0))
+          let isOne = ["norm.weight", "running_var"].contains { parameter.name.hasSuffix($0) }
+          #expect(parameter.initialValue == (isOne ? 1 : 0))
           continue
         }
         var stream = RandomStream(seed: 9, purpose: .initialization, sample: index)
@@ -214,8 +226,10 @@ final class NetworkRun {
     run.step(dropout: key)
     let analytic = run.gradients.floats.map { Double($0) }
     let point = run.parameters.floats.map { Double($0) }
-    // One weight and one bias of each layer.
-    let places = run.network.layout.parameters.map { $0.slot.offset + $0.slot.count / 2 }
+    // One weight and one bias of each layer; running averages are no matter of the loss.
+    let places = run.network.layout.parameters.filter { $0.role != .statistic }.map {
+      $0.slot.offset + $0.slot.count / 2
+    }
     let worst = gradientDeviation(
       of: { moved in
         for place in places { run.parameters.base[place] = Float(moved[place]) }
@@ -258,7 +272,8 @@ final class NetworkRun {
     let activations = try UNetActivations(
       run.network, height: 92, width: 108, training: false, threads: 2)
     run.network.forward(
-      run.input, parameters: run.parameters.base, activations: activations, on: run.team)
+      run.input, parameters: run.parameters.base, activations: activations, statistics: .sample,
+      on: run.team)
     let logits = UnsafeBufferPointer(
       start: activations.logits.base, count: activations.logits.shape.count)
     #expect(Array(logits) == run.logits)
@@ -295,7 +310,7 @@ final class NetworkRun {
 
   @Test(.enabled(if: canCountAllocations() == 1, "a sanitizer stands before the allocator"))
   func aStepAllocatesNothing() throws {
-    let run = try noisyRun(threads: 2, .group)
+    let run = try noisyRun(threads: 2, .batch)
     let key = DropoutKey(RandomStream(seed: 1, purpose: .dropout))
     run.step(dropout: key)
     run.update(rate: 0.01, momentum: 0.9)
