@@ -91,7 +91,7 @@ let package = Package(
     module("Network", ["Kernels", "Randomness", "Tensors", "Threading"]),
     module("ReferenceNetwork", ["Network", "Tensors", "Threading"]),
     module("Datasets", ["Files", "Imaging", "Randomness", "Tensors", "Threading"]),
-    module("Metrics", ["Files"]),
+    module("Metrics", ["Files", "Tensors"]),
 
     // MARK: Using a network
     module(

@@ -29,7 +29,7 @@ package enum ClassWeights: Equatable, Codable, Sendable {
   case none
   /// Inverse frequency of the class in the training masks, scaled to a mean of 1.
   case balanced
-  /// One positive factor a class.
+  /// One factor a class.
   case values([Double])
 }
 
@@ -60,7 +60,7 @@ extension LossKind: OptionValue {}
 extension WeightMapKind: OptionValue {}
 
 extension ClassWeights: OptionValue {
-  static var expectation: String { "none, balanced or one positive number a class" }
+  static var expectation: String { "none, balanced or one number a class" }
   static var isList: Bool { true }
 
   init?(optionText: String) {
@@ -82,6 +82,14 @@ extension ClassWeights: OptionValue {
     case .values(let values): values.map(\.optionText).joined(separator: ",")
     }
   }
+}
+
+extension MaskValue: OptionValue {
+  static var expectation: String { "a mask value: a number, or a colour such as 255:0:0" }
+
+  init?(optionText: String) { self.init(text: optionText) }
+
+  var optionText: String { text }
 }
 
 extension [AugmentationStep]: OptionValue {

@@ -108,6 +108,10 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var classWeights = ClassWeights.none
   /// Weights of the pixels in the loss.
   package var weightMap = WeightMapKind.none
+  /// Value of mask pixels that are neither learnt nor scored.
+  package var ignore: MaskValue?
+  /// Share of the tiles that are placed about a pixel of another class than the first.
+  package var foregroundTiles = 0.0
   /// Random changes of the training tiles.
   package var augment = Augmentation.copying.steps
 
@@ -119,6 +123,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var validationData: String?
   /// Steps between evaluations; 0 is only at the end.
   package var evaluateEvery = 100
+  /// Evaluations in a row without a better score that end the run; nil goes on to the end.
+  package var patience: Int?
   /// Steps between checkpoints; 0 is only at the end.
   package var checkpointEvery = 100
   /// Number of newest checkpoints that stay; those that are latest or best always do.
@@ -244,6 +250,18 @@ extension TrainingConfiguration {
       throw ConfigurationError(
         option: "warmup-steps", expected: "fewer than the \(steps) steps of the run",
         found: "\(warmupSteps)")
+    }
+    if patience != nil {
+      guard validationData != nil || validationFraction > 0 else {
+        throw ConfigurationError(
+          option: "patience", expected: "images to validate on", found: "none",
+          hint: "give --validation-data DIR or --validation-fraction X")
+      }
+      guard evaluateEvery > 0 else {
+        throw ConfigurationError(
+          option: "patience", expected: "evaluations in the course of the run",
+          found: "--evaluate-every 0", hint: "give --evaluate-every N")
+      }
     }
     try Self.checkExchange(
       reduction: reduction, compression: compression, overlap: overlap,

@@ -124,10 +124,17 @@ extension TrainingOption {
       "loss", \.loss, "RULE", "what is minimised: cross-entropy, dice, cross-entropy+dice or focal"),
     required(
       "class-weights", \.classWeights, "LIST", "none, balanced or one number a class",
-      must: .positiveWeights),
+      must: .weights),
     required(
       "weight-map", \.weightMap, "RULE",
       "weights of pixels: none, or unet, the paper's, more between objects that nearly touch"),
+    optional(
+      "ignore", \.ignore, "VALUE",
+      "mask value of pixels that are not learnt, not scored and of no class: 255, or 255:0:0"),
+    required(
+      "foreground-tiles", \.foregroundTiles, "P",
+      "share of the tiles that are placed about a pixel of another class than the first",
+      must: .share),
     required(
       "augment", \.augment, "LIST",
       "none, default, or steps with strengths: flip, rotate90, rotate, shift, scale, elastic=10:3, ..."
@@ -143,6 +150,10 @@ extension TrainingOption {
     required(
       "evaluate-every", \.evaluateEvery, "N", "steps between evaluations; 0 is at the end", .ranks,
       must: .atLeast(0)),
+    optional(
+      "patience", \.patience, "N",
+      "evaluations in a row without a better score that end the run (default: go on to the end)",
+      .ranks, must: .atLeast(1)),
     required(
       "checkpoint-every", \.checkpointEvery, "N", "steps between checkpoints; 0 is at the end",
       .ranks, must: .atLeast(0)),
@@ -215,11 +226,19 @@ extension Requirement where Value == Int {
 }
 
 extension Requirement where Value == ClassWeights {
-  fileprivate static var positiveWeights: Self {
-    Self(expected: "finite numbers above 0, one a class") { weights in
+  /// A class of weight 0 is scored, and not learnt.
+  fileprivate static var weights: Self {
+    Self(expected: "finite numbers of at least 0, one a class and one of them above 0") { weights in
       guard case .values(let values) = weights else { return true }
-      return values.count >= 2 && values.allSatisfy { $0 > 0 && $0.isFinite }
+      return values.count >= 2 && values.allSatisfy { $0 >= 0 && $0.isFinite }
+        && values.contains { $0 > 0 }
     }
+  }
+}
+
+extension Requirement where Value == Double {
+  fileprivate static var share: Self {
+    Self(expected: "a number from 0 to 1") { (0...1).contains($0) }
   }
 }
 

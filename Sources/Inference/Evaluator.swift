@@ -18,7 +18,8 @@ package enum Evaluator {
   /// the windows are added in window order on every rank, so that the scores are the same bits for
   /// every number of ranks and threads.
   ///
-  /// The loss is the mean over all pixels of -log p(label), without class weights.
+  /// The loss is the mean over all labelled pixels of -log p(label), without class weights; ignored
+  /// pixels are not scored.
   ///
   /// - Precondition: `ids` is not empty, and each is in 0..<dataset.count.
   /// - Throws: `RankFailure`, on all ranks, when an image cannot be read on one of them or the set
@@ -43,7 +44,7 @@ package enum Evaluator {
     let losses = try communicator.allgatherv(share.losses.withUnsafeBytes { Array($0) })
     return SegmentationScores(
       counts: counts,
-      loss: totalLoss(losses, windowCount: share.windowCount) / Double(counts.pixelCount))
+      loss: totalLoss(losses, windowCount: share.windowCount) / Double(max(1, counts.pixelCount)))
   }
 
   /// The sum of the windows' losses in window order; window i is number i / size of rank i % size.
@@ -127,6 +128,7 @@ private struct Share {
           let (probabilities, logSum) = softmax(scores, thread: thread)
           // The labels are those that a prediction writes, down to its rounding to Float.
           prediction[place] = firstLargest(classes) { Float(probabilities[$0]) }
+          guard truth[place] != ignoredLabel else { return }
           rowLosses[row] += logSum - Double(scores[Int(truth[place])])
         }
       }

@@ -18,6 +18,9 @@ package struct Augmentation: Sendable, Equatable {
   /// The steps in use, in the order of `AugmentationStep.Kind.allCases`.
   package let steps: [AugmentationStep]
 
+  /// The part of the tiles that are placed about a pixel of another class than the first.
+  package let foregroundShare: Double
+
   /// Position, quarter turns and flips: tiles that are copied.
   package static let copying = Augmentation([.shift, .rotate90, .flip].map { .init($0) })
   /// All steps.
@@ -26,7 +29,8 @@ package struct Augmentation: Sendable, Equatable {
   package static let none = Augmentation([])
 
   /// The steps in this list, whatever its order; the last one of a kind counts.
-  package init(_ steps: [AugmentationStep]) {
+  package init(_ steps: [AugmentationStep], foregroundShare: Double = 0) {
+    self.foregroundShare = foregroundShare
     self.steps = AugmentationStep.Kind.allCases.compactMap { kind in
       steps.last { $0.kind == kind }
     }
@@ -50,7 +54,8 @@ package struct Augmentation: Sendable, Equatable {
     precondition(
       (image.weights == nil) == (buffer.weights == nil), "weights in one of image and buffer")
     let placement = placement(
-      width: image.width, height: image.height, outputSide: buffer.tile.outputSide, stream: stream)
+      width: image.width, height: image.height, outputSide: buffer.tile.outputSide,
+      about: foreground(of: image, stream: stream), stream: stream)
     if let deformation = deformation(stream: stream) {
       Self.resample(image, placement, deformation, into: buffer)
     } else {
@@ -156,13 +161,18 @@ extension Augmentation {
   }
 
   /// Draws the placement of one tile: position, shift, quarter turns and flips, whether in use or not.
+  ///
+  /// With a `pixel` the window lies about it, before it is shifted.
   package func placement(
-    width: Int, height: Int, outputSide: Int, stream: RandomStream
+    width: Int, height: Int, outputSide: Int, about pixel: (row: Int, column: Int)? = nil,
+    stream: RandomStream
   ) -> Placement {
     var stream = stream
     var placement = Placement(
-      row: Self.origin(length: height, outputSide: outputSide, stream: &stream),
-      column: Self.origin(length: width, outputSide: outputSide, stream: &stream))
+      row: Self.origin(
+        length: height, outputSide: outputSide, about: pixel?.row, stream: &stream),
+      column: Self.origin(
+        length: width, outputSide: outputSide, about: pixel?.column, stream: &stream))
     let shift = step(.shift)
     let part = shift?.strengths[0] ?? 0
     let reach = Int(Double(outputSide) * part)
@@ -180,11 +190,37 @@ extension Augmentation {
     return placement
   }
 
-  /// The first row or column of a window inside an image, or around a smaller one.
-  private static func origin(length: Int, outputSide: Int, stream: inout RandomStream) -> Int {
+  /// The first row or column of a window inside an image, or around a smaller one; with a `place` in
+  /// it, where the image has room.
+  private static func origin(
+    length: Int, outputSide: Int, about place: Int?, stream: inout RandomStream
+  ) -> Int {
     let room = length - outputSide
-    let drawn = stream.integer(below: max(room, 0) + 1)
-    return room >= 0 ? drawn : -((outputSide - length) / 2)
+    guard room >= 0, let place else {
+      let drawn = stream.integer(below: max(room, 0) + 1)
+      return room >= 0 ? drawn : -((outputSide - length) / 2)
+    }
+    let first = max(0, place - outputSide + 1)
+    return first + stream.integer(below: min(place, room) - first + 1)
+  }
+
+  /// Draws a pixel of another class than the first, each class of the image with the same probability
+  /// and then each of its pixels; nil for the rest of the tiles, and where there is none.
+  func foreground(of image: DatasetImage, stream: RandomStream) -> (row: Int, column: Int)? {
+    guard foregroundShare > 0 else { return nil }
+    var stream = stream.starting(atBlock: AugmentationStep.Kind.foregroundBlock)
+    guard Double(stream.uniform()) < foregroundShare else { return nil }
+    var counts = [Int](repeating: 0, count: 256)
+    for label in image.labels { counts[Int(label)] += 1 }
+    let present = (1..<Int(ignoredLabel)).filter { counts[$0] > 0 }
+    guard !present.isEmpty else { return nil }
+    let label = present[stream.integer(below: present.count)]
+    var left = stream.integer(below: counts[label])
+    for (place, other) in image.labels.enumerated() where Int(other) == label {
+      if left == 0 { return (place / image.width, place % image.width) }
+      left -= 1
+    }
+    preconditionFailure("fewer pixels of a class than were counted")
   }
 
   /// Draws rotation, scale and elastic displacement; nil where the tile has none of them.

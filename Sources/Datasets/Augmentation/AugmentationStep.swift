@@ -155,6 +155,9 @@ extension AugmentationStep.Kind {
     return index << 28
   }
 
+  /// The first block of the choice of foreground, which is no step.
+  static var foregroundBlock: Int { 10 << 28 }
+
   /// Whether it moves pixels; otherwise it changes their intensities.
   package var isGeometric: Bool {
     switch self {

@@ -3,6 +3,7 @@
 package import Files
 import Foundation
 package import Imaging
+import Tensors
 
 /// The classes of a data set: mask values in ascending order, numbered from 0.
 ///
@@ -41,6 +42,10 @@ package struct ClassMapping: Sendable, Equatable {
 
   /// The classes; a class's label is its position here.
   package let classes: [Class]
+  /// The mask value of pixels that are neither learnt nor scored, and of no class.
+  package let ignored: MaskValue?
+  /// Pixels of the ignored value in the masks that were scanned; 0 where a file does not tell.
+  package let ignoredPixelCount: Int
 
   /// The number of classes.
   package var count: Int { classes.count }
@@ -53,7 +58,7 @@ package struct ClassMapping: Sendable, Equatable {
     classes.map { $0.name ?? "value \($0.value)" }
   }
 
-  /// The part of all scanned pixels in each class; the sum is 1.
+  /// The part of all scanned pixels of classes in each; the sum is 1.
   package var shares: [Double] {
     let total = classes.reduce(0) { $0 + $1.pixelCount }
     return classes.map { total == 0 ? 0 : Double($0.pixelCount) / Double(total) }
@@ -87,14 +92,15 @@ package struct ClassMapping: Sendable, Equatable {
 
   // MARK: - Finding
 
-  /// The values found in all masks of an index, named by the `classes.json` beside the images.
+  /// The values found in all masks of an index but for `ignored`, named by the `classes.json` beside
+  /// the images.
   ///
   /// A value that only `classes.json` mentions is no class: the set could not teach it.
   ///
   /// - Throws: `FileError` naming the mask with which there are more than 255 values, or the
   ///   file of names; `FileError` for a mask that cannot be decoded.
   /// - Precondition: the index was not made for prediction, without masks.
-  package init(scanning index: SampleIndex) throws {
+  package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
     let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
     var census = Census()
     for entry in index.entries {
@@ -103,7 +109,13 @@ package struct ClassMapping: Sendable, Equatable {
       }
       try census.add(ImageFile.read(path, page: entry.maskPage), path: path)
     }
-    self.init(census, names: names)
+    guard census.counts.keys.contains(where: { $0 != ignored?.packed }) else {
+      throw FileError(
+        .noImages, path: index.entries.first?.maskPath ?? "the masks",
+        expected: "masks with a class", found: "nothing but the ignored value",
+        hint: "name with --ignore the value of pixels that nobody has labelled")
+    }
+    self.init(census, names: names, ignoring: ignored)
   }
 
   /// The values found in masks in memory; `name` stands for the file in an error.
@@ -114,11 +126,14 @@ package struct ClassMapping: Sendable, Equatable {
     for (name, mask) in masks {
       try census.add(mask, path: name)
     }
-    self.init(census, names: names)
+    self.init(census, names: names, ignoring: nil)
   }
 
-  private init(_ census: Census, names: [MaskValue: String]) {
-    classes = census.counts.sorted { $0.key < $1.key }.map { packed, count in
+  private init(_ census: Census, names: [MaskValue: String], ignoring ignored: MaskValue?) {
+    self.ignored = ignored
+    ignoredPixelCount = ignored.flatMap { census.counts[$0.packed] } ?? 0
+    classes = census.counts.filter { $0.key != ignored?.packed }.sorted { $0.key < $1.key }.map {
+      packed, count in
       let value = MaskValue(packed: packed)
       return Class(value: value, name: names[value], pixelCount: count)
     }
@@ -152,7 +167,7 @@ package struct ClassMapping: Sendable, Equatable {
 
   // MARK: - Labels
 
-  /// The label of every pixel of a mask, in rows from the top.
+  /// The label of every pixel of a mask, in rows from the top; `ignoredLabel` for ignored ones.
   ///
   /// - Throws: `FileError` naming `path`, the value and its first position when the mapping does
   ///   not know a value.
@@ -162,6 +177,7 @@ package struct ClassMapping: Sendable, Equatable {
     for (label, entry) in classes.enumerated() {
       labelOf[entry.value.packed] = UInt8(label)
     }
+    if let ignored { labelOf[ignored.packed] = ignoredLabel }
     var labels = [UInt8](repeating: 0, count: values.count)
     var start = 0
     while start < values.count {
@@ -189,12 +205,15 @@ package struct ClassMapping: Sendable, Equatable {
 extension ClassMapping: Codable {
   private enum CodingKeys: CodingKey {
     case classes
+    case ignored
   }
 
   /// Reads a mapping and checks it: 1...255 classes in ascending order of their values.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     classes = try container.decode([Class].self, forKey: .classes)
+    ignored = try container.decodeIfPresent(MaskValue.self, forKey: .ignored)
+    ignoredPixelCount = 0
     let isAscending = zip(classes, classes.dropFirst()).allSatisfy { $0.value < $1.value }
     guard isAscending && (1...Self.maximumClassCount).contains(classes.count) else {
       throw DecodingError.dataCorruptedError(
@@ -207,5 +226,6 @@ extension ClassMapping: Codable {
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(classes, forKey: .classes)
+    try container.encodeIfPresent(ignored, forKey: .ignored)
   }
 }

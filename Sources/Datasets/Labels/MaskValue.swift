@@ -34,6 +34,17 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
     packed = UInt64(red) << 32 | UInt64(green) << 16 | UInt64(blue)
   }
 
+  /// The value that a user writes as a number, or as three with colons between them: 255 or 255:0:0.
+  package init?(text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    let values = parts.compactMap { UInt16($0) }
+    guard values.count == parts.count, [1, 3].contains(values.count) else { return nil }
+    self.init(red: values[0], green: values[values.count / 2], blue: values[values.count - 1])
+  }
+
+  /// The value as a user writes it.
+  package var text: String { isGrey ? "\(red)" : "\(red):\(green):\(blue)" }
+
   /// The grey value, or `(red, green, blue)`.
   package var description: String {
     isGrey ? "\(red)" : "(\(red), \(green), \(blue))"

@@ -33,9 +33,6 @@ package protocol SegmentationLoss: Sendable {
   ) -> Double
 }
 
-/// The label of pixels that are neither learnt nor scored.
-package let ignoredLabel: UInt8 = 255
-
 /// The pixel-wise softmax p(k) = exp(a(k)) / sum over j of exp(a(j)), by way of a(k) - max a, so that
 /// nothing overflows.
 enum Softmax {

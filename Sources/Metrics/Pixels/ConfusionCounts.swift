@@ -1,5 +1,7 @@
 // How many pixels of each class were taken for each class.
 
+import Tensors
+
 /// The confusion matrix of a segmentation: pixels by true class and predicted class.
 ///
 /// All scores follow from it, and since it holds integers, its sum over images and ranks is exact in
@@ -50,9 +52,9 @@ package struct ConfusionCounts: Sendable, Equatable {
     (0..<classes).reduce(0) { $0 + flat[$1 * classes + label] }
   }
 
-  /// Counts every pixel of two label images.
+  /// Counts every pixel of two label images but those whose true label is `ignoredLabel`.
   ///
-  /// - Precondition: the counts agree and each label is below K.
+  /// - Precondition: the counts agree and each other label is below K.
   package mutating func add(truth: [UInt8], prediction: [UInt8]) {
     precondition(
       truth.count == prediction.count, "\(truth.count) true and \(prediction.count) found labels")
@@ -60,7 +62,7 @@ package struct ConfusionCounts: Sendable, Equatable {
     truth.withUnsafeBufferPointer { truth in
       prediction.withUnsafeBufferPointer { prediction in
         flat.withUnsafeMutableBufferPointer { flat in
-          for (truth, prediction) in zip(truth, prediction) {
+          for (truth, prediction) in zip(truth, prediction) where truth != ignoredLabel {
             // Checked each by itself: a label too large could still give a place in the matrix.
             precondition(
               truth < classes && prediction < classes,

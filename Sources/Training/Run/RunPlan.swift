@@ -147,7 +147,10 @@ extension RunPlan {
   /// Tiles drawn of each image in an epoch: about as many as cover the mean image.
   private static func tilesPerImage(_ data: TrainingData, tile: TileShape) -> Int {
     let side = Double(tile.outputSide)
-    let pixels = Double(data.dataset.mapping.classes.reduce(0) { $0 + $1.pixelCount })
+    let pixels = Double(
+      data.dataset.mapping.classes.reduce(data.dataset.mapping.ignoredPixelCount) {
+        $0 + $1.pixelCount
+      })
     let mean = pixels / Double(max(1, data.dataset.count))
     return max(1, Int((mean / (side * side)).rounded()))
   }

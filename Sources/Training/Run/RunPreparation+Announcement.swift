@@ -4,6 +4,7 @@ import Checkpoints
 import Communication
 import Configuration
 import Datasets
+import Foundation
 import Kernels
 import Logging
 import Network
@@ -17,6 +18,17 @@ extension RunPreparation {
     let (configuration, logger) = (plan.configuration, plan.logger)
     let mapping = data.dataset.mapping
     logger.info("\(mapping.table)")
+    if let ignored = mapping.ignored {
+      let share =
+        100 * Double(mapping.ignoredPixelCount)
+        / Double(
+          max(1, mapping.classes.reduce(mapping.ignoredPixelCount) { $0 + $1.pixelCount }))
+      if mapping.ignoredPixelCount > 0 {
+        logger.info("ignored: the value \(ignored), \(String(format: "%.2f", share)) % of the pixels")
+      } else {
+        logger.warning("no mask has the value \(ignored), which --ignore names")
+      }
+    }
     if let warning = mapping.warning { logger.warning("\(warning)") }
     if !configuration.provenance.reasons.isEmpty {
       let lines = TrainingOption.all.compactMap { option in

@@ -62,22 +62,29 @@ package final class Trainer {
   package func run() throws {
     try advance(to: totalSteps)
     if let path = configuration.timeline { try step.timeline?.write(to: path) }
+    if isOutOfPatience, updates < totalSteps, let best {
+      output?.say(
+        "ends after \(updates) of \(totalSteps) steps: no score was better than that of step "
+          + "\(best.step) in \(evaluationsSinceBest) evaluations")
+    }
     try output?.recordEnd(steps: updates, best: best)
   }
 
-  /// Trains until `count` updates were made; collective.
+  /// Trains until `count` updates were made, or patience has ended; collective.
   ///
   /// - Throws: what ended the run early.
   package func advance(to count: Int) throws {
     precondition(count <= totalSteps, "\(count) of \(totalSteps) steps")
     let loader = BatchLoader(
       dataset: data.dataset, sampler: sampler,
-      augmentation: Augmentation(configuration.augment), tile: tile, seed: configuration.seed,
+      augmentation: Augmentation(
+        configuration.augment, foregroundShare: configuration.foregroundTiles),
+      tile: tile, seed: configuration.seed,
       rank: communicator.rank, ranks: communicator.size,
       startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }
-    while updates < count {
+    while updates < count && !isOutOfPatience {
       let began = ContinuousClock().now
       step.timeline?.begin(step: updates + 1)
       let batch = try communicator.together { try loader.next() }
@@ -94,12 +101,13 @@ package final class Trainer {
         result, batch.batch, rate: rate, seconds: (ContinuousClock().now - began) / .seconds(1))
 
       if isDue(configuration.checkReplicas) { try verifyReplicas([weights]) }
-      let isLast = updates == totalSteps
+      var isLast = updates == totalSteps
       var isBest = false
       if !data.validationIDs.isEmpty, isLast || isDue(configuration.evaluateEvery) {
         // Numbers that are broken are not to be scored, and called the best.
         try verifyState()
         isBest = try evaluate()
+        isLast = isLast || isOutOfPatience
       }
       if isLast || isBest || isDue(configuration.checkpointEvery) {
         try save(epoch: batch.batch.epoch, isBest: isBest)
@@ -109,6 +117,16 @@ package final class Trainer {
 
   /// The parameters of this rank's replica.
   package var parameters: FloatBuffer { step.parameters }
+
+  /// Evaluations since that of the best score; told by its step alone, so that a resumed run knows it.
+  private var evaluationsSinceBest: Int {
+    guard let best, configuration.evaluateEvery > 0 else { return 0 }
+    return updates / configuration.evaluateEvery - best.step / configuration.evaluateEvery
+  }
+
+  private var isOutOfPatience: Bool {
+    configuration.patience.map { evaluationsSinceBest >= $0 } ?? false
+  }
 
   private func isDue(_ interval: Int) -> Bool { interval > 0 && updates.isMultiple(of: interval) }
 

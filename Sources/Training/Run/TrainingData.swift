@@ -59,7 +59,7 @@ package struct TrainingData: Sendable {
       data: configuration.data, images: configuration.images, masks: configuration.masks)
     {
       dataset = try Dataset(
-        index, mapping: ClassMapping(scanning: index),
+        index, mapping: ClassMapping(scanning: index, ignoring: configuration.ignore),
         byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
     } else {
