@@ -43,6 +43,10 @@ package struct AutomaticPlan: Sendable {
 
   /// The largest tile: with padding no context is lost, and larger ones make fewer steps in the same time.
   private static let largestTile = 192
+  /// Evaluations in the course of a run, and checkpoints.
+  package static let evaluations = 10
+  /// Channels of the first level: for most machines, and what a run with time may have.
+  static let baseChannels = [16, 32, 64]
   /// Samples of a batch: enough to steady a step, and few enough to make many.
   private static let batch = 4
   /// Steps: `fewest` for a set of up to `pixels`; more for larger ones, by the square root, up to `most`.
@@ -78,7 +82,7 @@ package struct AutomaticPlan: Sendable {
 
     let depth =
       given.contains("depth") ? configuration.depth : data.smallestSide >= 192 ? 4 : 3
-    let base = given.contains("base-channels") ? configuration.baseChannels : 16
+    let base = given.contains("base-channels") ? configuration.baseChannels : Self.baseChannels[0]
     func network(_ padding: Padding) -> UNetConfiguration {
       UNetConfiguration(
         inputChannels: data.channels, classes: max(2, data.shares.count), baseChannels: base,
@@ -91,7 +95,8 @@ package struct AutomaticPlan: Sendable {
     }
     let padding =
       given.contains("padding") ? configuration.padding : isForValid == true ? .valid : .mirror
-    choose("base-channels", "16", "a network that trains in minutes on a few cores")
+    choose(
+      "base-channels", "\(Self.baseChannels[0])", "a network that trains in minutes on a few cores")
     choose("depth", "\(depth)", "images of at least \(data.smallestSide) pixels")
     choose(
       "padding", padding.rawValue,
@@ -127,8 +132,8 @@ package struct AutomaticPlan: Sendable {
       "augment", [AugmentationStep].standard.optionText,
       "annotated images are few: turned, scaled, bent and of other brightness they are more")
     if !given.contains("epochs") {
-      choose("evaluate-every", "\(max(1, length / 10))", "ten times in the run")
-      choose("checkpoint-every", "\(max(1, length / 10))", "as often")
+      choose("evaluate-every", "\(max(1, length / Self.evaluations))", "ten times in the run")
+      choose("checkpoint-every", "\(max(1, length / Self.evaluations))", "as often")
     }
     self.choices = choices
   }
@@ -200,6 +205,45 @@ extension TrainingConfiguration {
         reason:
           "shifts, rotations, elastic displacements of 10 pixels and grey values (section 3.1)"),
     ]
+  }
+}
+
+// MARK: - A given time
+
+extension TrainingConfiguration {
+  /// The same run for as many steps as it has when no time is given.
+  package var withoutMinutes: TrainingConfiguration {
+    guard minutes != nil else { return self }
+    var result = self
+    result.minutes = nil
+    result.provenance.given.remove("minutes")
+    if result.steps == nil { result.steps = TrainingConfiguration().steps }
+    return result
+  }
+
+  /// The run with the next wider network that a preset chooses where the time allows it; nil where
+  /// none is left, or the width was given by hand or by weights that are loaded.
+  package func widened(from planned: TrainingConfiguration) -> TrainingConfiguration? {
+    guard preset == .auto, load == nil,
+      !provenance.given.contains("base-channels") || provenance.reasons["base-channels"] != nil,
+      let wider = AutomaticPlan.baseChannels.first(where: { $0 > planned.baseChannels })
+    else { return nil }
+    var result = self
+    result.baseChannels = wider
+    result.provenance.given.insert("base-channels")
+    result.provenance.reasons["base-channels"] = "there is time for the steps that the images want"
+    return result
+  }
+
+  /// The run with a number of steps that was measured.
+  package func lasting(steps: Int, reason: String) -> TrainingConfiguration {
+    var result = self
+    result.minutes = nil
+    result.epochs = nil
+    result.steps = steps
+    result.provenance.given.insert("steps")
+    result.provenance.reasons["steps"] = reason
+    return result
   }
 }
 

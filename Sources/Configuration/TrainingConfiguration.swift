@@ -65,10 +65,12 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   // MARK: Length and batch
 
-  /// Optimiser steps; exactly one of this and `epochs` is set.
+  /// Optimiser steps; exactly one of this, `epochs` and `minutes` is set.
   package var steps: Int? = 1000
-  /// Passes over the training samples; exactly one of this and `steps` is set.
+  /// Passes over the training samples, instead of `steps`.
   package var epochs: Int?
+  /// Minutes that the run has, which a measurement at its start turns into `steps`.
+  package var minutes: Double?
   /// Samples of one optimiser step over all ranks; nil is one a rank.
   package var globalBatch: Int?
   /// Samples of each rank in one step, instead of `globalBatch`.
@@ -241,10 +243,15 @@ extension TrainingConfiguration {
         option: "images", expected: "the images that belong to --masks", found: "nothing",
         hint: "give --images PATH, or --data DIR for both")
     }
-    if steps == nil && epochs == nil {
+    if steps == nil && epochs == nil && minutes == nil {
       throw ConfigurationError(
         option: "steps", expected: "a length of the run", found: "nothing",
-        hint: "give --steps N or --epochs N")
+        hint: "give --steps N, --epochs N or --minutes N")
+    }
+    if minutes != nil && resume != nil {
+      throw ConfigurationError(
+        option: "minutes", expected: "a run that begins", found: "one that goes on",
+        hint: "its steps were chosen when it began; give --steps N for more of them")
     }
     if let steps, warmupSteps >= steps, warmupSteps > 0 {
       throw ConfigurationError(

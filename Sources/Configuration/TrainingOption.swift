@@ -95,6 +95,10 @@ extension TrainingOption {
       "epochs", \.epochs, "N", "passes over the samples, instead of --steps", .ranks,
       must: .atLeast(1)),
     optional(
+      "minutes", \.minutes, "N",
+      "minutes that the run has, turned into steps by a measurement at its start", .ranks,
+      must: .positive),
+    optional(
       "global-batch", \.globalBatch, "N", "samples a step over all ranks (default: one a rank)",
       must: .within(1...1_048_576)),
 
@@ -195,7 +199,7 @@ extension TrainingOption {
   /// Groups of options of which only one side may be given; a flag displaces the file's other side.
   static let alternatives: [[[String]]] = [
     [["data"], ["images", "masks"]],
-    [["steps"], ["epochs"]],
+    [["steps"], ["epochs"], ["minutes"]],
     [["global-batch"], ["accumulate"]],
     [["validation-fraction"], ["validation-data"]],
     [["resume"], ["load"]],

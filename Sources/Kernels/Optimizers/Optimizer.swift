@@ -66,6 +66,11 @@ package final class Optimizer {
   /// The name of the averages among the parts of the state.
   package static let averagesName = "average"
 
+  /// Empties the state, as it is before the first update.
+  package func clear() {
+    for (_, values) in state { values.floats.update(repeating: 0) }
+  }
+
   /// Sets the averages to the parameters, where a run begins.
   package func beginAverages(_ parameters: FloatBuffer) {
     guard let averages else { return }

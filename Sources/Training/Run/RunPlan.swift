@@ -39,8 +39,11 @@ struct RunPlan {
   /// Reads the data, resolves the options, and sees that memory suffices and all ranks agree.
   ///
   /// Collective. Whatever fails on one rank fails on all of them.
+  ///
+  /// - Parameter known: the data of a plan for the same options, which is not read again.
   init(
-    _ asked: TrainingConfiguration, display: RunDisplay, communicator: any Communicator
+    _ asked: TrainingConfiguration, display: RunDisplay, communicator: any Communicator,
+    data known: TrainingData? = nil
   ) throws {
     let isFirst = communicator.rank == 0
     let before = try Self.configurationOfStart(asked, communicator)
@@ -59,7 +62,8 @@ struct RunPlan {
     // Before anything large is allocated, which is what the demand counts.
     let memory = MemoryBudget.measure(for: communicator)
     var data = try communicator.together {
-      try TrainingData(asked, byteBudget: memory.byteCount / 2, on: team)
+      try known
+        ?? TrainingData(asked, byteBudget: memory.byteCount / 2, on: team)
     }
     let loaded = try Self.loadedNetwork(asked, communicator)
     (configuration, network) = try communicator.together {
@@ -73,7 +77,7 @@ struct RunPlan {
         ranks: communicator.size, against: memory)
       return (configuration, network)
     }
-    if configuration.weightMap == .unet {
+    if configuration.weightMap == .unet && !data.dataset.isWeighted {
       let weights = Self.classWeights(configuration, data.dataset.mapping) ?? []
       data.weigh(by: WeightMap(classWeights: weights))
     }

@@ -24,7 +24,8 @@ extension RunPreparation {
         / Double(
           max(1, mapping.classes.reduce(mapping.ignoredPixelCount) { $0 + $1.pixelCount }))
       if mapping.ignoredPixelCount > 0 {
-        logger.info("ignored: the value \(ignored), \(String(format: "%.2f", share)) % of the pixels")
+        logger.info(
+          "ignored: the value \(ignored), \(String(format: "%.2f", share)) % of the pixels")
       } else {
         logger.warning("no mask has the value \(ignored), which --ignore names")
       }

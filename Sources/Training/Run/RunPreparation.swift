@@ -20,8 +20,7 @@ struct RunPreparation {
   let step: TrainingStep
   let replicas: ReplicaCheck
   let state: ShardedState
-  let evaluated: EvaluatedParameters
-  let predictor: TiledPredictor
+  let evaluation: EvaluationMemory
   /// The checkpoint of a resumed run.
   let start: Checkpoint?
   /// The best validation score so far, where its checkpoint is in the folder.
@@ -32,25 +31,28 @@ struct RunPreparation {
   /// Collective. Whatever fails on one rank fails on all of them.
   init(_ asked: TrainingConfiguration, communicator: any Communicator) throws {
     self.communicator = communicator
+    let began = ContinuousClock().now
     let display = RunDisplay()
-    let plan = try RunPlan(asked, display: display, communicator: communicator)
-    self.plan = plan
+    var plan = try RunPlan(
+      asked.withoutMinutes, display: display, communicator: communicator)
     // Once all ranks agree on the run, and before its memory is allocated.
     let output = try communicator.together {
       try communicator.rank == 0 ? RunOutput(plan.configuration, display: display) : nil
     }
     self.output = output
 
-    let step = try Self.step(plan, display, communicator)
-    self.step = step
+    var step = try plan.step(display, communicator)
+    if let minutes = asked.minutes {
+      let fitting = try FittingPlan(
+        asked, first: (plan, step), minutes: minutes, since: began, display: display,
+        communicator: communicator)
+      (plan, step) = (fitting.plan, fitting.step)
+    }
+    (self.plan, self.step) = (plan, step)
     let layout = plan.network.layout
     replicas = ReplicaCheck(
       elementCount: layout.count, communicator: communicator, team: plan.team)
-    evaluated = try EvaluatedParameters(
-      step, isSharded: step.reducer.isSharded, communicator: communicator)
-    predictor = try TiledPredictor(
-      network: plan.network, parameters: evaluated.parameters, activations: step.activations,
-      threads: plan.team)
+    evaluation = try EvaluationMemory(plan, step, communicator)
     state = ShardedState(
       step.optimizer, elementCount: layout.count, isSharded: step.reducer.isSharded,
       communicator: communicator)
@@ -67,38 +69,6 @@ struct RunPreparation {
       step.timeline = try Timeline(communicator: communicator)
     }
     if communicator.rank == 0 { try announce() }
-  }
-
-  /// The step with its memory; the update strategy is that of the reducer.
-  private static func step(
-    _ plan: RunPlan, _ display: RunDisplay, _ communicator: any Communicator
-  ) throws -> TrainingStep {
-    let (configuration, layout) = (plan.configuration, plan.network.layout)
-    let overlap = try configuration.overlap.resolved(
-      threads: plan.team.count, budget: plan.budget, communicator: communicator)
-    let reducer = GradientReducer(
-      communicator: communicator,
-      buckets: GradientBuckets(
-        elementCount: layout.count, byteCount: configuration.bucketKiB << 10),
-      reduction: configuration.reduction, compression: configuration.compression,
-      overlap: overlap, isSharded: configuration.shardOptimizer && communicator.size > 1)
-    if reducer.overlap != overlap {
-      display.warn(
-        "rank \(communicator.rank): the system refuses a thread for the exchange of gradients, so "
-          + "the thread that computes polls; raise `ulimit -u`, or give --overlap poll")
-    }
-    return try communicator.together {
-      try TrainingStep(
-        network: plan.network,
-        optimizer: Optimizer(
-          kind: configuration.optimizer, momentum: configuration.momentum,
-          weightDecay: configuration.weightDecay, layout: layout,
-          isNesterov: configuration.nesterov, averageDecay: configuration.ema,
-          chunks: reducer.owned(by: communicator.rank)),
-        tile: configuration.tile, globalBatch: plan.globalBatch, loss: plan.loss,
-        clipNorm: configuration.clipNorm, seed: configuration.seed, reducer: reducer,
-        communicator: communicator, team: plan.team)
-    }
   }
 
   /// Gives every rank the parameters and the state of rank 0: from a checkpoint, or initial ones.

@@ -17,18 +17,12 @@ package import Tensors
 /// Every rank holds a replica and its shard of each batch. Rank 0 alone writes: the run's folder,
 /// its log, its checkpoints, and the terminal.
 package final class Trainer {
-  private let configuration: TrainingConfiguration
+  private let plan: RunPlan
   private let communicator: any Communicator
-  private let data: TrainingData
   private let step: TrainingStep
   private let replicas: ReplicaCheck
   private let state: ShardedState
-  private let evaluated: EvaluatedParameters
-  private let predictor: TiledPredictor
-  private let sampler: ShardedSampler
-  private let schedule: LearningRateSchedule
-  private let totalSteps: Int
-  private let tile: TileShape
+  private let evaluation: EvaluationMemory
   private let output: RunOutput?
   private var updates: Int
   private var best: Checkpoint.BestScore?
@@ -44,12 +38,10 @@ package final class Trainer {
 
   /// The trainer of a run that is ready for its first step.
   init(_ prepared: RunPreparation) {
-    let plan = prepared.plan
-    (configuration, data, tile) = (plan.configuration, plan.data, plan.tile)
-    (sampler, schedule, totalSteps) = (plan.sampler, plan.schedule, plan.totalSteps)
+    plan = prepared.plan
     communicator = prepared.communicator
     (step, state, replicas) = (prepared.step, prepared.state, prepared.replicas)
-    (evaluated, predictor, output) = (prepared.evaluated, prepared.predictor, prepared.output)
+    (evaluation, output) = (prepared.evaluation, prepared.output)
     updates = prepared.start?.step ?? 0
     best = prepared.best
   }
@@ -75,13 +67,7 @@ package final class Trainer {
   /// - Throws: what ended the run early.
   package func advance(to count: Int) throws {
     precondition(count <= totalSteps, "\(count) of \(totalSteps) steps")
-    let loader = BatchLoader(
-      dataset: data.dataset, sampler: sampler,
-      augmentation: Augmentation(
-        configuration.augment, foregroundShare: configuration.foregroundTiles),
-      tile: tile, seed: configuration.seed,
-      rank: communicator.rank, ranks: communicator.size,
-      startStep: updates)
+    let loader = plan.loader(communicator, startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }
     while updates < count && !isOutOfPatience {
@@ -90,7 +76,7 @@ package final class Trainer {
       let batch = try communicator.together { try loader.next() }
       let loaded = ContinuousClock().now
       step.timeline?.add("load", from: began, to: loaded)
-      let rate = schedule.rate(at: updates)
+      let rate = plan.schedule.rate(at: updates)
       var result = try step.run(batch, rate: rate)
       result.seconds.load = loader.secondsWaited
       // The slowest to load is waited for here.
@@ -114,6 +100,10 @@ package final class Trainer {
       }
     }
   }
+
+  private var configuration: TrainingConfiguration { plan.configuration }
+  private var data: TrainingData { plan.data }
+  private var totalSteps: Int { plan.totalSteps }
 
   /// The parameters of this rank's replica.
   package var parameters: FloatBuffer { step.parameters }
@@ -161,10 +151,7 @@ package final class Trainer {
 
   /// Scores the validation images; true when the scores are the best so far.
   private func evaluate() throws -> Bool {
-    try evaluated.gather()
-    let scores = try Evaluator.evaluate(
-      dataset: data.validation, ids: data.validationIDs, predictor: predictor,
-      communicator: communicator)
+    let scores = try evaluation.score(data, communicator)
     let score = scores.meanIntersectionOverUnion
     let isBest = score > best?.meanIntersectionOverUnion ?? -1
     if isBest { best = Checkpoint.BestScore(step: updates, meanIntersectionOverUnion: score) }

@@ -13,7 +13,9 @@ struct BenchCommand: ParsableCommand {
       Seconds are those of the slowest rank. GFLOP are those of the direct convolution algorithm \
       over all ranks, two for each multiply-add.
       """,
-    subcommands: [Step.self, Inference.self, Kernels.self, AllReduce.self, Scaling.self])
+    subcommands: [
+      Step.self, Inference.self, Kernels.self, AllReduce.self, Scaling.self, LearningRate.self,
+    ])
 
   struct Step: ParsableCommand {
     static let configuration = CommandConfiguration(

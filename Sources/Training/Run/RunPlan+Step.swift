@@ -1,0 +1,81 @@
+// The memory of a planned run: that of its steps, and what else its evaluations need.
+
+import Communication
+import Configuration
+import Datasets
+import Inference
+import Kernels
+import Metrics
+import Network
+import Tensors
+import Threading
+
+extension RunPlan {
+  /// The step with its memory; collective.
+  ///
+  /// The update strategy is that of the reducer.
+  func step(
+    _ display: RunDisplay, _ communicator: any Communicator
+  ) throws -> TrainingStep {
+    let layout = network.layout
+    let overlap = try configuration.overlap.resolved(
+      threads: team.count, budget: budget, communicator: communicator)
+    let reducer = GradientReducer(
+      communicator: communicator,
+      buckets: GradientBuckets(
+        elementCount: layout.count, byteCount: configuration.bucketKiB << 10),
+      reduction: configuration.reduction, compression: configuration.compression,
+      overlap: overlap, isSharded: configuration.shardOptimizer && communicator.size > 1)
+    if reducer.overlap != overlap {
+      display.warn(
+        "rank \(communicator.rank): the system refuses a thread for the exchange of gradients, so "
+          + "the thread that computes polls; raise `ulimit -u`, or give --overlap poll")
+    }
+    return try communicator.together {
+      try TrainingStep(
+        network: network,
+        optimizer: Optimizer(
+          kind: configuration.optimizer, momentum: configuration.momentum,
+          weightDecay: configuration.weightDecay, layout: layout,
+          isNesterov: configuration.nesterov, averageDecay: configuration.ema,
+          chunks: reducer.owned(by: communicator.rank)),
+        tile: configuration.tile, globalBatch: globalBatch, loss: loss,
+        clipNorm: configuration.clipNorm, seed: configuration.seed, reducer: reducer,
+        communicator: communicator, team: team)
+    }
+  }
+
+  /// What hands out the samples of this rank, from a step on.
+  func loader(_ communicator: any Communicator, startStep: Int) -> BatchLoader {
+    BatchLoader(
+      dataset: data.dataset, sampler: sampler,
+      augmentation: Augmentation(
+        configuration.augment, foregroundShare: configuration.foregroundTiles),
+      tile: tile, seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
+      startStep: startStep)
+  }
+}
+
+/// What evaluations in the course of training take beside the memory of the step.
+struct EvaluationMemory {
+  private let evaluated: EvaluatedParameters
+  private let predictor: TiledPredictor
+
+  init(_ plan: RunPlan, _ step: TrainingStep, _ communicator: any Communicator) throws {
+    evaluated = try EvaluatedParameters(
+      step, isSharded: step.reducer.isSharded, communicator: communicator)
+    predictor = try TiledPredictor(
+      network: plan.network, parameters: evaluated.parameters, activations: step.activations,
+      threads: plan.team)
+  }
+
+  /// The scores of the validation images by the weights that are evaluated; collective.
+  func score(
+    _ data: TrainingData, _ communicator: any Communicator
+  ) throws -> SegmentationScores {
+    try evaluated.gather()
+    return try Evaluator.evaluate(
+      dataset: data.validation, ids: data.validationIDs, predictor: predictor,
+      communicator: communicator)
+  }
+}
