@@ -174,7 +174,7 @@ let package = Package(
         "Communication", "Datasets", "Files", "Imaging", "Inference", "Metrics", "Network",
         "Randomness", "Tensors", "TestSupport", "Threading",
       ]),
-    tests("ConfigurationTests", ["Configuration", "Network", "TestSupport"]),
+    tests("ConfigurationTests", ["Configuration", "Datasets", "Network", "TestSupport"]),
     tests(
       "CheckpointsTests", ["Checkpoints", "Datasets", "Files", "Network", "Tensors", "TestSupport"]),
     tests(

@@ -92,4 +92,35 @@ import Testing
     #expect(paper.augment.map(\.kind) == [.shift, .rotate, .elastic, .brightness])
     #expect(paper.padding == .valid && paper.loss == .crossEntropy && paper.ema == 0)
   }
+
+  /// Minutes become steps, and a wider network where there is time, and what was chosen is recorded.
+  @Test func minutesBecomeStepsAndChannels() throws {
+    let asked = try TrainingConfiguration(file: nil, flags: ["minutes": "15"])
+    #expect(asked.steps == nil)
+    let first = try asked.withoutMinutes.planned(for: Self.summary())
+    #expect(first.steps == 1_500 && first.minutes == nil && first.baseChannels == 16)
+    let wider = try #require(asked.withoutMinutes.widened(from: first))
+    let second = try wider.planned(for: Self.summary())
+    #expect(second.baseChannels == 32 && second.provenance.reasons["base-channels"] != nil)
+    let third = try #require(wider.widened(from: second))
+    #expect(third.baseChannels == 64 && third.widened(from: third) == nil)
+
+    let final = try wider.lasting(steps: 4_321, reason: "15 minutes").planned(for: Self.summary())
+    #expect(final.steps == 4_321 && final.baseChannels == 32 && final.evaluateEvery == 432)
+    #expect(final.provenance.reasons["steps"] == "15 minutes")
+    // What is written can be run again as it is.
+    let again = try TrainingConfiguration(
+      yaml: try final.resolved(inputChannels: 1, classes: 2, ranks: 1).yaml())
+    #expect(again.steps == 4_321 && again.minutes == nil && again.baseChannels == 32)
+  }
+
+  @Test func aWidthThatIsGivenOrLoadedStays() throws {
+    for flags in [
+      ["minutes": "15", "base-channels": "8"], ["minutes": "15", "load": "weights"],
+      ["minutes": "15", "preset": "paper"],
+    ] {
+      let asked = try TrainingConfiguration(file: nil, flags: flags)
+      #expect(asked.widened(from: asked) == nil, "\(flags)")
+    }
+  }
 }

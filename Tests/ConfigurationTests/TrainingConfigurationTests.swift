@@ -2,6 +2,7 @@
 
 import Communication
 import Configuration
+import Datasets
 import Foundation
 import Network
 import Testing
@@ -21,7 +22,8 @@ import Testing
     ("learning-rate", "0"), ("learning-rate", "inf"), ("learning-rate", "nan"),
     ("momentum", "1"), ("momentum", "-1"), ("weight-decay", "-1"), ("weight-decay", "inf"),
     ("schedule", "step"), ("warmup-steps", "-1"), ("warmup-steps", "1000"), ("clip-norm", "-1"),
-    ("clip-norm", "nan"), ("loss", "hinge"), ("class-weights", "1,0"), ("class-weights", "1"),
+    ("clip-norm", "nan"), ("loss", "hinge"), ("class-weights", "0,0"), ("class-weights", "1,-1"),
+    ("class-weights", "1"),
     ("class-weights", "1,,2"), ("class-weights", "1,inf"), ("class-weights", ""),
     ("augment", "blurr"), ("augment", "flip,flip"), ("validation-fraction", "1"),
     ("validation-fraction", "-0.1"), ("evaluate-every", "-1"), ("checkpoint-every", "-1"),
@@ -29,7 +31,9 @@ import Testing
     ("log-level", "loud"), ("reduction", "ring"), ("overlap", "yes"), ("compression", "fp16"),
     ("accumulate", "0"), ("shard-optimizer", "yes"),
     ("bucket-kib", "0"), ("bucket-kib", "24"), ("bucket-kib", "2097152"), ("data", ""),
-    ("output", ""),
+    ("output", ""), ("ignore", "blue"), ("ignore", "1:2"), ("ignore", "70000"), ("patience", "0"),
+    ("foreground-tiles", "1.1"), ("foreground-tiles", "-1"), ("minutes", "0"),
+    ("minutes", "inf"), ("normalization", "layer"),
   ])
   func wrongValueNamesItsOption(name: String, value: String) throws {
     let error = try #require(throws: ConfigurationError.self) {
@@ -43,7 +47,8 @@ import Testing
 
   @Test(arguments: [
     ["data": "d", "images": "i", "masks": "m"], ["data": "d", "masks": "m"],
-    ["steps": "3", "epochs": "2"], ["global-batch": "3", "accumulate": "2"],
+    ["steps": "3", "epochs": "2"], ["steps": "3", "minutes": "2"], ["epochs": "3", "minutes": "2"],
+    ["global-batch": "3", "accumulate": "2"],
     ["validation-fraction": "0.2", "validation-data": "v"],
     ["resume": "", "load": "l"],
   ])
@@ -148,5 +153,35 @@ import Testing
     configuration.resume = .checkpoint("x")
     let data = try JSONEncoder().encode(configuration)
     #expect(try JSONDecoder().decode(TrainingConfiguration.self, from: data) == configuration)
+  }
+
+  @Test func aClassMayHaveNoWeight() throws {
+    let configuration = try TrainingConfiguration(file: nil, flags: ["class-weights": "0,1,2.5"])
+    #expect(configuration.classWeights == .values([0, 1, 2.5]))
+  }
+
+  @Test(arguments: ["255", "0", "65535", "255:0:0"]) func ignoredValuesAreWrittenAsGiven(
+    _ text: String
+  ) throws {
+    let configuration = try TrainingConfiguration(file: nil, flags: ["ignore": text])
+    let again = try TrainingConfiguration(yaml: configuration.yaml())
+    #expect(again.ignore == configuration.ignore && configuration.ignore?.text == text)
+  }
+
+  @Test func patienceNeedsEvaluations() throws {
+    for flags in [["validation-fraction": "0"], ["evaluate-every": "0"]] {
+      let error = try #require(throws: ConfigurationError.self) {
+        try TrainingConfiguration(
+          file: nil, flags: flags.merging(["patience": "3"]) { first, _ in first })
+      }
+      #expect(error.option == "patience")
+    }
+  }
+
+  @Test func aRunThatGoesOnHasNoMinutes() throws {
+    let error = try #require(throws: ConfigurationError.self) {
+      try TrainingConfiguration(file: nil, flags: ["resume": "", "minutes": "3"])
+    }
+    #expect(error.option == "minutes")
   }
 }

@@ -157,4 +157,39 @@ import Testing
     }
     #expect((failure?.cause as? FileError)?.expected == "images of 3 channels")
   }
+
+  @Test func ignoredPixelsAreNotScored() throws {
+    let whole = try dataset()
+    let samples = try (0..<3).map { id in
+      let image = try whole.image(id)
+      func grey(_ bytes: [UInt8]) -> Image {
+        Image(
+          width: image.width, height: image.height, channels: 1, bitsPerSample: 8,
+          samples: .uint8(bytes))
+      }
+      return (
+        name: image.name, image: grey(image.pixels.map { UInt8(clamping: Int($0 * 40) + 128) }),
+        mask: grey(
+          image.labels.enumerated().map { $0.offset % 3 == 0 ? 99 : $0.element * 255 })
+      )
+    }
+    let json = #"{"classes": [{"value": 0}, {"value": 255}], "ignored": 99}"#
+    let mapping = try JSONDecoder().decode(ClassMapping.self, from: Data(json.utf8))
+    let dataset = try Dataset(samples, mapping: mapping)
+    let predictor = SmallNetwork().predictor(tile: 52)
+    let scores = try Evaluator.evaluate(
+      dataset: dataset, ids: [0, 1, 2], predictor: predictor, communicator: SoloCommunicator())
+    var counts = ConfusionCounts(classes: 2)
+    var loss = 0.0
+    for id in 0..<3 {
+      let image = try dataset.image(id)
+      let map = try predictor.probabilities(of: image)
+      for (pixel, label) in image.labels.enumerated() where label != 255 {
+        counts.add(truth: [label], prediction: [map.labels[pixel]])
+        loss -= log(Double(map.values[pixel * 2 + Int(label)]))
+      }
+    }
+    #expect(scores.counts == counts && counts.pixelCount == 493 + 35 + 960 - (165 + 12 + 320))
+    #expect(abs(scores.loss - loss / Double(counts.pixelCount)) < 1e-6)
+  }
 }

@@ -214,4 +214,26 @@ import Testing
     #expect(!run.timedOut, "\(run)")
     #expect(run.standardError.components(separatedBy: "Error: --tile").count == 2, "\(run)")
   }
+
+  @Test(arguments: [1, 2]) func learningRatesAreTestedInRisingOrder(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = [
+        "bench", "learning-rate", "--json", "--from", "1e-5", "--to", "1e9", "--data",
+        folder + "/data", "--output", folder + "/never", "--steps", "40", "--global-batch", "2",
+      ]
+      let run = try ProgramRun.unetDist(ranks: ranks, options + TinyTraining.network)
+      let object = try run.jsonObject()
+      let points = try #require(object["points"] as? [[String: Any]])
+      let rates = points.compactMap { $0["rate"] as? Double }
+      #expect(rates.count == points.count && rates == rates.sorted() && rates.first == 1e-5)
+      #expect(points.count < 40, "a rate of 1e9 ends the test")
+      let suggested = try #require(object["suggested_rate"] as? Double)
+      #expect(rates.contains { abs($0 / 10 - suggested) < 1e-9 * suggested })
+      #expect(!FileManager.default.fileExists(atPath: folder + "/never"))
+      let wrong = try ProgramRun.unetDist(
+        ranks: 1, ["bench", "learning-rate", "--from", "1", "--to", "0.1"])
+      #expect(!wrong.succeeded && wrong.standardError.contains("0 < from < to"))
+    }
+  }
 }

@@ -421,4 +421,42 @@ import Testing
       #expect(run.standardError.contains("built-in synthetic cells"), "\(run)")
     }
   }
+
+  // MARK: Ends
+
+  /// A rate of next to nothing never betters the first score.
+  @Test(arguments: [1, 2]) func patienceEndsARunAndItsResumption(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let trace = try Self.train(
+        folder, ranks: ranks,
+        [
+          "--steps", "50", "--global-batch", "2", "--learning-rate", "1e-12", "--evaluate-every",
+          "2", "--patience", "3", "--checkpoint-every", "0",
+        ])
+      #expect(try trace.steps().count == 8)
+      #expect(try trace.checkpointNames().last == "step-00000008.safetensors")
+      let again = try ProgramRun.unetDist(
+        ranks: ranks, ["train", "--resume", "--output", trace.path])
+      #expect(again.succeeded, "\(again)")
+      #expect(again.standardError.contains("ends after 8 of 50 steps"), "\(again)")
+      #expect(try trace.steps().count == 8)
+    }
+  }
+
+  /// What the measurement has chosen is a run of that many steps, bit by bit.
+  @Test func minutesAreRecordedAsSteps() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = ["--global-batch", "2", "--optimizer", "adam", "--evaluate-every", "1000"]
+      let timed = try Self.train(folder, into: "timed", ranks: 2, options + ["--minutes", "0.02"])
+      let written = try String(contentsOfFile: timed.path + "/config.yaml", encoding: .utf8)
+      let steps = try timed.steps().count
+      #expect(steps >= 10 && written.contains("\nsteps: \(steps)\n"), "\(written)")
+      #expect(!written.contains("\nminutes:"), "\(written)")
+      let counted = try Self.train(
+        folder, into: "counted", options + ["--steps", "\(steps)"])
+      try SameBitsTests.expectSame(timed, counted, "\(steps) steps")
+    }
+  }
 }

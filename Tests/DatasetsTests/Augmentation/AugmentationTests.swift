@@ -143,4 +143,64 @@ import Testing
     // Measured: 1.3 ms. The median, so that a busy machine does not fail the test.
     #expect(times[4] < .milliseconds(50))
   }
+
+  /// A rare class in an image of a common one, and a pixel that nobody has labelled.
+  private func rareObjects() -> DatasetImage {
+    var labels = [UInt8](repeating: 0, count: 60 * 40)
+    labels[5 * 60 + 50] = 1
+    for x in 10..<14 { labels[30 * 60 + x] = 2 }
+    labels[0] = 255
+    return DatasetImage(
+      id: 0, name: "p", width: 60, height: 40, channels: 1,
+      pixels: (0..<60 * 40).map { Float($0) }, labels: labels)
+  }
+
+  @Test func foregroundTilesHoldAPixelOfEveryOtherClassAlike() {
+    let image = rareObjects()
+    let tile = TileShape(inputSide: 12, outputSide: 8)
+    let buffer = SampleBuffer(tile: tile, channels: 1)
+    func found(_ share: Double, _ count: Int) -> [Set<UInt8>] {
+      (0..<count).map { draw in
+        Augmentation([], foregroundShare: share).fill(
+          buffer, from: image, stream: Augmentation.stream(seed: 1, epoch: 0, draw: draw))
+        return Set((0..<buffer.labelCount).map { buffer.labels[$0] })
+      }
+    }
+    let all = found(1, 200)
+    #expect(all.allSatisfy { $0.contains(1) || $0.contains(2) })
+    let first = all.count { $0.contains(1) }
+    #expect((70...130).contains(first), "\(first) of 200")
+    // A third of them, and what chance finds in the rest.
+    let third = found(0.33, 300).count { !$0.isDisjoint(with: [1, 2]) }
+    let chance = found(0, 300).count { !$0.isDisjoint(with: [1, 2]) }
+    #expect(chance < 60 && third > chance + 50 && third < 200, "\(third), \(chance)")
+  }
+
+  @Test func foregroundMovesTheWindowAndNothingElse() {
+    let image = rareObjects()
+    let empty = DatasetImage(
+      id: 0, name: "e", width: 60, height: 40, channels: 1, pixels: image.pixels,
+      labels: [UInt8](repeating: 0, count: 60 * 40))
+    let tile = TileShape(inputSide: 12, outputSide: 12)
+    func pixels(_ augmentation: Augmentation, _ image: DatasetImage, _ draw: Int) -> [Float] {
+      let buffer = SampleBuffer(tile: tile, channels: 1)
+      augmentation.fill(
+        buffer, from: image, stream: Augmentation.stream(seed: 1, epoch: 0, draw: draw))
+      return (0..<buffer.imageCount).map { buffer.image[$0] }
+    }
+    for draw in 0..<20 {
+      // An image without foreground has the tiles that it has without the option.
+      #expect(
+        pixels(Augmentation([], foregroundShare: 1), empty, draw)
+          == pixels(Augmentation([]), empty, draw))
+      let plain = Augmentation.copying
+      let aimed = Augmentation(plain.steps, foregroundShare: 1)
+      let stream = Augmentation.stream(seed: 1, epoch: 0, draw: draw)
+      let one = plain.placement(width: 60, height: 40, outputSide: 12, stream: stream)
+      let other = aimed.placement(
+        width: 60, height: 40, outputSide: 12, about: (5, 50), stream: stream)
+      #expect(one.quarterTurns == other.quarterTurns)
+      #expect(one.isFlippedHorizontally == other.isFlippedHorizontally)
+    }
+  }
 }

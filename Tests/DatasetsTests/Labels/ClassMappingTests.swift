@@ -115,4 +115,38 @@ import Testing
       }
     }
   }
+
+  @Test func anIgnoredValueIsOfNoClass() throws {
+    let folder = try TemporaryFolder()
+    let mask: [[UInt8]] = [[0, 7, 7, 255], [255, 255, 0, 7]]
+    try folder.grey("images/a.png", mask)
+    try folder.grey("masks/a.png", mask)
+    let index = try SampleIndex.folder(folder.path)
+    let mapping = try ClassMapping(scanning: index, ignoring: MaskValue(grey: 255))
+    #expect(mapping.values == [0, 7].map { MaskValue(grey: $0) })
+    #expect(mapping.ignoredPixelCount == 3 && mapping.shares == [0.4, 0.6])
+    #expect(try mapping.labels(of: .grey(mask), path: "a") == [0, 1, 1, 255, 255, 255, 0, 1])
+
+    let again = try JSONDecoder().decode(ClassMapping.self, from: JSONEncoder().encode(mapping))
+    #expect(again.ignored == MaskValue(grey: 255) && again.values == mapping.values)
+    // A mapping without one does not know the value.
+    let other = try ClassMapping(scanning: [("b", .grey([[0, 7]]))])
+    #expect(throws: FileError.self) { try other.labels(of: .grey(mask), path: "a") }
+
+    let empty = try TemporaryFolder()
+    try empty.grey("images/a.png", [[9, 9]])
+    try empty.grey("masks/a.png", [[9, 9]])
+    let error = #expect(throws: FileError.self) {
+      try ClassMapping(
+        scanning: try SampleIndex.folder(empty.path), ignoring: MaskValue(grey: 9))
+    }
+    #expect(error?.path.hasSuffix("masks/a.png") == true)
+  }
+
+  @Test(arguments: ["12", "0:0:255", "65535"]) func valuesAreReadAsTheyAreWritten(_ text: String) {
+    #expect(MaskValue(text: text)?.text == text)
+    for wrong in ["", "-1", "65536", "1:2", "1:2:3:4", "red", "1,2,3"] {
+      #expect(MaskValue(text: wrong) == nil, "\(wrong)")
+    }
+  }
 }

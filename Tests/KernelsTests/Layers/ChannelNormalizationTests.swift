@@ -60,7 +60,7 @@ import Threading
     func run(upstream: [Float], threads: Int, inPlace: Bool = false) -> [[Float]] {
       let team = ThreadTeam(count: threads)
       let workspace = makeWorkspace(normalization.workspaceSize, threads: threads)
-      let statistics = FloatBuffer([Float](repeating: .nan, count: 2 * shape.channels))
+      let statistics = FloatBuffer([Float](repeating: .nan, count: normalization.statisticsCount))
       let scale = FloatBuffer(self.scale.map { Float($0) })
       let shift = FloatBuffer(self.shift.map { Float($0) })
       let input = image(values)
@@ -143,7 +143,8 @@ import Threading
     let whole = test.run(upstream: [], threads: 1, inPlace: true)[0]
     let team = ThreadTeam(count: 2)
     let workspace = makeWorkspace(test.normalization.workspaceSize, threads: 2)
-    let statistics = FloatBuffer([Float](repeating: .nan, count: 36))
+    let statistics = FloatBuffer(
+      [Float](repeating: .nan, count: test.normalization.statisticsCount))
     let (input, output) = (test.image(test.values), OwnedImage(6, 8, 18))
     test.normalization.measure(
       input.view, into: statistics.base, workspace: workspace, on: team)
