@@ -80,20 +80,19 @@ private struct Share {
   init(
     of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor
   ) throws {
-    let configuration = predictor.network.configuration
-    guard dataset.channels == configuration.inputChannels else {
+    guard dataset.channels == predictor.channels else {
       throw FileError(
-        path: "the data set", expected: "images of \(configuration.inputChannels) channels",
+        path: "the data set", expected: "images of \(predictor.channels) channels",
         found: "\(dataset.channels)", hint: "score images of the kind the network was trained with")
     }
-    guard dataset.mapping.count <= configuration.classes else {
+    guard dataset.mapping.count <= predictor.classes else {
       throw FileError(
-        path: "the data set", expected: "at most \(configuration.classes) classes",
+        path: "the data set", expected: "at most \(predictor.classes) classes",
         found: "\(dataset.mapping.count)",
         hint: "read the masks with the classes that the network was trained with")
     }
-    counts = ConfusionCounts(classes: configuration.classes)
-    let softmax = PixelSoftmax(classes: configuration.classes, threads: predictor.team.count)
+    counts = ConfusionCounts(classes: predictor.classes)
+    let softmax = PixelSoftmax(classes: predictor.classes, threads: predictor.team.count)
     for id in ids {
       let extents = dataset.size(id)
       let tiling = predictor.tiling(height: extents.height, width: extents.width)
@@ -102,32 +101,32 @@ private struct Share {
       guard !own.isEmpty else { continue }
       let image = try dataset.image(id)
       for window in own {
-        try add(tiling.windows[window], of: tiling, image: image, predictor: predictor, softmax)
+        try add(window, of: tiling, image: image, predictor: predictor, softmax)
       }
     }
   }
 
   private mutating func add(
-    _ window: MirroredTiling.Window, of tiling: MirroredTiling, image: DatasetImage,
-    predictor: TiledPredictor, _ softmax: borrowing PixelSoftmax
+    _ index: Int, of tiling: MirroredTiling, image: DatasetImage, predictor: TiledPredictor,
+    _ softmax: borrowing PixelSoftmax
   ) throws(AllocationError) {
-    let (rows, columns) = (window.ownRows, window.ownColumns)
+    let (rows, columns) = (tiling.windows[index].rows, tiling.windows[index].columns)
     let classes = counts.classes
     let truth = rows.flatMap { y in
       image.labels[y * image.width + columns.lowerBound..<y * image.width + columns.upperBound]
     }
     var prediction = [UInt8](repeating: 0, count: truth.count)
     var rowLosses = [Double](repeating: 0, count: rows.count)
-    let logits = try predictor.logits(window, of: tiling, pixels: image.pixels)
-    prediction.withUnsafeMutableBufferPointer { prediction in
-      rowLosses.withUnsafeMutableBufferPointer { rowLosses in
-        predictor.forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in
+    try prediction.withUnsafeMutableBufferPointer { prediction throws(AllocationError) in
+      try rowLosses.withUnsafeMutableBufferPointer { rowLosses throws(AllocationError) in
+        try predictor.predict(
+          window: index, of: tiling, pixels: image.pixels, image: image.id, softmax: softmax
+        ) { y, x, said, _ in
           let row = y - rows.lowerBound
           let place = row * columns.count + x - columns.lowerBound
-          let (probabilities, logSum) = softmax(scores, thread: thread)
           // The labels are those that a prediction writes, down to its rounding to Float.
-          prediction[place] = firstLargest(classes) { Float(probabilities[$0]) }
-          rowLosses[row] += logSum - Double(scores[Int(truth[place])])
+          prediction[place] = firstLargest(classes) { Float(said.probabilities[$0]) }
+          rowLosses[row] += said.loss(Int(truth[place]))
         }
       }
     }

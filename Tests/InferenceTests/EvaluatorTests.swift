@@ -49,17 +49,20 @@ import Testing
     #expect(abs(scores.loss - loss / Double(counts.pixelCount)) < 1e-6)
   }
 
-  @Test func ranksAndThreadsDoNotChangeABit() throws {
+  @Test(arguments: [Averaging.none, .symmetries, .dropout(samples: 2, seed: 3)])
+  func ranksAndThreadsDoNotChangeABit(_ averaging: Averaging) throws {
     let dataset = try dataset()
     for ids in [[0, 1, 2], [1], [2, 0]] {
       let alone = try Evaluator.evaluate(
-        dataset: dataset, ids: ids, predictor: SmallNetwork().predictor(tile: 52),
+        dataset: dataset, ids: ids,
+        predictor: SmallNetwork().predictor(tile: 52, averaging: averaging),
         communicator: SoloCommunicator())
       for ranks in 1...3 {
         let results = ThreadedCommunicator.run(ranks: ranks) { communicator in
           try Evaluator.evaluate(
             dataset: dataset, ids: ids,
-            predictor: SmallNetwork().predictor(tile: 52, threads: ranks),
+            predictor: SmallNetwork().predictor(
+              tile: 52, averaging: averaging, threads: ranks),
             communicator: communicator)
         }
         #expect(results.count == ranks)
@@ -93,7 +96,7 @@ import Testing
       // One window an image: the image of rank 1 is damaged, and no other rank may decode it.
       let results = ThreadedCommunicator.run(ranks: 3) { communicator in
         try Evaluator.evaluate(
-          dataset: dataset, ids: [0, 1], predictor: SmallNetwork().predictor(tile: 72),
+          dataset: dataset, ids: [0, 1], predictor: SmallNetwork().predictor(tile: 76),
           communicator: communicator)
       }
       for result in results {

@@ -53,7 +53,7 @@ struct EvaluateCommand: ParsableCommand {
         printText(scores.json.json + "\n")
       } else {
         printText(
-          "\(dataset.count) images, checkpoint of step \(trained.checkpoint.step)\n"
+          "\(dataset.count) images, \(trained.steps)\n"
             + scores.table(names: trained.checkpoint.classes.names) + "\n")
       }
     }
