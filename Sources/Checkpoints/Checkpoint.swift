@@ -33,6 +33,9 @@ package struct Checkpoint: Sendable, Equatable {
   package var arithmetic: String?
   /// The digest of the images' listing, see `TrainingData.digest`.
   package var dataDigest: String
+  /// The digest of the division into training and validation, see `TrainingData.divisionDigest`; nil in
+  /// files of versions that divided samples one by one.
+  package var divisionDigest: String?
   /// The best validation score so far and the step that reached it.
   package var best: BestScore?
   /// The version of the program that wrote the file; nil in files from before 0.2.0.
@@ -44,7 +47,8 @@ package struct Checkpoint: Sendable, Equatable {
   package init(
     network: UNetConfiguration, classes: ClassMapping, normalization: IntensityNormalization,
     configuration: String, step: Int, epoch: Int, seed: UInt64, tile: Int, optimizer: OptimizerKind,
-    matrixKernels: String, arithmetic: String? = nil, dataDigest: String, best: BestScore? = nil,
+    matrixKernels: String, arithmetic: String? = nil, dataDigest: String,
+    divisionDigest: String? = nil, best: BestScore? = nil,
     version: String? = nil, revision: String? = nil
   ) {
     self.network = network
@@ -59,6 +63,7 @@ package struct Checkpoint: Sendable, Equatable {
     self.matrixKernels = matrixKernels
     self.arithmetic = arithmetic
     self.dataDigest = dataDigest
+    self.divisionDigest = divisionDigest
     self.best = best
     self.version = version
     self.revision = revision
@@ -123,6 +128,7 @@ extension Checkpoint {
       "data_digest": dataDigest,
     ]
     if let arithmetic { metadata["arithmetic"] = arithmetic }
+    if let divisionDigest { metadata["division_digest"] = divisionDigest }
     if let version { metadata["program_version"] = version }
     if let revision { metadata["program_revision"] = revision }
     if let best { metadata["best"] = try Self.json(best) }
@@ -195,6 +201,7 @@ extension Checkpoint {
     matrixKernels = try text("blas_kernels")
     arithmetic = metadata["arithmetic"]
     dataDigest = try text("data_digest")
+    divisionDigest = metadata["division_digest"]
     best = metadata["best"] == nil ? nil : try decoded("best")
     version = metadata["program_version"]
     revision = metadata["program_revision"]

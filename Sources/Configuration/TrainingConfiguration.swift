@@ -111,10 +111,18 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   // MARK: Validation and checkpoints
 
-  /// Share of the samples kept for validation; the default is 0 where `validationData` is given.
+  /// Share of the samples kept for validation; the default is 0 where they are named otherwise.
   package var validationFraction = 0.1
   /// Folder with images and masks for validation.
   package var validationData: String?
+  /// The number of folds that the samples are divided into.
+  package var folds: Int?
+  /// The fold that is validated on, from 1.
+  package var fold: Int?
+  /// File of the samples for training and for validation, see `SplitFile`.
+  package var split: String?
+  /// Table of the samples that stay together, see `SampleGroups`.
+  package var groups: String?
   /// Steps between evaluations; 0 is only at the end.
   package var evaluateEvery = 100
   /// Steps between checkpoints; 0 is only at the end.
@@ -233,6 +241,7 @@ extension TrainingConfiguration {
         option: "images", expected: "the images that belong to --masks", found: "nothing",
         hint: "give --images PATH, or --data DIR for both")
     }
+    try validateFolds()
     if steps == nil && epochs == nil {
       throw ConfigurationError(
         option: "steps", expected: "a length of the run", found: "nothing",
@@ -252,6 +261,24 @@ extension TrainingConfiguration {
         found: "\(values.count)")
     }
     try validateTile()
+  }
+
+  private func validateFolds() throws(ConfigurationError) {
+    if let folds, fold == nil {
+      throw ConfigurationError(
+        option: "fold", expected: "a number from 1 to \(folds), beside --folds", found: "nothing",
+        hint: "each fold is a run of its own")
+    }
+    guard let fold else { return }
+    if folds == nil && split == nil {
+      throw ConfigurationError(
+        option: "folds", expected: "the number of folds that --fold \(fold) is one of",
+        found: "nothing", hint: "give --folds K, or --split FILE with folds in it")
+    }
+    if let folds, fold > folds {
+      throw ConfigurationError(
+        option: "fold", expected: "a number from 1 to \(folds)", found: "\(fold)")
+    }
   }
 
   /// Checks that the ways to sum gradients and to exchange them go together.

@@ -190,7 +190,8 @@ package final class Trainer {
       normalization: data.dataset.normalization, configuration: configuration.yaml(),
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
-      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText, best: best,
+      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText,
+      divisionDigest: data.divisionDigest, best: best,
       version: Version.number, revision: Version.revision)
     let whole = try state.gathered()
     try communicator.together {
