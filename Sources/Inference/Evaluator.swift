@@ -40,10 +40,14 @@ package enum Evaluator {
     ])
     let counts = ConfusionCounts(
       classes: share.counts.classes, flat: try communicator.allReduceSum(share.counts.flat))
+    let foreground = try share.foreground.map {
+      ForegroundHistogram(flat: try communicator.allReduceSum($0.flat))
+    }
     let losses = try communicator.allgatherv(share.losses.withUnsafeBytes { Array($0) })
     return SegmentationScores(
       counts: counts,
-      loss: totalLoss(losses, windowCount: share.windowCount) / Double(counts.pixelCount))
+      loss: totalLoss(losses, windowCount: share.windowCount) / Double(counts.pixelCount),
+      foreground: foreground)
   }
 
   /// The sum of the windows' losses in window order; window i is number i / size of rank i % size.
@@ -71,6 +75,8 @@ package enum Evaluator {
 private struct Share {
   /// The pixels of this rank's windows.
   var counts: ConfusionCounts
+  /// The probabilities of the second class in these, where there are two.
+  var foreground: ForegroundHistogram?
   /// The summed loss of each of this rank's windows, in order.
   var losses: [Double] = []
   /// The windows of all ranks.
@@ -92,6 +98,7 @@ private struct Share {
         hint: "read the masks with the classes that the network was trained with")
     }
     counts = ConfusionCounts(classes: predictor.classes)
+    foreground = predictor.classes == 2 ? ForegroundHistogram() : nil
     let softmax = PixelSoftmax(classes: predictor.classes, threads: predictor.team.count)
     for id in ids {
       let extents = dataset.size(id)
@@ -111,24 +118,31 @@ private struct Share {
     _ softmax: borrowing PixelSoftmax
   ) throws(AllocationError) {
     let (rows, columns) = (tiling.windows[index].rows, tiling.windows[index].columns)
-    let classes = counts.classes
     let truth = rows.flatMap { y in
       image.labels[y * image.width + columns.lowerBound..<y * image.width + columns.upperBound]
     }
     var prediction = [UInt8](repeating: 0, count: truth.count)
+    var bins = [UInt8](repeating: 0, count: foreground == nil ? 0 : truth.count)
     var rowLosses = [Double](repeating: 0, count: rows.count)
     try prediction.withUnsafeMutableBufferPointer { prediction throws(AllocationError) in
-      try rowLosses.withUnsafeMutableBufferPointer { rowLosses throws(AllocationError) in
-        try predictor.predict(
-          window: index, of: tiling, pixels: image.pixels, image: image.id, softmax: softmax
-        ) { y, x, said, _ in
-          let row = y - rows.lowerBound
-          let place = row * columns.count + x - columns.lowerBound
-          // The labels are those that a prediction writes, down to its rounding to Float.
-          prediction[place] = firstLargest(classes) { Float(said.probabilities[$0]) }
-          rowLosses[row] += said.loss(Int(truth[place]))
+      try bins.withUnsafeMutableBufferPointer { bins throws(AllocationError) in
+        try rowLosses.withUnsafeMutableBufferPointer { rowLosses throws(AllocationError) in
+          try predictor.predict(
+            window: index, of: tiling, pixels: image.pixels, image: image.id, softmax: softmax
+          ) { y, x, said, _ in
+            let row = y - rows.lowerBound
+            let place = row * columns.count + x - columns.lowerBound
+            prediction[place] = predictor.label(said)
+            if !bins.isEmpty {
+              bins[place] = UInt8(ForegroundHistogram.bin(Float(said.probabilities[1])))
+            }
+            rowLosses[row] += said.loss(Int(truth[place]))
+          }
         }
       }
+    }
+    for (place, bin) in bins.enumerated() {
+      foreground?.add(isForeground: truth[place] == 1, bin: Int(bin))
     }
     counts.add(truth: truth, prediction: prediction)
     losses.append(rowLosses.reduce(0, +))

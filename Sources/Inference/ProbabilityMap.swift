@@ -35,6 +35,14 @@ package struct ProbabilityMap: Sendable, Equatable {
     }
   }
 
+  /// The label of each pixel of two classes, height x width: 1 where its probability is above a threshold; of
+  /// nil the most probable class.
+  package func labels(above threshold: Float?) -> [UInt8] {
+    guard let threshold else { return labels }
+    precondition(classes == 2, "a threshold of \(classes) classes")
+    return (0..<height * width).map { values[2 * $0 + 1] > threshold ? 1 : 0 }
+  }
+
   /// The predictive entropy of each pixel, height x width, in natural units.
   ///
   /// H = - sum over k of p(k) ln p(k), 0 ln 0 being 0: from 0, where the class is certain, to ln K, where

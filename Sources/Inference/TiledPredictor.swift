@@ -28,15 +28,20 @@ package final class TiledPredictor {
   /// The best plans of the sizes seen so far.
   private var bestPlans: [ImageShape: TilePlan] = [:]
   private let averaging: Averaging
+  /// The probability above which a pixel is of the second of two classes; nil for the most probable class.
+  package let threshold: Float?
 
   /// A predictor by square tiles of side `tile`, or by the best plan for each image where it is nil.
   ///
   /// Memory is allocated for the first tile, and anew where an image needs tiles of another size.
   ///
-  /// - Precondition: there is a network, all have the same input channels and classes, and the tile is
-  ///   legal for each.
+  /// - Parameter threshold: the probability above which a pixel is of the second of two classes; nil takes
+  ///   the most probable class.
+  /// - Precondition: there is a network, all have the same input channels and classes, the tile is legal for
+  ///   each, and with a threshold there are two classes.
   package init(
-    _ members: [TrainedMember], tile: Int?, averaging: Averaging = .none, threads team: ThreadTeam
+    _ members: [TrainedMember], tile: Int?, averaging: Averaging = .none, threshold: Float? = nil,
+    threads team: ThreadTeam
   ) {
     precondition(!members.isEmpty, "a prediction of no network")
     let configurations = members.map(\.network.configuration)
@@ -45,8 +50,10 @@ package final class TiledPredictor {
         $0.inputChannels == configurations[0].inputChannels
           && $0.classes == configurations[0].classes
       }, "networks of other channels or classes")
+    precondition(threshold == nil || configurations[0].classes == 2, "a threshold of many classes")
     self.members = members
     self.averaging = averaging
+    self.threshold = threshold
     self.team = team
     fixedPlan = tile.map {
       TilePlan(square: $0, for: configurations, isSymmetric: averaging == .symmetries)
@@ -64,6 +71,7 @@ package final class TiledPredictor {
       activations.input.height == activations.input.width, "tiles of \(activations.input)")
     members = [try TrainedMember(network, parameters: parameters, activations: activations)]
     averaging = .none
+    threshold = nil
     self.team = team
     fixedPlan = TilePlan(square: activations.input.height, for: [network.configuration])
   }
@@ -112,6 +120,13 @@ struct PixelPrediction {
 }
 
 extension TiledPredictor {
+  /// The label of a pixel, as `ProbabilityMap` gives it, down to the rounding to Float.
+  @inline(__always)
+  func label(_ said: PixelPrediction) -> UInt8 {
+    if let threshold { return Float(said.probabilities[1]) > threshold ? 1 : 0 }
+    return firstLargest(classes) { Float(said.probabilities[$0]) }
+  }
+
   /// Predicts a window of an image, and calls `body` with row and column in the image, what is said
   /// there, and the thread, for each pixel that the window decides; the team shares the rows.
   ///

@@ -9,6 +9,7 @@ import Inference
 import Metrics
 import TestSupport
 import Testing
+import Threading
 
 @Suite struct EvaluatorTests {
   /// Three images of different sizes, one of them smaller than a window.
@@ -73,6 +74,37 @@ import Testing
         }
       }
     }
+  }
+
+  @Test func theThresholdDecidesTheLabelsAndIsFound() throws {
+    let dataset = try dataset()
+    func scores(_ threshold: Float?) throws -> SegmentationScores {
+      let predictor = TiledPredictor(
+        [SmallNetwork().member], tile: nil, threshold: threshold, threads: ThreadTeam(count: 2))
+      let scores = try Evaluator.evaluate(
+        dataset: dataset, ids: [0, 1, 2], predictor: predictor, communicator: SoloCommunicator())
+      var counts = ConfusionCounts(classes: 2)
+      for id in 0..<3 {
+        let image = try dataset.image(id)
+        counts.add(
+          truth: image.labels,
+          prediction: try predictor.probabilities(of: image).labels(above: threshold))
+      }
+      #expect(scores.counts == counts)
+      return scores
+    }
+    let plain = try scores(nil)
+    let best = try #require(plain.foreground?.best)
+    #expect(plain.foreground?.flat.reduce(0, +) == plain.counts.pixelCount)
+    // What it promises is what is scored with it.
+    let chosen = try scores(Float(best.threshold))
+    #expect(chosen.classes[1].dice == best.dice)
+    #expect(best.dice >= plain.classes[1].dice ?? 0)
+    #expect(chosen.foreground == plain.foreground)
+    let three = try Evaluator.evaluate(
+      dataset: dataset, ids: [0], predictor: SmallNetwork(classes: 3).predictor(tile: nil),
+      communicator: SoloCommunicator())
+    #expect(three.foreground == nil)
   }
 
   @Test func classesBeyondThoseOfTheSetAreAbsentOrWrong() throws {

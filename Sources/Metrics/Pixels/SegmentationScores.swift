@@ -43,6 +43,8 @@ package struct SegmentationScores: Sendable, Equatable {
 
   /// The counts behind the scores.
   package let counts: ConfusionCounts
+  /// The probabilities of the second of two classes, by which a threshold is chosen; nil for more.
+  package let foreground: ForegroundHistogram?
   /// The mean cross-entropy of a pixel, in natural units; not finite when the network's output is not.
   package let loss: Double
   /// The scores by class.
@@ -59,7 +61,8 @@ package struct SegmentationScores: Sendable, Equatable {
   /// The scores for these counts.
   ///
   /// - Precondition: at least one pixel was counted.
-  package init(counts: ConfusionCounts, loss: Double) {
+  package init(counts: ConfusionCounts, loss: Double, foreground: ForegroundHistogram? = nil) {
+    self.foreground = foreground
     let total = counts.pixelCount
     precondition(total > 0, "scores of no pixels")
     self.counts = counts

@@ -148,7 +148,7 @@ struct PredictCommand: ParsableCommand {
       try NumPyFile.write(
         entropy, shape: [image.height, image.width], to: base + "-entropy.npy")
     }
-    let labels = map.labels
+    let labels = map.labels(above: trained.predictor.threshold)
     try PNGFile.write(
       picture(labels, width: image.width, height: image.height, trained, path: entry.imagePath),
       to: base + ".png")

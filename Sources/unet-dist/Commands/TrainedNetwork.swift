@@ -29,9 +29,11 @@ struct TrainedNetwork {
   /// What the networks are, for people.
   var steps: String {
     let steps = checkpoints.map { "\($0.step)" }.joined(separator: ", ")
-    return checkpoints.count == 1
+    let networks =
+      checkpoints.count == 1
       ? "checkpoint of step \(steps)"
       : "mean of \(checkpoints.count) checkpoints, of the steps \(steps)"
+    return networks + (predictor.threshold.map { ", threshold \($0)" } ?? "")
   }
 
   /// Reads the checkpoints on rank 0 and gives them to all ranks; collective.
@@ -61,8 +63,12 @@ struct TrainedNetwork {
       members.append(TrainedMember(network, parameters: parameters))
     }
     self.checkpoints = checkpoints
+    let threshold = try communicator.together {
+      try Self.threshold(options, checkpoints)
+    }
     predictor = TiledPredictor(
-      members, tile: options.tile, averaging: options.averaging, threads: team)
+      members, tile: options.tile, averaging: options.averaging,
+      threshold: threshold.map { Float($0) }, threads: team)
     averaging = options.averaging
     // The digest of the weights as they arrived.
     digests =
@@ -76,6 +82,30 @@ struct TrainedNetwork {
       printWarning(
         "tiles of \(tile) have no room for the whole context of a window, so that predictions depend "
           + "on the tile's size; take a larger --tile, or leave it out")
+    }
+  }
+
+  /// The threshold that is asked for: of several networks the mean of theirs.
+  private static func threshold(
+    _ options: TrainedNetworkOptions, _ checkpoints: [Checkpoint]
+  ) throws -> Double? {
+    guard let choice = options.threshold else { return nil }
+    let classes = checkpoints[0].network.classes
+    guard classes == 2 else {
+      throw ConfigurationError(
+        option: "threshold", expected: "networks of two classes", found: "\(classes)",
+        hint: "leave it out: of more classes the most probable one is taken")
+    }
+    switch choice {
+    case .value(let value): return value
+    case .validation:
+      let found = checkpoints.compactMap(\.threshold?.value)
+      if let place = checkpoints.firstIndex(where: { $0.threshold == nil }) {
+        throw FileError(
+          path: options.checkpoint[place], expected: "a threshold from validation images",
+          found: "none", hint: "give --threshold a number, or train with images to validate on")
+      }
+      return found.reduce(0, +) / Double(found.count)
     }
   }
 

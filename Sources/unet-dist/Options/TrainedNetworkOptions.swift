@@ -35,6 +35,14 @@ struct TrainedNetworkOptions: ParsableArguments {
   @Option(help: "Seed of the passes with dropout.")
   var seed: UInt64 = 0
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Of two classes a pixel is of the second one where its probability is above this: a number, or \
+      validation, what was best for the validation images of the training; by default 0.5.
+      """, valueName: "validation|value"))
+  var threshold: ThresholdChoice?
+
   @Option(help: "Threads of each rank; the default is the cores that this rank may use.")
   var threads: Int?
 
@@ -79,6 +87,34 @@ struct TrainedNetworkOptions: ParsableArguments {
       NamedDigest(name: "--tta", text: "\(tta)"),
       NamedDigest(name: "--mc-samples", text: "\(mcSamples)"),
       NamedDigest(name: "--seed", text: "\(seed)"),
+      NamedDigest(name: "--threshold", text: threshold?.text ?? "none"),
     ]
   }
+}
+
+/// Where a threshold comes from.
+enum ThresholdChoice: ExpressibleByArgument {
+  /// The checkpoint, which has it from its validation images.
+  case validation
+  /// The command line.
+  case value(Double)
+
+  init?(argument: String) {
+    if argument == "validation" {
+      self = .validation
+    } else if let value = Double(argument), value > 0, value < 1 {
+      self = .value(value)
+    } else {
+      return nil
+    }
+  }
+
+  var text: String {
+    switch self {
+    case .validation: "validation"
+    case .value(let value): "\(value)"
+    }
+  }
+
+  var defaultValueDescription: String { text }
 }
