@@ -7,8 +7,9 @@ import Morphology
 ///     w(x) = w_c(x) + w0 exp(-(d1(x) + d2(x))^2 / (2 sigma^2))
 ///
 /// with w_c the weight of the pixel's class, and d1, d2 the distances of a background pixel to the
-/// nearest and the second nearest object, from centre to centre of pixels. Objects are the 8-connected
-/// components of the pixels of any class but the first; their own pixels have w_c alone.
+/// nearest and the second nearest object, from centre to centre of pixels. Objects are those that are
+/// numbered, else the 8-connected components of the pixels of any class but the first; their own pixels
+/// have w_c alone.
 package struct WeightMap: Equatable, Sendable {
   /// The weight between objects that touch.
   package let border: Double
@@ -27,20 +28,22 @@ package struct WeightMap: Equatable, Sendable {
   /// The sum of two distances beyond which the term is below 1e-6 of `border`.
   private var reach: Int { Int((5.3 * deviation).rounded(.up)) }
 
-  /// The weights [height, width] of an image with these labels.
+  /// The weights [height, width] of an image with these labels, and where they are known with these
+  /// numbers of its objects, 0 for background.
   ///
   /// - Complexity: for each object the pixels of its box, widened by 5.3 deviations.
-  package func weights(labels: [UInt8], width: Int, height: Int) -> [Float] {
+  package func weights(
+    labels: [UInt8], instances: [Int32]? = nil, width: Int, height: Int
+  ) -> [Float] {
     precondition(labels.count == width * height, "\(labels.count) labels for \(width) x \(height)")
-    let objects = labels.map { $0 == ClassMapping.ignoredLabel ? 0 : Int32($0) }
-    let components = ConnectedComponents(
-      of: objects, width: width, height: height, connectivity: .eight)
+    precondition(instances == nil || instances?.count == labels.count, "instances of other pixels")
+    let (objects, boxes) = Self.objects(labels, instances, width: width, height: height)
     var nearest = [Float](repeating: .infinity, count: labels.count)
     var second = nearest
-    for (object, box) in zip(Int32(1)..., components.boxes) {
+    for (object, box) in zip(Int32(1)..., boxes) {
       let box = box.widened(by: reach, width: width, height: height)
       let squares = SquaredDistances(in: box) { row, column in
-        components.labels[row * width + column] == object
+        objects[row * width + column] == object
       }
       for row in box.rows {
         for column in box.columns {
@@ -58,10 +61,29 @@ package struct WeightMap: Equatable, Sendable {
     return labels.indices.map { place in
       let label = Int(labels[place])
       let base = label < classWeights.count ? classWeights[label] : 1
-      guard components.labels[place] == 0, second[place].isFinite else { return base }
+      guard objects[place] == 0, second[place].isFinite else { return base }
       let sum = nearest[place] + second[place]
       let exponent = -sum * sum / Float(2 * deviation * deviation)
       return base + Float(border) * Powers.exponential(exponent)
     }
+  }
+  /// The object of each pixel, 0 for none, and their boxes.
+  ///
+  /// What is ignored is no object.
+  private static func objects(
+    _ labels: [UInt8], _ instances: [Int32]?, width: Int, height: Int
+  ) -> (objects: [Int32], boxes: [PixelBox]) {
+    func known(_ place: Int, _ value: Int32) -> Int32 {
+      labels[place] == ClassMapping.ignoredLabel ? 0 : value
+    }
+    if let instances {
+      let numbered = NumberedObjects(
+        of: labels.indices.map { known($0, instances[$0]) }, width: width)
+      return (numbered.labels, numbered.boxes)
+    }
+    let components = ConnectedComponents(
+      of: labels.indices.map { known($0, Int32(labels[$0])) }, width: width, height: height,
+      connectivity: .eight)
+    return (components.labels, components.boxes)
   }
 }

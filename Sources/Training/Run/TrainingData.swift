@@ -22,7 +22,9 @@ package struct TrainingData: Sendable {
   package let digest: [UInt8]
 
   /// Gives the images that are trained on weights of their pixels.
-  mutating func weigh(by map: WeightMap) { dataset = dataset.weighted(by: map) }
+  ///
+  /// - Throws: `FileError`.
+  mutating func weigh(by map: WeightMap) throws { dataset = try dataset.weighted(by: map) }
 
   /// The digest in hexadecimal, as checkpoints keep it.
   package var digestText: String {
@@ -58,11 +60,20 @@ package struct TrainingData: Sendable {
     if let index = try SampleIndex.labelled(
       data: configuration.data, images: configuration.images, masks: configuration.masks)
     {
+      if configuration.instanceBorders {
+        try index.requireInstances(path: configuration.data ?? configuration.images ?? "")
+      }
       dataset = try Dataset(
         index, mapping: ClassMapping(scanning: index),
+        instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
     } else {
+      if configuration.instanceBorders {
+        throw ConfigurationError(
+          option: "instance-borders", expected: "--data with a folder instances/",
+          found: "the built-in cells")
+      }
       dataset = try SyntheticCells.dataset(
         count: Self.syntheticCount, side: Self.syntheticSide, seed: seed, on: team)
       listing = ["synthetic \(Self.syntheticCount) \(Self.syntheticSide) \(seed)"]
@@ -74,8 +85,9 @@ package struct TrainingData: Sendable {
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
           found: "\(index.channels ?? 0)", hint: "validate on images like those of the training")
       }
+      if configuration.instanceBorders { try index.requireInstances(path: path) }
       validation = try Dataset(
-        index, mapping: dataset.mapping,
+        index, mapping: dataset.mapping, instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
       keptByteCount = dataset.keptByteCount + validation.keptByteCount
       trainingIDs = Array(0..<dataset.count)

@@ -24,6 +24,7 @@ import unet_dist
       "learning-rate": "0.5", "momentum": "0.5", "nesterov": "true", "ema": "0.9",
       "weight-decay": "0.1", "schedule": "poly",
       "warmup-steps": "9", "clip-norm": "2", "loss": "cross-entropy", "weight-map": "unet",
+      "instance-borders": "true",
       "class-weights": "1,2,3,4,5", "augment": "flip", "validation-data": "v",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
