@@ -170,7 +170,7 @@ let package = Package(
         "TestSupport", "Threading",
       ]),
     tests("DatasetsTests", ["Datasets", "Files", "Imaging", "Tensors", "Threading"]),
-    tests("MetricsTests", ["Metrics"]),
+    tests("MetricsTests", ["Files", "Metrics"], exclude: ["Fixtures"]),
     tests(
       "InferenceTests",
       [

@@ -3,11 +3,12 @@
 /// The watershed transform by flooding from markers (Meyer 1994, "Topographic distance and watershed
 /// lines").
 ///
-/// The markers are sources that rise together. Pixels beside what is flooded wait in a queue; the
-/// lowest one is next, of equally low ones the one that has waited longest, and a pixel below the
-/// level of the flood counts as on it. The first pixels to wait are the neighbours of the markers in
-/// rows from the top, each one's above, left, right and below. So a plateau is shared out between the
-/// floods around it, and the result is a function of relief and markers alone.
+/// A marker is a hole through which water comes when its level is that of the pixel. Pixels beside what
+/// is flooded wait in a queue; the lowest one is next, of equally low ones the one that has waited
+/// longest, and a pixel below the level of the flood counts as on it. The first pixels to wait are
+/// those of the markers in rows from the top; each has its neighbours above, left, right and below it
+/// wait when its turn comes. So a plateau is shared out between the floods around it, and the result is
+/// a function of relief and markers alone: where heights differ, that of scikit-image's `watershed`.
 package enum Watershed {
   /// The segments of a relief, height x width.
   ///
@@ -45,13 +46,13 @@ package enum Watershed {
 
     for place in 0..<count where markers[place] != 0 {
       if isOpen[place] {
-        push(around: place, level: -.infinity, number: markers[place])
+        queue.push(level: relief[place], place: place, number: markers[place])
       } else {
         segments[place] = 0
       }
     }
     while let next = queue.pop() {
-      if lines {
+      if lines && markers[next.place] == 0 {
         guard isOpen[next.place] && segments[next.place] == 0 else { continue }
         var floodsMeet = false
         neighbours.forEach(of: next.place) { other in

@@ -12,7 +12,7 @@ package struct EvaluationFile: RecordSink {
     guard case .evaluation(let evaluation) = record else { return }
     let summary: JSONValue = [
       "step": .integer(evaluation.step), "best": .boolean(evaluation.isBest),
-      "scores": evaluation.scores.json,
+      "scores": evaluation.scores.json(),
     ]
     try DurableFile.write(summary.json + "\n", to: path)
   }
