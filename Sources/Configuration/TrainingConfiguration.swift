@@ -106,6 +106,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var classWeights = ClassWeights.none
   /// Weights of the pixels in the loss.
   package var weightMap = WeightMapKind.none
+  /// Whether pixels of numbered objects that touch another object are labelled as the first class.
+  package var instanceBorders = false
   /// Random changes of the training tiles.
   package var augment = Augmentation.copying.steps
 

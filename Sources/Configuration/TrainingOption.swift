@@ -125,6 +125,9 @@ extension TrainingOption {
       "weight-map", \.weightMap, "RULE",
       "weights of pixels: none, or unet, the paper's, more between objects that nearly touch"),
     required(
+      "instance-borders", \.instanceBorders, "BOOL",
+      "label pixels of instances that touch another one as the first class"),
+    required(
       "augment", \.augment, "LIST",
       "none, default, or steps with strengths: flip, rotate90, rotate, shift, scale, elastic=10:3, ..."
     ),

@@ -35,19 +35,45 @@ package enum Evaluator {
     }
     // Ranks whose data or networks differ have counts and losses that do not belong together.
     try communicator.verifyEqualOnAllRanks([
-      NamedDigest(name: "number of the network's classes", text: "\(share.counts.classes)"),
+      NamedDigest(name: "number of the network's classes", text: "\(share.tally.counts.classes)"),
       NamedDigest(name: "number of windows to score", text: "\(share.windowCount)"),
     ])
     let counts = ConfusionCounts(
-      classes: share.counts.classes, flat: try communicator.allReduceSum(share.counts.flat))
-    let foreground = try share.foreground.map {
+      classes: share.tally.counts.classes,
+      flat: try communicator.allReduceSum(share.tally.counts.flat))
+    let foreground = try share.tally.foreground.map {
       ForegroundHistogram(flat: try communicator.allReduceSum($0.flat))
     }
-    let losses = try communicator.allgatherv(share.losses.withUnsafeBytes { Array($0) })
+    let losses = try communicator.allgatherv(share.tally.losses.withUnsafeBytes { Array($0) })
+    try requirePixels(counts)
     return SegmentationScores(
       counts: counts,
       loss: totalLoss(losses, windowCount: share.windowCount) / Double(counts.pixelCount),
       foreground: foreground)
+  }
+
+  /// Refuses a set of which every pixel is ignored.
+  static func requirePixels(_ counts: ConfusionCounts) throws(FileError) {
+    guard counts.pixelCount > 0 else {
+      throw FileError(
+        path: "the data set", expected: "a pixel that is not ignored", found: "none",
+        hint: "score images with labelled pixels")
+    }
+  }
+
+  /// Refuses a set that the predictor's network cannot score.
+  static func check(_ dataset: Dataset, fits predictor: TiledPredictor) throws(FileError) {
+    guard dataset.channels == predictor.channels else {
+      throw FileError(
+        path: "the data set", expected: "images of \(predictor.channels) channels",
+        found: "\(dataset.channels)", hint: "score images of the kind the network was trained with")
+    }
+    guard dataset.mapping.count <= predictor.classes else {
+      throw FileError(
+        path: "the data set", expected: "at most \(predictor.classes) classes",
+        found: "\(dataset.mapping.count)",
+        hint: "read the masks with the classes that the network was trained with")
+    }
   }
 
   /// The sum of the windows' losses in window order; window i is number i / size of rank i % size.
@@ -73,12 +99,8 @@ package enum Evaluator {
 
 /// The counts and losses of one rank.
 private struct Share {
-  /// The pixels of this rank's windows.
-  var counts: ConfusionCounts
-  /// The probabilities of the second class in these, where there are two.
-  var foreground: ForegroundHistogram?
-  /// The summed loss of each of this rank's windows, in order.
-  var losses: [Double] = []
+  /// The pixels and losses of this rank's windows.
+  var tally: WindowTally
   /// The windows of all ranks.
   private(set) var windowCount = 0
 
@@ -86,19 +108,8 @@ private struct Share {
   init(
     of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor
   ) throws {
-    guard dataset.channels == predictor.channels else {
-      throw FileError(
-        path: "the data set", expected: "images of \(predictor.channels) channels",
-        found: "\(dataset.channels)", hint: "score images of the kind the network was trained with")
-    }
-    guard dataset.mapping.count <= predictor.classes else {
-      throw FileError(
-        path: "the data set", expected: "at most \(predictor.classes) classes",
-        found: "\(dataset.mapping.count)",
-        hint: "read the masks with the classes that the network was trained with")
-    }
-    counts = ConfusionCounts(classes: predictor.classes)
-    foreground = predictor.classes == 2 ? ForegroundHistogram() : nil
+    try Evaluator.check(dataset, fits: predictor)
+    tally = WindowTally(classes: predictor.classes)
     let softmax = PixelSoftmax(classes: predictor.classes, threads: predictor.team.count)
     for id in ids {
       let extents = dataset.size(id)
@@ -108,43 +119,8 @@ private struct Share {
       guard !own.isEmpty else { continue }
       let image = try dataset.image(id)
       for window in own {
-        try add(window, of: tiling, image: image, predictor: predictor, softmax)
+        try tally.add(window, of: tiling, image: image, predictor: predictor, softmax)
       }
     }
-  }
-
-  private mutating func add(
-    _ index: Int, of tiling: MirroredTiling, image: DatasetImage, predictor: TiledPredictor,
-    _ softmax: borrowing PixelSoftmax
-  ) throws(AllocationError) {
-    let (rows, columns) = (tiling.windows[index].rows, tiling.windows[index].columns)
-    let truth = rows.flatMap { y in
-      image.labels[y * image.width + columns.lowerBound..<y * image.width + columns.upperBound]
-    }
-    var prediction = [UInt8](repeating: 0, count: truth.count)
-    var bins = [UInt8](repeating: 0, count: foreground == nil ? 0 : truth.count)
-    var rowLosses = [Double](repeating: 0, count: rows.count)
-    try prediction.withUnsafeMutableBufferPointer { prediction throws(AllocationError) in
-      try bins.withUnsafeMutableBufferPointer { bins throws(AllocationError) in
-        try rowLosses.withUnsafeMutableBufferPointer { rowLosses throws(AllocationError) in
-          try predictor.predict(
-            window: index, of: tiling, pixels: image.pixels, image: image.id, softmax: softmax
-          ) { y, x, said, _ in
-            let row = y - rows.lowerBound
-            let place = row * columns.count + x - columns.lowerBound
-            prediction[place] = predictor.label(said)
-            if !bins.isEmpty {
-              bins[place] = UInt8(ForegroundHistogram.bin(Float(said.probabilities[1])))
-            }
-            rowLosses[row] += said.loss(Int(truth[place]))
-          }
-        }
-      }
-    }
-    for (place, bin) in bins.enumerated() {
-      foreground?.add(isForeground: truth[place] == 1, bin: Int(bin))
-    }
-    counts.add(truth: truth, prediction: prediction)
-    losses.append(rowLosses.reduce(0, +))
   }
 }

@@ -36,6 +36,9 @@ package struct ClassMapping: Sendable, Equatable {
   /// The most classes there can be: a label is one byte, of which 255 stands for what is ignored.
   package static let maximumClassCount = 255
 
+  /// The label of a pixel that is ignored: it teaches nothing and is not scored.
+  package static let ignoredLabel: UInt8 = 255
+
   /// More classes than this deserve a warning.
   private static let plausibleClassCount = 32
 

@@ -5,6 +5,9 @@
 /// All scores follow from it, and since it holds integers, its sum over images and ranks is exact in
 /// any order.
 package struct ConfusionCounts: Sendable, Equatable {
+  /// The true label of a pixel that no metric counts.
+  package static let ignoredLabel: UInt8 = 255
+
   /// The number of classes K.
   package let classes: Int
 
@@ -50,9 +53,9 @@ package struct ConfusionCounts: Sendable, Equatable {
     (0..<classes).reduce(0) { $0 + flat[$1 * classes + label] }
   }
 
-  /// Counts every pixel of two label images.
+  /// Counts the pixels of two label images, but for those whose true label is ignored.
   ///
-  /// - Precondition: the counts agree and each label is below K.
+  /// - Precondition: the counts agree and each label that is not ignored is below K.
   package mutating func add(truth: [UInt8], prediction: [UInt8]) {
     precondition(
       truth.count == prediction.count, "\(truth.count) true and \(prediction.count) found labels")
@@ -60,7 +63,7 @@ package struct ConfusionCounts: Sendable, Equatable {
     truth.withUnsafeBufferPointer { truth in
       prediction.withUnsafeBufferPointer { prediction in
         flat.withUnsafeMutableBufferPointer { flat in
-          for (truth, prediction) in zip(truth, prediction) {
+          for (truth, prediction) in zip(truth, prediction) where truth != Self.ignoredLabel {
             // Checked each by itself: a label too large could still give a place in the matrix.
             precondition(
               truth < classes && prediction < classes,

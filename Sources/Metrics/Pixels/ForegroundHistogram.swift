@@ -47,8 +47,10 @@ package struct ForegroundHistogram: Sendable, Equatable {
     package let dice: Double
   }
 
-  /// The threshold in steps of 0.01 with the largest Dice of the foreground, hence the largest IoU too; of
-  /// several the nearest to 0.5, then the lower one. Nil where no pixel is foreground.
+  /// The threshold in steps of 0.01 with the largest Dice of the foreground; nil where no pixel is foreground.
+  ///
+  /// It has the largest IoU too, which grows with the Dice. Of several it is the nearest to 0.5, then the
+  /// lower one.
   package var best: Best? {
     let foreground = flat[Self.binCount...].reduce(0, +)
     guard foreground > 0 else { return nil }

@@ -76,8 +76,9 @@ package struct SegmentationScores: Sendable, Equatable {
 
   /// The scores as a JSON object.
   ///
-  /// A score without a value is null; a class that has none at all is marked `"absent": true`.
-  package var json: JSONValue {
+  /// A score without a value is null; a class that has none at all is marked `"absent": true`. Classes
+  /// have names and the values of their masks where they are given.
+  package func json(classes labels: [ClassLabel] = []) -> JSONValue {
     [
       "pixels": .integer(Int(counts.pixelCount)),
       "pixel_accuracy": .number(pixelAccuracy),
@@ -87,16 +88,19 @@ package struct SegmentationScores: Sendable, Equatable {
       "loss": .number(loss),
       "classes": .list(
         classes.enumerated().map { label, scores in
-          [
-            "class": .integer(label),
-            "pixels": .integer(Int(scores.pixelCount)),
-            "predicted_pixels": .integer(Int(scores.predictedCount)),
-            "absent": .boolean(scores.isAbsent),
-            "iou": number(scores.intersectionOverUnion),
-            "dice": number(scores.dice),
-            "precision": number(scores.precision),
-            "recall": number(scores.recall),
+          let known = labels.indices.contains(label) ? labels[label] : nil
+          let identity: [(name: String, value: JSONValue)] =
+            [("class", .integer(label))] + (known?.json ?? [])
+          let values: [(name: String, value: JSONValue)] = [
+            ("pixels", .integer(Int(scores.pixelCount))),
+            ("predicted_pixels", .integer(Int(scores.predictedCount))),
+            ("absent", .boolean(scores.isAbsent)),
+            ("iou", number(scores.intersectionOverUnion)),
+            ("dice", number(scores.dice)),
+            ("precision", number(scores.precision)),
+            ("recall", number(scores.recall)),
           ]
+          return .object(identity + values)
         }),
     ]
   }
@@ -111,6 +115,7 @@ private func mean(_ values: [Double]) -> Double {
   values.reduce(0, +) / Double(values.count)
 }
 
-private func number(_ value: Double?) -> JSONValue {
+/// A score in JSON, null without a value.
+func number(_ value: Double?) -> JSONValue {
   value.map { .number($0) } ?? .null
 }

@@ -13,7 +13,7 @@ package struct EvaluationFile: RecordSink {
     let summary = JSONValue.object(
       [
         ("step", .integer(evaluation.step)), ("best", .boolean(evaluation.isBest)),
-        ("scores", evaluation.scores.json),
+        ("scores", evaluation.scores.json()),
       ] + evaluation.thresholdFields)
     try DurableFile.write(summary.json + "\n", to: path)
   }

@@ -77,7 +77,7 @@ struct RunPlan {
     }
     if configuration.weightMap == .unet {
       let weights = Self.classWeights(configuration, data.dataset.mapping) ?? []
-      data.weigh(by: WeightMap(classWeights: weights))
+      try communicator.together { try data.weigh(by: WeightMap(classWeights: weights)) }
     }
     self.data = data
     try communicator.verifyEqualOnAllRanks(

@@ -26,7 +26,9 @@ package struct TrainingData: Sendable {
   package let remarks: [String]
 
   /// Gives the images that are trained on weights of their pixels.
-  mutating func weigh(by map: WeightMap) { dataset = dataset.weighted(by: map) }
+  ///
+  /// - Throws: `FileError`.
+  mutating func weigh(by map: WeightMap) throws { dataset = try dataset.weighted(by: map) }
 
   /// The digest in hexadecimal, as checkpoints keep it.
   package var digestText: String {
@@ -72,12 +74,21 @@ package struct TrainingData: Sendable {
     if let index = try SampleIndex.labelled(
       data: configuration.data, images: configuration.images, masks: configuration.masks)
     {
+      if configuration.instanceBorders {
+        try index.requireInstances(path: configuration.data ?? configuration.images ?? "")
+      }
       dataset = try Dataset(
         index, mapping: ClassMapping(scanning: index),
+        instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
       groups = try Self.groups(of: index, configuration)
     } else {
+      if configuration.instanceBorders {
+        throw ConfigurationError(
+          option: "instance-borders", expected: "--data with a folder instances/",
+          found: "the built-in cells")
+      }
       dataset = try SyntheticCells.dataset(
         count: Self.syntheticCount, side: Self.syntheticSide, seed: seed, on: team)
       listing = ["synthetic \(Self.syntheticCount) \(Self.syntheticSide) \(seed)"]
@@ -90,8 +101,9 @@ package struct TrainingData: Sendable {
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
           found: "\(index.channels ?? 0)", hint: "validate on images like those of the training")
       }
+      if configuration.instanceBorders { try index.requireInstances(path: path) }
       validation = try Dataset(
-        index, mapping: dataset.mapping,
+        index, mapping: dataset.mapping, instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
       keptByteCount = dataset.keptByteCount + validation.keptByteCount
       trainingIDs = Array(0..<dataset.count)

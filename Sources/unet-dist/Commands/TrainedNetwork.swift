@@ -18,7 +18,8 @@ struct TrainedNetwork {
   let predictor: TiledPredictor
   /// What the ranks must agree on, beside their images, before they use the network together.
   let digests: [NamedDigest]
-  private let threads: Int
+  /// Threads of this rank.
+  let threads: Int
   private let averaging: Averaging
   /// Measured before anything large was allocated.
   private let memory: MemoryBudget

@@ -34,7 +34,7 @@ import Testing
     ["--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced"],
     [
       "--optimizer", "sgd", "--momentum", "0.9", "--nesterov", "true", "--ema", "0.5", "--loss",
-      "cross-entropy+dice", "--weight-map", "unet",
+      "cross-entropy+dice", "--weight-map", "unet", "--instance-borders", "true",
     ],
     ["--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1"],
   ]
@@ -159,6 +159,7 @@ import Testing
   private static func images(_ folder: String) throws {
     // 34 images of about one tile are left for training, of which each is drawn twice an epoch.
     try TinyImages.squares(folder + "/data", count: 19)
+    try TinyImages.halves(folder + "/data", count: 19)
   }
 
   /// Expects the same weights, optimiser state, losses, norms and scores.

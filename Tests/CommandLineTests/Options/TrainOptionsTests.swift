@@ -26,6 +26,7 @@ import unet_dist
       "warmup-steps": "9", "clip-norm": "2", "loss": "cross-entropy", "weight-map": "unet",
       "class-weights": "1,2,3,4,5", "augment": "flip", "split": "s.json", "fold": "2",
       "groups": "g.csv",
+      "instance-borders": "true",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
       "timeline": "t.json", "bucket-kib": "1024", "threads": "2", "seed": "14",
