@@ -80,6 +80,7 @@ let package = Package(
     module("Randomness"),
     module("Files", ["CCrypto"]),
     module("Tensors"),
+    module("Morphology"),
 
     // MARK: The engine, images, and the ranks
     module("Kernels", ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"]),
@@ -90,15 +91,16 @@ let package = Package(
     // MARK: The network and its data
     module("Network", ["Kernels", "Randomness", "Tensors", "Threading"]),
     module("ReferenceNetwork", ["Network", "Tensors", "Threading"]),
-    module("Datasets", ["Files", "Imaging", "Randomness", "Tensors", "Threading"]),
-    module("Metrics", ["Files", "Tensors"]),
+    module(
+      "Datasets", ["Files", "Imaging", "Morphology", "Randomness", "Tensors", "Threading"]),
+    module("Metrics", ["Files", "Morphology", "Tensors"]),
 
     // MARK: Using a network
     module(
       "Inference",
       [
-        "Communication", "Datasets", "Files", "Imaging", "Kernels", "Metrics", "Network",
-        "Randomness", "Tensors", "Threading",
+        "Communication", "Datasets", "Files", "Imaging", "Kernels", "Metrics", "Morphology",
+        "Network", "Randomness", "Tensors", "Threading",
       ]),
     module(
       "Configuration",
@@ -152,6 +154,7 @@ let package = Package(
     tests("ThreadingTests", ["Randomness", "Threading"]),
     tests("RandomnessTests", ["Randomness"]),
     tests("TensorsTests", ["Randomness", "Tensors"]),
+    tests("MorphologyTests", ["Morphology"], exclude: ["Fixtures"]),
     tests("FilesTests", ["Files", "TestSupport"]),
     tests(
       "KernelsTests", ["Files", "Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
@@ -167,7 +170,7 @@ let package = Package(
         "TestSupport", "Threading",
       ]),
     tests("DatasetsTests", ["Datasets", "Files", "Imaging", "Tensors", "Threading"]),
-    tests("MetricsTests", ["Metrics"]),
+    tests("MetricsTests", ["Files", "Metrics"], exclude: ["Fixtures"]),
     tests(
       "InferenceTests",
       [

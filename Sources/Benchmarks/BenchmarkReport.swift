@@ -44,8 +44,8 @@ package struct BenchmarkReport {
       if let image {
         [
           ("image_size", .integer(image.side)),
-          ("tile_height", .integer(image.plan.rows.inputSide)),
-          ("tile_width", .integer(image.plan.columns.inputSide)),
+          ("tile_height", .integer(image.plan.tiles[0].rows.inputSide)),
+          ("tile_width", .integer(image.plan.tiles[0].columns.inputSide)),
           ("tiles", .integer(image.tileCount)),
         ]
       } else {
@@ -93,7 +93,7 @@ package struct BenchmarkReport {
       rows += [
         ("images a rank", "\(setting.batch)"), ("image", "\(image.side)x\(image.side)"),
         ("tiles an image", "\(image.tileCount)"),
-        ("tile", "\(plan.columns.inputSide)x\(plan.rows.inputSide)"),
+        ("tile", "\(plan.tiles[0].columns.inputSide)x\(plan.tiles[0].rows.inputSide)"),
       ]
     } else {
       rows += [("tiles a rank", "\(setting.batch)"), ("tile", "\(setting.tile)")]

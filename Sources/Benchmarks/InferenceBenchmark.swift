@@ -63,7 +63,7 @@ package enum InferenceBenchmark {
     let team = setting.team()
     network.initialize(parameters.base, seed: 0, on: team)
     let predictor = TiledPredictor(
-      network: network, parameters: parameters, tile: tile, threads: team)
+      [TrainedMember(network, parameters: parameters)], tile: tile, threads: team)
     let channels = network.configuration.inputChannels
     let noise = try BenchmarkData.normal(count: side * side * channels)
     let pixels = withExtendedLifetime(noise) { Array(noise.floats) }
@@ -79,9 +79,11 @@ package enum InferenceBenchmark {
     }
     let seconds = try measurement.largest(own).map { $0[0] }
     let plan = predictor.plan(height: side, width: side)
+    let shape = plan.tiles[0]
     let image = WholeImage(side: side, plan: plan)
     let images = setting.batch * communicator.size
-    let work = network.multiplyAdds(height: plan.rows.inputSide, width: plan.columns.inputSide)
+    let work = network.multiplyAdds(
+      height: shape.rows.inputSide, width: shape.columns.inputSide)
     var report = BenchmarkReport(
       name: "inference", setting: setting, ranks: communicator.size, seconds: seconds,
       multiplyAdds: work * image.tileCount * images,

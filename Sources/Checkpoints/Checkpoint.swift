@@ -33,6 +33,11 @@ package struct Checkpoint: Sendable, Equatable {
   package var arithmetic: String?
   /// The digest of the images' listing, see `TrainingData.digest`.
   package var dataDigest: String
+  /// The digest of the division into training and validation, see `TrainingData.divisionDigest`; nil in
+  /// files of versions that divided samples one by one.
+  package var divisionDigest: String?
+  /// The threshold of the foreground that the newest evaluation has found; nil without one.
+  package var threshold: Threshold?
   /// The best validation score so far and the step that reached it.
   package var best: BestScore?
   /// The version of the program that wrote the file; nil in files from before 0.2.0.
@@ -44,7 +49,8 @@ package struct Checkpoint: Sendable, Equatable {
   package init(
     network: UNetConfiguration, classes: ClassMapping, normalization: IntensityNormalization,
     configuration: String, step: Int, epoch: Int, seed: UInt64, tile: Int, optimizer: OptimizerKind,
-    matrixKernels: String, arithmetic: String? = nil, dataDigest: String, best: BestScore? = nil,
+    matrixKernels: String, arithmetic: String? = nil, dataDigest: String,
+    divisionDigest: String? = nil, threshold: Threshold? = nil, best: BestScore? = nil,
     version: String? = nil, revision: String? = nil
   ) {
     self.network = network
@@ -59,6 +65,8 @@ package struct Checkpoint: Sendable, Equatable {
     self.matrixKernels = matrixKernels
     self.arithmetic = arithmetic
     self.dataDigest = dataDigest
+    self.divisionDigest = divisionDigest
+    self.threshold = threshold
     self.best = best
     self.version = version
     self.revision = revision
@@ -75,6 +83,23 @@ package struct Checkpoint: Sendable, Equatable {
     package init(step: Int, meanIntersectionOverUnion: Double) {
       self.step = step
       self.meanIntersectionOverUnion = meanIntersectionOverUnion
+    }
+  }
+
+  /// The threshold on the probability of the second of two classes that was best for validation images.
+  package struct Threshold: Codable, Equatable, Sendable {
+    /// Updates made when it was found.
+    package var step: Int
+    /// A pixel is of the second class where its probability is above this.
+    package var value: Double
+    /// The Dice that it reached.
+    package var dice: Double
+
+    /// A threshold from its parts.
+    package init(step: Int, value: Double, dice: Double) {
+      self.step = step
+      self.value = value
+      self.dice = dice
     }
   }
 
@@ -123,8 +148,10 @@ extension Checkpoint {
       "data_digest": dataDigest,
     ]
     if let arithmetic { metadata["arithmetic"] = arithmetic }
+    if let divisionDigest { metadata["division_digest"] = divisionDigest }
     if let version { metadata["program_version"] = version }
     if let revision { metadata["program_revision"] = revision }
+    if let threshold { metadata["threshold"] = try Self.json(threshold) }
     if let best { metadata["best"] = try Self.json(best) }
     return metadata
   }
@@ -195,6 +222,11 @@ extension Checkpoint {
     matrixKernels = try text("blas_kernels")
     arithmetic = metadata["arithmetic"]
     dataDigest = try text("data_digest")
+    divisionDigest = metadata["division_digest"]
+    threshold = metadata["threshold"] == nil ? nil : try decoded("threshold")
+    if let value = threshold?.value, !(value > 0 && value < 1) {
+      throw invalid("threshold", "\(value)")
+    }
     best = metadata["best"] == nil ? nil : try decoded("best")
     version = metadata["program_version"]
     revision = metadata["program_revision"]

@@ -63,7 +63,11 @@ extension TrainingConfiguration {
 
   private mutating func chooseDependentDefaults(given: Set<String>) {
     if !given.isDisjoint(with: ["epochs", "minutes"]) && !given.contains("steps") { steps = nil }
-    if !given.contains("validation-fraction") && validationData != nil { validationFraction = 0 }
+    if !given.contains("validation-fraction"),
+      validationData != nil || folds != nil || fold != nil || split != nil
+    {
+      validationFraction = 0
+    }
     // A depth out of range has no legal tiles to look for; its own error follows.
     if !given.contains("tile"), (1...8).contains(depth) {
       tile = Self.defaultTile(for: network(inputChannels: 1, classes: 2))

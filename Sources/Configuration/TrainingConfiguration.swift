@@ -114,15 +114,25 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var ignore: MaskValue?
   /// Share of the tiles that are placed about a pixel of another class than the first.
   package var foregroundTiles = 0.0
+  /// Whether pixels of numbered objects that touch another object are labelled as the first class.
+  package var instanceBorders = false
   /// Random changes of the training tiles.
   package var augment = Augmentation.copying.steps
 
   // MARK: Validation and checkpoints
 
-  /// Share of the samples kept for validation; the default is 0 where `validationData` is given.
+  /// Share of the samples kept for validation; the default is 0 where they are named otherwise.
   package var validationFraction = 0.1
   /// Folder with images and masks for validation.
   package var validationData: String?
+  /// The number of folds that the samples are divided into.
+  package var folds: Int?
+  /// The fold that is validated on, from 1.
+  package var fold: Int?
+  /// File of the samples for training and for validation, see `SplitFile`.
+  package var split: String?
+  /// Table of the samples that stay together, see `SampleGroups`.
+  package var groups: String?
   /// Steps between evaluations; 0 is only at the end.
   package var evaluateEvery = 100
   /// Evaluations in a row without a better score that end the run; nil goes on to the end.
@@ -243,6 +253,7 @@ extension TrainingConfiguration {
         option: "images", expected: "the images that belong to --masks", found: "nothing",
         hint: "give --images PATH, or --data DIR for both")
     }
+    try validateFolds()
     if steps == nil && epochs == nil && minutes == nil {
       throw ConfigurationError(
         option: "steps", expected: "a length of the run", found: "nothing",
@@ -279,6 +290,24 @@ extension TrainingConfiguration {
         found: "\(values.count)")
     }
     try validateTile()
+  }
+
+  private func validateFolds() throws(ConfigurationError) {
+    if let folds, fold == nil {
+      throw ConfigurationError(
+        option: "fold", expected: "a number from 1 to \(folds), beside --folds", found: "nothing",
+        hint: "each fold is a run of its own")
+    }
+    guard let fold else { return }
+    if folds == nil && split == nil {
+      throw ConfigurationError(
+        option: "folds", expected: "the number of folds that --fold \(fold) is one of",
+        found: "nothing", hint: "give --folds K, or --split FILE with folds in it")
+    }
+    if let folds, fold > folds {
+      throw ConfigurationError(
+        option: "fold", expected: "a number from 1 to \(folds)", found: "\(fold)")
+    }
   }
 
   /// Checks that the ways to sum gradients and to exchange them go together.

@@ -140,17 +140,31 @@ extension TrainingOption {
       "share of the tiles that are placed about a pixel of another class than the first",
       must: .share),
     required(
+      "instance-borders", \.instanceBorders, "BOOL",
+      "label pixels of instances that touch another one as the first class"),
+    required(
       "augment", \.augment, "LIST",
       "none, default, or steps with strengths: flip, rotate90, rotate, shift, scale, elastic=10:3, ..."
     ),
 
     required(
       "validation-fraction", \.validationFraction, "X",
-      "share of the samples for validation (default: 0.1, or 0 with --validation-data)",
+      "share of the samples for validation (default: 0.1, or 0 where they are named otherwise)",
       must: .fraction),
     optional(
       "validation-data", \.validationData, "DIR", "folder with images and masks for validation",
       .ranks),
+    optional(
+      "folds", \.folds, "K", "cross-validation: divide the samples into K folds, see --fold",
+      must: .within(2...1000)),
+    optional(
+      "fold", \.fold, "N", "validate on fold N, from 1, and train on the others",
+      must: .within(1...1000)),
+    optional(
+      "split", \.split, "FILE", "JSON file of the samples for training and for validation"),
+    optional(
+      "groups", \.groups, "FILE",
+      "table of samples that stay together: name,group (default: groups.csv in --data)"),
     required(
       "evaluate-every", \.evaluateEvery, "N", "steps between evaluations; 0 is at the end", .ranks,
       must: .atLeast(0)),
@@ -201,7 +215,9 @@ extension TrainingOption {
     [["data"], ["images", "masks"]],
     [["steps"], ["epochs"], ["minutes"]],
     [["global-batch"], ["accumulate"]],
-    [["validation-fraction"], ["validation-data"]],
+    [["validation-fraction"], ["validation-data"], ["folds"], ["split"]],
+    [["validation-fraction"], ["validation-data"], ["fold"]],
+    [["validation-data"], ["groups"]],
     [["resume"], ["load"]],
   ]
 

@@ -36,15 +36,45 @@ package enum Evaluator {
     }
     // Ranks whose data or networks differ have counts and losses that do not belong together.
     try communicator.verifyEqualOnAllRanks([
-      NamedDigest(name: "number of the network's classes", text: "\(share.counts.classes)"),
+      NamedDigest(name: "number of the network's classes", text: "\(share.tally.counts.classes)"),
       NamedDigest(name: "number of windows to score", text: "\(share.windowCount)"),
     ])
     let counts = ConfusionCounts(
-      classes: share.counts.classes, flat: try communicator.allReduceSum(share.counts.flat))
-    let losses = try communicator.allgatherv(share.losses.withUnsafeBytes { Array($0) })
+      classes: share.tally.counts.classes,
+      flat: try communicator.allReduceSum(share.tally.counts.flat))
+    let foreground = try share.tally.foreground.map {
+      ForegroundHistogram(flat: try communicator.allReduceSum($0.flat))
+    }
+    let losses = try communicator.allgatherv(share.tally.losses.withUnsafeBytes { Array($0) })
+    try requirePixels(counts)
     return SegmentationScores(
       counts: counts,
-      loss: totalLoss(losses, windowCount: share.windowCount) / Double(max(1, counts.pixelCount)))
+      loss: totalLoss(losses, windowCount: share.windowCount) / Double(counts.pixelCount),
+      foreground: foreground)
+  }
+
+  /// Refuses a set of which every pixel is ignored.
+  static func requirePixels(_ counts: ConfusionCounts) throws(FileError) {
+    guard counts.pixelCount > 0 else {
+      throw FileError(
+        path: "the data set", expected: "a pixel that is not ignored", found: "none",
+        hint: "score images with labelled pixels")
+    }
+  }
+
+  /// Refuses a set that the predictor's network cannot score.
+  static func check(_ dataset: Dataset, fits predictor: TiledPredictor) throws(FileError) {
+    guard dataset.channels == predictor.channels else {
+      throw FileError(
+        path: "the data set", expected: "images of \(predictor.channels) channels",
+        found: "\(dataset.channels)", hint: "score images of the kind the network was trained with")
+    }
+    guard dataset.mapping.count <= predictor.classes else {
+      throw FileError(
+        path: "the data set", expected: "at most \(predictor.classes) classes",
+        found: "\(dataset.mapping.count)",
+        hint: "read the masks with the classes that the network was trained with")
+    }
   }
 
   /// The sum of the windows' losses in window order; window i is number i / size of rank i % size.
@@ -70,10 +100,8 @@ package enum Evaluator {
 
 /// The counts and losses of one rank.
 private struct Share {
-  /// The pixels of this rank's windows.
-  var counts: ConfusionCounts
-  /// The summed loss of each of this rank's windows, in order.
-  var losses: [Double] = []
+  /// The pixels and losses of this rank's windows.
+  var tally: WindowTally
   /// The windows of all ranks.
   private(set) var windowCount = 0
 
@@ -81,20 +109,9 @@ private struct Share {
   init(
     of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor
   ) throws {
-    let configuration = predictor.network.configuration
-    guard dataset.channels == configuration.inputChannels else {
-      throw FileError(
-        path: "the data set", expected: "images of \(configuration.inputChannels) channels",
-        found: "\(dataset.channels)", hint: "score images of the kind the network was trained with")
-    }
-    guard dataset.mapping.count <= configuration.classes else {
-      throw FileError(
-        path: "the data set", expected: "at most \(configuration.classes) classes",
-        found: "\(dataset.mapping.count)",
-        hint: "read the masks with the classes that the network was trained with")
-    }
-    counts = ConfusionCounts(classes: configuration.classes)
-    let softmax = PixelSoftmax(classes: configuration.classes, threads: predictor.team.count)
+    try Evaluator.check(dataset, fits: predictor)
+    tally = WindowTally(classes: predictor.classes)
+    let softmax = PixelSoftmax(classes: predictor.classes, threads: predictor.team.count)
     for id in ids {
       let extents = dataset.size(id)
       let tiling = predictor.tiling(height: extents.height, width: extents.width)
@@ -103,37 +120,8 @@ private struct Share {
       guard !own.isEmpty else { continue }
       let image = try dataset.image(id)
       for window in own {
-        try add(tiling.windows[window], of: tiling, image: image, predictor: predictor, softmax)
+        try tally.add(window, of: tiling, image: image, predictor: predictor, softmax)
       }
     }
-  }
-
-  private mutating func add(
-    _ window: MirroredTiling.Window, of tiling: MirroredTiling, image: DatasetImage,
-    predictor: TiledPredictor, _ softmax: borrowing PixelSoftmax
-  ) throws(AllocationError) {
-    let (rows, columns) = (window.ownRows, window.ownColumns)
-    let classes = counts.classes
-    let truth = rows.flatMap { y in
-      image.labels[y * image.width + columns.lowerBound..<y * image.width + columns.upperBound]
-    }
-    var prediction = [UInt8](repeating: 0, count: truth.count)
-    var rowLosses = [Double](repeating: 0, count: rows.count)
-    let logits = try predictor.logits(window, of: tiling, pixels: image.pixels)
-    prediction.withUnsafeMutableBufferPointer { prediction in
-      rowLosses.withUnsafeMutableBufferPointer { rowLosses in
-        predictor.forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in
-          let row = y - rows.lowerBound
-          let place = row * columns.count + x - columns.lowerBound
-          let (probabilities, logSum) = softmax(scores, thread: thread)
-          // The labels are those that a prediction writes, down to its rounding to Float.
-          prediction[place] = firstLargest(classes) { Float(probabilities[$0]) }
-          guard truth[place] != ignoredLabel else { return }
-          rowLosses[row] += logSum - Double(scores[Int(truth[place])])
-        }
-      }
-    }
-    counts.add(truth: truth, prediction: prediction)
-    losses.append(rowLosses.reduce(0, +))
   }
 }

@@ -1,135 +1,183 @@
-// Which tiles an image is predicted by: the square one asked for, or the cheapest.
+// Which tiles an image is predicted by: square ones that were asked for, or the cheapest.
 
 package import Datasets
 package import Network
 
-/// The size of the tiles by which a network predicts an image.
+/// The tiles by which one network, or several together, predict an image.
 ///
-/// Every tile has a context around its output window that is thrown away, so larger tiles compute
-/// less in all: of a network without padding and of depth 4, one tile of 700 covers an image of 512
-/// with 41 % of the work of four tiles of 572.
+/// Every tile has a context around its window that is thrown away, so larger tiles compute less in
+/// all: of the paper's network one tile of 716 covers an image of 512 with 43 % of the work of four
+/// tiles of 572.
+///
+/// A pixel depends on the image around it, on where the poolings' cells lie, and on nothing else,
+/// where windows begin at whole pixels of the bottleneck and the tile holds the whole
+/// `WindowContext` of each. Then all plans say the same of a pixel, but for rounding.
 package struct TilePlan: Sendable, Hashable {
-  /// The sides of tile and window from top to bottom.
-  package let rows: TileShape
-  /// The sides of tile and window from left to right.
-  package let columns: TileShape
+  /// The tile of one network.
+  package struct Tile: Sendable, Hashable {
+    /// The sides of tile and window from top to bottom.
+    package let rows: WindowShape
+    /// The sides of tile and window from left to right.
+    package let columns: WindowShape
+  }
 
-  /// Bytes that the activations of a tile may take where the best plan is looked for: 1 GiB.
+  /// The tile of each network; their windows are the same.
+  package let tiles: [Tile]
+  /// Whether what is said of a pixel does not depend on the plan: windows begin at whole pixels of the
+  /// bottleneck and have their whole context.
+  package let isExact: Bool
+
+  /// Bytes that the activations of all networks' tiles may take where the best plan is looked for:
+  /// 1 GiB.
   ///
   /// With the weights of the paper's network, an image and its probabilities that leaves a laptop
   /// of 8 GB most of its memory. It is a constant, not a share of the machine's memory, because
-  /// predictions depend a little on the tiles (see `TiledPredictor`), and they are to be the same on
-  /// every machine and for every number of ranks and threads.
+  /// predictions are to have the same bits on every machine and for every number of ranks and threads.
   package static let activationByteLimit = 1 << 30
+
+  private init(rows: [WindowShape], columns: [WindowShape], isExact: Bool) {
+    tiles = zip(rows, columns).map { Tile(rows: $0, columns: $1) }
+    self.isExact = isExact
+  }
 
   /// The windows that cover an image of this size.
   package func tiling(height: Int, width: Int) -> MirroredTiling {
-    MirroredTiling(height: height, width: width, tileRows: rows, tileColumns: columns)
+    MirroredTiling(
+      height: height, width: width, windowHeight: tiles[0].rows.side,
+      windowWidth: tiles[0].columns.side)
   }
 }
 
 // MARK: - Square tiles
 
 extension TilePlan {
-  /// Square tiles of side `tile`.
+  /// Square tiles of side `tile` for each of these networks.
   ///
   /// With padding the context is at most a quarter of the tile a side, so that at least a quarter of
-  /// the tile's pixels are the window's; where that is less than the network sees, pixels near the
-  /// window's edge show traces of padding.
+  /// the tile's pixels are the window's. Where that, or a tile near the smallest legal one, is less
+  /// than the whole context, the plan is not exact: pixels near a window's edge show traces of padding.
   ///
-  /// - Precondition: the tile is legal.
-  package init(square tile: Int, for configuration: UNetConfiguration) {
+  /// - Parameter isSymmetric: whether tiles are turned and flipped.
+  /// - Precondition: the tile is legal for each.
+  package init(
+    square tile: Int, for configurations: [UNetConfiguration], isSymmetric: Bool = false
+  ) {
+    let contexts = configurations.map { WindowContext($0, isSymmetric: isSymmetric) }
+    let grid = contexts.map(\.grid).max() ?? 1
+    let spaces = zip(contexts, configurations).map { $0.space(in: tile, of: $1) }
+    let side = (spaces.map(\.side).min() ?? 1) / grid * grid
+    if side > 0, spaces.allSatisfy(\.isWhole) {
+      let shapes = spaces.map { WindowShape(inputSide: tile, leading: $0.leading, side: side) }
+      self.init(rows: shapes, columns: shapes, isExact: true)
+      return
+    }
+    let rest = configurations.map { Self.affordable(tile, $0) }
+    let common = rest.map(\.side).min() ?? 1
+    let shapes = rest.map { WindowShape(inputSide: tile, leading: $0.leading, side: common) }
+    self.init(rows: shapes, columns: shapes, isExact: false)
+  }
+
+  /// The window of a tile that is too small for the whole context of one.
+  private static func affordable(
+    _ tile: Int, _ configuration: UNetConfiguration
+  ) -> (leading: Int, side: Int) {
     guard let outputSide = configuration.outputSide(tile: tile) else {
       preconditionFailure("a tile of \(tile), which is not legal")
     }
-    if configuration.padding == .valid {
-      rows = TileShape(inputSide: tile, outputSide: outputSide)
-    } else {
-      let halfBottleneckPixel = 1 << (configuration.depth - 1)
-      let affordable = tile / 4 / halfBottleneckPixel * halfBottleneckPixel
-      rows = TileShape(
-        inputSide: tile, outputSide: tile - 2 * min(Self.context(configuration), affordable))
-    }
-    columns = rows
-  }
-
-  /// Pixels a side around a window that the network sees, or with padding a few more.
-  ///
-  /// With padding the context is what the same network would take off without padding and two more,
-  /// because its poolings begin at the tile's edge, not two pixels inside; then padding reaches the
-  /// window through no layer but a 2x2 convolution after nearest-neighbour upsampling. It is
-  /// rounded up to whole pixels of the bottleneck, so that windows side by side lie on the grid of
-  /// the poolings, on which a U-Net sees the same thing the same way.
-  private static func context(_ configuration: UNetConfiguration) -> Int {
-    guard configuration.padding != .valid else { return configuration.margin }
-    var unpadded = configuration
-    unpadded.padding = .valid
-    let bottleneckPixel = 1 << configuration.depth
-    return (unpadded.margin + 2 + bottleneckPixel - 1) / bottleneckPixel * bottleneckPixel
+    guard configuration.padding != .valid else { return (configuration.margin, outputSide) }
+    let halfBottleneckPixel = 1 << (configuration.depth - 1)
+    let context = tile / 4 / halfBottleneckPixel * halfBottleneckPixel
+    return (context, tile - 2 * context)
   }
 }
 
 // MARK: - The best plan
 
 extension TilePlan {
-  /// The plan of least work for an image of this size.
+  /// The plan of least work by which these networks predict an image of this size.
   ///
-  /// The work is the number of tiles x the multiply-adds of the network on one of them. Among all
-  /// heights and widths that are legal and leave a window its whole context, it is the plan of least
-  /// work whose activations, planned for one thread, take at most `byteLimit` bytes; of equal ones
-  /// that of fewer tiles, then that of lower tiles. Where nothing fits it is the smallest tile.
+  /// The work is the number of windows x the multiply-adds of the networks on the tile of one. Of the
+  /// smallest windows for each number of rows and of columns, it is the plan of least work whose
+  /// activations, planned for one thread, take at most `byteLimit` bytes; of equal ones that of fewer
+  /// windows, then that of lower tiles. Where nothing fits it is the smallest tile.
   ///
-  /// It depends on nothing but the network, the size and the limit, so all ranks find the same.
+  /// It depends on nothing but the networks, the size and the limit, so all ranks find the same.
   ///
   /// - Complexity: about 4 sqrt(height x width) / 2^depth plans are compared, of which those are
   ///   planned in memory that are cheaper than the result.
-  /// - Precondition: the size is positive.
+  /// - Precondition: the size is positive, and there is a network.
   package static func best(
-    for network: UNet, height: Int, width: Int, byteLimit: Int = activationByteLimit
+    for networks: [UNet], height: Int, width: Int, isSymmetric: Bool = false,
+    byteLimit: Int = activationByteLimit
   ) -> TilePlan {
-    let rows = candidates(network.configuration, length: height)
-    let columns = candidates(network.configuration, length: width)
+    let configurations = networks.map(\.configuration)
+    let rows = candidates(configurations, length: height, isSymmetric: isSymmetric)
+    let columns = candidates(configurations, length: width, isSymmetric: isSymmetric)
     let plans = rows.flatMap { row in
       columns.map { column in
-        let tiles = row.windows * column.windows
-        let work = network.multiplyAdds(
-          height: row.shape.inputSide, width: column.shape.inputSide)
+        let plan = TilePlan(rows: row.shapes, columns: column.shapes, isExact: true)
+        let windows = row.windows * column.windows
         // In Double, because images and networks at the limits of both leave the range of integers.
-        return (
-          plan: TilePlan(rows: row.shape, columns: column.shape), tiles: tiles,
-          work: Double(tiles) * Double(work)
-        )
+        let work = zip(networks, plan.tiles).reduce(0.0) { sum, part in
+          sum
+            + Double(
+              part.0.multiplyAdds(
+                height: part.1.rows.inputSide, width: part.1.columns.inputSide))
+        }
+        return (plan: plan, windows: windows, work: Double(windows) * work)
       }
     }
     let ordered = plans.sorted {
-      ($0.work, $0.tiles, $0.plan.rows.inputSide) < ($1.work, $1.tiles, $1.plan.rows.inputSide)
+      ($0.work, $0.windows, $0.plan.tiles[0].rows.inputSide)
+        < ($1.work, $1.windows, $1.plan.tiles[0].rows.inputSide)
     }
     let fitting = ordered.first { candidate in
-      UNetMemory.activationByteCount(
-        network, height: candidate.plan.rows.inputSide, width: candidate.plan.columns.inputSide,
-        training: false, threads: 1) <= byteLimit
+      zip(networks, candidate.plan.tiles).reduce(0) { sum, part in
+        sum
+          + UNetMemory.activationByteCount(
+            part.0, height: part.1.rows.inputSide, width: part.1.columns.inputSide,
+            training: false, threads: 1)
+      } <= byteLimit
     }
-    return fitting?.plan ?? TilePlan(rows: rows[0].shape, columns: columns[0].shape)
+    if let fitting { return fitting.plan }
+    guard let row = rows.first, let column = columns.first else {
+      return smallest(configurations, isSymmetric: isSymmetric)
+    }
+    return TilePlan(rows: row.shapes, columns: column.shapes, isExact: true)
   }
 
-  /// The smallest legal tile for each number of windows along an axis, the smallest first.
-  private static func candidates(
-    _ configuration: UNetConfiguration, length: Int
-  ) -> [(shape: TileShape, windows: Int)] {
-    precondition(length > 0, "an image side of \(length)")
-    let context = context(configuration)
-    var found: [(shape: TileShape, windows: Int)] = []
-    for side in 2 * context + 1...max(2 * context + 1, UNetMemory.largestTile)
-    where configuration.outputSide(tile: side) != nil {
-      let shape = TileShape(inputSide: side, outputSide: side - 2 * context)
-      let windows = (length + shape.outputSide - 1) / shape.outputSide
-      if windows < found.last?.windows ?? .max { found.append((shape, windows)) }
-      if windows == 1 { break }
+  /// For networks so deep that no tile is both legal and large enough for the whole context.
+  private static func smallest(
+    _ configurations: [UNetConfiguration], isSymmetric: Bool
+  ) -> TilePlan {
+    let sides = configurations.map { $0.legalTiles(near: 1).first ?? 1 }
+    let plans = zip(sides, configurations).map {
+      TilePlan(square: $0, for: [$1], isSymmetric: isSymmetric)
     }
-    // Networks so deep that no tile is both legal and large enough for the whole context.
-    if found.isEmpty, let smallest = configuration.legalTiles(near: 1).first {
-      let shape = TilePlan(square: smallest, for: configuration).rows
-      found.append((shape, (length + shape.outputSide - 1) / shape.outputSide))
+    let side = plans.map { $0.tiles[0].rows.side }.min() ?? 1
+    let shapes = plans.map { plan in
+      let shape = plan.tiles[0].rows
+      return WindowShape(inputSide: shape.inputSide, leading: shape.leading, side: side)
+    }
+    return TilePlan(rows: shapes, columns: shapes, isExact: false)
+  }
+
+  /// The smallest window for each number of windows along an axis, the smallest first, with the smallest
+  /// legal tile of each network for it.
+  private static func candidates(
+    _ configurations: [UNetConfiguration], length: Int, isSymmetric: Bool
+  ) -> [(shapes: [WindowShape], windows: Int)] {
+    precondition(length > 0, "an image side of \(length)")
+    let contexts = configurations.map { WindowContext($0, isSymmetric: isSymmetric) }
+    let grid = contexts.map(\.grid).max() ?? 1
+    var found: [(shapes: [WindowShape], windows: Int)] = []
+    for side in stride(from: grid, through: UNetMemory.largestTile, by: grid) {
+      let windows = (length + side - 1) / side
+      guard windows < found.last?.windows ?? .max else { continue }
+      let shapes = zip(contexts, configurations).compactMap { $0.smallestTile(for: side, of: $1) }
+      guard shapes.count == configurations.count else { break }
+      found.append((shapes, windows))
+      if windows == 1 { break }
     }
     return found
   }

@@ -1,70 +1,63 @@
 // Prediction of whole images by overlapping tiles with mirrored borders.
 
 package import Datasets
+import Glibc
 package import Network
 package import Tensors
 package import Threading
 
-/// A network that sees images of any size, one tile at a time.
+/// Networks that see images of any size, one tile at a time.
 ///
-/// An image is covered by output windows; the tile around each shows the image in its context, and
-/// beyond the image's border its mirror image (Ronneberger et al. 2015, figure 2). Without padding
-/// the output of the network is what a window takes. With padding only the centre of the output is
-/// taken, because near the border of a tile the network saw padding where the image goes on.
+/// An image is covered by windows; the tile around each shows the image in its context, and beyond the
+/// image's border its mirror image (Ronneberger et al. 2015, figure 2). Only the window of the output is
+/// taken, because near the border of a tile a network sees padding where the image goes on; so all plans
+/// that are exact say the same of a pixel, but for rounding (see `TilePlan`).
 ///
-/// Two plans say the same of a pixel, but for rounding, where their windows begin at whole pixels
-/// of the bottleneck; elsewhere the poolings of a U-Net fall otherwise. With nearest-neighbour
-/// doubling the last 2^depth - 1 rows and columns of a window are an exception: the 2x2
-/// convolutions see padding beyond the end of their input, so these depend on where the window
-/// ends.
+/// Several networks, an ensemble, say the mean of their probabilities; so do several passes of one, by
+/// `Averaging`. Means are taken in Double, in the order of networks and passes.
 ///
 /// The parameters are read at each call, so that a predictor serves a network while it is trained.
 /// One call at a time.
 package final class TiledPredictor {
-  /// The network.
-  package let network: UNet
+  /// The networks, of the same input channels and classes.
+  package let members: [TrainedMember]
 
   let team: ThreadTeam
-  private let parameters: FloatBuffer
   /// The plan of every image, or nil for the best one of each.
   private let fixedPlan: TilePlan?
   /// The best plans of the sizes seen so far.
   private var bestPlans: [ImageShape: TilePlan] = [:]
-  /// The memory of the tiles seen last.
-  private var memory: TileMemory?
-  /// Whether predictions are means over the symmetries of tiles.
-  private let averagesSymmetries: Bool
-  /// The mean scores of the window seen last.
-  private var meanScores: FloatBuffer?
-
-  /// What a tile takes: its pixels and the network's activations.
-  private struct TileMemory {
-    let pixels: FloatBuffer
-    let activations: UNetActivations
-
-    init(_ activations: UNetActivations) throws(AllocationError) {
-      self.activations = activations
-      pixels = try FloatBuffer(count: activations.input.count, for: "the pixels of a tile")
-    }
-  }
+  private let averaging: Averaging
+  /// The probability above which a pixel is of the second of two classes; nil for the most probable class.
+  package let threshold: Float?
 
   /// A predictor by square tiles of side `tile`, or by the best plan for each image where it is nil.
   ///
   /// Memory is allocated for the first tile, and anew where an image needs tiles of another size.
-  /// A predictor that `averagesSymmetries` runs the network eight times for each tile; see
-  /// `meanLogits`.
   ///
-  /// - Precondition: `parameters` are those of the network, and the tile is legal for it.
+  /// - Parameter threshold: the probability above which a pixel is of the second of two classes; nil takes
+  ///   the most probable class.
+  /// - Precondition: there is a network, all have the same input channels and classes, the tile is legal for
+  ///   each, and with a threshold there are two classes.
   package init(
-    network: UNet, parameters: FloatBuffer, tile: Int?, averagesSymmetries: Bool = false,
+    _ members: [TrainedMember], tile: Int?, averaging: Averaging = .none, threshold: Float? = nil,
     threads team: ThreadTeam
   ) {
-    self.averagesSymmetries = averagesSymmetries
-    Self.check(parameters, of: network)
-    self.network = network
-    self.parameters = parameters
+    precondition(!members.isEmpty, "a prediction of no network")
+    let configurations = members.map(\.network.configuration)
+    precondition(
+      configurations.allSatisfy {
+        $0.inputChannels == configurations[0].inputChannels
+          && $0.classes == configurations[0].classes
+      }, "networks of other channels or classes")
+    precondition(threshold == nil || configurations[0].classes == 2, "a threshold of many classes")
+    self.members = members
+    self.averaging = averaging
+    self.threshold = threshold
     self.team = team
-    fixedPlan = tile.map { TilePlan(square: $0, for: network.configuration) }
+    fixedPlan = tile.map {
+      TilePlan(square: $0, for: configurations, isSymmetric: averaging == .symmetries)
+    }
   }
 
   /// A predictor that works in memory which others use between its calls, as training does.
@@ -74,29 +67,28 @@ package final class TiledPredictor {
   package init(
     network: UNet, parameters: FloatBuffer, activations: UNetActivations, threads team: ThreadTeam
   ) throws(AllocationError) {
-    averagesSymmetries = false
-    Self.check(parameters, of: network)
     precondition(
       activations.input.height == activations.input.width, "tiles of \(activations.input)")
-    self.network = network
-    self.parameters = parameters
+    members = [try TrainedMember(network, parameters: parameters, activations: activations)]
+    averaging = .none
+    threshold = nil
     self.team = team
-    fixedPlan = TilePlan(square: activations.input.height, for: network.configuration)
-    memory = try TileMemory(activations)
+    fixedPlan = TilePlan(square: activations.input.height, for: [network.configuration])
   }
 
-  private static func check(_ parameters: FloatBuffer, of network: UNet) {
-    precondition(
-      parameters.count == network.layout.count,
-      "\(parameters.count) parameters for a network of \(network.layout.count)")
-  }
+  /// The channels of an image.
+  package var channels: Int { members[0].network.configuration.inputChannels }
+  /// The classes.
+  package var classes: Int { members[0].network.configuration.classes }
 
   /// The tiles by which an image of this size is predicted.
   package func plan(height: Int, width: Int) -> TilePlan {
     if let fixedPlan { return fixedPlan }
     let size = ImageShape(height: height, width: width, channels: 1)
     if let plan = bestPlans[size] { return plan }
-    let plan = TilePlan.best(for: network, height: height, width: width)
+    let plan = TilePlan.best(
+      for: members.map(\.network), height: height, width: width,
+      isSymmetric: averaging == .symmetries)
     bestPlans[size] = plan
     return plan
   }
@@ -105,135 +97,152 @@ package final class TiledPredictor {
   package func tiling(height: Int, width: Int) -> MirroredTiling {
     plan(height: height, width: width).tiling(height: height, width: width)
   }
+}
 
-  /// Runs the network on the tile around a window of an image.
+// MARK: - Windows
+
+/// What is said of one pixel.
+struct PixelPrediction {
+  /// The probability of each class, valid during the call that shows it.
+  let probabilities: UnsafePointer<Double>
+  /// What the loss of a label is this number less: the log of the sum of the exponentials of scores.
+  fileprivate let logSum: Double
+  /// The scores of the one pass; nil for means.
+  fileprivate let scores: UnsafePointer<Float>?
+
+  /// -log p(label).
+  @inline(__always)
+  func loss(_ label: Int) -> Double {
+    if let scores { return logSum - Double(scores[label]) }
+    // A probability of 0 in Double would be an infinite loss.
+    return -log(max(probabilities[label], .leastNormalMagnitude))
+  }
+}
+
+extension TiledPredictor {
+  /// The label of a pixel, as `ProbabilityMap` gives it, down to the rounding to Float.
+  @inline(__always)
+  func label(_ said: PixelPrediction) -> UInt8 {
+    if let threshold { return Float(said.probabilities[1]) > threshold ? 1 : 0 }
+    return firstLargest(classes) { Float(said.probabilities[$0]) }
+  }
+
+  /// Predicts a window of an image, and calls `body` with row and column in the image, what is said
+  /// there, and the thread, for each pixel that the window decides; the team shares the rows.
   ///
-  /// `pixels` is the image, height x width x channels.
-  ///
-  /// - Returns: the scores of the window, its rows x columns x classes; the first one is that of the
-  ///   pixel (window.row, window.column). The next call overwrites them.
+  /// - Parameters:
+  ///   - index: the window's number in the tiling.
+  ///   - pixels: the image, height x width x channels.
+  ///   - image: a number that tells images apart, for the masks of dropout; taken modulo 65,536.
   /// - Precondition: `tiling` is this predictor's for the image's size.
-  package func logits(
-    _ window: MirroredTiling.Window, of tiling: MirroredTiling, pixels: [Float],
-    dropout: DropoutKey? = nil
-  ) throws(AllocationError) -> TensorView {
-    if averagesSymmetries {
-      precondition(dropout == nil, "means over symmetries and over dropout at once")
-      return try meanLogits(window, of: tiling, pixels: pixels)
+  func predict(
+    window index: Int, of tiling: MirroredTiling, pixels: [Float], image: Int,
+    softmax: borrowing PixelSoftmax,
+    _ body: (_ y: Int, _ x: Int, _ said: PixelPrediction, _ thread: Int) -> Void
+  ) throws(AllocationError) {
+    let window = tiling.windows[index]
+    let plan = plan(height: tiling.height, width: tiling.width)
+    let passes = members.indices.flatMap { member in
+      averaging.passes(member: member, image: image, window: index).map { (member, $0) }
     }
-    let memory = try memory(rows: tiling.tileRows, columns: tiling.tileColumns)
-    let channels = network.configuration.inputChannels
-    tiling.extract(window, of: pixels, channels: channels, to: memory.pixels.base)
-    return try logitsOfTile(of: tiling, dropout: dropout)
-  }
-
-  /// Runs the network on a tile of these sides, which `fill` writes: rows x columns x channels.
-  func logits(
-    rows: TileShape, columns: TileShape, fill: (UnsafeMutablePointer<Float>) -> Void
-  ) throws(AllocationError) -> TensorView {
-    fill(try memory(rows: rows, columns: columns).pixels.base)
-    return try logitsOfTile(rows: rows, columns: columns, dropout: nil)
-  }
-
-  /// Keeps what a view of scores shows until the next window.
-  func keep(_ scores: FloatBuffer) { meanScores = scores }
-
-  /// Runs the network on the tile that was extracted last.
-  func logitsOfTile(
-    of tiling: MirroredTiling, dropout: DropoutKey?
-  ) throws(AllocationError) -> TensorView {
-    try logitsOfTile(rows: tiling.tileRows, columns: tiling.tileColumns, dropout: dropout)
-  }
-
-  private func logitsOfTile(
-    rows: TileShape, columns: TileShape, dropout: DropoutKey?
-  ) throws(AllocationError) -> TensorView {
-    let memory = try memory(rows: rows, columns: columns)
-    network.forward(
-      TensorView(base: memory.pixels.base, shape: memory.activations.input),
-      parameters: parameters.base, activations: memory.activations, dropout: dropout, on: team)
-    return memory.activations.logits.centred(
-      height: rows.outputSide, width: columns.outputSide)
-  }
-
-  /// The memory for tiles of these sides; that of the last ones where it fits.
-  private func memory(
-    rows: TileShape, columns: TileShape
-  ) throws(AllocationError) -> TileMemory {
-    let (height, width) = (rows.inputSide, columns.inputSide)
-    if let memory, memory.activations.input.height == height,
-      memory.activations.input.width == width
-    {
-      return memory
+    func scores(_ place: Int) throws(AllocationError) -> TensorView {
+      let (member, pass) = passes[place]
+      return try members[member].scores(
+        window, of: tiling, tile: plan.tiles[member], pixels: pixels, pass: pass, on: team)
     }
-    precondition(fixedPlan == nil || memory == nil, "tiles of \(width) x \(height)")
-    // The old memory goes first, so that there are never two.
-    memory = nil
-    let fresh = try TileMemory(
-      UNetActivations(
-        network, height: height, width: width, training: false, threads: team.count))
-    memory = fresh
-    return fresh
+    if passes.count == 1 {
+      let scores = try scores(0)
+      forEachPixel(of: window) { y, x, thread in
+        let own = UnsafePointer(
+          scores.pixel(y - window.rows.lowerBound, x - window.columns.lowerBound))
+        let (probabilities, logSum) = softmax(own, thread: thread)
+        body(
+          y, x, PixelPrediction(probabilities: probabilities, logSum: logSum, scores: own), thread)
+      }
+      return
+    }
+    let (height, width, classes) = (
+      plan.tiles[0].rows.side, plan.tiles[0].columns.side, classes
+    )
+    var means = [Double](repeating: 0, count: window.rows.count * window.columns.count * classes)
+    func place(_ y: Int, _ x: Int) -> Int {
+      ((y - window.rows.lowerBound) * window.columns.count + x - window.columns.lowerBound)
+        * classes
+    }
+    try means.withUnsafeMutableBufferPointer { means throws(AllocationError) in
+      for (index, (_, pass)) in passes.enumerated() {
+        let scores = try scores(index)
+        forEachPixel(of: window) { y, x, thread in
+          let turned = pass.symmetry.place(
+            y - window.rows.lowerBound, x - window.columns.lowerBound, height: height, width: width)
+          let probabilities = softmax(
+            UnsafePointer(scores.pixel(turned.row, turned.column)), thread: thread
+          ).probabilities
+          let target = place(y, x)
+          for k in 0..<classes { means[target + k] += probabilities[k] }
+        }
+      }
+      for place in means.indices { means[place] /= Double(passes.count) }
+      guard let base = means.baseAddress else { return }
+      forEachPixel(of: window) { y, x, thread in
+        body(
+          y, x,
+          PixelPrediction(
+            probabilities: UnsafePointer(base + place(y, x)), logSum: 0, scores: nil), thread)
+      }
+    }
+  }
+
+  private func forEachPixel(
+    of window: MirroredTiling.Window, _ body: (_ y: Int, _ x: Int, _ thread: Int) -> Void
+  ) {
+    withoutActuallyEscaping(body) { body in
+      team.forEach(window.rows.count, body) { body, row, thread in
+        let y = window.rows.lowerBound + row
+        for x in window.columns { body(y, x, thread) }
+      }
+    }
   }
 }
 
 // MARK: - Whole images
 
 extension TiledPredictor {
-  /// The probabilities of the classes in each pixel of an image, without dropout.
+  /// The probabilities of the classes in each pixel of an image.
   ///
-  /// - Precondition: the image has the network's channels.
+  /// - Precondition: the image has the networks' channels.
   package func probabilities(of image: DatasetImage) throws(AllocationError) -> ProbabilityMap {
     try probabilities(
-      height: image.height, width: image.width, channels: image.channels, pixels: image.pixels)
+      height: image.height, width: image.width, channels: image.channels, pixels: image.pixels,
+      image: image.id)
   }
 
-  /// The probabilities of the classes in each pixel of an image, without dropout.
+  /// The probabilities of the classes in each pixel of an image.
   ///
-  /// `pixels` are normalised as for training, height x width x channels.
+  /// `pixels` are normalised as for training, height x width x channels; `image` tells images apart, for
+  /// the masks of dropout, and is taken modulo 65,536.
   ///
-  /// - Precondition: the counts fit the size, and the image has the network's channels.
+  /// - Precondition: the counts fit the size, and the image has the networks' channels.
   package func probabilities(
-    height: Int, width: Int, channels: Int, pixels: [Float]
+    height: Int, width: Int, channels: Int, pixels: [Float], image: Int = 0
   ) throws(AllocationError) -> ProbabilityMap {
-    check(channels: channels)
-    let classes = network.configuration.classes
+    // A mismatch would still find as many values as it expects in some images.
+    precondition(
+      channels == self.channels,
+      "an image of \(channels) channels for networks of \(self.channels)")
+    let classes = classes
     let tiling = tiling(height: height, width: width)
     let softmax = PixelSoftmax(classes: classes, threads: team.count)
     var values = [Float](repeating: 0, count: height * width * classes)
-    for window in tiling.windows {
-      let logits = try logits(window, of: tiling, pixels: pixels)
-      values.withUnsafeMutableBufferPointer { values in
-        forEachOwnPixel(of: window, in: logits) { y, x, scores, thread in
-          let probabilities = softmax(scores, thread: thread).probabilities
+    try values.withUnsafeMutableBufferPointer { values throws(AllocationError) in
+      for window in tiling.windows.indices {
+        try predict(window: window, of: tiling, pixels: pixels, image: image, softmax: softmax) {
+          y, x, said, _ in
           let target = (y * width + x) * classes
-          for k in 0..<classes { values[target + k] = Float(probabilities[k]) }
+          for k in 0..<classes { values[target + k] = Float(said.probabilities[k]) }
         }
       }
     }
     return ProbabilityMap(height: height, width: width, classes: classes, values: values)
-  }
-
-  /// Calls `body` with row and column in the image, scores and thread of each pixel that a window
-  /// decides; the team shares the rows.
-  func forEachOwnPixel(
-    of window: MirroredTiling.Window, in logits: TensorView,
-    _ body: (_ y: Int, _ x: Int, _ scores: UnsafePointer<Float>, _ thread: Int) -> Void
-  ) {
-    withoutActuallyEscaping(body) { body in
-      team.forEach(window.ownRows.count, body) { body, row, thread in
-        let y = window.ownRows.lowerBound + row
-        for x in window.ownColumns {
-          body(y, x, UnsafePointer(logits.pixel(y - window.row, x - window.column)), thread)
-        }
-      }
-    }
-  }
-
-  /// A mismatch would still find as many values as it expects in some images.
-  func check(channels: Int) {
-    precondition(
-      channels == network.configuration.inputChannels,
-      "an image of \(channels) channels for a network of \(network.configuration.inputChannels)")
   }
 }

@@ -50,6 +50,10 @@ import Testing
     ["steps": "3", "epochs": "2"], ["steps": "3", "minutes": "2"], ["epochs": "3", "minutes": "2"],
     ["global-batch": "3", "accumulate": "2"],
     ["validation-fraction": "0.2", "validation-data": "v"],
+    ["validation-fraction": "0.2", "folds": "5", "fold": "1"],
+    ["validation-data": "v", "folds": "5", "fold": "1"], ["split": "s", "folds": "5", "fold": "1"],
+    ["split": "s", "validation-fraction": "0.2"], ["split": "s", "validation-data": "v"],
+    ["groups": "g", "validation-data": "v"],
     ["resume": "", "load": "l"],
   ])
   func alternativesExcludeEachOther(flags: [String: String]) throws {
@@ -58,6 +62,32 @@ import Testing
     }
     #expect(error.expected.contains("not to stand together"))
     #expect(flags.keys.contains(error.option ?? ""))
+  }
+
+  @Test func foldsNeedANumber() throws {
+    for (flags, option) in [
+      (["folds": "5"], "fold"), (["fold": "2"], "folds"), (["folds": "5", "fold": "6"], "fold"),
+      (["folds": "5", "fold": "0"], "fold"), (["folds": "1", "fold": "1"], "folds"),
+    ] {
+      let error = try #require(throws: ConfigurationError.self) {
+        try TrainingConfiguration(file: nil, flags: flags)
+      }
+      #expect(error.option == option, "\(flags)")
+    }
+    // With them there is no share for validation, and a file of options says so again.
+    for flags in [
+      ["folds": "5", "fold": "5"], ["split": "s.json"], ["split": "s.json", "fold": "2"],
+    ] {
+      let configuration = try TrainingConfiguration(file: nil, flags: flags)
+      #expect(configuration.validationFraction == 0)
+      #expect(try TrainingConfiguration(yaml: configuration.yaml()) == configuration)
+      let other = try TrainingConfiguration(file: nil, flags: ["seed": "0"])
+      #expect(configuration.digest(for: .resume) != other.digest(for: .resume))
+    }
+    // A flag displaces the other way of the file, with its fold.
+    let displaced = try TrainingConfiguration(
+      yaml: "folds: 5\nfold: 2\n", flags: ["validation-fraction": "0.2"])
+    #expect(displaced.folds == nil && displaced.fold == nil && displaced.validationFraction == 0.2)
   }
 
   @Test func imagesAndMasksNeedEachOther() throws {

@@ -9,6 +9,7 @@ import Inference
 import Metrics
 import TestSupport
 import Testing
+import Threading
 
 @Suite struct EvaluatorTests {
   /// Three images of different sizes, one of them smaller than a window.
@@ -49,17 +50,20 @@ import Testing
     #expect(abs(scores.loss - loss / Double(counts.pixelCount)) < 1e-6)
   }
 
-  @Test func ranksAndThreadsDoNotChangeABit() throws {
+  @Test(arguments: [Averaging.none, .symmetries, .dropout(samples: 2, seed: 3)])
+  func ranksAndThreadsDoNotChangeABit(_ averaging: Averaging) throws {
     let dataset = try dataset()
     for ids in [[0, 1, 2], [1], [2, 0]] {
       let alone = try Evaluator.evaluate(
-        dataset: dataset, ids: ids, predictor: SmallNetwork().predictor(tile: 52),
+        dataset: dataset, ids: ids,
+        predictor: SmallNetwork().predictor(tile: 52, averaging: averaging),
         communicator: SoloCommunicator())
       for ranks in 1...3 {
         let results = ThreadedCommunicator.run(ranks: ranks) { communicator in
           try Evaluator.evaluate(
             dataset: dataset, ids: ids,
-            predictor: SmallNetwork().predictor(tile: 52, threads: ranks),
+            predictor: SmallNetwork().predictor(
+              tile: 52, averaging: averaging, threads: ranks),
             communicator: communicator)
         }
         #expect(results.count == ranks)
@@ -70,6 +74,37 @@ import Testing
         }
       }
     }
+  }
+
+  @Test func theThresholdDecidesTheLabelsAndIsFound() throws {
+    let dataset = try dataset()
+    func scores(_ threshold: Float?) throws -> SegmentationScores {
+      let predictor = TiledPredictor(
+        [SmallNetwork().member], tile: nil, threshold: threshold, threads: ThreadTeam(count: 2))
+      let scores = try Evaluator.evaluate(
+        dataset: dataset, ids: [0, 1, 2], predictor: predictor, communicator: SoloCommunicator())
+      var counts = ConfusionCounts(classes: 2)
+      for id in 0..<3 {
+        let image = try dataset.image(id)
+        counts.add(
+          truth: image.labels,
+          prediction: try predictor.probabilities(of: image).labels(above: threshold))
+      }
+      #expect(scores.counts == counts)
+      return scores
+    }
+    let plain = try scores(nil)
+    let best = try #require(plain.foreground?.best)
+    #expect(plain.foreground?.flat.reduce(0, +) == plain.counts.pixelCount)
+    // What it promises is what is scored with it.
+    let chosen = try scores(Float(best.threshold))
+    #expect(chosen.classes[1].dice == best.dice)
+    #expect(best.dice >= plain.classes[1].dice ?? 0)
+    #expect(chosen.foreground == plain.foreground)
+    let three = try Evaluator.evaluate(
+      dataset: dataset, ids: [0], predictor: SmallNetwork(classes: 3).predictor(tile: nil),
+      communicator: SoloCommunicator())
+    #expect(three.foreground == nil)
   }
 
   @Test func classesBeyondThoseOfTheSetAreAbsentOrWrong() throws {
@@ -93,7 +128,7 @@ import Testing
       // One window an image: the image of rank 1 is damaged, and no other rank may decode it.
       let results = ThreadedCommunicator.run(ranks: 3) { communicator in
         try Evaluator.evaluate(
-          dataset: dataset, ids: [0, 1], predictor: SmallNetwork().predictor(tile: 72),
+          dataset: dataset, ids: [0, 1], predictor: SmallNetwork().predictor(tile: 76),
           communicator: communicator)
       }
       for result in results {

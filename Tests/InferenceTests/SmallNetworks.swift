@@ -13,19 +13,23 @@ struct SmallNetwork {
 
   init(
     channels: Int = 1, classes: Int = 2, base: Int = 4, depth: Int = 2, padding: Padding = .valid,
-    upsampling: Upsampling = .nearest, dropout: Float = 0.5
+    upsampling: Upsampling = .nearest, dropout: Float = 0.5, seed: UInt64 = 11
   ) {
     network = UNet(
       UNetConfiguration(
         inputChannels: channels, classes: classes, baseChannels: base, depth: depth,
         padding: padding, upsampling: upsampling, dropout: dropout))
     parameters = FloatBuffer(count: network.layout.count)
-    network.initialize(parameters.base, seed: 11)
+    network.initialize(parameters.base, seed: seed)
   }
 
-  func predictor(tile: Int?, threads: Int = 1) -> TiledPredictor {
+  var member: TrainedMember { TrainedMember(network, parameters: parameters) }
+
+  func predictor(
+    tile: Int?, averaging: Averaging = .none, threads: Int = 1
+  ) -> TiledPredictor {
     TiledPredictor(
-      network: network, parameters: parameters, tile: tile, threads: ThreadTeam(count: threads))
+      [member], tile: tile, averaging: averaging, threads: ThreadTeam(count: threads))
   }
 }
 

@@ -5,7 +5,6 @@ import Inference
 import Network
 import Tensors
 import Testing
-import Threading
 
 @Suite struct TestTimeAugmentationTests {
   /// An image [height, width, channels] with rows and columns exchanged or not, then each reversed or
@@ -25,17 +24,16 @@ import Threading
   private static func predictor(_ small: SmallNetwork, _ tile: Int?, averages: Bool)
     -> TiledPredictor
   {
-    TiledPredictor(
-      network: small.network, parameters: small.parameters, tile: tile,
-      averagesSymmetries: averages, threads: ThreadTeam(count: 2))
+    small.predictor(tile: tile, averaging: averages ? .symmetries : .none, threads: 2)
   }
 
-  /// One window shows the whole image, so turning the image turns the tile.
-  @Test(arguments: Padding.allCases, [1, 3])
-  func isTheMeanOfTurnedImages(_ padding: Padding, _ channels: Int) throws {
-    let small = SmallNetwork(channels: channels, classes: 3, padding: padding, dropout: 0)
-    let tile = 60
-    let side = TilePlan(square: tile, for: small.network.configuration).rows.outputSide
+  /// Of an image of whole pixels of the bottleneck, turning the image turns its tiles.
+  @Test(arguments: Padding.allCases, Upsampling.allCases)
+  func isTheMeanOfTurnedImages(_ padding: Padding, _ upsampling: Upsampling) throws {
+    let channels = 3
+    let small = SmallNetwork(
+      channels: channels, classes: 3, padding: padding, upsampling: upsampling, dropout: 0)
+    let (tile, side) = (120, 68)
     let pixels = noise(height: side, width: side, channels: channels)
     let mean = try Self.predictor(small, tile, averages: true).probabilities(
       height: side, width: side, channels: channels, pixels: pixels)
@@ -63,7 +61,7 @@ import Threading
     let (height, width) = (30, 71)
     let predictor = Self.predictor(small, nil, averages: true)
     let plan = predictor.plan(height: height, width: width)
-    #expect(plan.rows.inputSide != plan.columns.inputSide)
+    #expect(plan.tiles[0].rows.inputSide != plan.tiles[0].columns.inputSide)
     let map = try predictor.probabilities(
       height: height, width: width, channels: 1, pixels: noise(height: height, width: width))
     for pixel in 0..<height * width {

@@ -6,46 +6,19 @@ import Inference
 import Network
 import Tensors
 import Testing
+import Threading
 
 @Suite struct TiledPredictorTests {
   /// Several roundings of logits up to 8, by kernels of different block shapes.
   private static let tolerance: Float = 5e-5
 
-  /// What one tile that covers the whole image says, as the network's own logits.
-  private func logitsOfOneTile(
-    _ small: SmallNetwork, tile: Int, pixels: [Float], side: Int
+  /// The probabilities of an image by square tiles, or by the best plan.
+  private func values(
+    _ small: SmallNetwork, tile: Int?, height: Int, width: Int, averaging: Averaging = .none
   ) throws -> [Float] {
-    let predictor = small.predictor(tile: tile)
-    let tiling = predictor.tiling(height: side, width: side)
-    #expect(tiling.windows.count == 1)
-    return try rows(predictor.logits(tiling.windows[0], of: tiling, pixels: pixels))
-  }
-
-  private func rows(_ view: TensorView) -> [Float] {
-    (0..<view.shape.height).flatMap { y in
-      (0..<view.shape.width * view.shape.channels).map { view.pixel(y, 0)[$0] }
-    }
-  }
-
-  /// The logits of each window's own pixels, put together.
-  private func logitsOfWindows(
-    _ predictor: TiledPredictor, pixels: [Float], height: Int, width: Int
-  ) throws -> [Float] {
-    let classes = predictor.network.configuration.classes
-    let tiling = predictor.tiling(height: height, width: width)
-    var values = [Float](repeating: .nan, count: height * width * classes)
-    for window in tiling.windows {
-      let logits = try predictor.logits(window, of: tiling, pixels: pixels)
-      for y in window.ownRows {
-        for x in window.ownColumns {
-          for k in 0..<classes {
-            values[(y * width + x) * classes + k] =
-              logits.pixel(y - window.row, x - window.column)[k]
-          }
-        }
-      }
-    }
-    return values
+    try small.predictor(tile: tile, averaging: averaging).probabilities(
+      height: height, width: width, channels: 1, pixels: noise(height: height, width: width)
+    ).values
   }
 
   private func largestDifference(_ left: [Float], _ right: [Float]) -> Float {
@@ -53,96 +26,75 @@ import Testing
     return zip(left, right).map { abs($0 - $1) }.max() ?? .nan
   }
 
-  // A U-Net is the same everywhere on the grid of its poolings only, so the windows here begin at
-  // multiples of 2^depth. Bits may differ: in another tile a kernel cuts its blocks elsewhere.
-
-  @Test(arguments: [4, 16])
-  func tilesWithoutPaddingSayWhatOneLargeTileSays(_ base: Int) throws {
-    let small = SmallNetwork(base: base, upsampling: .transposed)
-    let pixels = noise(height: 28, width: 28)
-    let predictor = small.predictor(tile: 52)
-    #expect(predictor.plan(height: 28, width: 28).rows == TileShape(inputSide: 52, outputSide: 12))
-    #expect(predictor.tiling(height: 28, width: 28).windows.map(\.row).max() == 16)
-    let tiled = try logitsOfWindows(predictor, pixels: pixels, height: 28, width: 28)
-    let whole = try logitsOfOneTile(small, tile: 68, pixels: pixels, side: 28)
-    #expect(largestDifference(tiled, whole) < Self.tolerance)
-  }
-
-  // A 2x2 convolution after nearest-neighbour upsampling sees padding beyond the end of its input,
-  // also in a network without padding: that is one more pixel at each level, 2^depth - 1 at the
-  // output.
-  @Test func nearestUpsamplingChangesOnlyTheEndOfAnOutput() throws {
-    let small = SmallNetwork(upsampling: .nearest)
-    let pixels = noise(height: 28, width: 28)
-    let predictor = small.predictor(tile: 52)
-    let tiled = try logitsOfWindows(predictor, pixels: pixels, height: 28, width: 28)
-    let whole = try logitsOfOneTile(small, tile: 68, pixels: pixels, side: 28)
-    let changed = 3
-    // The windows that decide end at 12, 24 and 28.
-    let intact = (0..<28).filter { place in
-      [12, 24, 28].allSatisfy { !($0 - changed..<$0).contains(place) }
-    }
-    for y in intact {
-      for x in intact {
-        for k in 0..<2 {
-          let place = (y * 28 + x) * 2 + k
-          #expect(abs(tiled[place] - whole[place]) < Self.tolerance)
+  // Bits may differ: in another tile a kernel cuts its blocks elsewhere. Tiles of 16, 24 and so on have
+  // no room for a window with its whole context; what depends on them is told by `isExact`.
+  @Test(arguments: Padding.allCases, Upsampling.allCases)
+  func everyPlanSaysTheSameOfEveryPixel(_ padding: Padding, _ upsampling: Upsampling) throws {
+    let small = SmallNetwork(base: 4, padding: padding, upsampling: upsampling)
+    for (height, width) in [(150, 137), (5, 203), (96, 96)] {
+      for averaging in [Averaging.none, .symmetries] {
+        let best = try values(small, tile: nil, height: height, width: width, averaging: averaging)
+        for tile in [112, 128, 136, 200, 260] {
+          let predictor = small.predictor(tile: tile, averaging: averaging)
+          #expect(predictor.plan(height: height, width: width).isExact, "\(tile)")
+          let square = try values(
+            small, tile: tile, height: height, width: width, averaging: averaging)
+          #expect(
+            largestDifference(best, square) < Self.tolerance,
+            "tiles of \(tile) for \(width)x\(height), \(averaging)")
         }
       }
     }
   }
 
-  @Test(arguments: [Padding.zero, .mirror])
-  func tilesWithPaddingTakeOnlyWhatSeesNoPadding(_ padding: Padding) throws {
-    let small = SmallNetwork(base: 2, padding: padding, upsampling: .transposed)
-    let pixels = noise(height: 96, width: 96)
-    let predictor = small.predictor(tile: 96)
-    #expect(predictor.plan(height: 96, width: 96).rows == TileShape(inputSide: 96, outputSide: 48))
-    let tiled = try logitsOfWindows(predictor, pixels: pixels, height: 96, width: 96)
-    let whole = try logitsOfOneTile(small, tile: 144, pixels: pixels, side: 96)
-    #expect(largestDifference(tiled, whole) < Self.tolerance)
+  // Less context than the network sees is noticed: else the test above could not fail.
+  @Test(arguments: Padding.allCases)
+  func aTileWithoutRoomForItsContextSaysSomethingElse(_ padding: Padding) throws {
+    let small = SmallNetwork(base: 4, padding: padding)
+    let tile = 44
+    #expect(!small.predictor(tile: tile).plan(height: 60, width: 60).isExact)
+    let best = try values(small, tile: nil, height: 60, width: 60)
+    let square = try values(small, tile: tile, height: 60, width: 60)
+    #expect(largestDifference(best, square) > 100 * Self.tolerance)
   }
 
-  // Tiles of another plan whose windows begin at whole pixels of the bottleneck too, or which cover
-  // the image at once. Nearest-neighbour upsampling changes the last 2^depth - 1 rows and columns
-  // of a window.
-  @Test(
-    arguments: [(Padding.valid, 52, 12), (.zero, 96, 48), (.mirror, 96, 48)],
-    [(28, 44), (12, 60), (5, 3), (24, 7)])
-  func theBestPlanSaysWhatSquareTilesSay(
-    _ rule: (padding: Padding, tile: Int, window: Int), _ size: (height: Int, width: Int)
-  ) throws {
-    let (height, width) = size
-    let pixels = noise(height: height, width: width)
-    for upsampling in Upsampling.allCases {
-      let small = SmallNetwork(base: 4, padding: rule.padding, upsampling: upsampling)
-      let best = small.predictor(tile: nil)
-      let square = small.predictor(tile: rule.tile)
-      let plan = best.plan(height: height, width: width)
-      #expect(plan != square.plan(height: height, width: width))
-      #expect(plan.tiling(height: height, width: width).windows.count == 1)
-      let (left, right) = (
-        try logitsOfWindows(best, pixels: pixels, height: height, width: width),
-        try logitsOfWindows(square, pixels: pixels, height: height, width: width)
-      )
-      func isIntact(_ place: Int, length: Int, outputSide: Int) -> Bool {
-        guard upsampling == .nearest else { return true }
-        let ends = Array(stride(from: rule.window, to: length, by: rule.window))
-        return (ends + [max(length, rule.window), outputSide]).allSatisfy {
-          !($0 - 3..<$0).contains(place)
-        }
-      }
-      var compared = 0
-      for y in 0..<height where isIntact(y, length: height, outputSide: plan.rows.outputSide) {
-        for x in 0..<width where isIntact(x, length: width, outputSide: plan.columns.outputSide) {
-          for place in (y * width + x) * 2..<(y * width + x + 1) * 2 {
-            #expect(abs(left[place] - right[place]) < Self.tolerance)
-            compared += 1
-          }
-        }
-      }
-      #expect(compared > 0)
+  // The context is no larger than it must be: one window less of it changes pixels.
+  @Test(arguments: Upsampling.allCases)
+  func onlyTheEndOfAnOutputDependsOnWhereItEnds(_ upsampling: Upsampling) throws {
+    let small = SmallNetwork(upsampling: upsampling)
+    // 2^2 - 1 at the output.
+    let changed = upsampling == .nearest ? 3 : 0
+    let end = TilePlan(square: 60, for: [small.network.configuration]).tiles[0].rows
+    #expect(end.trailing == (upsampling == .nearest ? 24 : 20))
+    let output = 60 - 40
+    let tiles = try [60, 76].map { tile in
+      try UNetActivations(
+        small.network, height: tile, width: tile, training: false, threads: 1)
     }
+    let pixels = noise(height: 76, width: 76)
+    let views = tiles.map { activations -> TensorView in
+      let side = activations.input.height
+      let buffer = FloatBuffer(count: activations.input.count)
+      for y in 0..<side {
+        for x in 0..<side { buffer.base[y * side + x] = pixels[y * 76 + x] }
+      }
+      small.network.forward(
+        TensorView(base: buffer.base, shape: activations.input),
+        parameters: small.parameters.base, activations: activations, dropout: nil,
+        on: ThreadTeam(count: 1))
+      return withExtendedLifetime(buffer) { activations.logits }
+    }
+    func differs(_ y: Int, _ x: Int) -> Bool {
+      abs(views[0].pixel(y, x)[0] - views[1].pixel(y, x)[0]) > Self.tolerance
+    }
+    for y in 0..<output - changed {
+      for x in 0..<output - changed { #expect(!differs(y, x)) }
+    }
+    for place in output - changed..<output {
+      #expect((0..<output).contains { differs(place, $0) })
+      #expect((0..<output).contains { differs($0, place) })
+    }
+    withExtendedLifetime(tiles) {}
   }
 
   @Test func imagesOfManySizesInAnyOrderSayTheSame() throws {
@@ -170,13 +122,6 @@ import Testing
       #expect(values.allSatisfy { $0 > 0 && $0 < 1 })
       #expect(abs(values.reduce(0, +) - 1) < 1e-6)
     }
-    // They are the softmax of the logits.
-    let logits = try logitsOfWindows(predictor, pixels: pixels, height: height, width: width)
-    let expected = stride(from: 0, to: logits.count, by: 3).flatMap { start in
-      let powers = logits[start..<start + 3].map { exp(Double($0)) }
-      return powers.map { Float($0 / powers.reduce(0, +)) }
-    }
-    #expect(largestDifference(map.values, expected) < 1e-6)
     let image = DatasetImage(
       id: 0, name: "noise", width: width, height: height, channels: channels, pixels: pixels,
       labels: [UInt8](repeating: 0, count: height * width))
@@ -195,16 +140,18 @@ import Testing
     let small = SmallNetwork(base: 16, padding: padding)
     let pixels = noise(height: 31, width: 26)
     let results = try (1...3).map { threads in
-      let predictor = small.predictor(tile: 52, threads: threads)
+      func map(_ averaging: Averaging) throws -> ProbabilityMap {
+        try small.predictor(tile: 52, averaging: averaging, threads: threads).probabilities(
+          height: 31, width: 26, channels: 1, pixels: pixels, image: 3)
+      }
       return (
-        try predictor.probabilities(height: 31, width: 26, channels: 1, pixels: pixels),
-        try predictor.monteCarlo(
-          height: 31, width: 26, channels: 1, pixels: pixels, image: 3, samples: 2, seed: 9)
+        try map(.none), try map(.dropout(samples: 2, seed: 9)), try map(.symmetries)
       )
     }
     for result in results.dropFirst() {
       #expect(result.0 == results[0].0)
       #expect(result.1 == results[0].1)
+      #expect(result.2 == results[0].2)
     }
   }
 
@@ -226,45 +173,66 @@ import Testing
   private let pixels = noise(height: 20, width: 14)
 
   private func prediction(
-    _ predictor: TiledPredictor, image: Int = 0, samples: Int, seed: UInt64 = 1
-  ) throws -> MonteCarloPrediction {
-    try predictor.monteCarlo(
-      height: 20, width: 14, channels: 1, pixels: pixels, image: image, samples: samples,
-      seed: seed)
+    _ small: SmallNetwork, image: Int = 0, samples: Int, seed: UInt64 = 1
+  ) throws -> ProbabilityMap {
+    try small.predictor(tile: 52, averaging: .dropout(samples: samples, seed: seed))
+      .probabilities(height: 20, width: 14, channels: 1, pixels: pixels, image: image)
   }
 
   @Test func theSeedDecidesTheMasks() throws {
-    let predictor = SmallNetwork().predictor(tile: 52)
-    let first = try prediction(predictor, samples: 3)
-    #expect(try prediction(predictor, samples: 3) == first)
-    #expect(try prediction(predictor, samples: 3, seed: 2) != first)
-    #expect(try prediction(predictor, image: 1, samples: 3) != first)
-    #expect(try prediction(predictor, samples: 2) != first)
+    let small = SmallNetwork()
+    let first = try prediction(small, samples: 3)
+    #expect(try prediction(small, samples: 3) == first)
+    #expect(try prediction(small, samples: 3, seed: 2) != first)
+    #expect(try prediction(small, image: 1, samples: 3) != first)
+    #expect(try prediction(small, samples: 2) != first)
   }
 
   @Test func onePassDiffersFromNoDropout() throws {
-    let predictor = SmallNetwork().predictor(tile: 52)
-    let plain = try predictor.probabilities(height: 20, width: 14, channels: 1, pixels: pixels)
-    #expect(try prediction(predictor, samples: 1).mean != plain)
+    func plain(_ small: SmallNetwork) throws -> ProbabilityMap {
+      try small.predictor(tile: 52).probabilities(
+        height: 20, width: 14, channels: 1, pixels: pixels)
+    }
+    let small = SmallNetwork()
+    #expect(try prediction(small, samples: 1) != plain(small))
     // Where nothing can be dropped, a pass with dropout is a pass.
-    let certain = SmallNetwork(dropout: 0).predictor(tile: 52)
-    #expect(try prediction(certain, samples: 1).mean == plain)
+    let certain = SmallNetwork(dropout: 0)
+    #expect(try prediction(certain, samples: 1) == plain(certain))
+  }
+
+  // Two passes have the mean of a first and of another one, which a mean over both then shows.
+  @Test func theMeanIsThatOfThePasses() throws {
+    let small = SmallNetwork()
+    let one = try prediction(small, samples: 1).values
+    let two = try prediction(small, samples: 2).values
+    let second = zip(one, two).map { 2 * $1 - $0 }
+    #expect(second.allSatisfy { $0 > -1e-6 && $0 < 1 + 1e-6 })
+    #expect(zip(one, two).contains { abs($0 - $1) > 1e-3 })
   }
 
   @Test func entropyLiesBetweenCertaintyAndIgnorance() throws {
     let small = SmallNetwork(classes: 3)
-    let result = try prediction(small.predictor(tile: 52), samples: 4)
-    for pixel in result.entropy.indices {
-      let probabilities = result.mean.values[pixel * 3..<pixel * 3 + 3].map { Double($0) }
+    let result = try prediction(small, samples: 4)
+    for (pixel, entropy) in result.entropy.enumerated() {
+      let probabilities = result.values[pixel * 3..<pixel * 3 + 3].map { Double($0) }
       let expected = -probabilities.reduce(0) { $0 + $1 * log($1) }
-      #expect(abs(Double(result.entropy[pixel]) - expected) < 1e-6)
-      #expect(result.entropy[pixel] >= 0 && result.entropy[pixel] <= Float(log(3.0)))
+      #expect(abs(Double(entropy) - expected) < 1e-6)
+      #expect(entropy >= 0 && entropy <= Float(log(3.0)))
     }
     // Without parameters all classes are equally probable.
     small.parameters.floats.update(repeating: 0)
-    let ignorant = try prediction(small.predictor(tile: 52), samples: 2)
-    #expect(ignorant.entropy.allSatisfy { $0 == Float(log(3.0)) })
-    #expect(ignorant.mean.labels.allSatisfy { $0 == 0 })
+    let ignorant = try prediction(small, samples: 2)
+    #expect(ignorant.entropy.allSatisfy { abs($0 - Float(log(3.0))) < 1e-6 })
+    #expect(ignorant.labels.allSatisfy { $0 == 0 })
+  }
+
+  // By hand: -(1/4 ln 1/4 + 3/4 ln 3/4) = 0.5623351, and ln 2 = 0.6931472.
+  @Test func entropyByHand() {
+    let map = ProbabilityMap(
+      height: 1, width: 3, classes: 2, values: [0.25, 0.75, 0.5, 0.5, 1, 0])
+    for (found, expected) in zip(map.entropy, [0.5623351, 0.6931472, 0] as [Float]) {
+      #expect(abs(found - expected) < 1e-6)
+    }
   }
 
   @Test func certaintyHasNoEntropy() throws {
@@ -272,8 +240,51 @@ import Testing
     small.parameters.floats.update(repeating: 0)
     // The last parameter is the bias of the last class; e^-1000 is 0 in any precision.
     small.parameters.base[small.parameters.count - 1] = 1000
-    let result = try prediction(small.predictor(tile: 52), samples: 3)
+    let result = try prediction(small, samples: 3)
     #expect(result.entropy.allSatisfy { $0 == 0 })
-    #expect(result.mean.labels.allSatisfy { $0 == 1 })
+    #expect(result.labels.allSatisfy { $0 == 1 })
+  }
+}
+
+@Suite struct EnsembleTests {
+  private func map(
+    _ smalls: [SmallNetwork], tile: Int? = nil, threads: Int = 1, averaging: Averaging = .none
+  ) throws -> ProbabilityMap {
+    try TiledPredictor(
+      smalls.map(\.member), tile: tile, averaging: averaging, threads: ThreadTeam(count: threads)
+    ).probabilities(
+      height: 61, width: 47, channels: 1, pixels: noise(height: 61, width: 47), image: 2)
+  }
+
+  // Of other depths, paddings and sizes.
+  private let smalls = [
+    SmallNetwork(), SmallNetwork(base: 6, depth: 3, padding: .mirror, seed: 3),
+    SmallNetwork(base: 2, depth: 1, padding: .zero, upsampling: .transposed, seed: 4),
+  ]
+
+  @Test(arguments: [nil, 152]) func isTheMeanOfItsMembers(_ tile: Int?) throws {
+    let together = try map(smalls, tile: tile)
+    let alone = try smalls.map { try map([$0], tile: tile).values }
+    for place in together.values.indices {
+      let mean = alone.reduce(0) { $0 + Double($1[place]) } / 3
+      #expect(abs(Double(together.values[place]) - mean) < 5e-5)
+    }
+    #expect(try map(smalls, tile: tile, threads: 3) == together)
+  }
+
+  @Test func oneNetworkTwiceIsItself() throws {
+    let once = try map([smalls[0]])
+    let twice = try map([smalls[0], smalls[0]])
+    // But for the rounding of (p + p) / 2, which has none.
+    #expect(once == twice)
+  }
+
+  @Test func membersHaveMasksOfTheirOwn() throws {
+    let dropout = Averaging.dropout(samples: 2, seed: 1)
+    let once = try map([smalls[0]], averaging: dropout)
+    let twice = try map([smalls[0], smalls[0]], averaging: dropout)
+    #expect(once != twice)
+    // Two networks of two passes are one of four.
+    #expect(try map([smalls[0]], averaging: .dropout(samples: 4, seed: 1)) == twice)
   }
 }

@@ -2,57 +2,7 @@
 
 package import Files
 package import Imaging
-
-/// One image ready for a network, with its labels.
-package struct DatasetImage: Sendable, Equatable {
-  /// The sample's id in its data set.
-  package let id: Int
-  /// The sample's name.
-  package let name: String
-  /// Columns.
-  package let width: Int
-  /// Rows.
-  package let height: Int
-  /// Channels.
-  package let channels: Int
-  /// Normalised pixels, height x width x channels.
-  package let pixels: [Float]
-  /// Class labels, height x width.
-  package let labels: [UInt8]
-  /// The weights of the pixels in the loss, height x width; nil for 1 everywhere.
-  package let weights: [Float]?
-
-  /// An image from its parts.
-  ///
-  /// - Precondition: the counts fit the size.
-  package init(
-    id: Int, name: String, width: Int, height: Int, channels: Int, pixels: [Float],
-    labels: [UInt8], weights: [Float]? = nil
-  ) {
-    precondition(weights == nil || weights?.count == labels.count, "weights of other pixels")
-    self.weights = weights
-    precondition(
-      width > 0 && height > 0 && channels > 0 && pixels.count == width * height * channels
-        && labels.count == width * height,
-      "\(pixels.count) values and \(labels.count) labels for \(width) x \(height) x \(channels)")
-    self.id = id
-    self.name = name
-    self.width = width
-    self.height = height
-    self.channels = channels
-    self.pixels = pixels
-    self.labels = labels
-  }
-}
-
-extension DatasetImage {
-  /// The same image with the weights that `map` gives its pixels.
-  func weighted(by map: WeightMap) -> DatasetImage {
-    DatasetImage(
-      id: id, name: name, width: width, height: height, channels: channels, pixels: pixels,
-      labels: labels, weights: map.weights(labels: labels, width: width, height: height))
-  }
-}
+import Tensors
 
 /// The images of a data set, decoded and normalised, with their labels.
 ///
@@ -83,7 +33,9 @@ package struct Dataset: Sendable {
   /// bytes each, its pixels and its labels.
   package let largestByteCount: Int
   private var storage: Storage
-  private var weightMap: WeightMap?
+  private var weightMap: (map: WeightMap, cache: WeightCache?)?
+  private let instanceFiles: [InstanceFile?]
+  private let drawsInstanceBorders: Bool
 
   /// The number of images.
   package var count: Int { names.count }
@@ -91,17 +43,47 @@ package struct Dataset: Sendable {
   /// Whether images have weights of their pixels.
   package var isWeighted: Bool { weightMap != nil }
 
-  /// The same images with the weights that `map` gives them, computed once where they are in memory and
-  /// else whenever an image is read.
-  package func weighted(by map: WeightMap) -> Dataset {
+  /// The same images with the weights that `map` gives them, from their instances where they have some.
+  ///
+  /// Each map is computed once: at once where the images are in memory, else when its image is first
+  /// read, and then kept in a temporary file.
+  ///
+  /// - Throws: `FileError` for instances that cannot be read, or where there is no temporary file.
+  package func weighted(by map: WeightMap) throws -> Dataset {
     var result = self
-    result.weightMap = map
-    if case .memory(let images) = storage {
-      result.storage = .memory(images.map { $0.weighted(by: map) })
+    switch storage {
+    case .memory(let images):
+      result.weightMap = (map, nil)
+      result.storage = .memory(try images.map { try $0.weighted(weights(of: $0, by: map)) })
       result.keptByteCount =
         keptByteCount + images.reduce(0) { $0 + $1.labels.count * MemoryLayout<Float>.stride }
+    case .files:
+      let pixelCounts = (0..<count).map { size($0).width * size($0).height }
+      result.weightMap = (map, try WeightCache(pixelCounts: pixelCounts))
     }
     return result
+  }
+
+  private func weights(of image: DatasetImage, by map: WeightMap) throws(FileError) -> [Float] {
+    var instances = try instances(of: image)
+    if drawsInstanceBorders, let numbers = instances {
+      let borders = borderPixels(numbers, width: image.width, height: image.height)
+      instances = numbers.indices.map { borders[$0] ? 0 : numbers[$0] }
+    }
+    return map.weights(
+      labels: image.labels, instances: instances, width: image.width, height: image.height)
+  }
+
+  /// Whether the objects of the images are numbered.
+  package var hasInstances: Bool { instanceFiles.contains { $0 != nil } }
+
+  /// The numbers of an image's objects as they are in its file, height x width, 0 for background.
+  ///
+  /// They are nil where they are not numbered, and read anew at each call.
+  ///
+  /// - Throws: `FileError` for a file that cannot be decoded or is no numbering of this image.
+  package func instances(of image: DatasetImage) throws(FileError) -> [Int32]? {
+    try instanceFiles[image.id]?.numbers(width: image.width, height: image.height)
   }
 
   /// True when every image is in memory.
@@ -111,13 +93,16 @@ package struct Dataset: Sendable {
 
   /// The set of an index, decoded at once if it takes at most `byteBudget` bytes.
   ///
+  /// With `instanceBorders` the pixels of numbered objects that touch another object are labelled as
+  /// the first class.
+  ///
   /// - Throws: `FileError` when a sample has no mask, a mask has a value that `mapping` does not
   ///   know, or an image has samples that are not finite; `FileError` for a file that cannot be
   ///   decoded.
   package init(
     _ index: SampleIndex, mapping: ClassMapping,
     normalization: IntensityNormalization = IntensityNormalization(),
-    byteBudget: Int = Dataset.defaultByteBudget
+    instanceBorders: Bool = false, byteBudget: Int = Dataset.defaultByteBudget
   ) throws {
     var byteCount = 0
     for entry in index.entries {
@@ -137,12 +122,15 @@ package struct Dataset: Sendable {
     self.mapping = mapping
     self.normalization = normalization
     names = index.entries.map(\.name)
+    instanceFiles = index.entries.map(\.instances)
+    drawsInstanceBorders = instanceBorders
     largestByteCount = index.entries.compactMap(\.size).map(Self.decodingByteCount).max() ?? 0
     keptByteCount = byteCount <= byteBudget ? byteCount : 0
     if byteCount <= byteBudget {
       storage = .memory(
         try index.entries.map {
-          try Self.decoded($0, mapping: mapping, normalization: normalization)
+          try Self.decoded(
+            $0, mapping: mapping, normalization: normalization, instanceBorders: instanceBorders)
         })
     } else {
       storage = .files(index)
@@ -177,6 +165,8 @@ package struct Dataset: Sendable {
     self.mapping = mapping
     self.normalization = normalization
     names = samples.map(\.name)
+    instanceFiles = [InstanceFile?](repeating: nil, count: samples.count)
+    drawsInstanceBorders = false
     let sizes = images.map {
       SampleIndex.Size(width: $0.width, height: $0.height, channels: $0.channels)
     }
@@ -214,8 +204,11 @@ package struct Dataset: Sendable {
       return images[id]
     case .files(let index):
       let image = try Self.decoded(
-        index.entries[id], mapping: mapping, normalization: normalization)
-      return weightMap.map { image.weighted(by: $0) } ?? image
+        index.entries[id], mapping: mapping, normalization: normalization,
+        instanceBorders: drawsInstanceBorders)
+      guard let (map, cache) = weightMap, let cache else { return image }
+      return image.weighted(
+        try cache.weights(of: id, count: image.labels.count) { try weights(of: image, by: map) })
     }
   }
 
@@ -229,7 +222,8 @@ package struct Dataset: Sendable {
   }
 
   private static func decoded(
-    _ entry: SampleIndex.Entry, mapping: ClassMapping, normalization: IntensityNormalization
+    _ entry: SampleIndex.Entry, mapping: ClassMapping, normalization: IntensityNormalization,
+    instanceBorders: Bool
   ) throws -> DatasetImage {
     guard let size = entry.size, let maskPath = entry.maskPath else {
       preconditionFailure("the set was made from an index without sizes and masks")
@@ -239,7 +233,8 @@ package struct Dataset: Sendable {
     return try prepared(
       id: entry.id, name: entry.name, image: (image, entry.imagePath),
       mask: (ImageFile.read(maskPath, page: entry.maskPage), maskPath),
-      mapping: mapping, normalization: normalization)
+      bordersOf: instanceBorders ? entry.instances : nil, mapping: mapping,
+      normalization: normalization)
   }
 
   /// Refuses an image that was replaced by one of another kind after it was indexed: buffers, tiles
@@ -262,7 +257,8 @@ package struct Dataset: Sendable {
 
   private static func prepared(
     id: Int, name: String, image: (data: Image, path: String), mask: (data: Image, path: String),
-    mapping: ClassMapping, normalization: IntensityNormalization
+    bordersOf instances: InstanceFile? = nil, mapping: ClassMapping,
+    normalization: IntensityNormalization
   ) throws(FileError) -> DatasetImage {
     // The mask's file may have changed since it was indexed.
     guard image.data.width == mask.data.width && image.data.height == mask.data.height else {
@@ -270,10 +266,16 @@ package struct Dataset: Sendable {
         .sizesDiffer, path: mask.path, expected: "\(image.data.width)x\(image.data.height)",
         found: "\(mask.data.width)x\(mask.data.height)", hint: "a mask has the size of its image")
     }
+    let (width, height) = (image.data.width, image.data.height)
+    var labels = try mapping.labels(of: mask.data, path: mask.path)
+    if let numbers = try instances?.numbers(width: width, height: height) {
+      let borders = borderPixels(numbers, width: width, height: height)
+      for place in labels.indices where borders[place] && labels[place] != ignoredLabel {
+        labels[place] = 0
+      }
+    }
     return DatasetImage(
-      id: id, name: name, width: image.data.width, height: image.data.height,
-      channels: image.data.channels,
-      pixels: try normalization.normalized(image.data, path: image.path),
-      labels: try mapping.labels(of: mask.data, path: mask.path))
+      id: id, name: name, width: width, height: height, channels: image.data.channels,
+      pixels: try normalization.normalized(image.data, path: image.path), labels: labels)
   }
 }

@@ -2,10 +2,11 @@
 
 import Files
 
-/// A folder that holds `images/` (or `imgs/`) and `masks/`.
+/// A folder that holds `images/` (or `imgs/`), `masks/` and, where objects are numbered, `instances/`.
 ///
 /// A mask has the stem of its image, or that stem followed by `_mask`; the extensions may differ.
-/// Every page of a multi-page TIFF is a sample. Hidden files, files that are no images and folders
+/// Instances
+/// have the stem of their image, and every image has some. Every page of a multi-page TIFF is a sample. Hidden files, files that are no images and folders
 /// are passed over.
 package struct ImagesAndMasksLayout: DatasetLayout {
   package static let description = "images/ (or imgs/) and masks/"
@@ -27,7 +28,9 @@ package struct ImagesAndMasksLayout: DatasetLayout {
         .missing, path: folder, expected: "a folder masks/ in it", found: "none",
         hint: "put the masks into masks/, each with the name of its image")
     }
-    return try pairedSources(images: images, masks: masks)
+    let instances = Paths.join(folder, "instances")
+    return try pairedSources(
+      images: images, masks: masks, instances: Folder.isFolder(instances) ? instances : nil)
   }
 
   package var classNamesPath: String? { classNamesFile(beside: images) }
@@ -39,10 +42,44 @@ func classNamesFile(beside images: String) -> String? {
   return Paths.exists(path) ? path : nil
 }
 
-/// The samples of a folder of images and a folder of masks, matched by their stems.
-func pairedSources(images: String, masks: String) throws -> [SampleSource] {
-  try matched(images: imageFiles(in: images), masks: imageFiles(in: masks), folder: masks)
-    .flatMap { try SampleSource.pages(image: $0.image, mask: $0.mask) }
+/// The samples of a folder of images and a folder of masks, matched by their stems, with the
+/// instances of a third one where it is given.
+func pairedSources(
+  images: String, masks: String, instances: String? = nil
+) throws -> [SampleSource] {
+  let pairs = try matched(
+    images: imageFiles(in: images), masks: imageFiles(in: masks), folder: masks)
+  let instancesOf = try instances.map { try instanceFiles(in: $0, of: pairs.map(\.image)) }
+  return try pairs.flatMap { pair in
+    try SampleSource.pages(
+      image: pair.image, mask: pair.mask, instances: instancesOf?[Paths.stem(pair.image)])
+  }
+}
+
+/// The files of a folder of instances by the stems of the images, one for each.
+private func instanceFiles(in folder: String, of images: [String]) throws -> [String: String] {
+  let imageOf = Dictionary(uniqueKeysWithValues: images.map { (Paths.stem($0), $0) })
+  var result: [String: String] = [:]
+  for file in try imageFiles(in: folder).sorted(by: Paths.precedes) {
+    let stem = Paths.stem(file)
+    guard imageOf[stem] != nil else {
+      throw FileError(
+        .maskWithoutImage, path: file, expected: "an image called \(stem)", found: "none",
+        hint: "add the image or remove its instances")
+    }
+    if let other = result.updateValue(file, forKey: stem) {
+      throw FileError(
+        .twoMasks, path: file, expected: "one file of instances for the image \(stem)",
+        found: "\(other) too", hint: "remove one of them")
+    }
+  }
+  for image in images where result[Paths.stem(image)] == nil {
+    throw FileError(
+      .imageWithoutMask, path: image,
+      expected: "instances called \(Paths.stem(image)) in \(folder)", found: "none",
+      hint: "number the objects of every image, or remove the folder")
+  }
+  return result
 }
 
 /// Pairs images and masks by their stems.

@@ -1,6 +1,6 @@
 // The list of samples of a data set: which image belongs to which mask, in a fixed order.
 
-import Files
+package import Files
 import Imaging
 
 /// The samples of a data set, sorted by the bytes of their names, with their files.
@@ -35,6 +35,8 @@ package struct SampleIndex: Sendable, Equatable {
     package let maskPath: String?
     /// The mask's page in its file, from 0.
     package let maskPage: Int
+    /// The file that numbers the image's objects, and the page in it; nil where there is none.
+    let instances: InstanceFile?
     /// The image's size; nil in an index made for prediction, which decodes nothing.
     package let size: Size?
   }
@@ -47,11 +49,15 @@ package struct SampleIndex: Sendable, Equatable {
   /// The channels of every image; nil in an index made for prediction.
   package var channels: Int? { entries.first?.size?.channels }
 
-  /// One line a sample, `NAME WIDTHxHEIGHTxCHANNELS`: equal on two ranks that see the same set.
+  /// Whether the objects of the images are numbered.
+  package var hasInstances: Bool { entries.contains { $0.instances != nil } }
+
+  /// One line a sample, `NAME WIDTHxHEIGHTxCHANNELS`, and ` instances` where its objects are numbered:
+  /// equal on two ranks that see the same set.
   package var listing: [String] {
     entries.map { entry in
       guard let size = entry.size else { return entry.name }
-      return "\(entry.name) \(size)"
+      return "\(entry.name) \(size)" + (entry.instances == nil ? "" : " instances")
     }
   }
 
@@ -132,6 +138,17 @@ package struct SampleIndex: Sendable, Equatable {
     return SampleIndex(entries: entries, classNamesPath: nil)
   }
 
+  /// Refuses a set whose objects are not numbered; `path` is where it lies.
+  ///
+  /// - Throws: `FileError`.
+  package func requireInstances(path: String) throws(FileError) {
+    guard hasInstances else {
+      throw FileError(
+        .missing, path: path, expected: "a folder instances/ in it, for --instance-borders",
+        found: "none", hint: "number the objects of each image there, or leave out the option")
+    }
+  }
+
   // MARK: - What all layouts share
 
   /// Sorts by the bytes of the names and refuses two of one name.
@@ -185,6 +202,7 @@ extension SampleIndex.Entry {
   fileprivate init(_ source: SampleSource, id: Int, size: SampleIndex.Size?) {
     self.init(
       id: id, name: source.name, imagePath: source.imagePath, imagePage: source.page,
-      maskPath: source.maskPath, maskPage: source.page, size: size)
+      maskPath: source.maskPath, maskPage: source.page,
+      instances: source.instancesPath.map { InstanceFile(path: $0, page: source.page) }, size: size)
   }
 }

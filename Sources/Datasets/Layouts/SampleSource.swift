@@ -11,21 +11,26 @@ package struct SampleSource: Sendable, Equatable {
   package let imagePath: String
   /// The mask's file; nil in a set made for prediction.
   package let maskPath: String?
-  /// The page of both in their files, from 0.
+  /// The file that numbers its objects, where there is one.
+  package let instancesPath: String?
+  /// The page of all in their files, from 0.
   package let page: Int
 
   /// The samples of one image file, one a page: its stem, or `STEM-0001`, `STEM-0002`, ...
   ///
-  /// - Throws: `FileError` for a file that cannot be opened, and where mask and image have
+  /// - Throws: `FileError` for a file that cannot be opened, and where image, mask and instances have
   ///   different numbers of pages.
-  static func pages(image: String, mask: String?) throws -> [SampleSource] {
+  static func pages(
+    image: String, mask: String?, instances: String? = nil
+  ) throws -> [SampleSource] {
     let count = try ImageFile.pageCount(image)
-    if let mask {
-      let maskCount = try ImageFile.pageCount(mask)
-      guard maskCount == count else {
+    for partner in [mask, instances].compactMap(\.self) {
+      let partnerCount = try ImageFile.pageCount(partner)
+      guard partnerCount == count else {
         throw FileError(
-          .pageCountsDiffer, path: mask, expected: "\(count) pages, as in \(image)",
-          found: "\(maskCount)", hint: "give each page of the image one page of the mask")
+          .pageCountsDiffer, path: partner, expected: "\(count) pages, as in \(image)",
+          found: "\(partnerCount)",
+          hint: "give each page of the image one page of the mask, and of the instances")
       }
     }
     return (0..<count).map { page in
@@ -33,7 +38,8 @@ package struct SampleSource: Sendable, Equatable {
       let padding = String(repeating: "0", count: max(0, 4 - digits.count))
       let stem = Paths.stem(image)
       let name = count == 1 ? stem : "\(stem)-\(padding)\(digits)"
-      return SampleSource(name: name, imagePath: image, maskPath: mask, page: page)
+      return SampleSource(
+        name: name, imagePath: image, maskPath: mask, instancesPath: instances, page: page)
     }
   }
 }

@@ -43,6 +43,8 @@ package struct SegmentationScores: Sendable, Equatable {
 
   /// The counts behind the scores.
   package let counts: ConfusionCounts
+  /// The probabilities of the second of two classes, by which a threshold is chosen; nil for more.
+  package let foreground: ForegroundHistogram?
   /// The mean cross-entropy of a pixel, in natural units; not finite when the network's output is not.
   package let loss: Double
   /// The scores by class.
@@ -59,7 +61,8 @@ package struct SegmentationScores: Sendable, Equatable {
   /// The scores for these counts.
   ///
   /// - Precondition: at least one pixel was counted.
-  package init(counts: ConfusionCounts, loss: Double) {
+  package init(counts: ConfusionCounts, loss: Double, foreground: ForegroundHistogram? = nil) {
+    self.foreground = foreground
     let total = counts.pixelCount
     precondition(total > 0, "scores of no pixels")
     self.counts = counts
@@ -73,8 +76,9 @@ package struct SegmentationScores: Sendable, Equatable {
 
   /// The scores as a JSON object.
   ///
-  /// A score without a value is null; a class that has none at all is marked `"absent": true`.
-  package var json: JSONValue {
+  /// A score without a value is null; a class that has none at all is marked `"absent": true`. Classes
+  /// have names and the values of their masks where they are given.
+  package func json(classes labels: [ClassLabel] = []) -> JSONValue {
     [
       "pixels": .integer(Int(counts.pixelCount)),
       "pixel_accuracy": .number(pixelAccuracy),
@@ -84,16 +88,19 @@ package struct SegmentationScores: Sendable, Equatable {
       "loss": .number(loss),
       "classes": .list(
         classes.enumerated().map { label, scores in
-          [
-            "class": .integer(label),
-            "pixels": .integer(Int(scores.pixelCount)),
-            "predicted_pixels": .integer(Int(scores.predictedCount)),
-            "absent": .boolean(scores.isAbsent),
-            "iou": number(scores.intersectionOverUnion),
-            "dice": number(scores.dice),
-            "precision": number(scores.precision),
-            "recall": number(scores.recall),
+          let known = labels.indices.contains(label) ? labels[label] : nil
+          let identity: [(name: String, value: JSONValue)] =
+            [("class", .integer(label))] + (known?.json ?? [])
+          let values: [(name: String, value: JSONValue)] = [
+            ("pixels", .integer(Int(scores.pixelCount))),
+            ("predicted_pixels", .integer(Int(scores.predictedCount))),
+            ("absent", .boolean(scores.isAbsent)),
+            ("iou", number(scores.intersectionOverUnion)),
+            ("dice", number(scores.dice)),
+            ("precision", number(scores.precision)),
+            ("recall", number(scores.recall)),
           ]
+          return .object(identity + values)
         }),
     ]
   }
@@ -108,6 +115,7 @@ private func mean(_ values: [Double]) -> Double {
   values.reduce(0, +) / Double(values.count)
 }
 
-private func number(_ value: Double?) -> JSONValue {
+/// A score in JSON, null without a value.
+func number(_ value: Double?) -> JSONValue {
   value.map { .number($0) } ?? .null
 }

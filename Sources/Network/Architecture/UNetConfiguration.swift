@@ -98,6 +98,19 @@ extension UNetConfiguration {
       normalization: try value(.normalization, paper.normalization))
   }
 
+  /// Writes what older versions know too in their words: without a normalization no word of it.
+  package func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(inputChannels, forKey: .inputChannels)
+    try values.encode(classes, forKey: .classes)
+    try values.encode(baseChannels, forKey: .baseChannels)
+    try values.encode(depth, forKey: .depth)
+    try values.encode(padding, forKey: .padding)
+    try values.encode(upsampling, forKey: .upsampling)
+    try values.encode(dropout, forKey: .dropout)
+    if normalization != .none { try values.encode(normalization, forKey: .normalization) }
+  }
+
   /// Channels of level `level` of the contracting path; `depth` is the bottleneck.
   package func channels(level: Int) -> Int { baseChannels << level }
 

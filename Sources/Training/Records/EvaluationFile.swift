@@ -10,10 +10,11 @@ package struct EvaluationFile: RecordSink {
   /// Writes a record of scores; others are passed over.
   package func take(_ record: RunRecord) throws {
     guard case .evaluation(let evaluation) = record else { return }
-    let summary: JSONValue = [
-      "step": .integer(evaluation.step), "best": .boolean(evaluation.isBest),
-      "scores": evaluation.scores.json,
-    ]
+    let summary = JSONValue.object(
+      [
+        ("step", .integer(evaluation.step)), ("best", .boolean(evaluation.isBest)),
+        ("scores", evaluation.scores.json()),
+      ] + evaluation.thresholdFields)
     try DurableFile.write(summary.json + "\n", to: path)
   }
 }

@@ -108,7 +108,7 @@ extension RunDisplay: RecordSink {
       write(
         "evaluation after step \(evaluation.step)"
           + "\(evaluation.isBest ? " (the best so far)" : "")\n"
-          + evaluation.scores.table(names: evaluation.classNames))
+          + evaluation.scores.table(names: evaluation.classNames) + evaluation.thresholdText)
     case .end(let end):
       finish()
       var text = "\(end.steps) steps done; the newest checkpoint is \(end.latestPath)"

@@ -112,7 +112,8 @@ extension RunLog: RecordSink {
     case .evaluation(let evaluation):
       try append(
         event: "evaluation", step: evaluation.step,
-        [("best", .boolean(evaluation.isBest)), ("scores", evaluation.scores.json)])
+        [("best", .boolean(evaluation.isBest)), ("scores", evaluation.scores.json())]
+          + evaluation.thresholdFields)
     case .end: break
     }
   }

@@ -1,5 +1,6 @@
 // Records of a run: its start, steps, evaluations and end, and the sinks that take them.
 
+import Files
 package import Metrics
 
 /// Something that happened in a run.
@@ -47,6 +48,20 @@ package struct EvaluationRecord: Sendable {
   package var isBest: Bool
   /// The names of the classes.
   package var classNames: [String]
+
+  /// The best threshold of the foreground and what it reaches, where there are two classes.
+  var thresholdFields: [(name: String, value: JSONValue)] {
+    guard let best = scores.foreground?.best else { return [] }
+    return [("threshold", .number(best.threshold)), ("threshold_dice", .number(best.dice))]
+  }
+
+  /// The same for people.
+  var thresholdText: String {
+    guard let best = scores.foreground?.best else { return "" }
+    return
+      "\nbest threshold of \(classNames.last ?? "the foreground"): \(best.threshold), with a Dice of "
+      + best.dice.decimals(4)
+  }
 }
 
 /// The end of a run: what it leaves.

@@ -59,6 +59,13 @@ extension MemoryDemand {
     // The loader decodes one while validation decodes another.
     let decoded = max(data.dataset.largestByteCount, data.validation.largestByteCount)
     add("an image being decoded", data.dataset.isCached ? 0 : 2 * decoded)
+    if isWeighted {
+      // Objects, two distances, weights, and the box of an object in Double.
+      let pixels =
+        (0..<data.dataset.count).map { data.dataset.size($0) }
+        .map { $0.width * $0.height }.max() ?? 0
+      add("a weight map being computed", pixels * (6 * MemoryLayout<Float>.stride + 8))
+    }
     let output = network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile
     let tile = TileShape(inputSide: configuration.tile, outputSide: output)
     add(

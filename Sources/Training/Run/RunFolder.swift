@@ -1,5 +1,6 @@
 // The folder that a run is written to: its files, links and lock.
 
+package import Datasets
 package import Files
 import Foundation
 
@@ -7,6 +8,7 @@ import Foundation
 ///
 ///     OUTPUT/config.yaml                              the resolved configuration
 ///     OUTPUT/log.jsonl                                one JSON object a line
+///     OUTPUT/split.json                               what is trained on, and what validated on
 ///     OUTPUT/checkpoints/step-00000100.safetensors    the checkpoints
 ///     OUTPUT/latest.safetensors, best.safetensors     relative links into checkpoints
 ///     OUTPUT/.lock                                    locked while a run writes here
@@ -62,6 +64,9 @@ extension RunFolder {
   /// The log.
   package var logPath: String { path + "/log.jsonl" }
 
+  /// The division into training and validation.
+  package static func divisionPath(in folder: String) -> String { folder + "/split.json" }
+
   /// The link's own path.
   package func path(of link: Link) -> String { path + "/" + link.rawValue + ".safetensors" }
 
@@ -92,9 +97,22 @@ extension RunFolder {
     try DurableFile.write(yaml, to: configurationPath)
   }
 
+  /// Replaces the file of the division into training and validation.
+  package func writeDivision(_ division: SplitFile) throws(FileError) {
+    try DurableFile.write(division.text(), to: Self.divisionPath(in: path))
+  }
+
   /// The steps of the checkpoints that are there, in rising order.
   package func checkpointSteps() throws(FileError) -> [Int] {
     try Folder.names(in: path + "/checkpoints").compactMap(Self.step(ofCheckpoint:)).sorted()
+  }
+
+  /// The newest checkpoint of a folder that need not be opened, or nil.
+  static func newestCheckpoint(in folder: String) -> String? {
+    let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
+    return names.compactMap(Self.step(ofCheckpoint:)).max().map {
+      folder + "/checkpoints/" + checkpointName(step: $0)
+    }
   }
 
   /// The newest checkpoint, from which a run without a path given is resumed.

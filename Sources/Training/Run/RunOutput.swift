@@ -33,7 +33,7 @@ final class RunOutput {
     if checkpoint.version != nil { verifiedCheckpoint = path }
   }
 
-  /// Writes the configuration and opens the log, which names the images kept for validation.
+  /// Writes the configuration and the division of the images, and opens the log.
   ///
   /// What a resumed run wrote after `start` is of a course that is not taken: it is removed.
   ///
@@ -43,6 +43,7 @@ final class RunOutput {
   ) throws -> Bool {
     let step = start?.step
     try folder.writeConfiguration(configuration.yaml())
+    if let division = data.division { try folder.writeDivision(division) }
     if let step { try folder.abandon(after: step) }
     sinks += [
       try RunLog(path: folder.logPath, resumedFrom: step),

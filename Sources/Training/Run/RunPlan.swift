@@ -61,10 +61,13 @@ struct RunPlan {
     if let warning = team.warning { display.warn("rank \(communicator.rank): \(warning)") }
     // Before anything large is allocated, which is what the demand counts.
     let memory = MemoryBudget.measure(for: communicator)
+    let division = try Self.givenDivision(asked, communicator)
     var data = try communicator.together {
       try known
-        ?? TrainingData(asked, byteBudget: memory.byteCount / 2, on: team)
+        ?? TrainingData(
+          asked, division: division, byteBudget: memory.byteCount / 2, on: team)
     }
+    if isFirst && known == nil { for remark in data.remarks { display.warn(remark) } }
     let loaded = try Self.loadedNetwork(asked, communicator)
     (configuration, network) = try communicator.together {
       let planned = try asked.planned(for: data.summary, loading: loaded)
@@ -79,13 +82,14 @@ struct RunPlan {
     }
     if configuration.weightMap == .unet && !data.dataset.isWeighted {
       let weights = Self.classWeights(configuration, data.dataset.mapping) ?? []
-      data.weigh(by: WeightMap(classWeights: weights))
+      try communicator.together { try data.weigh(by: WeightMap(classWeights: weights)) }
     }
     self.data = data
     try communicator.verifyEqualOnAllRanks(
       [
         NamedDigest(name: "configuration", text: configuration.digest(for: .ranks)),
         NamedDigest(name: "data set listing", digest: data.digest),
+        NamedDigest(name: "division into training and validation", text: data.divisionDigest),
         NamedDigest(network.layout),
       ] + NamedDigest.arithmetic())
 
@@ -131,6 +135,63 @@ extension RunPlan {
     let shared = try communicator.allgatherv(text)[0]
     return shared.isEmpty
       ? nil : try JSONDecoder().decode(UNetConfiguration.self, from: Data(shared))
+  }
+
+  /// The division of a resumed run, or that of --split, where there is one; read on rank 0 for all.
+  private static func givenDivision(
+    _ asked: TrainingConfiguration, _ communicator: any Communicator
+  ) throws -> GivenDivision? {
+    let (path, text) = try communicator.together { () throws -> (String, [UInt8]) in
+      guard communicator.rank == 0, asked.validationData == nil,
+        let path = try divisionPath(asked)
+      else { return ("", []) }
+      return (path, try InputFile.contents(of: path, limit: SplitFile.sizeLimit))
+    }
+    let shared = try communicator.allgatherv(text)[0]
+    let name = String(decoding: try communicator.allgatherv(Array(path.utf8))[0], as: UTF8.self)
+    if name.isEmpty { return asked.resume == nil ? nil : try divisionOfOldRun(asked, communicator) }
+    return .file(
+      try communicator.together {
+        try SplitFile(text: String(decoding: shared, as: UTF8.self), path: name)
+      }, path: name)
+  }
+
+  /// The file that the division of a run is read from, or nil.
+  private static func divisionPath(_ asked: TrainingConfiguration) throws -> String? {
+    if let resume = asked.resume {
+      var folders = [asked.output]
+      if case .checkpoint(let path) = resume {
+        let folder = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+          .deletingLastPathComponent().deletingLastPathComponent()
+        folders.insert(folder.path, at: 0)
+      }
+      for folder in folders {
+        let path = RunFolder.divisionPath(in: folder)
+        if FileManager.default.fileExists(atPath: path) { return path }
+      }
+    }
+    return asked.split
+  }
+
+  /// A run of a version that knew no groups divided samples one by one, and so it goes on.
+  private static func divisionOfOldRun(
+    _ asked: TrainingConfiguration, _ communicator: any Communicator
+  ) throws -> GivenDivision? {
+    let isOld = try communicator.together { () throws -> Bool in
+      guard communicator.rank == 0 else { return false }
+      let path: String
+      if case .checkpoint(let given) = asked.resume {
+        path = given
+      } else if let newest = RunFolder.newestCheckpoint(in: asked.output) {
+        path = newest
+      } else {
+        return false
+      }
+      // What is wrong with the file is told when the run starts from it.
+      guard let checkpoint = try? Checkpoint.read(path).checkpoint else { return false }
+      return checkpoint.divisionDigest == nil
+    }
+    return try communicator.allReduceSum([isOld ? Int64(1) : 0]) == [0] ? nil : .ungrouped
   }
 
   /// The options of the run that a given checkpoint is of; read on rank 0 for all.

@@ -165,5 +165,11 @@ extension Checkpoint {
         found: "other names, sizes or numbers of images",
         hint: "resume with the images of the run, or start a new one with --load")
     }
+    guard divisionDigest == nil || divisionDigest == data.divisionDigest else {
+      throw FileError(
+        path: path, expected: "the run's division into training and validation",
+        found: "another one",
+        hint: "resume with the split.json of the run's folder in the folder of --output")
+    }
   }
 }

@@ -26,6 +26,8 @@ package final class Trainer {
   private let output: RunOutput?
   private var updates: Int
   private var best: Checkpoint.BestScore?
+  /// The threshold that the newest evaluation has found.
+  private var threshold: Checkpoint.Threshold?
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
   ///
@@ -44,6 +46,7 @@ package final class Trainer {
     (evaluation, output) = (prepared.evaluation, prepared.output)
     updates = prepared.start?.step ?? 0
     best = prepared.best
+    threshold = prepared.start?.threshold
   }
 
   // MARK: The run
@@ -155,6 +158,9 @@ package final class Trainer {
     let score = scores.meanIntersectionOverUnion
     let isBest = score > best?.meanIntersectionOverUnion ?? -1
     if isBest { best = Checkpoint.BestScore(step: updates, meanIntersectionOverUnion: score) }
+    threshold = scores.foreground?.best.map {
+      Checkpoint.Threshold(step: updates, value: $0.threshold, dice: $0.dice)
+    }
     try output?.record(
       .evaluation(
         EvaluationRecord(
@@ -195,7 +201,8 @@ package final class Trainer {
       normalization: data.dataset.normalization, configuration: configuration.yaml(),
       step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
-      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText, best: best,
+      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText,
+      divisionDigest: data.divisionDigest, threshold: threshold, best: best,
       version: Version.number, revision: Version.revision)
     let whole = try state.gathered()
     try communicator.together {

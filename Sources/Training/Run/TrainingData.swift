@@ -20,13 +20,27 @@ package struct TrainingData: Sendable {
   package let keptByteCount: Int
   /// SHA-256 of the listings, equal on ranks that see the same files.
   package let digest: [UInt8]
+  /// The division of the set in names; nil where there is a set for validation.
+  package let division: SplitFile?
+  /// What a user is to know of the division, a line each.
+  package let remarks: [String]
 
   /// Gives the images that are trained on weights of their pixels.
-  mutating func weigh(by map: WeightMap) { dataset = dataset.weighted(by: map) }
+  ///
+  /// - Throws: `FileError`.
+  mutating func weigh(by map: WeightMap) throws { dataset = try dataset.weighted(by: map) }
 
   /// The digest in hexadecimal, as checkpoints keep it.
   package var digestText: String {
     digest.hexadecimal
+  }
+
+  /// SHA-256, in hexadecimal, of which samples are trained on and which validated on.
+  package var divisionDigest: String {
+    let lines =
+      trainingIDs.map { "training \(dataset.names[$0])" }
+      + validationIDs.map { "validation \(validation.names[$0])" }
+    return SHA256.digest(of: lines.joined(separator: "\n")).hexadecimal
   }
 
   /// What a plan is made from.
@@ -48,24 +62,37 @@ package struct TrainingData: Sendable {
   /// A set is kept in memory where it takes at most `Dataset.defaultByteBudget`, and both together at
   /// most `byteBudget`.
   ///
+  /// - Parameter division: how the set is divided; nil divides it as the configuration says.
   /// - Throws: `FileError`.
   package init(
-    _ configuration: TrainingConfiguration, byteBudget: Int = 2 * Dataset.defaultByteBudget,
-    on team: ThreadTeam
+    _ configuration: TrainingConfiguration, division: GivenDivision? = nil,
+    byteBudget: Int = 2 * Dataset.defaultByteBudget, on team: ThreadTeam
   ) throws {
     var listing: [String]
+    let groups: SampleGroups
     let seed = configuration.seed
     if let index = try SampleIndex.labelled(
       data: configuration.data, images: configuration.images, masks: configuration.masks)
     {
+      if configuration.instanceBorders {
+        try index.requireInstances(path: configuration.data ?? configuration.images ?? "")
+      }
       dataset = try Dataset(
         index, mapping: ClassMapping(scanning: index, ignoring: configuration.ignore),
+        instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
+      groups = try Self.groups(of: index, configuration)
     } else {
+      if configuration.instanceBorders {
+        throw ConfigurationError(
+          option: "instance-borders", expected: "--data with a folder instances/",
+          found: "the built-in cells")
+      }
       dataset = try SyntheticCells.dataset(
         count: Self.syntheticCount, side: Self.syntheticSide, seed: seed, on: team)
       listing = ["synthetic \(Self.syntheticCount) \(Self.syntheticSide) \(seed)"]
+      groups = SampleGroups(single: dataset.names)
     }
     if let path = configuration.validationData {
       let index = try SampleIndex.folder(path)
@@ -74,20 +101,22 @@ package struct TrainingData: Sendable {
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
           found: "\(index.channels ?? 0)", hint: "validate on images like those of the training")
       }
+      if configuration.instanceBorders { try index.requireInstances(path: path) }
       validation = try Dataset(
-        index, mapping: dataset.mapping,
+        index, mapping: dataset.mapping, instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
       keptByteCount = dataset.keptByteCount + validation.keptByteCount
       trainingIDs = Array(0..<dataset.count)
       validationIDs = Array(0..<validation.count)
       listing += ["validation"] + index.listing
+      (self.division, remarks) = (nil, [])
     } else {
-      let split = try dataset.split(
-        validationFraction: Float(configuration.validationFraction), seed: seed)
+      let divided = try Self.divide(groups, configuration, division)
       validation = dataset
       keptByteCount = dataset.keptByteCount
-      trainingIDs = split.training
-      validationIDs = split.validation
+      trainingIDs = divided.split.training
+      validationIDs = divided.split.validation
+      (self.division, remarks) = (divided.file, divided.remarks)
     }
     digest = SHA256.digest(of: listing.joined(separator: "\n"))
   }

@@ -12,7 +12,10 @@ import Network
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Scores a trained network on images with masks.",
-    discussion: "Under mpirun the tiles of all images are partitioned over the ranks.")
+    discussion: """
+      Under mpirun the tiles of all images are partitioned over the ranks, and whole images where \
+      borders, objects or single images are scored.
+      """)
 
   @OptionGroup var network: TrainedNetworkOptions
 
@@ -22,6 +25,24 @@ struct EvaluateCommand: ParsableCommand {
   var images: String?
   @Option(help: "Masks that belong to --images.")
   var masks: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Which metrics: some of pixels, boundaries (V_Rand, V_Info, surface distances) and objects \
+      (SEG, AP, panoptic quality), with commas between.
+      """, valueName: "list"))
+  var metrics = "pixels"
+  @Option(
+    help: ArgumentHelp(
+      """
+      The class that parts cells and lies behind objects, by its name or its value in masks; by \
+      default one called membrane, border or boundary, else the first.
+      """, valueName: "name|value"))
+  var borderClass: String?
+  @Option(
+    help: ArgumentHelp("Write every score of every image to this CSV file.", valueName: "file"),
+    completion: .file())
+  var perImage: String?
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
@@ -29,32 +50,74 @@ struct EvaluateCommand: ParsableCommand {
     guard (data != nil) != (images != nil && masks != nil), (images == nil) == (masks == nil) else {
       throw ValidationError("Give --data DIR, or --images PATH with --masks PATH.")
     }
+    _ = try groups()
+  }
+
+  /// The metrics that are asked for.
+  private func groups() throws -> Set<MetricGroup> {
+    let names = metrics.split(separator: ",", omittingEmptySubsequences: false)
+    let groups = names.compactMap { MetricGroup(rawValue: String($0)) }
+    guard groups.count == names.count else {
+      let known = MetricGroup.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--metrics: expected some of \(known), found \"\(metrics)\"")
+    }
+    return Set(groups)
   }
 
   func run() throws {
     try runCommand { communicator in
+      let groups = try self.groups()
       let trained = try TrainedNetwork(network, communicator: communicator)
-      let index = try communicator.together { try self.index(for: trained.checkpoint.network) }
+      let mapping = trained.checkpoint.classes
+      let (index, border) = try communicator.together {
+        (try self.index(for: trained.checkpoint.network), try mapping.border(named: borderClass))
+      }
+      let names = groups.map(\.rawValue).sorted().joined(separator: ",")
       try communicator.verifyEqualOnAllRanks(
-        trained.digests + [NamedDigest(name: "data set listing", lines: index.listing)])
+        trained.digests + [
+          NamedDigest(name: "data set listing", lines: index.listing),
+          NamedDigest(name: "--metrics", text: names),
+          NamedDigest(name: "--border-class", text: "\(border)"),
+          NamedDigest(name: "--per-image", text: "\(perImage != nil)"),
+        ])
+      let byImage = groups != [.pixels] || perImage != nil
       let (dataset, tiles) = try communicator.together {
         let dataset = try Dataset(
-          index, mapping: trained.checkpoint.classes,
+          index, mapping: mapping,
           // Each image is needed once, by the ranks that have a window of it.
           normalization: trained.checkpoint.normalization, byteBudget: 0)
-        return (dataset, try tileCount(dataset, trained))
+        return (dataset, try tileCount(dataset, trained, byImage: byImage))
       }
-      warnOfIdleRanks(tiles, tiles == 1 ? "tile" : "tiles", communicator)
-      let scores = try Evaluator.evaluate(
-        dataset: dataset, ids: Array(0..<dataset.count), predictor: trained.predictor,
-        communicator: communicator)
+      if byImage {
+        warnOfIdleRanks(dataset.count, dataset.count == 1 ? "image" : "images", communicator)
+      } else {
+        warnOfIdleRanks(tiles, tiles == 1 ? "tile" : "tiles", communicator)
+      }
+      let ids = Array(0..<dataset.count)
+      let classes = mapping.reportLabels(count: trained.checkpoint.network.classes)
+      let json: JSONValue
+      let table: String
+      if byImage {
+        let scores = try ImageEvaluator(groups, border: UInt8(border)).evaluate(
+          dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
+        try communicator.together {
+          guard communicator.rank == 0, let perImage else { return }
+          try DurableFile.write(scores.perImageTable(groups, classes: classes), to: perImage)
+        }
+        json = scores.json(groups, classes: classes, border: border)
+        table = scores.table(groups, classes: classes, border: border)
+      } else {
+        let scores = try Evaluator.evaluate(
+          dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
+        json = scores.json(classes: classes)
+        table = scores.table(names: classes.map(\.name))
+      }
       guard communicator.rank == 0 else { return }
-      if json {
-        printText(scores.json.json + "\n")
+      if self.json {
+        printText(json.json + "\n")
       } else {
         printText(
-          "\(dataset.count) images, checkpoint of step \(trained.checkpoint.step)\n"
-            + scores.table(names: trained.checkpoint.classes.names) + "\n")
+          "\(dataset.count) images, \(trained.steps)\n" + table + "\n")
       }
     }
   }
@@ -75,16 +138,25 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// The tiles that cover all images, of which each must fit into memory.
-  private func tileCount(_ dataset: Dataset, _ trained: TrainedNetwork) throws -> Int {
+  private func tileCount(
+    _ dataset: Dataset, _ trained: TrainedNetwork, byImage: Bool
+  ) throws -> Int {
     var count = 0
     var checked: Set<TilePlan> = []
+    let largest =
+      !byImage
+      ? 0
+      : ImageEvaluator.byteCount(
+        pixels: (0..<dataset.count).map { dataset.size($0).width * dataset.size($0).height }
+          .reduce(0, max),
+        classes: trained.checkpoint.network.classes, threads: trained.threads)
     for id in 0..<dataset.count {
       let size = dataset.size(id)
       let plan = trained.predictor.plan(height: size.height, width: size.width)
       if checked.insert(plan).inserted {
         try trained.checkMemory(
-          height: size.height, width: size.width, imageByteCount: dataset.largestByteCount,
-          path: dataset.names[id])
+          height: size.height, width: size.width,
+          imageByteCount: dataset.largestByteCount + largest, path: dataset.names[id])
       }
       count += plan.tiling(height: size.height, width: size.width).windows.count
     }

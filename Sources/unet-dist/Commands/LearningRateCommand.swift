@@ -1,10 +1,10 @@
 // `unet-dist bench learning-rate`: the range test.
 
 import ArgumentParser
+import Benchmarks
 import Communication
 import Configuration
 import Files
-import Training
 
 extension BenchCommand {
   struct LearningRate: ParsableCommand {
@@ -46,7 +46,7 @@ extension BenchCommand {
           }
           return configuration
         }
-        let range = try LearningRateRange.run(
+        let range = try LearningRateBenchmark.run(
           configuration, from: from, to: to, communicator: communicator)
         guard communicator.rank == 0 else { return }
         printText(json ? range.json.json + "\n" : range.text)
@@ -54,38 +54,5 @@ extension BenchCommand {
     }
 
     private static let steps = 100
-  }
-}
-
-extension LearningRateRange {
-  /// One row for about each tenth of the way, and what follows.
-  fileprivate var text: String {
-    var table = TextTable(["rate", "loss", "smoothed"])
-    let interval = max(1, points.count / 20)
-    for (index, point) in points.enumerated()
-    where index.isMultiple(of: interval) || index == points.count - 1 {
-      table.add([
-        point.rate.scientific, point.loss.decimals(4), point.smoothedLoss.decimals(4),
-      ])
-    }
-    let rows = [
-      ("steepest fall at", steepest?.scientific ?? "none"),
-      ("--learning-rate", suggestion?.scientific ?? "none"),
-    ]
-    return table.text + rows.map { "\($0.0) \($0.1)\n" }.joined()
-  }
-
-  fileprivate var json: JSONValue {
-    [
-      "points": .list(
-        points.map {
-          [
-            "rate": .number($0.rate), "loss": .number($0.loss),
-            "smoothed_loss": .number($0.smoothedLoss),
-          ]
-        }),
-      "steepest_rate": steepest.map { .number($0) } ?? .null,
-      "suggested_rate": suggestion.map { .number($0) } ?? .null,
-    ]
   }
 }

@@ -15,8 +15,9 @@ struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict", abstract: "Segments images of any size with a trained network.",
     discussion: """
-      Writes NAME.png, the class index of each pixel, for each image. Under mpirun the images are \
-      partitioned over the ranks.
+      Writes NAME.png for each image, which can be used as its mask: of the values that the masks of \
+      the training had. With --mc-samples also NAME-entropy.png and NAME-entropy.npy, the predictive \
+      entropy. Under mpirun the images are partitioned over the ranks.
       """)
 
   @OptionGroup var network: TrainedNetworkOptions
@@ -30,22 +31,8 @@ struct PredictCommand: ParsableCommand {
   @Flag(help: "Also write NAME.npy, the probabilities: float32, height x width x classes.")
   var probabilities = false
   @Option(
-    help: """
-      Average this many passes with dropout on, and write NAME-entropy.png and NAME-entropy.npy, \
-      the predictive entropy; 0 is one pass without dropout.
-      """)
-  var mcSamples = 0
-  @Option(help: "Seed of the passes with dropout.")
-  var seed: UInt64 = 0
-
-  func validate() throws {
-    if !(0...10_000).contains(mcSamples) {
-      throw ValidationError("--mc-samples: expected 0...10000, found \(mcSamples)")
-    }
-    if mcSamples > 0 && network.tta {
-      throw ValidationError("Give --tta or --mc-samples: a mean over both is not made.")
-    }
-  }
+    help: "What NAME.png holds: the values of the masks, or the numbers of the classes from 0.")
+  var values = PredictedValues.masks
 
   func run() throws {
     try runCommand { communicator in
@@ -78,8 +65,7 @@ struct PredictCommand: ParsableCommand {
       NamedDigest(name: "--output", text: output),
       NamedDigest(name: "--overlay", text: "\(overlay)"),
       NamedDigest(name: "--probabilities", text: "\(probabilities)"),
-      NamedDigest(name: "--mc-samples", text: "\(mcSamples)"),
-      NamedDigest(name: "--seed", text: "\(seed)"),
+      NamedDigest(name: "--values", text: values.rawValue),
     ]
   }
 
@@ -88,7 +74,8 @@ struct PredictCommand: ParsableCommand {
     [".png"].map { "\(output)/\(name)\($0)" }
       + (overlay ? ["\(output)/\(name)-overlay.png"] : [])
       + (probabilities ? ["\(output)/\(name).npy"] : [])
-      + (mcSamples > 0 ? ["\(output)/\(name)-entropy.png", "\(output)/\(name)-entropy.npy"] : [])
+      + (network.mcSamples > 0
+        ? ["\(output)/\(name)-entropy.png", "\(output)/\(name)-entropy.npy"] : [])
   }
 
   /// Refuses to write over an image that is read, or twice to one file.
@@ -124,13 +111,13 @@ struct PredictCommand: ParsableCommand {
       case .float32: 4
       }
     let float = MemoryLayout<Float>.stride
-    // The image as stored and normalised, the probabilities, the labels.
+    // The image as stored and normalised, the probabilities, the labels, and a mask of 16-bit colours.
     var count =
-      image.channels * (sample + float) + trained.checkpoint.network.classes * float + 1
+      image.channels * (sample + float) + trained.checkpoint.network.classes * float + 1 + 6
     // Its intensities, and the picture.
     if overlay { count += image.channels * float + 3 }
-    // The entropy, its picture, and sums in Double of at most all pixels.
-    if mcSamples > 0 { count += float + 1 + 8 * trained.checkpoint.network.classes }
+    // The entropy and its picture.
+    if network.mcSamples > 0 { count += float + 1 }
     return count
   }
 
@@ -149,26 +136,21 @@ struct PredictCommand: ParsableCommand {
       imageByteCount: image.height * image.width * pixelByteCount(image, trained),
       path: entry.imagePath)
     let pixels = try trained.checkpoint.normalization.normalized(image, path: entry.imagePath)
-    var map: ProbabilityMap
     let base = "\(output)/\(entry.name)"
-    if mcSamples > 0 {
-      let prediction = try trained.predictor.monteCarlo(
-        height: image.height, width: image.width, channels: channels, pixels: pixels,
-        image: entry.id & 0xFFFF, samples: mcSamples, seed: seed)
-      map = prediction.mean
+    let map = try trained.predictor.probabilities(
+      height: image.height, width: image.width, channels: channels, pixels: pixels, image: entry.id)
+    if network.mcSamples > 0 {
+      let entropy = map.entropy
       try PNGFile.write(
         SegmentationPictures.grey(
-          prediction.entropy, limit: log(Float(map.classes)), width: image.width,
-          height: image.height), to: base + "-entropy.png")
+          entropy, limit: log(Float(map.classes)), width: image.width, height: image.height),
+        to: base + "-entropy.png")
       try NumPyFile.write(
-        prediction.entropy, shape: [image.height, image.width], to: base + "-entropy.npy")
-    } else {
-      map = try trained.predictor.probabilities(
-        height: image.height, width: image.width, channels: channels, pixels: pixels)
+        entropy, shape: [image.height, image.width], to: base + "-entropy.npy")
     }
-    let labels = map.labels
+    let labels = map.labels(above: trained.predictor.threshold)
     try PNGFile.write(
-      SegmentationPictures.labels(labels, width: image.width, height: image.height),
+      picture(labels, width: image.width, height: image.height, trained, path: entry.imagePath),
       to: base + ".png")
     if overlay {
       try PNGFile.write(
@@ -181,4 +163,29 @@ struct PredictCommand: ParsableCommand {
         map.values, shape: [image.height, image.width, map.classes], to: base + ".npy")
     }
   }
+
+  /// The labels as a picture of the values that were asked for.
+  private func picture(
+    _ labels: [UInt8], width: Int, height: Int, _ trained: TrainedNetwork, path: String
+  ) throws(ConfigurationError) -> Image {
+    guard values == .masks else {
+      return SegmentationPictures.labels(labels, width: width, height: height)
+    }
+    let classes = trained.checkpoint.classes
+    if let stranger = labels.first(where: { $0 >= classes.count }) {
+      throw ConfigurationError(
+        option: "values", expected: "one of the \(classes.count) classes of the masks",
+        found: "class \(stranger) in \(path), which no mask of the training had",
+        hint: "give --values classes")
+    }
+    return classes.mask(of: labels, width: width, height: height)
+  }
+}
+
+/// What a predicted picture holds.
+enum PredictedValues: String, ExpressibleByArgument, CaseIterable {
+  /// The values that the masks of the training had.
+  case masks
+  /// The numbers of the classes, from 0.
+  case classes
 }

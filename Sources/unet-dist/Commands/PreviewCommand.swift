@@ -21,6 +21,8 @@ struct PreviewCommand: ParsableCommand {
   var output: String
   @Option(help: "none, default or steps of augmentation, as for train.")
   var augment = "default"
+  @Flag(help: "Label pixels between touching instances as the first class, as train does if asked.")
+  var instanceBorders = false
   @Option(help: "Side of the tiles.")
   var tile = 192
   @Option(help: "Images that are shown, the first ones.")
@@ -45,9 +47,12 @@ struct PreviewCommand: ParsableCommand {
   func run() throws {
     let steps = try TrainingConfiguration(file: nil, flags: ["augment": augment]).augment
     let index = try SampleIndex.folder(data)
+    if instanceBorders { try index.requireInstances(path: data) }
     let mapping = try ClassMapping(scanning: index)
-    let dataset = try Dataset(index, mapping: mapping, byteBudget: 0)
-      .weighted(by: WeightMap(classWeights: [Float](repeating: 1, count: mapping.count)))
+    let dataset = try Dataset(
+      index, mapping: mapping, instanceBorders: instanceBorders, byteBudget: 0
+    )
+    .weighted(by: WeightMap(classWeights: [Float](repeating: 1, count: mapping.count)))
     let rows = min(count, dataset.count)
     var sheet = Sheet(rows: rows, columns: 3 + Self.variants, side: tile)
     for row in 0..<rows {

@@ -1,6 +1,5 @@
-// A network as `evaluate` and `predict` use it: read from a checkpoint, ready for whole images.
+// Networks as `evaluate` and `predict` use them: read from checkpoints, ready for whole images.
 
-import ArgumentParser
 import Checkpoints
 import Communication
 import Configuration
@@ -12,78 +11,115 @@ import Network
 import Tensors
 import Threading
 
-/// The options of a command that uses a trained network.
-struct TrainedNetworkOptions: ParsableArguments {
-  @Option(
-    help: "The checkpoint, e.g. OUTPUT/best.safetensors.", completion: .file())
-  var checkpoint: String
-
-  @Option(
-    help: """
-      Side of square tiles; by default each image has the tiles of least work that take at most \
-      \(TilePlan.activationByteLimit >> 30) GiB of memory a rank.
-      """)
-  var tile: Int?
-
-  @Flag(
-    help:
-      "Average over the eight flips and quarter turns of every tile: more exact, eight times the work."
-  )
-  var tta = false
-
-  @Option(help: "Threads of each rank; the default is the cores that this rank may use.")
-  var threads: Int?
-
-  func validate() throws {
-    if let tile, !(1...16384).contains(tile) {
-      throw ValidationError("--tile: expected 1...16384, found \(tile)")
-    }
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads: expected 1...1024, found \(threads)")
-    }
-  }
-
-  /// Refuses a tile that the network cannot take.
-  func checkTile(_ network: UNetConfiguration) throws(ConfigurationError) {
-    guard let tile, network.outputSide(tile: tile) == nil else { return }
-    let nearest = network.legalTiles(near: tile).map(String.init)
-    throw ConfigurationError(
-      option: "tile", expected: "a legal size for this network", found: "\(tile)",
-      hint: "the nearest are " + nearest.joined(separator: " and "))
-  }
-
-  /// The options that must be the same on all ranks.
-  var digests: [NamedDigest] {
-    [
-      NamedDigest(name: "--checkpoint", text: checkpoint),
-      NamedDigest(name: "--tile", text: tile.map(String.init) ?? "best"),
-      NamedDigest(name: "--tta", text: "\(tta)"),
-    ]
-  }
-}
-
-/// A network with its weights, and what the checkpoint says of its inputs and outputs.
+/// A network with its weights, or several, and what their checkpoints say of inputs and outputs.
 struct TrainedNetwork {
-  let checkpoint: Checkpoint
+  /// The checkpoints in the order given, of the same classes, channels and normalisation.
+  let checkpoints: [Checkpoint]
   let predictor: TiledPredictor
   /// What the ranks must agree on, beside their images, before they use the network together.
   let digests: [NamedDigest]
-  private let threads: Int
-  private let averagesSymmetries: Bool
+  /// Threads of this rank.
+  let threads: Int
+  private let averaging: Averaging
   /// Measured before anything large was allocated.
   private let memory: MemoryBudget
 
-  /// Reads the checkpoint on rank 0 and gives it to all ranks; collective.
+  /// The checkpoint whose classes, channels and normalisation are those of all.
+  var checkpoint: Checkpoint { checkpoints[0] }
+
+  /// What the networks are, for people.
+  var steps: String {
+    let steps = checkpoints.map { "\($0.step)" }.joined(separator: ", ")
+    let networks =
+      checkpoints.count == 1
+      ? "checkpoint of step \(steps)"
+      : "mean of \(checkpoints.count) checkpoints, of the steps \(steps)"
+    return networks + (predictor.threshold.map { ", threshold \($0)" } ?? "")
+  }
+
+  /// Reads the checkpoints on rank 0 and gives them to all ranks; collective.
   init(_ options: TrainedNetworkOptions, communicator: any Communicator) throws {
     let budget = try ThreadBudget.measure(for: communicator)
     let threads = options.threads ?? budget.threads
     let team = ThreadTeam(count: threads)
     if let warning = team.warning { printWarning("rank \(communicator.rank): \(warning)") }
     let memory = MemoryBudget.measure(for: communicator)
+    // Ranks that were given other numbers of checkpoints would meet in other collective operations.
+    try communicator.verifyEqualOnAllRanks(options.digests)
+    var checkpoints: [Checkpoint] = []
+    var members: [TrainedMember] = []
+    var weights = SHA256()
+    var byteCount = 0
+    for path in options.checkpoint {
+      let (checkpoint, network, parameters) = try Self.read(
+        path, options, after: byteCount, memory: memory, communicator)
+      try communicator.together {
+        if let first = checkpoints.first {
+          try Self.check(checkpoint, path, goesWith: first, options.checkpoint[0])
+        }
+      }
+      byteCount += parameters.count * MemoryLayout<Float>.stride
+      weights.update(UnsafeRawBufferPointer(parameters.floats))
+      checkpoints.append(checkpoint)
+      members.append(TrainedMember(network, parameters: parameters))
+    }
+    self.checkpoints = checkpoints
+    let threshold = try communicator.together {
+      try Self.threshold(options, checkpoints)
+    }
+    predictor = TiledPredictor(
+      members, tile: options.tile, averaging: options.averaging,
+      threshold: threshold.map { Float($0) }, threads: team)
+    averaging = options.averaging
+    // The digest of the weights as they arrived.
+    digests =
+      try NamedDigest.arithmetic()
+      + [NamedDigest(name: "network's weights", digest: weights.finalize())]
+    self.threads = threads
+    self.memory = memory
+    if communicator.rank == 0, let tile = options.tile,
+      !predictor.plan(height: tile, width: tile).isExact
+    {
+      printWarning(
+        "tiles of \(tile) have no room for the whole context of a window, so that predictions depend "
+          + "on the tile's size; take a larger --tile, or leave it out")
+    }
+  }
+
+  /// The threshold that is asked for: of several networks the mean of theirs.
+  private static func threshold(
+    _ options: TrainedNetworkOptions, _ checkpoints: [Checkpoint]
+  ) throws -> Double? {
+    guard let choice = options.threshold else { return nil }
+    let classes = checkpoints[0].network.classes
+    guard classes == 2 else {
+      throw ConfigurationError(
+        option: "threshold", expected: "networks of two classes", found: "\(classes)",
+        hint: "leave it out: of more classes the most probable one is taken")
+    }
+    switch choice {
+    case .value(let value): return value
+    case .validation:
+      let found = checkpoints.compactMap(\.threshold?.value)
+      if let place = checkpoints.firstIndex(where: { $0.threshold == nil }) {
+        throw FileError(
+          path: options.checkpoint[place], expected: "a threshold from validation images",
+          found: "none", hint: "give --threshold a number, or train with images to validate on")
+      }
+      return found.reduce(0, +) / Double(found.count)
+    }
+  }
+
+  /// One checkpoint, with its network and weights on every rank; collective.
+  private static func read(
+    _ path: String, _ options: TrainedNetworkOptions, after byteCount: Int, memory: MemoryBudget,
+    _ communicator: any Communicator
+  ) throws -> (Checkpoint, UNet, FloatBuffer) {
     let read = try communicator.together { () throws -> (Checkpoint, SafetensorsFile)? in
       guard communicator.rank == 0 else { return nil }
-      try Self.checkMemory(ofFile: options.checkpoint, against: memory)
-      let (checkpoint, file) = try Checkpoint.read(options.checkpoint)
+      let path = try checkpointFile(path)
+      try Self.checkMemory(ofFile: path, after: byteCount, against: memory)
+      let (checkpoint, file) = try Checkpoint.read(path)
       try Checkpoint.check(file, has: UNet(checkpoint.network).layout)
       return (checkpoint, file)
     }
@@ -101,33 +137,50 @@ struct TrainedNetwork {
       return parameters
     }
     try communicator.broadcast(parameters.floats, from: 0)
-
-    self.checkpoint = checkpoint
-    predictor = TiledPredictor(
-      network: network, parameters: parameters, tile: options.tile,
-      averagesSymmetries: options.tta, threads: team)
-    averagesSymmetries = options.tta
-    digests = try options.digests + NamedDigest.arithmetic() + [Self.digest(parameters)]
-    self.threads = threads
-    self.memory = memory
+    return (checkpoint, network, parameters)
   }
 
-  /// The digest of the weights as they arrived.
-  private static func digest(_ parameters: FloatBuffer) -> NamedDigest {
-    var hash = SHA256()
-    hash.update(UnsafeRawBufferPointer(parameters.floats))
-    return NamedDigest(name: "network's weights", digest: hash.finalize())
+  /// The file that a path stands for: itself, or the best or newest checkpoint of a run's folder.
+  private static func checkpointFile(_ path: String) throws(FileError) -> String {
+    guard Folder.isFolder(path) else { return path }
+    let names = ["best.safetensors", "latest.safetensors"]
+    let found = names.map { path + "/" + $0 }.first { FileManager.default.fileExists(atPath: $0) }
+    guard let found else {
+      throw FileError(
+        path: path, expected: "a run's folder, with " + names.joined(separator: " or "),
+        found: "neither", hint: "give a checkpoint, or the --output of a run")
+    }
+    return found
+  }
+
+  /// Refuses a network whose probabilities mean something else than the first one's.
+  private static func check(
+    _ other: Checkpoint, _ path: String, goesWith first: Checkpoint, _ firstPath: String
+  ) throws(FileError) {
+    func kind(_ checkpoint: Checkpoint) -> String {
+      let channels = checkpoint.network.inputChannels
+      return "\(channels) \(channels == 1 ? "channel" : "channels"), "
+        + "\(checkpoint.network.classes) classes of the mask values "
+        + checkpoint.classes.values.map(\.description).joined(separator: ", ")
+        + ", intensities \(checkpoint.normalization.rule.rawValue)"
+    }
+    guard kind(first) == kind(other), first.normalization == other.normalization else {
+      throw FileError(
+        path: path, expected: "\(kind(first)), as in \(firstPath)", found: kind(other),
+        hint: "average networks that were trained for the same images and classes")
+    }
   }
 
   /// Refuses a checkpoint that this rank cannot hold while it is read.
   private static func checkMemory(
-    ofFile path: String, against memory: MemoryBudget
+    ofFile path: String, after byteCount: Int, against memory: MemoryBudget
   ) throws(ConfigurationError) {
     // Whatever else is wrong with the file is told by its reader.
     let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-    guard let byteCount = (attributes?[.size] as? NSNumber)?.intValue else { return }
+    guard let fileByteCount = (attributes?[.size] as? NSNumber)?.intValue else { return }
     var demand = MemoryDemand()
-    demand.add("the file", byteCount)
+    demand.add("the file", fileByteCount)
+    demand.add("the networks before it", byteCount)
     try demand.check(
       against: memory, option: "checkpoint", subject: path,
       hint: "take the checkpoint of a smaller network")
@@ -140,26 +193,31 @@ struct TrainedNetwork {
   func checkMemory(
     height: Int, width: Int, imageByteCount: Int, path: String
   ) throws(ConfigurationError) {
-    let network = predictor.network
     let plan = predictor.plan(height: height, width: width)
-    let (rows, columns) = (plan.rows.inputSide, plan.columns.inputSide)
-    // With --tile the plan is not looked for, and may be beyond all sense.
-    try MemoryLimit.check(network.configuration, tile: max(rows, columns))
     var demand = MemoryDemand()
-    demand.add("parameters", network.layout.count * MemoryLayout<Float>.stride)
-    demand.addTile(
-      of: network, height: rows, width: columns, training: false, threads: threads)
+    var sides: [String] = []
+    for (member, tile) in zip(predictor.members, plan.tiles) {
+      let (rows, columns) = (tile.rows.inputSide, tile.columns.inputSide)
+      let network = member.network
+      // With --tile the plan is not looked for, and may be beyond all sense.
+      try MemoryLimit.check(network.configuration, tile: max(rows, columns))
+      demand.add("parameters", network.layout.count * MemoryLayout<Float>.stride)
+      demand.addTile(
+        of: network, height: rows, width: columns, training: false, threads: threads)
+      sides.append("\(columns)x\(rows)")
+    }
     demand.add("the whole image", imageByteCount)
-    if averagesSymmetries {
-      // The pixels of a tile once more, and its scores in Float and Double.
-      let (model, float) = (network.configuration, MemoryLayout<Float>.stride)
+    if averaging != .none || plan.tiles.count > 1 {
+      let (rows, columns) = (plan.tiles[0].rows, plan.tiles[0].columns)
+      // Sums in Double, and the pixels of a tile once more.
       demand.add(
-        "the mean over symmetries",
-        rows * columns * (model.inputChannels * float + model.classes * 3 * float))
+        "means",
+        rows.side * columns.side * predictor.classes * MemoryLayout<Double>.stride
+          + rows.inputSide * columns.inputSide * predictor.channels * MemoryLayout<Float>.stride)
     }
     try demand.check(
       against: memory, option: nil,
-      subject: "\(width)x\(height) pixels in tiles of \(columns)x\(rows)",
+      subject: "\(width)x\(height) pixels in tiles of " + sides.joined(separator: " and "),
       hint: "take a smaller --tile or a smaller image", origin: .init(file: path))
   }
 }

@@ -24,7 +24,9 @@ import unet_dist
       "learning-rate": "0.5", "momentum": "0.5", "nesterov": "true", "ema": "0.9",
       "weight-decay": "0.1", "schedule": "poly",
       "warmup-steps": "9", "clip-norm": "2", "loss": "cross-entropy", "weight-map": "unet",
-      "class-weights": "1,2,3,4,5", "augment": "flip", "validation-data": "v",
+      "class-weights": "1,2,3,4,5", "augment": "flip", "split": "s.json", "fold": "2",
+      "groups": "g.csv",
+      "instance-borders": "true",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
       "timeline": "t.json", "bucket-kib": "1024", "threads": "2", "seed": "14",
@@ -34,7 +36,9 @@ import unet_dist
     let fromFlags = try TrainOptions.parse(arguments).configuration()
     let fromTable = try TrainingConfiguration(file: nil, flags: values)
     #expect(fromFlags == fromTable)
-    let alternatives = ["data", "steps", "accumulate", "validation-fraction", "load"]
+    let alternatives = [
+      "data", "steps", "accumulate", "validation-fraction", "validation-data", "folds", "load",
+    ]
     #expect(Set(values.keys).union(alternatives) == Set(TrainingOption.all.map(\.name)))
     let others = try TrainOptions.parse([
       "--data", "d", "--steps", "3", "--accumulate", "4", "--validation-fraction", "0.5", "--load",
@@ -45,6 +49,9 @@ import unet_dist
     #expect(others.accumulate == 4)
     #expect(others.validationFraction == 0.5)
     #expect(others.load == "l")
+    #expect(
+      try TrainOptions.parse(["--validation-data", "v"]).configuration().validationData == "v")
+    #expect(try TrainOptions.parse(["--folds", "3", "--fold", "1"]).configuration().folds == 3)
   }
 
   @Test func resumeMayStandWithoutAPath() throws {

@@ -37,6 +37,16 @@ enum TinyImages {
     }
   }
 
+  /// Writes the instances of a data set of `squares`: the halves of each, 1 and 2, which touch.
+  static func halves(_ folder: String, count: Int = 4, side: Int = 24) throws {
+    for index in 0..<count {
+      let middle = side / 8 + index % 3 * side / 8 + side / 4
+      try png("\(folder)/instances/cell-\(index).png", width: side, height: side) { x, y, _ in
+        isInSquare(x, y, index, side) ? (x < middle ? 1 : 2) : 0
+      }
+    }
+  }
+
   /// Writes a data set of RGB images of differing sizes: red and blue bars of the mask's values 1
   /// and 2 on grey.
   static func colouredBars(_ folder: String, sizes: [(width: Int, height: Int)]) throws {

@@ -47,6 +47,31 @@ import Testing
     }
   }
 
+  @Test func aMaskOfLabelsHasTheValuesOfItsClasses() throws {
+    let wide = Image(
+      width: 2, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16([65535, 300]))
+    let colours = Image.colour(width: 2, [[0, 0, 0], [255, 0, 0], [9, 9, 9], [0, 0, 255]])
+    let labels: [UInt8] = [1, 0, 0, 1, 1, 1]
+    let grey = try ClassMapping(scanning: [("a", .grey([[0, 255]]))])
+    #expect(grey.mask(of: labels, width: 3, height: 2) == .grey([[255, 0, 0], [255, 255, 255]]))
+    let wideMask = try ClassMapping(scanning: [("a", wide)]).mask(of: labels, width: 2, height: 3)
+    #expect(wideMask.bitsPerSample == 16)
+    #expect(wideMask.samples == .uint16([65535, 300, 300, 65535, 65535, 65535]))
+    let mapping = try ClassMapping(scanning: [("a", colours)])
+    let mask = mapping.mask(of: [0, 3, 2, 1], width: 2, height: 2)
+    #expect(mask.samples == colours.samples && mask.channels == 3)
+    // What is read back are the labels, also from a file.
+    let folder = try TemporaryFolder()
+    for (mapping, labels, width) in [
+      (mapping, [3, 2, 1, 0, 0, 1] as [UInt8], 2), (grey, labels, 3),
+      (try ClassMapping(scanning: [("a", wide)]), labels, 1),
+    ] {
+      let path = try folder.place("mask.png")
+      try PNGFile.write(mapping.mask(of: labels, width: width, height: 6 / width), to: path)
+      #expect(try mapping.labels(of: ImageFile.read(path), path: path) == labels)
+    }
+  }
+
   @Test func tooManyValuesNameTheFile() throws {
     let smooth = Image(
       width: 256, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16(Array(0..<256)))

@@ -1,36 +1,8 @@
-// The split and the order of the samples, and that ranks change neither.
+// The order of the samples, and that ranks do not change it.
 
 import Datasets
 import Files
 import Testing
-
-@Suite struct DatasetSplitTests {
-  @Test(arguments: [(0, 0), (1, 0), (2, 1), (3, 1), (10, 2), (100, 20)])
-  func theFractionIsRoundedAndNeverNothing(_ count: Int, _ validationCount: Int) throws {
-    let split = try DatasetSplit(count: count, validationFraction: 0.2, seed: 5)
-    #expect(split.validation.count == validationCount)
-    #expect((split.training + split.validation).sorted() == Array(0..<count))
-    #expect(split.training == split.training.sorted())
-    #expect(split == (try DatasetSplit(count: count, validationFraction: 0.2, seed: 5)))
-  }
-
-  @Test func theSeedDecides() throws {
-    let splits = try (0..<4).map {
-      try DatasetSplit(count: 50, validationFraction: 0.3, seed: $0)
-    }
-    #expect(Set(splits.map(\.validation)).count == 4)
-    #expect(try DatasetSplit(count: 9, validationFraction: 0, seed: 1).validation.isEmpty)
-    #expect(try DatasetSplit(count: 9, validationFraction: 0.999, seed: 1).training.count == 1)
-  }
-
-  @Test(arguments: [-0.1, 1, 7, .nan, .infinity] as [Float])
-  func aFractionOutOfRangeIsAnError(_ fraction: Float) {
-    let error = #expect(throws: FileError.self) {
-      try DatasetSplit(count: 9, validationFraction: fraction, seed: 1)
-    }
-    #expect(error?.kind == .invalidArgument)
-  }
-}
 
 @Suite struct ShardedSamplerTests {
   @Test(arguments: [(10, 4, 1), (7, 7, 1), (5, 8, 1), (1, 1, 1), (3, 4, 5), (6, 2, 2)])

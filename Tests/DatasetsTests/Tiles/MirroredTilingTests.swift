@@ -27,21 +27,16 @@ import Testing
 @Suite struct MirroredTilingTests {
   @Test(arguments: [(1, 1), (1, 9), (4, 4), (5, 8), (13, 7), (16, 3)])
   func windowsCoverEachPixelOnce(_ height: Int, _ width: Int) {
-    let tileRows = TileShape(inputSide: 10, outputSide: 4)
-    let tileColumns = TileShape(inputSide: 12, outputSide: 6)
-    let tiling = MirroredTiling(
-      height: height, width: width, tileRows: tileRows, tileColumns: tileColumns)
+    let tiling = MirroredTiling(height: height, width: width, windowHeight: 4, windowWidth: 6)
     var covered = [Int](repeating: 0, count: height * width)
     for window in tiling.windows {
-      // What a window decides lies in its output, and its output inside the image if it fits.
-      #expect(window.ownRows.lowerBound >= window.row)
-      #expect(window.ownRows.upperBound <= window.row + 4)
-      #expect(window.ownColumns.lowerBound >= window.column)
-      #expect(window.ownColumns.upperBound <= window.column + 6)
-      #expect(window.row >= 0 && (height < 4 || window.row + 4 <= height))
-      #expect(window.column >= 0 && (width < 6 || window.column + 6 <= width))
-      for row in window.ownRows {
-        for column in window.ownColumns { covered[row * width + column] += 1 }
+      // Each begins on the grid of windows, and decides all of itself but what is beyond the image.
+      #expect(window.rows.lowerBound.isMultiple(of: 4))
+      #expect(window.columns.lowerBound.isMultiple(of: 6))
+      #expect(window.rows.upperBound == min(window.rows.lowerBound + 4, height))
+      #expect(window.columns.upperBound == min(window.columns.lowerBound + 6, width))
+      for row in window.rows {
+        for column in window.columns { covered[row * width + column] += 1 }
       }
     }
     #expect(covered.allSatisfy { $0 == 1 })
@@ -50,22 +45,25 @@ import Testing
   @Test(arguments: [(1, 1, 1), (3, 5, 3), (12, 9, 1)])
   func tilesAreTheMirroredImage(_ height: Int, _ width: Int, _ channels: Int) {
     let pixels = (0..<height * width * channels).map { Float($0) }
-    let tiling = MirroredTiling(
-      height: height, width: width, tileRows: TileShape(inputSide: 14, outputSide: 4),
-      tileColumns: TileShape(inputSide: 9, outputSide: 5))
-    var extracted = [Float](repeating: -1, count: 14 * 9 * channels)
+    let tiling = MirroredTiling(height: height, width: width, windowHeight: 4, windowWidth: 5)
+    let rows = WindowShape(inputSide: 14, leading: 5, side: 4)
+    let columns = WindowShape(inputSide: 10, leading: 2, side: 5)
+    #expect((rows.trailing, columns.trailing) == (5, 3))
+    #expect(columns.reversed == WindowShape(inputSide: 10, leading: 3, side: 5))
+    var extracted = [Float](repeating: -1, count: 14 * 10 * channels)
     for window in tiling.windows {
       extracted.withUnsafeMutableBufferPointer { buffer in
         guard let base = buffer.baseAddress else { return }
-        tiling.extract(window, of: pixels, channels: channels, to: base)
+        tiling.extract(
+          window, tileRows: rows, tileColumns: columns, of: pixels, channels: channels, to: base)
       }
       for row in 0..<14 {
-        for column in 0..<9 {
-          let y = BorderRule.mirrored(window.row + row - 5, count: height)
-          let x = BorderRule.mirrored(window.column + column - 2, count: width)
+        for column in 0..<10 {
+          let y = BorderRule.mirrored(window.rows.lowerBound + row - 5, count: height)
+          let x = BorderRule.mirrored(window.columns.lowerBound + column - 2, count: width)
           for channel in 0..<channels {
             #expect(
-              extracted[(row * 9 + column) * channels + channel]
+              extracted[(row * 10 + column) * channels + channel]
                 == pixels[(y * width + x) * channels + channel])
           }
         }

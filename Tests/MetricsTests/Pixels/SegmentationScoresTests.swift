@@ -90,7 +90,7 @@ import Testing
 
   @Test func jsonMarksWhatHasNoValue() throws {
     let counts = ConfusionCounts(classes: 2, flat: [3, 0, 0, 0])
-    let text = SegmentationScores(counts: counts, loss: .infinity).json.json
+    let text = SegmentationScores(counts: counts, loss: .infinity).json().json
     let parsed = try JSONSerialization.jsonObject(with: Data(text.utf8))
     let object = try #require(parsed as? [String: Any])
     #expect(object["loss"] is NSNull)

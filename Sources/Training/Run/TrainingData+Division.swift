@@ -1,0 +1,65 @@
+// How the images of a run are divided into those to train on and those to validate on.
+
+import Configuration
+package import Datasets
+import Files
+import Foundation
+
+/// A division that is not to be found but was made before.
+package enum GivenDivision: Sendable {
+  /// The text of a file, and its path for messages.
+  case file(SplitFile, path: String)
+  /// That of versions before groups, which divided samples one by one.
+  case ungrouped
+}
+
+extension TrainingData {
+  /// The groups of a set: as the table says that is given or lies with the data, else by files.
+  static func groups(
+    of index: SampleIndex, _ configuration: TrainingConfiguration
+  ) throws(FileError) -> SampleGroups {
+    if let table = configuration.groups { return try SampleGroups(index, table: table) }
+    if let data = configuration.data {
+      let table = data + "/groups.csv"
+      if FileManager.default.fileExists(atPath: table) {
+        return try SampleGroups(index, table: table)
+      }
+    }
+    return SampleGroups(index)
+  }
+
+  /// Divides a set as a file says, or as the configuration does.
+  static func divide(
+    _ groups: SampleGroups, _ configuration: TrainingConfiguration, _ given: GivenDivision?
+  ) throws(FileError) -> (split: DatasetSplit, file: SplitFile, remarks: [String]) {
+    var remarks = groups.remark.map { [$0] } ?? []
+    if case .file(let file, let path) = given {
+      // A fold by --folds is written out in the file of the run.
+      let fold = configuration.folds == nil ? configuration.fold : nil
+      let (split, more) = try file.split(fold: fold, of: groups, path: path)
+      var written = SplitFile(split, of: groups.samples)
+      (written.folds, written.fold) = (file.folds, fold ?? file.fold)
+      return (split, written, remarks + more)
+    }
+    let seed = configuration.seed
+    if let folds = configuration.folds, let fold = configuration.fold {
+      let split = try DatasetSplit(groups, fold: fold, of: folds, seed: seed)
+      var written = SplitFile(split, of: groups.samples)
+      written.fold = fold
+      written.folds = try DatasetSplit.folds(folds, of: groups, seed: seed).map { ids in
+        ids.map { groups.samples[$0] }
+      }
+      return (split, written, remarks)
+    }
+    var groups = groups
+    if case .ungrouped = given { groups = SampleGroups(single: groups.samples) }
+    let split = try DatasetSplit(
+      groups, validationFraction: Float(configuration.validationFraction), seed: seed)
+    if configuration.validationFraction > 0, split.validation.isEmpty, groups.samples.count > 1 {
+      remarks.append(
+        "all \(groups.samples.count) images are one group, pages of one file, so that none is validated on; "
+          + "give --split FILE to divide them by hand, or --validation-data")
+    }
+    return (split, SplitFile(split, of: groups.samples), remarks)
+  }
+}
