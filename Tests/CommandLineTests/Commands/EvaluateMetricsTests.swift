@@ -62,7 +62,8 @@ import Testing
       #expect((boundaries["surfaces"] as? [Any])?.count == 2)
       let objects = try #require(scores["objects"] as? [String: Any])
       #expect(objects["reference_objects"] as? Int == 10)
-      #expect(objects.count == 16 && objects["ap_50"] is Double && objects["pq"] is Double)
+      #expect(objects["reference"] as? String == "instances")
+      #expect(objects.count == 17 && objects["ap_50"] is Double && objects["pq"] is Double)
       let only = try Self.evaluate(folder, ["--json", "--metrics", "objects"]).jsonObject()
       #expect(only.keys.sorted() == ["border_class", "objects"])
     }
@@ -109,6 +110,8 @@ import Testing
       let unknown = try Self.evaluate(folder, ["--metrics", "pixels,edges"])
       #expect(!unknown.succeeded, "\(unknown)")
       #expect(unknown.standardError.contains("pixels, boundaries, objects"), "\(unknown)")
+      let unused = try Self.evaluate(folder, ["--border-class", "255"])
+      #expect(!unused.succeeded && unused.standardError.contains("--metrics"), "\(unused)")
       for (options, name) in [
         (["--metrics", "objects", "--border-class", "wall"], "--border-class"),
         (["--per-image", folder + "/none/images.csv"], "none/images.csv"),
