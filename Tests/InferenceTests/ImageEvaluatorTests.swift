@@ -93,6 +93,17 @@ import Testing
     }
   }
 
+  /// Classes that touch are objects of their own; corners, the background and what is ignored join none.
+  @Test func objectsAreComponentsOfClasses() {
+    let labels: [UInt8] = [
+      1, 1, 2, 0,
+      0, 255, 2, 1,
+      2, 1, 0, 1,
+    ]
+    let objects = ComponentObjects(background: 1).objects(labels: labels, width: 4, height: 3)
+    #expect(objects == [0, 0, 1, 2, 3, 0, 1, 0, 4, 0, 5, 0])
+  }
+
   /// Without instances, objects are the components of the masks: half as many.
   @Test func objectsOfTheMasksWithoutInstances() throws {
     try withTemporaryFolder { folder in
