@@ -80,6 +80,10 @@ package struct UNetConfiguration: Codable, Hashable, Sendable {
 }
 
 extension UNetConfiguration {
+  private enum CodingKeys: CodingKey {
+    case inputChannels, classes, baseChannels, depth, padding, upsampling, dropout, normalization
+  }
+
   /// The configuration that a file holds; what an older file does not name is as it was then, which
   /// is the default.
   package init(from decoder: any Decoder) throws {

@@ -50,7 +50,10 @@ struct EvaluateCommand: ParsableCommand {
     guard (data != nil) != (images != nil && masks != nil), (images == nil) == (masks == nil) else {
       throw ValidationError("Give --data DIR, or --images PATH with --masks PATH.")
     }
-    _ = try groups()
+    let groups = try groups()
+    if borderClass != nil && groups == [.pixels] {
+      throw ValidationError("--border-class: expected --metrics with boundaries or objects")
+    }
   }
 
   /// The metrics that are asked for.
@@ -98,14 +101,16 @@ struct EvaluateCommand: ParsableCommand {
       let json: JSONValue
       let table: String
       if byImage {
+        let report = EvaluationReport(
+          groups: groups, classes: classes, border: border, hasInstances: dataset.hasInstances)
         let scores = try ImageEvaluator(groups, border: UInt8(border)).evaluate(
           dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
         try communicator.together {
           guard communicator.rank == 0, let perImage else { return }
-          try DurableFile.write(scores.perImageTable(groups, classes: classes), to: perImage)
+          try DurableFile.write(scores.perImageTable(report), to: perImage)
         }
-        json = scores.json(groups, classes: classes, border: border)
-        table = scores.table(groups, classes: classes, border: border)
+        json = scores.json(report)
+        table = scores.table(report)
       } else {
         let scores = try Evaluator.evaluate(
           dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
