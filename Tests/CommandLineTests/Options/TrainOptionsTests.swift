@@ -26,7 +26,8 @@ import unet_dist
       "warmup-steps": "9", "clip-norm": "2", "loss": "cross-entropy", "weight-map": "unet",
       "class-weights": "1,2,3,4,5", "augment": "flip", "split": "s.json", "fold": "2",
       "groups": "g.csv",
-      "instance-borders": "true",
+      "instance-borders": "true", "normalization": "group", "ignore": "9", "patience": "4",
+      "foreground-tiles": "0.5",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
       "timeline": "t.json", "bucket-kib": "1024", "threads": "2", "seed": "14",
@@ -37,7 +38,8 @@ import unet_dist
     let fromTable = try TrainingConfiguration(file: nil, flags: values)
     #expect(fromFlags == fromTable)
     let alternatives = [
-      "data", "steps", "accumulate", "validation-fraction", "validation-data", "folds", "load",
+      "data", "steps", "minutes", "accumulate", "validation-fraction", "validation-data", "folds",
+      "load",
     ]
     #expect(Set(values.keys).union(alternatives) == Set(TrainingOption.all.map(\.name)))
     let others = try TrainOptions.parse([
@@ -51,6 +53,7 @@ import unet_dist
     #expect(others.load == "l")
     #expect(
       try TrainOptions.parse(["--validation-data", "v"]).configuration().validationData == "v")
+    #expect(try TrainOptions.parse(["--minutes", "2.5"]).configuration().minutes == 2.5)
     #expect(try TrainOptions.parse(["--folds", "3", "--fold", "1"]).configuration().folds == 3)
   }
 
