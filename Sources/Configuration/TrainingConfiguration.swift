@@ -270,7 +270,7 @@ extension TrainingConfiguration {
         found: "\(warmupSteps)")
     }
     if patience != nil {
-      guard validationData != nil || validationFraction > 0 else {
+      guard validationData != nil || validationFraction > 0 || fold != nil || split != nil else {
         throw ConfigurationError(
           option: "patience", expected: "images to validate on", found: "none",
           hint: "give --validation-data DIR or --validation-fraction X")
