@@ -56,9 +56,11 @@ extension MemoryDemand {
       let pixels = data.dataset.isCached ? data.summary.pixels : 0
       add("weights of pixels", pixels * MemoryLayout<Float>.stride)
     }
-    // The loader decodes one while validation decodes another.
+    // Each thread of the loader decodes one while validation decodes another.
     let decoded = max(data.dataset.largestByteCount, data.validation.largestByteCount)
-    add("an image being decoded", data.dataset.isCached ? 0 : 2 * decoded)
+    add(
+      "images being decoded",
+      data.dataset.isCached ? 0 : (min(threads, BatchLoader.mostThreads) + 1) * decoded)
     if isWeighted {
       // Objects, two distances, weights, and the box of an object in Double.
       let pixels =

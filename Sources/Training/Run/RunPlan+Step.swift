@@ -52,7 +52,7 @@ extension RunPlan {
       augmentation: Augmentation(
         configuration.augment, foregroundShare: configuration.foregroundTiles),
       tile: tile, seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
-      startStep: startStep)
+      startStep: startStep, threadLimit: min(team.count, BatchLoader.mostThreads))
   }
 }
 

@@ -10,11 +10,13 @@ import Testing
   private let tile = TileShape(inputSide: 24, outputSide: 16)
 
   private func loader(
-    _ dataset: Dataset, _ sampler: ShardedSampler, rank: Int = 0, ranks: Int = 1, startStep: Int = 0
+    _ dataset: Dataset, _ sampler: ShardedSampler, rank: Int = 0, ranks: Int = 1,
+    startStep: Int = 0,
+    threadLimit: Int = 1
   ) -> BatchLoader {
     BatchLoader(
       dataset: dataset, sampler: sampler, augmentation: .copying, tile: tile, seed: 6, rank: rank,
-      ranks: ranks, startStep: startStep)
+      ranks: ranks, startStep: startStep, threadLimit: threadLimit)
   }
 
   @Test(arguments: [(0, 0, 1), (7, 0, 1), (0, 1, 2), (5, 2, 3), (3, 5, 6)])
@@ -42,6 +44,30 @@ import Testing
     }
     #expect(loader.secondsWaited >= 0 && loader.totalSecondsWaited >= loader.secondsWaited)
     loader.close()
+  }
+
+  /// Who takes batches faster than they come gets more threads, and the same batches.
+  @Test func severalThreadsPrepareTheSameBatches() throws {
+    let dataset = try SyntheticCells.dataset(count: 5, side: 64, seed: 1)
+    let sampler = try ShardedSampler(
+      samples: Array(0..<5), globalBatch: 6, tilesPerImage: 4, seed: 2)
+    func tiles(_ threadLimit: Int) throws -> (tiles: [[Float]], threads: Int) {
+      let loader = loader(dataset, sampler, startStep: 3, threadLimit: threadLimit)
+      var tiles: [[Float]] = []
+      for step in 3..<103 {
+        let loaded = try loader.next()
+        #expect(loaded.batch == sampler.batch(step: step))
+        tiles += loaded.samples.map { buffer in
+          (0..<buffer.imageCount).map { buffer.image[$0] }
+        }
+      }
+      loader.close()
+      return (tiles, loader.threadCount)
+    }
+    let alone = try tiles(1)
+    let together = try tiles(3)
+    #expect(alone.threads == 1 && (1...3).contains(together.threads))
+    #expect(alone.tiles == together.tiles)
   }
 
   @Test func aBatchStaysUntilTheNextOne() throws {
