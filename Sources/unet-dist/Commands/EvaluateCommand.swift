@@ -43,6 +43,8 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("Write every score of every image to this CSV file.", valueName: "file"),
     completion: .file())
   var perImage: String?
+  @Option(help: "How objects of a prediction are told apart where objects are scored.")
+  var instances = InstanceSeparation.components
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
@@ -78,6 +80,7 @@ struct EvaluateCommand: ParsableCommand {
           NamedDigest(name: "data set listing", lines: index.listing),
           NamedDigest(name: "--metrics", text: names),
           NamedDigest(name: "--border-class", text: "\(border)"),
+          NamedDigest(name: "--instances", text: instances.rawValue),
           NamedDigest(name: "--per-image", text: "\(perImage != nil)"),
         ])
       let byImage = groups != [.pixels] || perImage != nil
@@ -98,7 +101,10 @@ struct EvaluateCommand: ParsableCommand {
       let json: JSONValue
       let table: String
       if byImage {
-        let scores = try ImageEvaluator(groups, border: UInt8(border)).evaluate(
+        let scores = try ImageEvaluator(
+          groups, border: UInt8(border),
+          segmentation: instances.segmentation(background: UInt8(border))
+        ).evaluate(
           dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
         try communicator.together {
           guard communicator.rank == 0, let perImage else { return }
