@@ -32,7 +32,7 @@ package struct ImageEvaluator {
   /// Bytes that a rank holds of an image beside its pixels and labels: probabilities, and for each
   /// thread what a threshold's components, watershed and warping take.
   package static func byteCount(pixels: Int, classes: Int, threads: Int) -> Int {
-    pixels * (classes * MemoryLayout<Float>.stride + 64 + min(threads, thresholdCount) * 128)
+    pixels * (classes * MemoryLayout<Float>.stride + 64 + min(threads, thresholdCount) * 192)
   }
 
   private static var thresholdCount: Int { BoundaryComparison.thresholds.count }

@@ -7,9 +7,8 @@ extension SetScores {
   /// A table for people of the metrics that were asked for.
   ///
   /// A dash stands for a score without a value.
-  package func table(
-    _ groups: Set<MetricGroup>, classes: [ClassLabel], border: Int
-  ) -> String {
+  package func table(_ report: EvaluationReport) -> String {
+    let (groups, classes, border) = (report.groups, report.classes, report.border)
     var parts: [String] = []
     if groups.contains(.pixels) { parts.append(pixels.table(names: classes.map(\.name))) }
     if groups != [.pixels] {
@@ -18,7 +17,7 @@ extension SetScores {
       )
     }
     if let boundaries { parts.append(boundaries.table(names: classes.map(\.name))) }
-    if let objects { parts.append(objects.table) }
+    if let objects { parts.append(objects.table(hasInstances: report.hasInstances)) }
     return parts.joined(separator: "\n\n")
   }
 
@@ -26,7 +25,8 @@ extension SetScores {
   ///
   /// Scores of borders are those at the best thresholds of the whole set. A field without a value is
   /// empty.
-  package func perImageTable(_ groups: Set<MetricGroup>, classes: [ClassLabel]) -> String {
+  package func perImageTable(_ report: EvaluationReport) -> String {
+    let (groups, classes) = (report.groups, report.classes)
     let rows = images.map { image in
       (name: image.name, columns: columns(of: image, groups, classes))
     }
@@ -139,8 +139,7 @@ extension BoundarySummary {
 
 extension ObjectScores {
   fileprivate var columns: [(name: String, value: Double?)] {
-    guard case .object(let pairs) = json else { return [] }
-    return pairs.map { pair in
+    values.map { pair in
       switch pair.value {
       case .integer(let value): (pair.name, Double(value))
       case .number(let value): (pair.name, value)
@@ -149,9 +148,9 @@ extension ObjectScores {
     }
   }
 
-  fileprivate var table: String {
+  fileprivate func table(hasInstances: Bool) -> String {
     var table = TextTable(["objects", "score"])
-    table.add(["in the masks", "\(referenceCount)"])
+    table.add([hasInstances ? "in instances/" : "components of the masks", "\(referenceCount)"])
     table.add(["found", "\(predictedCount)"])
     table.add(["SEG", decimal(seg)])
     for (twentieths, value) in zip(Self.twentieths, averagePrecisions) {

@@ -29,15 +29,9 @@ package struct SetScores: Sendable, Equatable {
     self.objects = objects.isEmpty ? nil : objects.reduce(into: ObjectScores()) { $0 += $1 }
   }
 
-  /// The scores as a JSON object: those of `groups` in total.
-  ///
-  /// - Parameters:
-  ///   - groups: the metrics that were asked for.
-  ///   - classes: what the classes are called.
-  ///   - border: the label of the class that parts cells and objects.
-  package func json(
-    _ groups: Set<MetricGroup>, classes: [ClassLabel], border: Int
-  ) -> JSONValue {
+  /// The scores in total as a JSON object.
+  package func json(_ report: EvaluationReport) -> JSONValue {
+    let (groups, classes, border) = (report.groups, report.classes, report.border)
     var pairs: [(name: String, value: JSONValue)] = []
     if groups.contains(.pixels), case .object(let values) = pixels.json(classes: classes) {
       pairs += values
@@ -47,7 +41,7 @@ package struct SetScores: Sendable, Equatable {
         ("border_class", .object([("class", .integer(border))] + classes[border].json)))
     }
     if let boundaries { pairs.append(("boundaries", boundaries.json(classes: classes))) }
-    if let objects { pairs.append(("objects", objects.json)) }
+    if let objects { pairs.append(("objects", objects.json(hasInstances: report.hasInstances))) }
     return .object(pairs)
   }
 }
@@ -72,17 +66,21 @@ extension BoundarySummary {
 }
 
 extension ObjectScores {
-  var json: JSONValue {
-    .object(
-      [
-        ("reference_objects", .integer(referenceCount)),
-        ("predicted_objects", .integer(predictedCount)), ("seg", number(seg)),
+  fileprivate func json(hasInstances: Bool) -> JSONValue {
+    .object([("reference", .text(hasInstances ? "instances" : "components"))] + values)
+  }
+
+  /// All counts and scores by their names in reports.
+  var values: [(name: String, value: JSONValue)] {
+    [
+      ("reference_objects", .integer(referenceCount)),
+      ("predicted_objects", .integer(predictedCount)), ("seg", number(seg)),
+    ]
+      + zip(Self.twentieths, averagePrecisions).map { twentieths, value in
+        (name: "ap_\(twentieths * 5)", value: number(value))
+      } + [
+        ("mean_ap", number(meanAveragePrecision)), ("sq", number(segmentationQuality)),
+        ("rq", number(recognitionQuality)), ("pq", number(panopticQuality)),
       ]
-        + zip(Self.twentieths, averagePrecisions).map { twentieths, value in
-          (name: "ap_\(twentieths * 5)", value: number(value))
-        } + [
-          ("mean_ap", number(meanAveragePrecision)), ("sq", number(segmentationQuality)),
-          ("rq", number(recognitionQuality)), ("pq", number(panopticQuality)),
-        ])
   }
 }

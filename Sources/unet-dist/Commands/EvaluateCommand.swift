@@ -43,8 +43,12 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("Write every score of every image to this CSV file.", valueName: "file"),
     completion: .file())
   var perImage: String?
-  @Option(help: "How objects of a prediction are told apart where objects are scored.")
-  var instances = InstanceSeparation.components
+  @Option(
+    help: """
+      How objects of a prediction are told apart where they are scored: components, the connected components \
+      of each class (the default), or watershed, these parted where they are narrow.
+      """)
+  var instances: InstanceSeparation?
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
@@ -52,7 +56,13 @@ struct EvaluateCommand: ParsableCommand {
     guard (data != nil) != (images != nil && masks != nil), (images == nil) == (masks == nil) else {
       throw ValidationError("Give --data DIR, or --images PATH with --masks PATH.")
     }
-    _ = try groups()
+    let groups = try groups()
+    if borderClass != nil && groups == [.pixels] {
+      throw ValidationError("--border-class: expected --metrics with boundaries or objects")
+    }
+    if instances != nil && !groups.contains(.objects) {
+      throw ValidationError("--instances: expected --metrics with objects")
+    }
   }
 
   /// The metrics that are asked for.
@@ -80,7 +90,7 @@ struct EvaluateCommand: ParsableCommand {
           NamedDigest(name: "data set listing", lines: index.listing),
           NamedDigest(name: "--metrics", text: names),
           NamedDigest(name: "--border-class", text: "\(border)"),
-          NamedDigest(name: "--instances", text: instances.rawValue),
+          NamedDigest(name: "--instances", text: instances?.rawValue ?? "none"),
           NamedDigest(name: "--per-image", text: "\(perImage != nil)"),
         ])
       let byImage = groups != [.pixels] || perImage != nil
@@ -101,17 +111,19 @@ struct EvaluateCommand: ParsableCommand {
       let json: JSONValue
       let table: String
       if byImage {
+        let report = EvaluationReport(
+          groups: groups, classes: classes, border: border, hasInstances: dataset.hasInstances)
         let scores = try ImageEvaluator(
           groups, border: UInt8(border),
-          segmentation: instances.segmentation(background: UInt8(border))
+          segmentation: instances?.segmentation(background: UInt8(border))
         ).evaluate(
           dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
         try communicator.together {
           guard communicator.rank == 0, let perImage else { return }
-          try DurableFile.write(scores.perImageTable(groups, classes: classes), to: perImage)
+          try DurableFile.write(scores.perImageTable(report), to: perImage)
         }
-        json = scores.json(groups, classes: classes, border: border)
-        table = scores.table(groups, classes: classes, border: border)
+        json = scores.json(report)
+        table = scores.table(report)
       } else {
         let scores = try Evaluator.evaluate(
           dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)

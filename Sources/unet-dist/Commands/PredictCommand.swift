@@ -48,6 +48,12 @@ struct PredictCommand: ParsableCommand {
       """, valueName: "name|value"))
   var borderClass: String?
 
+  func validate() throws {
+    if borderClass != nil && instances == nil {
+      throw ValidationError("--border-class: expected --instances, which it is for")
+    }
+  }
+
   func run() throws {
     try runCommand { communicator in
       let trained = try TrainedNetwork(network, communicator: communicator)

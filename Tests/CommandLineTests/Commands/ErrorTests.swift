@@ -57,6 +57,26 @@ extension ErrorTests {
       try FileManager.default.removeItem(atPath: folder + "/data/masks/cell-1.png")
       return (training(folder), ["images/cell-1.png", "expected a mask", "add the mask"])
     },
+    Mistake("borders of instances that there are not") { folder in
+      try TinyImages.squares(folder + "/data")
+      return (
+        training(folder, ["--instance-borders"]),
+        ["\(folder)/data", "expected a folder instances/", "found none"]
+      )
+    },
+    Mistake("instances of another size") { folder in
+      try TinyImages.squares(folder + "/data")
+      try TinyImages.halves(folder + "/data", side: 25)
+      return (
+        training(folder, ["--weight-map", "unet"]),
+        ["instances/cell-0.png", "expected 24x24", "found 25x25"]
+      )
+    },
+    Mistake("an image without instances") { folder in
+      try TinyImages.squares(folder + "/data")
+      try TinyImages.halves(folder + "/data", count: 3)
+      return (training(folder), ["images/cell-3.png", "expected instances", "found none"])
+    },
     Mistake("a mask without image") { folder in
       try TinyImages.squares(folder + "/data")
       try FileManager.default.removeItem(atPath: folder + "/data/images/cell-2.png")

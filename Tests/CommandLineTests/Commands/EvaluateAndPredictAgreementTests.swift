@@ -73,6 +73,12 @@ private func start(
         ("--tile", start("evaluate", in: folder, ["--data", folder + "/data", "--tile", "32"])),
         ("--tile", start("evaluate", in: folder, ["--data", folder + "/data"])),
         (
+          "--metrics",
+          start(
+            "evaluate", in: folder,
+            ["--data", folder + "/data", "--tile", "16", "--metrics", "objects"])
+        ),
+        (
           "--checkpoint",
           RankStart(
             arguments: [

@@ -16,6 +16,12 @@ import Testing
     #expect((0..<3).map { counts.pixels(predictedAs: $0) } == [2, 2, 2])
   }
 
+  @Test func whatIsIgnoredIsNotCounted() {
+    var counts = ConfusionCounts(classes: 2)
+    counts.add(truth: [0, 255, 1, 255], prediction: [0, 1, 0, 0])
+    #expect(counts.flat == [1, 0, 1, 0] && counts.pixelCount == 2)
+  }
+
   @Test func sumsAreThoseOfTheParts() {
     let truth: [UInt8] = [0, 1, 1, 0, 1, 1, 0]
     let prediction: [UInt8] = [1, 1, 0, 0, 1, 0, 0]
