@@ -53,7 +53,7 @@ import Testing
         dataset: dataset, ids: [2, 0, 1], predictor: SmallNetwork().predictor(tile: 52),
         communicator: SoloCommunicator())
       let images = try evaluate(dataset, [2, 0, 1], groups: [.pixels])
-      #expect(images.pixels == windows)
+      #expect(images.pixels.counts == windows.counts)
       #expect(images.pixels.loss.bitPattern == windows.loss.bitPattern)
       #expect(images.images.map(\.name) == ["image-2", "image-0", "image-1"])
       #expect(images.boundaries == nil && images.objects == nil)

@@ -25,10 +25,11 @@ package struct ForegroundHistogram: Sendable, Equatable {
   /// Threshold k / 100, as a probability is compared with.
   package static func threshold(_ k: Int) -> Float { Float(Double(k) / Double(binCount)) }
 
-  /// The number of thresholds 1/100, ..., 99/100 that a probability is above.
+  /// The number of thresholds 1/100, ..., 99/100 that a probability is above; a NaN is above none.
   package static func bin(_ probability: Float) -> Int {
+    guard probability > 0 else { return 0 }
     // Rounding may put the product on the wrong side of a threshold, by one.
-    var bin = min(max(Int(probability * Float(binCount)), 0), binCount - 1)
+    var bin = Int(min(probability, 1) * Float(binCount - 1))
     while bin > 0, probability <= threshold(bin) { bin -= 1 }
     while bin < binCount - 1, probability > threshold(bin + 1) { bin += 1 }
     return bin

@@ -43,6 +43,12 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("Write every score of every image to this CSV file.", valueName: "file"),
     completion: .file())
   var perImage: String?
+  @Option(
+    help: """
+      How objects of a prediction are told apart where they are scored: components, the connected components \
+      of each class (the default), or watershed, these parted where they are narrow.
+      """)
+  var instances: InstanceSeparation?
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
@@ -53,6 +59,9 @@ struct EvaluateCommand: ParsableCommand {
     let groups = try groups()
     if borderClass != nil && groups == [.pixels] {
       throw ValidationError("--border-class: expected --metrics with boundaries or objects")
+    }
+    if instances != nil && !groups.contains(.objects) {
+      throw ValidationError("--instances: expected --metrics with objects")
     }
   }
 
@@ -81,6 +90,7 @@ struct EvaluateCommand: ParsableCommand {
           NamedDigest(name: "data set listing", lines: index.listing),
           NamedDigest(name: "--metrics", text: names),
           NamedDigest(name: "--border-class", text: "\(border)"),
+          NamedDigest(name: "--instances", text: instances?.rawValue ?? "none"),
           NamedDigest(name: "--per-image", text: "\(perImage != nil)"),
         ])
       let byImage = groups != [.pixels] || perImage != nil
@@ -103,7 +113,10 @@ struct EvaluateCommand: ParsableCommand {
       if byImage {
         let report = EvaluationReport(
           groups: groups, classes: classes, border: border, hasInstances: dataset.hasInstances)
-        let scores = try ImageEvaluator(groups, border: UInt8(border)).evaluate(
+        let scores = try ImageEvaluator(
+          groups, border: UInt8(border),
+          segmentation: instances?.segmentation(background: UInt8(border))
+        ).evaluate(
           dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
         try communicator.together {
           guard communicator.rank == 0, let perImage else { return }

@@ -34,12 +34,33 @@ struct PredictCommand: ParsableCommand {
     help: "What NAME.png holds: the values of the masks, or the numbers of the classes from 0.")
   var values = PredictedValues.masks
 
+  @Option(
+    help: """
+      Also write NAME-instances.png, the number of each pixel's object in 16 bits, 0 for none: components, \
+      the connected components of each class, or watershed, these parted where they are narrow.
+      """)
+  var instances: InstanceSeparation?
+  @Option(
+    help: ArgumentHelp(
+      """
+      The class that lies between and behind objects, by its name or its value in masks; by default one \
+      called membrane, border or boundary, else the first.
+      """, valueName: "name|value"))
+  var borderClass: String?
+
+  func validate() throws {
+    if borderClass != nil && instances == nil {
+      throw ValidationError("--border-class: expected --instances, which it is for")
+    }
+  }
+
   func run() throws {
     try runCommand { communicator in
       let trained = try TrainedNetwork(network, communicator: communicator)
       let index = try communicator.together {
         let index = try SampleIndex.images(inputs)
         try checkOutputs(index)
+        _ = try trained.checkpoint.classes.border(named: borderClass)
         return index
       }
       try communicator.verifyEqualOnAllRanks(trained.digests + digests(of: index))
@@ -66,6 +87,8 @@ struct PredictCommand: ParsableCommand {
       NamedDigest(name: "--overlay", text: "\(overlay)"),
       NamedDigest(name: "--probabilities", text: "\(probabilities)"),
       NamedDigest(name: "--values", text: values.rawValue),
+      NamedDigest(name: "--instances", text: instances?.rawValue ?? "none"),
+      NamedDigest(name: "--border-class", text: borderClass ?? "none"),
     ]
   }
 
@@ -74,6 +97,7 @@ struct PredictCommand: ParsableCommand {
     [".png"].map { "\(output)/\(name)\($0)" }
       + (overlay ? ["\(output)/\(name)-overlay.png"] : [])
       + (probabilities ? ["\(output)/\(name).npy"] : [])
+      + (instances != nil ? ["\(output)/\(name)-instances.png"] : [])
       + (network.mcSamples > 0
         ? ["\(output)/\(name)-entropy.png", "\(output)/\(name)-entropy.npy"] : [])
   }
@@ -116,6 +140,8 @@ struct PredictCommand: ParsableCommand {
       image.channels * (sample + float) + trained.checkpoint.network.classes * float + 1 + 6
     // Its intensities, and the picture.
     if overlay { count += image.channels * float + 3 }
+    // Numbers, distances, order and parents, the queue of a watershed, the picture.
+    if instances != nil { count += 96 }
     // The entropy and its picture.
     if network.mcSamples > 0 { count += float + 1 }
     return count
@@ -152,6 +178,15 @@ struct PredictCommand: ParsableCommand {
     try PNGFile.write(
       picture(labels, width: image.width, height: image.height, trained, path: entry.imagePath),
       to: base + ".png")
+    if let instances {
+      let background = try trained.checkpoint.classes.border(named: borderClass)
+      let numbers = instances.segmentation(background: UInt8(background))
+        .objects(of: map, labels: labels)
+      try PNGFile.write(
+        try Self.picture(
+          ofObjects: numbers, width: image.width, height: image.height, path: entry.imagePath),
+        to: base + "-instances.png")
+    }
     if overlay {
       try PNGFile.write(
         SegmentationPictures.overlay(
@@ -162,6 +197,22 @@ struct PredictCommand: ParsableCommand {
       try NumPyFile.write(
         map.values, shape: [image.height, image.width, map.classes], to: base + ".npy")
     }
+  }
+
+  /// The numbers of objects as a picture of 16 bits.
+  private static func picture(
+    ofObjects numbers: [Int32], width: Int, height: Int, path: String
+  ) throws(FileError) -> Image {
+    let count = numbers.max() ?? 0
+    guard count <= InstanceSeparation.limit else {
+      throw FileError(
+        path: path,
+        expected: "at most \(InstanceSeparation.limit) objects, which 16 bits can number",
+        found: "\(count)", hint: "cut the image into parts")
+    }
+    return Image(
+      width: width, height: height, channels: 1, bitsPerSample: 16,
+      samples: .uint16(numbers.map { UInt16($0) }))
   }
 
   /// The labels as a picture of the values that were asked for.

@@ -92,8 +92,8 @@ import Testing
   }
 
   @Test func aWholeImageIsPredictedByItsBestTiles() throws {
-    // An output of 80 needs a tile of 120; square ones of 60 need 16.
-    for (options, tile, tiles) in [([String](), 120, 1), (["--tile", "60"], 60, 16)] {
+    // A window of 80 needs an output of 83, hence a tile of 124; square ones of 60 have windows of 16.
+    for (options, tile, tiles) in [([String](), 124, 1), (["--tile", "60"], 60, 25)] {
       let run = try ProgramRun.unetDist(
         ranks: 1,
         [

@@ -1,6 +1,9 @@
 // Divisions into training and validation: by folds, by hand, and when a run goes on.
 
+import Checkpoints
 import Foundation
+import Network
+import Tensors
 import TestSupport
 import Testing
 
@@ -128,6 +131,41 @@ import Testing
         folder, into: "grouped", Self.short + ["--folds", "3", "--fold", "1"])
       // The largest group, 1 with 7 pages, goes to the first fold; the others share the rest.
       #expect(try Self.split(grouped).folds?.map(\.count) == [7, 1, 1])
+    }
+  }
+
+  /// A checkpoint of a version that knew no groups has no digest of its division, and its folder no file.
+  @Test func aRunFromBeforeGroupsGoesOnWithItsDivision() throws {
+    try withTemporaryFolder { folder in
+      for name in ["a", "b", "c"] {
+        for kind in ["images", "masks"] {
+          try FileManager.default.createDirectory(
+            atPath: "\(folder)/data/\(kind)", withIntermediateDirectories: true)
+          try TinyImages.tiff(
+            "\(folder)/data/\(kind)/\(name).tif", width: 24, height: 24, pageCount: 3
+          ) { x, y, page in kind == "masks" ? (x + page) % 2 : x * 7 + y }
+        }
+      }
+      let trace = try TrainingRunTests.train(
+        folder, Self.short + ["--validation-fraction", "0.2"])
+      let path = trace.path + "/checkpoints/step-00000002.safetensors"
+      var (checkpoint, file) = try Checkpoint.read(path)
+      #expect(checkpoint.divisionDigest != nil)
+      checkpoint.divisionDigest = nil
+      let layout = UNet(checkpoint.network).layout
+      let (parameters, momentum) = (
+        FloatBuffer(count: layout.count), FloatBuffer(count: layout.count)
+      )
+      try Checkpoint.load(file, layout: layout, into: parameters)
+      try Checkpoint.load(file, layout: layout, prefix: "optimizer.momentum.", into: momentum)
+      try checkpoint.write(
+        to: path, layout: layout, parameters: parameters, state: [("momentum", momentum)])
+      try FileManager.default.removeItem(atPath: trace.path + "/split.json")
+      let run = try ProgramRun.unetDist(
+        ranks: 2, ["train", "--resume", "--output", trace.path, "--steps", "3"])
+      #expect(run.succeeded, "\(run)")
+      // round(0.2 x 9) samples, chosen one by one.
+      #expect(try Self.validated(trace).count == 2)
     }
   }
 

@@ -21,6 +21,8 @@ import Testing
       #expect(ForegroundHistogram.bin(threshold) == k - 1)
       #expect(ForegroundHistogram.bin(threshold.nextUp) == k)
     }
+    // A network whose numbers are broken is scored, and no pixel of it is foreground.
+    #expect(ForegroundHistogram.bin(.nan) == 0 && ForegroundHistogram.bin(.infinity) == 99)
     #expect(ForegroundHistogram.bin(0) == 0 && ForegroundHistogram.bin(1) == 99)
     #expect(ForegroundHistogram.bin(0.0100001) == 1 && ForegroundHistogram.bin(0.9999) == 99)
   }
