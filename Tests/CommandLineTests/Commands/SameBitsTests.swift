@@ -30,6 +30,10 @@ import Testing
   ]
 
   static let rules = [
+    [
+      "--optimizer", "adam", "--learning-rate", "0.01", "--folds", "3", "--fold", "2",
+      "--validation-fraction", "0",
+    ],
     ["--optimizer", "sgd", "--clip-norm", "0.05", "--weight-decay", "0.001"],
     ["--optimizer", "sgd", "--momentum", "0.9", "--upsampling", "transposed"],
     ["--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced"],
@@ -38,10 +42,6 @@ import Testing
       "cross-entropy+dice", "--weight-map", "unet", "--instance-borders", "true",
     ],
     ["--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1"],
-    [
-      "--optimizer", "adam", "--learning-rate", "0.01", "--folds", "3", "--fold", "2",
-      "--validation-fraction", "0",
-    ],
   ]
 
   @Test(arguments: rules) func forAnyRanksThreadsAndBuckets(_ rule: [String]) throws {
