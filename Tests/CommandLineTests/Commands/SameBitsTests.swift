@@ -30,10 +30,6 @@ import Testing
   ]
 
   static let rules = [
-    [
-      "--optimizer", "adam", "--learning-rate", "0.01", "--folds", "3", "--fold", "2",
-      "--validation-fraction", "0",
-    ],
     ["--optimizer", "sgd", "--clip-norm", "0.05", "--weight-decay", "0.001"],
     ["--optimizer", "sgd", "--momentum", "0.9", "--upsampling", "transposed"],
     ["--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced"],
@@ -44,7 +40,7 @@ import Testing
     ["--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1"],
   ]
 
-  @Test(arguments: rules) func forAnyRanksThreadsAndBuckets(_ rule: [String]) throws {
+  @Test(arguments: rules + [divided]) func forAnyRanksThreadsAndBuckets(_ rule: [String]) throws {
     try withTemporaryFolder { folder in
       try Self.images(folder)
       let options = Self.length + rule
@@ -57,6 +53,11 @@ import Testing
       }
     }
   }
+
+  static let divided = [
+    "--optimizer", "adam", "--learning-rate", "0.01", "--folds", "3", "--fold", "2",
+    "--validation-fraction", "0",
+  ]
 
   /// Eight ranks, then three, then one, then four.
   @Test func forARunThatChangesItsRanks() throws {
