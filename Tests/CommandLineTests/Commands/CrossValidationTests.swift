@@ -199,7 +199,7 @@ import Testing
     }
   }
 
-  @Test func tooManyFoldsAreOneErrorOnAnyRanks() throws {
+  @Test func tooManyFoldsAndMissingFilesAreOneErrorOnAnyRanks() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data", count: 3)
       for ranks in [1, 2] {
@@ -209,6 +209,14 @@ import Testing
             data: folder + "/data", output: folder + "/run",
             Self.short + ["--folds", "4", "--fold", "1"]))
         run.expectOneError(naming: ["--folds", "at most 3", "found 4"])
+        for (option, name) in [("--split", "none.json"), ("--groups", "none.csv")] {
+          let missing = try ProgramRun.unetDist(
+            ranks: ranks,
+            TinyTraining.arguments(
+              data: folder + "/data", output: folder + "/run",
+              Self.short + [option, folder + "/" + name]))
+          missing.expectOneError(naming: [folder + "/" + name])
+        }
       }
     }
   }

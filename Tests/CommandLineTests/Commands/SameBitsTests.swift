@@ -1,5 +1,6 @@
 // The same run by any number of ranks and threads: the same bits.
 
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -49,7 +50,7 @@ import Testing
     ],
   ]
 
-  @Test(arguments: rules) func forAnyRanksThreadsAndBuckets(_ rule: [String]) throws {
+  @Test(arguments: rules + [divided]) func forAnyRanksThreadsAndBuckets(_ rule: [String]) throws {
     try withTemporaryFolder { folder in
       try Self.images(folder)
       let options = Self.length + rule
@@ -62,6 +63,11 @@ import Testing
       }
     }
   }
+
+  static let divided = [
+    "--optimizer", "adam", "--learning-rate", "0.01", "--folds", "3", "--fold", "2",
+    "--validation-fraction", "0",
+  ]
 
   /// Eight ranks, then three, then one, then four.
   @Test func forARunThatChangesItsRanks() throws {
@@ -193,11 +199,18 @@ import Testing
     #expect(try norms(run) == norms(expected), "\(what)", sourceLocation: sourceLocation)
     func scores(_ trace: RunTrace) throws -> [String] {
       try trace.log().filter { $0["event"] as? String == "evaluation" }.map {
-        let scores = try #require($0["scores"])
+        let scores: [Any] = [try #require($0["scores"]), try #require($0["threshold"])]
         let text = try JSONSerialization.data(withJSONObject: scores, options: .sortedKeys)
         return String(decoding: text, as: UTF8.self)
       }
     }
     #expect(try scores(run) == scores(expected), "\(what)", sourceLocation: sourceLocation)
+    func kept(_ trace: RunTrace) throws -> [String?] {
+      let file = try SafetensorsFile.read(
+        trace.path + "/latest.safetensors", requireChecksum: true)
+      return ["threshold", "division_digest"].map { file.metadata[$0] }
+        + [try String(contentsOfFile: trace.path + "/split.json", encoding: .utf8)]
+    }
+    #expect(try kept(run) == kept(expected), "\(what)", sourceLocation: sourceLocation)
   }
 }
