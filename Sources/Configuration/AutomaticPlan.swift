@@ -103,6 +103,9 @@ package struct AutomaticPlan: Sendable {
       padding == .valid
         ? "a tile of \(configuration.tile) is for convolutions without padding"
         : "all pixels of an image are learnt and predicted")
+    choose(
+      "normalization", "instance",
+      "starts at once and evens out images of other contrast")
     choose("dropout", "0.1", "averaging and augmentation hold overfitting down already")
     if let tile = Self.tile(for: network(padding), smallestSide: data.smallestSide) {
       choose("tile", "\(tile)", "the largest tile up to \(Self.largestTile) within every image")

@@ -11,7 +11,8 @@ package import Network
 ///
 /// A pixel depends on the image around it, on where the poolings' cells lie, and on nothing else,
 /// where windows begin at whole pixels of the bottleneck and the tile holds the whole
-/// `WindowContext` of each. Then all plans say the same of a pixel, but for rounding.
+/// `WindowContext` of each. Then all plans say the same of a pixel, but for rounding; not those of
+/// networks with instance or group normalization, whose statistics are the tile's.
 package struct TilePlan: Sendable, Hashable {
   /// The tile of one network.
   package struct Tile: Sendable, Hashable {
