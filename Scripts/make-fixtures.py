@@ -384,12 +384,11 @@ def make_losses():
     kept = torch.rand(1, 5, 7) > 0.2
     pixel_weights = rounded(torch.rand(1, 5, 7) * 3)
     class_weights = rounded(torch.tensor([0.5, 1.0, 2.0, 3.25]))
-    pixels = labels.numel()
 
     def entropy(a, gamma):
         logs = torch.log_softmax(a, dim=1).gather(1, labels[:, None])[:, 0]
         factors = class_weights[labels] * pixel_weights * kept
-        return (factors * (1 - logs.exp()) ** gamma * -logs).sum() / pixels
+        return (factors * (1 - logs.exp()) ** gamma * -logs).sum() / kept.sum()
 
     def dice(a):
         p = torch.softmax(a, dim=1) * kept[:, None]
@@ -411,7 +410,7 @@ def make_losses():
         value = loss(a)
         value.backward()
         tensors |= {f"{name}.value": value.reshape(1), f"{name}.gradient": channels_last(a.grad)}
-    save("losses", tensors, {"format": "loss divided by the number of pixels; label 255 is ignored"})
+    save("losses", tensors, {"format": "means over pixels whose label is not 255, the ignored one"})
 
 
 def make_optimizers():

@@ -40,6 +40,8 @@ package struct Checkpoint: Sendable, Equatable {
   package var threshold: Threshold?
   /// The best validation score so far and the step that reached it.
   package var best: BestScore?
+  /// How long a run of some patience has waited for a better score; nil without patience.
+  package var patience: Patience?
   /// The version of the program that wrote the file; nil in files from before 0.2.0.
   package var version: String?
   /// The revision that program was built from; nil in files from before 0.2.0.
@@ -51,7 +53,7 @@ package struct Checkpoint: Sendable, Equatable {
     configuration: String, step: Int, epoch: Int, seed: UInt64, tile: Int, optimizer: OptimizerKind,
     matrixKernels: String, arithmetic: String? = nil, dataDigest: String,
     divisionDigest: String? = nil, threshold: Threshold? = nil, best: BestScore? = nil,
-    version: String? = nil, revision: String? = nil
+    patience: Patience? = nil, version: String? = nil, revision: String? = nil
   ) {
     self.network = network
     self.classes = classes
@@ -68,6 +70,7 @@ package struct Checkpoint: Sendable, Equatable {
     self.divisionDigest = divisionDigest
     self.threshold = threshold
     self.best = best
+    self.patience = patience
     self.version = version
     self.revision = revision
   }
@@ -83,6 +86,28 @@ package struct Checkpoint: Sendable, Equatable {
     package init(step: Int, meanIntersectionOverUnion: Double) {
       self.step = step
       self.meanIntersectionOverUnion = meanIntersectionOverUnion
+    }
+  }
+
+  /// The score that a run waits to better, and the evaluations since.
+  ///
+  /// Unlike `best` it is of the whole run, be the checkpoint that reached it in the folder or not.
+  package struct Patience: Codable, Equatable, Sendable {
+    /// The best mean IoU.
+    package private(set) var meanIntersectionOverUnion = -1.0
+    /// Evaluations since that did not better it.
+    package private(set) var evaluations = 0
+
+    /// Nothing to better yet.
+    package init() {}
+
+    /// Takes the score of one more evaluation.
+    package mutating func take(_ score: Double) {
+      if score > meanIntersectionOverUnion {
+        (meanIntersectionOverUnion, evaluations) = (score, 0)
+      } else {
+        evaluations += 1
+      }
     }
   }
 
@@ -153,6 +178,7 @@ extension Checkpoint {
     if let revision { metadata["program_revision"] = revision }
     if let threshold { metadata["threshold"] = try Self.json(threshold) }
     if let best { metadata["best"] = try Self.json(best) }
+    if let patience { metadata["patience"] = try Self.json(patience) }
     return metadata
   }
 
@@ -228,6 +254,7 @@ extension Checkpoint {
       throw invalid("threshold", "\(value)")
     }
     best = metadata["best"] == nil ? nil : try decoded("best")
+    patience = metadata["patience"] == nil ? nil : try decoded("patience")
     version = metadata["program_version"]
     revision = metadata["program_revision"]
   }

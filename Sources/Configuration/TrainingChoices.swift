@@ -43,11 +43,15 @@ package enum ResumePoint: Equatable, Codable, Sendable {
 
 extension LossKind {
   /// The loss with these weights of the classes, nil for 1.
+  ///
+  /// Of Dice coefficients weights leave out the classes that have 0.
   package func loss(classWeights: [Float]?) -> any SegmentationLoss {
-    switch self {
+    let omitted = Set((classWeights ?? []).indices.filter { classWeights?[$0] == 0 })
+    return switch self {
     case .crossEntropy: SoftmaxCrossEntropy(classWeights: classWeights)
-    case .dice: SoftDice()
-    case .crossEntropyAndDice: SoftDice(plus: SoftmaxCrossEntropy(classWeights: classWeights))
+    case .dice: SoftDice(omitting: omitted)
+    case .crossEntropyAndDice:
+      SoftDice(plus: SoftmaxCrossEntropy(classWeights: classWeights), omitting: omitted)
     case .focal: SoftmaxCrossEntropy(classWeights: classWeights, isFocal: true)
     }
   }

@@ -97,7 +97,7 @@ extension TrainingOption {
     optional(
       "minutes", \.minutes, "N",
       "minutes that the run has, turned into steps by a measurement at its start", .ranks,
-      must: .positive),
+      must: .minutes),
     optional(
       "global-batch", \.globalBatch, "N", "samples a step over all ranks (default: one a rank)",
       must: .within(1...1_048_576)),
@@ -257,6 +257,10 @@ extension Requirement where Value == ClassWeights {
 }
 
 extension Requirement where Value == Double {
+  fileprivate static var minutes: Self {
+    Self(expected: "a number above 0, of a year at most") { $0 > 0 && $0 <= 525_600 }
+  }
+
   fileprivate static var share: Self {
     Self(expected: "a number from 0 to 1") { (0...1).contains($0) }
   }

@@ -13,20 +13,24 @@ import Threading
 package struct ImageEvaluator {
   private let groups: Set<MetricGroup>
   private let border: UInt8
+  private let backgrounds: Set<UInt8>
   private let segmentation: any ObjectSegmentation
 
   /// An evaluator of these metrics.
   ///
   /// - Parameters:
   ///   - groups: the metrics; those of pixels are always counted.
-  ///   - border: the label of the class that parts cells, or is behind objects.
+  ///   - border: the label of the class that parts cells.
+  ///   - backgrounds: the labels of what is no object; nil for the border alone.
   ///   - segmentation: how objects are told apart in a prediction; components where it is nil.
   package init(
-    _ groups: Set<MetricGroup>, border: UInt8, segmentation: (any ObjectSegmentation)? = nil
+    _ groups: Set<MetricGroup>, border: UInt8, backgrounds: Set<UInt8>? = nil,
+    segmentation: (any ObjectSegmentation)? = nil
   ) {
     self.groups = groups
     self.border = border
-    self.segmentation = segmentation ?? ComponentObjects(background: border)
+    self.backgrounds = backgrounds ?? [border]
+    self.segmentation = segmentation ?? ComponentObjects(backgrounds: self.backgrounds)
   }
 
   /// Bytes that a rank holds of an image beside its pixels and labels: probabilities, and for each
@@ -122,7 +126,7 @@ package struct ImageEvaluator {
   ) throws(FileError) -> ObjectScores {
     let reference =
       try dataset.instances(of: image)
-      ?? ComponentObjects(background: border)
+      ?? ComponentObjects(backgrounds: backgrounds)
       .objects(labels: image.labels, width: image.width, height: image.height)
     return ObjectScores(
       reference: reference, prediction: segmentation.objects(of: map, labels: labels)

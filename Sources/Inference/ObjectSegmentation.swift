@@ -12,13 +12,16 @@ package protocol ObjectSegmentation: Sendable {
   func objects(of map: ProbabilityMap, labels: [UInt8]) -> [Int32]
 }
 
-/// Objects are the 4-connected components of the pixels of any class but `background`.
+/// Objects are the 4-connected components of the pixels of any class but `backgrounds`.
 package struct ComponentObjects: ObjectSegmentation {
-  /// The label of what is no object.
-  package let background: UInt8
+  /// The labels of what is no object.
+  package let backgrounds: Set<UInt8>
+
+  /// Components of all classes but these.
+  package init(backgrounds: Set<UInt8>) { self.backgrounds = backgrounds }
 
   /// Components of all classes but this one.
-  package init(background: UInt8) { self.background = background }
+  package init(background: UInt8) { self.init(backgrounds: [background]) }
 
   /// The components of the predicted labels.
   package func objects(of map: ProbabilityMap, labels: [UInt8]) -> [Int32] {
@@ -28,7 +31,7 @@ package struct ComponentObjects: ObjectSegmentation {
   /// The components of these labels; what is ignored is no object.
   package func objects(labels: [UInt8], width: Int, height: Int) -> [Int32] {
     let values = labels.map { label -> Int32 in
-      label == background || label == ignoredLabel ? 0 : Int32(label) + 1
+      backgrounds.contains(label) || label == ignoredLabel ? 0 : Int32(label) + 1
     }
     return ConnectedComponents(
       of: values, width: width, height: height, connectivity: .four

@@ -1,6 +1,7 @@
 // Predictions as images: class indices for programs, and an overlay for people.
 
 package import Imaging
+import Tensors
 
 /// Pictures of a segmentation.
 package enum SegmentationPictures {
@@ -11,7 +12,8 @@ package enum SegmentationPictures {
 
   /// The image with its classes in colour, and their borders drawn in full colour.
   ///
-  /// `intensities` are those of the image, 0...1; class 0 keeps the image's own grey. Intensities
+  /// `intensities` are those of the image, 0...1; class 0 and what is ignored keep the image's own grey.
+  /// Intensities
   /// are stretched between the image's darkest and brightest value, because microscopes seldom fill
   /// the range of their files.
   package static func overlay(
@@ -23,16 +25,17 @@ package enum SegmentationPictures {
     for y in 0..<height {
       for x in 0..<width {
         let pixel = y * width + x
-        let label = labels[pixel]
+        func shown(_ pixel: Int) -> UInt8 { labels[pixel] == ignoredLabel ? 0 : labels[pixel] }
+        let label = shown(pixel)
         let isBorder =
-          (x + 1 < width && labels[pixel + 1] != label)
-          || (y + 1 < height && labels[pixel + width] != label)
+          (x + 1 < width && shown(pixel + 1) != label)
+          || (y + 1 < height && shown(pixel + width) != label)
         let share: Float = isBorder ? 1 : label == 0 ? 0 : 0.35
         let borderLabel =
           label != 0
           ? label
           : max(
-            x + 1 < width ? labels[pixel + 1] : 0, y + 1 < height ? labels[pixel + width] : 0)
+            x + 1 < width ? shown(pixel + 1) : 0, y + 1 < height ? shown(pixel + width) : 0)
         let tint = colour(borderLabel)
         for channel in 0..<3 {
           let value = (intensities[pixel * channels + min(channel, channels - 1)] - darkest) / range

@@ -6,7 +6,7 @@ import Tensors
 
 /// Objects are the hills of the distance to what is outside their class.
 ///
-/// In each class but `background` every pixel has its Euclidean distance to the nearest pixel of another class,
+/// In each class but `backgrounds` every pixel has its Euclidean distance to the nearest pixel of another class,
 /// smoothed by the binomial kernel 1 4 6 4 1 along both axes, of deviation 1 pixel, so that steps of a rim
 /// make no peaks. Peaks that stand out by `dynamics` pixels are markers, and a watershed parts the class
 /// between them: round objects that touch are parted where they are narrow.
@@ -14,11 +14,14 @@ package struct WatershedObjects: ObjectSegmentation {
   /// How far a peak has to stand out, in pixels: it decides little from 0.02 to 0.2 on nuclei.
   private static let dynamics: Float = 0.1
 
-  /// The label of what is no object.
-  private let background: UInt8
+  /// The labels of what is no object.
+  private let backgrounds: Set<UInt8>
+
+  /// Objects of all classes but these.
+  package init(backgrounds: Set<UInt8>) { self.backgrounds = backgrounds }
 
   /// Objects of all classes but this one.
-  package init(background: UInt8) { self.background = background }
+  package init(background: UInt8) { self.init(backgrounds: [background]) }
 
   /// The parted objects, 1...n in the order of their first pixels in rows from the top.
   package func objects(of map: ProbabilityMap, labels: [UInt8]) -> [Int32] {
@@ -29,7 +32,7 @@ package struct WatershedObjects: ObjectSegmentation {
   package func objects(labels: [UInt8], width: Int, height: Int) -> [Int32] {
     var numbers = [Int32](repeating: 0, count: labels.count)
     var last: Int32 = 0
-    for label in Set(labels).sorted() where label != background {
+    for label in Set(labels).sorted() where !backgrounds.contains(label) {
       guard label != ignoredLabel else { continue }
       let mask = labels.map { $0 == label }
       let hills = Self.smoothed(

@@ -13,12 +13,21 @@ extension SetScores {
     if groups.contains(.pixels) { parts.append(pixels.table(names: classes.map(\.name))) }
     if groups != [.pixels] {
       parts.append(
-        "class \(border) (\(classes[border].name)) is the border or background; objects are all else"
+        "class \(border) (\(classes[border].name)) is the border or background; "
+          + Self.objects(report)
       )
     }
     if let boundaries { parts.append(boundaries.table(names: classes.map(\.name))) }
     if let objects { parts.append(objects.table(hasInstances: report.hasInstances)) }
     return parts.joined(separator: "\n\n")
+  }
+
+  /// Which classes are objects, in words.
+  private static func objects(_ report: EvaluationReport) -> String {
+    let others = report.backgrounds.subtracting([UInt8(report.border)]).sorted()
+    guard !others.isEmpty else { return "objects are all else" }
+    let names = others.map { "class \($0) (\(report.classes[Int($0)].name))" }
+    return "\(names.joined(separator: ", ")) is the background; objects are all else"
   }
 
   /// A table with a line for each image and the total last, as comma-separated values.

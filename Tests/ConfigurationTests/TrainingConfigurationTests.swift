@@ -33,7 +33,7 @@ import Testing
     ("bucket-kib", "0"), ("bucket-kib", "24"), ("bucket-kib", "2097152"), ("data", ""),
     ("output", ""), ("ignore", "blue"), ("ignore", "1:2"), ("ignore", "70000"), ("patience", "0"),
     ("foreground-tiles", "1.1"), ("foreground-tiles", "-1"), ("minutes", "0"),
-    ("minutes", "inf"), ("normalization", "layer"),
+    ("minutes", "inf"), ("minutes", "1e16"), ("normalization", "layer"),
   ])
   func wrongValueNamesItsOption(name: String, value: String) throws {
     let error = try #require(throws: ConfigurationError.self) {

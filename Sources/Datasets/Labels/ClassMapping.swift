@@ -102,7 +102,7 @@ package struct ClassMapping: Sendable, Equatable {
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
     let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
-    var census = Census()
+    var census = Census(ignored: ignored)
     for entry in index.entries {
       guard let path = entry.maskPath else {
         preconditionFailure("an index made for prediction has no masks to scan")
@@ -142,6 +142,10 @@ package struct ClassMapping: Sendable, Equatable {
   /// The pixels of each value seen so far.
   private struct Census {
     private(set) var counts: [UInt64: Int] = [:]
+    /// The value that is no class.
+    let ignored: MaskValue?
+
+    init(ignored: MaskValue? = nil) { self.ignored = ignored }
 
     mutating func add(_ mask: Image, path: String) throws(FileError) {
       let values = try MaskValue.packedValues(of: mask, path: path)
@@ -153,7 +157,8 @@ package struct ClassMapping: Sendable, Equatable {
         while end < values.count && values[end] == value { end += 1 }
         counts[value, default: 0] += end - start
         start = end
-        guard counts.count <= ClassMapping.maximumClassCount else {
+        let classes = counts.count - (ignored.flatMap { counts[$0.packed] } == nil ? 0 : 1)
+        guard classes <= ClassMapping.maximumClassCount else {
           throw FileError(
             .tooManyValues, path: path,
             expected: "at most \(ClassMapping.maximumClassCount) different mask values in a set",

@@ -4,10 +4,9 @@ import Files
 
 /// A folder that holds `images/` (or `imgs/`), `masks/` and, where objects are numbered, `instances/`.
 ///
-/// A mask has the stem of its image, or that stem followed by `_mask`; the extensions may differ.
-/// Instances
-/// have the stem of their image, and every image has some. Every page of a multi-page TIFF is a sample. Hidden files, files that are no images and folders
-/// are passed over.
+/// A mask has the stem of its image, or that stem followed by `_mask`; the extensions may differ. Instances
+/// have the stem of their image, and every image has some. Every page of a multi-page TIFF is a sample.
+/// Hidden files, files that are no images and folders are passed over.
 package struct ImagesAndMasksLayout: DatasetLayout {
   package static let description = "images/ (or imgs/) and masks/"
 

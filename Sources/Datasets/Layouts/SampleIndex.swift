@@ -52,13 +52,14 @@ package struct SampleIndex: Sendable, Equatable {
   /// Whether the objects of the images are numbered.
   package var hasInstances: Bool { entries.contains { $0.instances != nil } }
 
-  /// One line a sample, `NAME WIDTHxHEIGHTxCHANNELS`, and ` instances` where its objects are numbered:
-  /// equal on two ranks that see the same set.
+  /// One line a sample, `NAME WIDTHxHEIGHTxCHANNELS`: equal on two ranks that see the same set.
   package var listing: [String] {
-    entries.map { entry in
-      guard let size = entry.size else { return entry.name }
-      return "\(entry.name) \(size)" + (entry.instances == nil ? "" : " instances")
-    }
+    entries.map { entry in entry.size.map { "\(entry.name) \($0)" } ?? entry.name }
+  }
+
+  /// The names of the samples whose objects are numbered.
+  package var instanceListing: [String] {
+    entries.filter { $0.instances != nil }.map { "instances \($0.name)" }
   }
 
   // MARK: - Finding

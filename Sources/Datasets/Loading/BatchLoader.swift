@@ -42,6 +42,8 @@ package final class BatchLoader {
 
   private let preparation: BatchPreparation
   private let threadLimit: Int
+  /// Whether the system has refused a thread.
+  private var isRefused = false
   /// When the last `next()` has returned.
   private var returned: ContinuousClock.Instant?
   /// Calls in a row that have waited for a tenth of a step or longer.
@@ -50,33 +52,48 @@ package final class BatchLoader {
   /// Long waits in a row after which there is another thread.
   private static let patience = 4
 
-  /// Starts a thread, which begins with `startStep`; there are `threadLimit` in the end at most.
+  /// Starts `threads`, which begin with `startStep`; there are `threadLimit` in the end at most.
   ///
   /// - Precondition: 0 <= rank < ranks, `startStep` >= 0, the sampler's ids are the data set's.
   package init(
     dataset: Dataset, sampler: ShardedSampler, augmentation: Augmentation, tile: TileShape,
-    seed: UInt64, rank: Int = 0, ranks: Int = 1, startStep: Int = 0, threadLimit: Int = 1
+    seed: UInt64, rank: Int = 0, ranks: Int = 1, startStep: Int = 0, threads: Int = 1,
+    threadLimit: Int = 1
   ) {
     precondition(rank >= 0 && rank < ranks, "rank \(rank) of \(ranks)")
     precondition(startStep >= 0, "step \(startStep)")
-    self.threadLimit = max(1, threadLimit)
+    self.threadLimit = max(threads, threadLimit)
     preparation = BatchPreparation(
       dataset: dataset, sampler: sampler, augmentation: augmentation, tile: tile, seed: seed,
       rank: rank, ranks: ranks, startStep: startStep, batches: 1 + Self.depth)
-    addThread()
+    for _ in 0..<threads { addThread() }
   }
 
   deinit {
     close()
   }
 
+  /// Starts a thread; where the system refuses it, those that there are go on, or else `next()` fills
+  /// tiles by itself.
   private func addThread() {
-    threadCount += 1
-    let preparation = self.preparation
+    let own = Unmanaged.passRetained(preparation)
     preparation.join()
-    let thread = Thread { preparation.work() }
-    thread.name = "batch loader"
-    thread.start()
+    var thread = pthread_t()
+    let status = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<BatchPreparation>.fromOpaque(argument).takeRetainedValue().work()
+        return nil
+      }, own.toOpaque())
+    guard status == 0 else {
+      preparation.leave()
+      own.release()
+      isRefused = true
+      return
+    }
+    pthread_detach(thread)
+    threadCount += 1
   }
 
   /// The next step's samples; the buffers of the previous call are handed back to the threads.
@@ -96,7 +113,7 @@ package final class BatchLoader {
       longWaits = isLong ? longWaits + 1 : 0
     }
     returned = now
-    if longWaits >= Self.patience && threadCount < threadLimit {
+    if longWaits >= Self.patience && threadCount < threadLimit && !isRefused {
       longWaits = 0
       addThread()
     }

@@ -74,23 +74,31 @@ final class BatchPreparation: @unchecked Sendable {
     threads += 1
   }
 
-  /// Fills tiles until the loader is closed, or a tile has failed.
-  func work() {
+  /// Counts a thread that has ended, or never begun.
+  func leave() {
     condition.lock()
-    defer {
-      threads -= 1
-      condition.broadcast()
-      condition.unlock()
-    }
-    while let pending = takeTile() {
-      let index = pending.taken - 1
-      condition.unlock()
-      let result = Result { try fill(pending.batch, index) }
-      condition.lock()
-      pending.filled += 1
-      if case .failure(let error) = result { pending.failure = pending.failure ?? error }
-      condition.broadcast()
-    }
+    defer { condition.unlock() }
+    threads -= 1
+    condition.broadcast()
+  }
+
+  /// Fills tiles until the loader is closed, or a tile has failed; then `leave`s.
+  func work() {
+    defer { leave() }
+    condition.lock()
+    defer { condition.unlock() }
+    while let pending = takeTile() { fillTile(of: pending) }
+  }
+
+  /// Fills the tile that was taken last; the lock is held before and after.
+  private func fillTile(of pending: Pending) {
+    let index = pending.taken - 1
+    condition.unlock()
+    let result = Result { try fill(pending.batch, index) }
+    condition.lock()
+    pending.filled += 1
+    if case .failure(let error) = result { pending.failure = pending.failure ?? error }
+    condition.broadcast()
   }
 
   /// The batch whose next tile this thread is to fill; nil at the end.
@@ -149,7 +157,11 @@ final class BatchPreparation: @unchecked Sendable {
       condition.broadcast()
     }
     while !isClosed && begun.first.map({ !$0.isReady && $0.failure == nil }) ?? true {
-      condition.wait()
+      if threads == 0, let pending = takeTile() {
+        fillTile(of: pending)
+      } else {
+        condition.wait()
+      }
     }
     guard !isClosed else {
       throw FileError(

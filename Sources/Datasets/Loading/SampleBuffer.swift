@@ -5,7 +5,7 @@
 /// Its memory is allocated once, so that no training step allocates.
 package final class SampleBuffer: @unchecked Sendable {
   // Unchecked because of the pointers and the variables: a buffer is owned by one thread at a
-  // time, and BatchLoader hands it over under its lock.
+  // time, and BatchPreparation hands it over under its lock.
 
   /// The tile's pixels, inputSide x inputSide x channels.
   package let image: UnsafeMutablePointer<Float>

@@ -15,7 +15,17 @@ package struct CommaSeparatedTable: Sendable {
   ///   another number of fields.
   package init(path: String, limit: Int = 1 << 26) throws(FileError) {
     let text = String(decoding: try InputFile.contents(of: path, limit: limit), as: UTF8.self)
-    var lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }.map(Self.fields)
+    // Spreadsheets begin a file with a byte-order mark.
+    let lineTexts = text.drop { $0 == "\u{FEFF}" }.split(omittingEmptySubsequences: false) {
+      $0.isNewline
+    }
+    if let line = lineTexts.firstIndex(where: { $0.count { $0 == "\"" } % 2 == 1 }) {
+      throw FileError(
+        path: path, expected: "pairs of double quotes in line \(line + 1)",
+        found: "one without another",
+        hint: "a field between quotes ends in its line")
+    }
+    var lines = lineTexts.map(Self.fields)
     while lines.last == [""] { lines.removeLast() }
     guard let columns = lines.first else {
       throw FileError(

@@ -4,7 +4,7 @@ import CVectors
 package import Tensors
 package import Threading
 
-/// Instance or group normalization of one sample, and a ReLU.
+/// Instance or group normalization of one sample, and a ReLU; with given statistics batch normalization.
 ///
 ///     output(y, x, c) = max(0, scale(c) * n(y, x, c) + shift(c)),
 ///     n(y, x, c) = (input(y, x, c) - mean(g)) / sqrt(variance(g) + 1e-5)

@@ -4,9 +4,10 @@ import Glibc
 package import Tensors
 package import Threading
 
-/// One minus the mean soft Dice coefficient of a sample's classes, the first class left out.
+/// One minus the mean soft Dice coefficient of a sample's classes, the first class left out, and those
+/// that are not to be learnt.
 ///
-///     D(k) = (2 sum of p(k) g(k) + 1) / (sum of p(k) + sum of g(k) + 1),  loss = 1 - mean over k > 0 of D(k)
+///     D(k) = (2 sum of p(k) g(k) + 1) / (sum of p(k) + sum of g(k) + 1),  loss = 1 - mean over k of D(k)
 ///
 /// with p the softmax, g the labels as 0 and 1, and sums over the sample's pixels that are not ignored
 /// (Milletari et al. 2016; without the background, as nnU-Net, Isensee et al. 2021). The 1 keeps a
@@ -14,9 +15,14 @@ package import Threading
 package struct SoftDice: SegmentationLoss {
   /// Added to it and to its gradient, if any.
   package let pixelLoss: SoftmaxCrossEntropy?
+  /// The classes beside the first that are left out.
+  package let omitted: Set<Int>
 
   /// The Dice loss, plus the mean of `pixelLoss` where there is one.
-  package init(plus pixelLoss: SoftmaxCrossEntropy? = nil) { self.pixelLoss = pixelLoss }
+  package init(plus pixelLoss: SoftmaxCrossEntropy? = nil, omitting omitted: Set<Int> = []) {
+    self.pixelLoss = pixelLoss
+    self.omitted = omitted
+  }
 
   /// For each class the sums of p g, of p and of g; what the pixel loss takes is less.
   package func workspacePerRow(classes: Int) -> Int { 3 * classes }
@@ -44,12 +50,13 @@ package struct SoftDice: SegmentationLoss {
     // have been read: those of class k and below, in the first row.
     var loss = 1.0
     let slopes = workspace
+    let learnt = max(1, (1..<max(classes, 1)).count { !omitted.contains($0) })
     for k in 1..<max(classes, 1) {
       func total(_ index: Int) -> Double {
         rowTotal(workspace, rows: shape.height, perRow: 3 * classes, index: 3 * k + index)
       }
       let (both, size) = (2 * total(0) + 1, total(1) + total(2) + 1)
-      let share = 1 / Double(classes - 1)
+      let share = omitted.contains(k) ? 0 : 1 / Double(learnt)
       loss -= share * both / size
       slopes[2 * k] = share * both / (size * size)
       slopes[2 * k + 1] = share * (both / (size * size) - 2 / size)

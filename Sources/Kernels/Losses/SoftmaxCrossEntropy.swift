@@ -6,9 +6,10 @@ package import Threading
 
 /// The cross-entropy of the softmax at every pixel, and its focal form.
 ///
-///     loss = sum over pixels of w(x) w(label) (1 - p(label))^gamma * -log p(label)
+///     loss = (n / m) sum over pixels of w(x) w(label) (1 - p(label))^gamma * -log p(label)
 ///
-/// with gamma = 0 for the cross-entropy of Ronneberger et al. 2015, section 3, and gamma = 2 for the
+/// with n pixels in all, of which m are not ignored, so that ignored pixels do not make the loss of the
+/// others less; gamma = 0 for the cross-entropy of Ronneberger et al. 2015, section 3, and gamma = 2 for the
 /// focal loss of Lin et al. 2017 (arXiv 1708.02002), which turns to pixels that are still wrong.
 package struct SoftmaxCrossEntropy: SegmentationLoss {
   /// One weight a class, or nil for 1.
@@ -36,10 +37,17 @@ package struct SoftmaxCrossEntropy: SegmentationLoss {
   ) -> Double {
     precondition(logits.shape == gradient.shape && logits.isDense && gradient.isDense)
     let classes = logits.shape.channels
+    let pixels = logits.shape.pixels
+    let labelled = pixels - Self.ignoredCount(labels, count: pixels)
+    guard labelled > 0 else {
+      (gradient.base).update(repeating: 0, count: gradient.shape.count)
+      return 0
+    }
+    let share = Float(pixels) / Float(labelled)
     func run(_ classWeights: UnsafePointer<Float>?) {
       let context = Operands(
         logits: logits, labels: labels, weights: weights, classWeights: classWeights,
-        scale: scale, gradient: gradient, rowSums: workspace, isFocal: isFocal)
+        scale: scale * share, gradient: gradient, rowSums: workspace, isFocal: isFocal)
       team.forEach(logits.shape.height, context) { context, y, _ in context.row(y) }
     }
     if let classWeights {
@@ -49,7 +57,14 @@ package struct SoftmaxCrossEntropy: SegmentationLoss {
     } else {
       run(nil)
     }
-    return rowTotal(workspace, rows: logits.shape.height)
+    return rowTotal(workspace, rows: logits.shape.height) * Double(share)
+  }
+
+  /// The ignored ones among so many labels.
+  private static func ignoredCount(_ labels: UnsafePointer<UInt8>, count: Int) -> Int {
+    var ignored = 0
+    for place in 0..<count where labels[place] == ignoredLabel { ignored += 1 }
+    return ignored
   }
 
   private struct Operands {

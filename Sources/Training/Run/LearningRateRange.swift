@@ -1,14 +1,11 @@
 // The learning-rate range test: how the loss goes while the rate rises.
 
-import Checkpoints
 package import Communication
 package import Configuration
 import Datasets
-import Files
 import Foundation
 import Kernels
 import Network
-import Tensors
 
 /// What a rising learning rate does to the loss (Smith 2017, "Cyclical Learning Rates for Training
 /// Neural Networks", arXiv 1506.01186, section 3.3).
@@ -76,21 +73,13 @@ extension LearningRateRange {
     precondition(0 < low && low < high, "rates from \(low) to \(high)")
     let display = RunDisplay()
     defer { display.finish() }
+    try configuration.verifySameStart(communicator)
+    try communicator.verifyEqualOnAllRanks([
+      NamedDigest(name: "--from", text: "\(low)"), NamedDigest(name: "--to", text: "\(high)"),
+    ])
     let plan = try RunPlan(configuration, display: display, communicator: communicator)
     let step = try plan.step(display, communicator)
-    plan.network.initialize(
-      step.parameters.base, seed: plan.configuration.seed,
-      isCalibrated: plan.configuration.preset == .auto, on: plan.team)
-    if let path = configuration.load {
-      try communicator.together {
-        guard communicator.rank == 0 else { return }
-        let weights = try Checkpoint.loadMatching(
-          SafetensorsFile.read(path), layout: plan.network.layout, into: step.parameters)
-        display.write("\(path): \(weights.summary)")
-      }
-    }
-    try communicator.broadcast(step.parameters.floats, from: 0)
-    step.optimizer.beginAverages(step.parameters)
+    try plan.begin(step, say: display.write, communicator)
     let loader = plan.loader(communicator, startStep: 0)
     defer { loader.close() }
     var range = LearningRateRange()

@@ -66,7 +66,8 @@ extension MemoryDemand {
       let pixels =
         (0..<data.dataset.count).map { data.dataset.size($0) }
         .map { $0.width * $0.height }.max() ?? 0
-      add("a weight map being computed", pixels * (6 * MemoryLayout<Float>.stride + 8))
+      let maps = data.dataset.isCached ? 1 : min(threads, BatchLoader.mostThreads)
+      add("weight maps being computed", maps * pixels * (6 * MemoryLayout<Float>.stride + 8))
     }
     let output = network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile
     let tile = TileShape(inputSide: configuration.tile, outputSide: output)

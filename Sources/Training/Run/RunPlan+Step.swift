@@ -1,8 +1,10 @@
 // The memory of a planned run: that of its steps, and what else its evaluations need.
 
+import Checkpoints
 import Communication
 import Configuration
 import Datasets
+import Files
 import Inference
 import Kernels
 import Metrics
@@ -45,6 +47,27 @@ extension RunPlan {
     }
   }
 
+  /// Sets the weights that a new run begins with, and the averages; collective.
+  ///
+  /// They are initial ones, and what a file of --load has of them, the same on all ranks.
+  func begin(
+    _ step: TrainingStep, say: (String) -> Void, _ communicator: any Communicator
+  ) throws {
+    try communicator.together {
+      guard communicator.rank == 0 else { return }
+      network.initialize(
+        step.parameters.base, seed: configuration.seed,
+        isCalibrated: configuration.preset == .auto, on: team)
+      if let path = configuration.load {
+        let weights = try Checkpoint.loadMatching(
+          SafetensorsFile.read(path), layout: network.layout, into: step.parameters)
+        say("\(path): \(weights.summary)")
+      }
+    }
+    try communicator.broadcast(step.parameters.floats, from: 0)
+    step.optimizer.beginAverages(step.parameters)
+  }
+
   /// What hands out the samples of this rank, from a step on.
   func loader(_ communicator: any Communicator, startStep: Int) -> BatchLoader {
     BatchLoader(
@@ -77,5 +100,16 @@ struct EvaluationMemory {
     return try Evaluator.evaluate(
       dataset: data.validation, ids: data.validationIDs, predictor: predictor,
       communicator: communicator)
+  }
+}
+
+extension TrainingConfiguration {
+  /// Refuses ranks that were given other options by which they would make other collective calls
+  /// before their whole configurations are compared; collective.
+  func verifySameStart(_ communicator: any Communicator) throws {
+    func digest(_ name: String) -> NamedDigest {
+      NamedDigest(name: "--\(name)", text: TrainingOption.named(name)?.text(self) ?? "nothing")
+    }
+    try communicator.verifyEqualOnAllRanks(["resume", "load", "minutes", "preset"].map(digest))
   }
 }

@@ -29,6 +29,8 @@ struct RunPlan {
   let totalSteps: Int
   /// The learning rate of each.
   let schedule: LearningRateSchedule
+  /// The memory that this rank may take, as it was before any was.
+  let memory: MemoryBudget
   /// What the cores of this host allow.
   let budget: ThreadBudget
   /// The threads of this rank.
@@ -40,10 +42,10 @@ struct RunPlan {
   ///
   /// Collective. Whatever fails on one rank fails on all of them.
   ///
-  /// - Parameter known: the data of a plan for the same options, which is not read again.
+  /// - Parameter earlier: a plan for the same data, which is not read again, by this process.
   init(
     _ asked: TrainingConfiguration, display: RunDisplay, communicator: any Communicator,
-    data known: TrainingData? = nil
+    after earlier: RunPlan? = nil
   ) throws {
     let isFirst = communicator.rank == 0
     let before = try Self.configurationOfStart(asked, communicator)
@@ -51,23 +53,28 @@ struct RunPlan {
     logger = Logger(label: "unet-dist") { _ in
       RunDisplayLogHandler(display: display, logLevel: isFirst ? asked.logLevel : .critical)
     }
-    let budget = try ThreadBudget.measure(for: communicator)
-    if let warning = budget.warning, communicator.localRank == 0, asked.threads == nil {
+    let budget = try earlier?.budget ?? ThreadBudget.measure(for: communicator)
+    if let warning = budget.warning, communicator.localRank == 0, asked.threads == nil,
+      earlier == nil
+    {
       display.warn("host \(communicator.hostName): \(warning)")
     }
     self.budget = budget
-    let team = ThreadTeam(count: asked.threads ?? budget.threads)
+    let team = earlier?.team ?? ThreadTeam(count: asked.threads ?? budget.threads)
     self.team = team
-    if let warning = team.warning { display.warn("rank \(communicator.rank): \(warning)") }
+    if let warning = team.warning, earlier == nil {
+      display.warn("rank \(communicator.rank): \(warning)")
+    }
     // Before anything large is allocated, which is what the demand counts.
-    let memory = MemoryBudget.measure(for: communicator)
+    let memory = earlier?.memory ?? MemoryBudget.measure(for: communicator)
+    self.memory = memory
     let division = try Self.givenDivision(asked, communicator)
     var data = try communicator.together {
-      try known
+      try earlier?.data
         ?? TrainingData(
           asked, division: division, byteBudget: memory.byteCount / 2, on: team)
     }
-    if isFirst && known == nil { for remark in data.remarks { display.warn(remark) } }
+    if isFirst && earlier == nil { for remark in data.remarks { display.warn(remark) } }
     let loaded = try Self.loadedNetwork(asked, communicator)
     (configuration, network) = try communicator.together {
       let planned = try asked.planned(for: data.summary, loading: loaded)
@@ -75,11 +82,17 @@ struct RunPlan {
       let network = UNet(
         configuration.network(
           inputChannels: data.dataset.channels, classes: data.dataset.mapping.count))
+      if configuration.patience != nil, data.validationIDs.isEmpty {
+        throw ConfigurationError(
+          option: "patience", expected: "images to validate on", found: "none",
+          hint: "give --validation-data DIR or --split FILE")
+      }
       try MemoryDemand.check(
         configuration, network: network, data: data, threads: team.count, rank: communicator.rank,
         ranks: communicator.size, against: memory)
       return (configuration, network)
     }
+    data.usesInstances = configuration.weightMap == .unet || configuration.instanceBorders
     if configuration.weightMap == .unet && !data.dataset.isWeighted {
       let weights = Self.classWeights(configuration, data.dataset.mapping) ?? []
       try communicator.together { try data.weigh(by: WeightMap(classWeights: weights)) }
@@ -108,6 +121,23 @@ struct RunPlan {
     }
     totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
+  }
+
+  /// Whether the memory of a run of `asked` fits beside this one's.
+  func fits(_ asked: TrainingConfiguration, rank: Int, ranks: Int) -> Bool {
+    guard let planned = try? asked.planned(for: data.summary),
+      let configuration = try? Self.resolve(planned, data: data, ranks: ranks)
+    else { return false }
+    func demand(_ configuration: TrainingConfiguration) -> Int {
+      let network = UNet(
+        configuration.network(
+          inputChannels: data.dataset.channels, classes: data.dataset.mapping.count))
+      return MemoryDemand(
+        configuration, network: network, data: data, threads: team.count, rank: rank, ranks: ranks
+      ).byteCount
+    }
+    // The steps of both are there for a while.
+    return demand(configuration) + demand(self.configuration) <= memory.byteCount
   }
 
   /// The loss that the options ask for.

@@ -33,6 +33,7 @@ struct RunPreparation {
     self.communicator = communicator
     let began = ContinuousClock().now
     let display = RunDisplay()
+    try asked.verifySameStart(communicator)
     var plan = try RunPlan(
       asked.withoutMinutes, display: display, communicator: communicator)
     // Once all ranks agree on the run, and before its memory is allocated.
@@ -76,18 +77,16 @@ struct RunPreparation {
     _ plan: RunPlan, _ output: RunOutput?, _ step: TrainingStep, _ state: ShardedState,
     _ communicator: any Communicator
   ) throws -> Checkpoint? {
-    let wholeState = try communicator.together { try state.buffers() }
-    if plan.configuration.resume == nil && communicator.rank == 0 {
-      plan.network.initialize(
-        step.parameters.base, seed: plan.configuration.seed,
-        isCalibrated: plan.configuration.preset == .auto, on: plan.team)
+    guard plan.configuration.resume != nil else {
+      try plan.begin(step, say: { output?.say($0) }, communicator)
+      return nil
     }
+    let wholeState = try communicator.together { try state.buffers() }
     let start = try loadStart(
       plan.configuration, output: output, data: plan.data, step: step, state: wholeState,
       communicator: communicator)
     try communicator.broadcast(step.parameters.floats, from: 0)
     try state.scatter(wholeState)
-    if start == nil { step.optimizer.beginAverages(step.parameters) }
     return start
   }
 }
@@ -95,23 +94,14 @@ struct RunPreparation {
 // MARK: - The start
 
 extension RunPreparation {
-  /// Reads the checkpoint that the run starts from, on rank 0, and tells the others what it says.
-  ///
-  /// - Returns: the checkpoint of a resumed run; nil for a new one.
+  /// Reads the checkpoint that a resumed run starts from, on rank 0, and tells the others what it says.
   private static func loadStart(
     _ configuration: TrainingConfiguration, output: RunOutput?, data: TrainingData,
     step: TrainingStep, state: [(name: String, values: FloatBuffer)],
     communicator: any Communicator
   ) throws -> Checkpoint? {
-    guard configuration.resume != nil || configuration.load != nil else { return nil }
     let start = try communicator.together { () throws -> Checkpoint? in
       guard let output else { return nil }
-      if let path = configuration.load {
-        let weights = try Checkpoint.loadMatching(
-          SafetensorsFile.read(path), layout: step.network.layout, into: step.parameters)
-        output.say("\(path): \(weights.summary)")
-        return nil
-      }
       let path: String
       if case .checkpoint(let given) = configuration.resume {
         path = given

@@ -4,6 +4,7 @@ import Checkpoints
 package import Communication
 package import Configuration
 import Datasets
+import Files
 import Foundation
 import Inference
 import Kernels
@@ -26,6 +27,7 @@ package final class Trainer {
   private let output: RunOutput?
   private var updates: Int
   private var best: Checkpoint.BestScore?
+  private var patience: Checkpoint.Patience
   /// The threshold that the newest evaluation has found.
   private var threshold: Checkpoint.Threshold?
 
@@ -46,6 +48,7 @@ package final class Trainer {
     (evaluation, output) = (prepared.evaluation, prepared.output)
     updates = prepared.start?.step ?? 0
     best = prepared.best
+    patience = prepared.start?.patience ?? Checkpoint.Patience()
     threshold = prepared.start?.threshold
   }
 
@@ -57,10 +60,11 @@ package final class Trainer {
   package func run() throws {
     try advance(to: totalSteps)
     if let path = configuration.timeline { try step.timeline?.write(to: path) }
-    if isOutOfPatience, updates < totalSteps, let best {
+    if isOutOfPatience, updates < totalSteps {
       output?.say(
-        "ends after \(updates) of \(totalSteps) steps: no score was better than that of step "
-          + "\(best.step) in \(evaluationsSinceBest) evaluations")
+        "ends after \(updates) of \(totalSteps) steps: no score was better than "
+          + "\(patience.meanIntersectionOverUnion.decimals(4)) in \(patience.evaluations) evaluations"
+      )
     }
     try output?.recordEnd(steps: updates, best: best)
   }
@@ -111,14 +115,8 @@ package final class Trainer {
   /// The parameters of this rank's replica.
   package var parameters: FloatBuffer { step.parameters }
 
-  /// Evaluations since that of the best score; told by its step alone, so that a resumed run knows it.
-  private var evaluationsSinceBest: Int {
-    guard let best, configuration.evaluateEvery > 0 else { return 0 }
-    return updates / configuration.evaluateEvery - best.step / configuration.evaluateEvery
-  }
-
   private var isOutOfPatience: Bool {
-    configuration.patience.map { evaluationsSinceBest >= $0 } ?? false
+    configuration.patience.map { patience.evaluations >= $0 } ?? false
   }
 
   private func isDue(_ interval: Int) -> Bool { interval > 0 && updates.isMultiple(of: interval) }
@@ -156,6 +154,7 @@ package final class Trainer {
   private func evaluate() throws -> Bool {
     let scores = try evaluation.score(data, communicator)
     let score = scores.meanIntersectionOverUnion
+    patience.take(score)
     let isBest = score > best?.meanIntersectionOverUnion ?? -1
     if isBest { best = Checkpoint.BestScore(step: updates, meanIntersectionOverUnion: score) }
     threshold = scores.foreground?.best.map {
@@ -203,6 +202,7 @@ package final class Trainer {
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
       arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText,
       divisionDigest: data.divisionDigest, threshold: threshold, best: best,
+      patience: configuration.patience == nil ? nil : patience,
       version: Version.number, revision: Version.revision)
     let whole = try state.gathered()
     try communicator.together {

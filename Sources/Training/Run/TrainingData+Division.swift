@@ -57,7 +57,8 @@ extension TrainingData {
       groups, validationFraction: Float(configuration.validationFraction), seed: seed)
     if configuration.validationFraction > 0, split.validation.isEmpty, groups.samples.count > 1 {
       remarks.append(
-        "all \(groups.samples.count) images are one group, pages of one file, so that none is validated on; "
+        "all \(groups.samples.count) images are one group (pages of one file, or as a table of groups says), so "
+          + "that none is validated on; "
           + "give --split FILE to divide them by hand, or --validation-data")
     }
     return (split, SplitFile(split, of: groups.samples), remarks)

@@ -18,8 +18,10 @@ package struct TrainingData: Sendable {
   package let validationIDs: [Int]
   /// Bytes of the images that both sets keep in memory.
   package let keptByteCount: Int
-  /// SHA-256 of the listings, equal on ranks that see the same files.
-  package let digest: [UInt8]
+  private let listing: [String]
+  private let instanceListing: [String]
+  /// Whether the run takes numbered objects from files, so that they are of the data's digest.
+  package var usesInstances = false
   /// The division of the set in names; nil where there is a set for validation.
   package let division: SplitFile?
   /// What a user is to know of the division, a line each.
@@ -29,6 +31,12 @@ package struct TrainingData: Sendable {
   ///
   /// - Throws: `FileError`.
   mutating func weigh(by map: WeightMap) throws { dataset = try dataset.weighted(by: map) }
+
+  /// SHA-256 of the listings, equal on ranks that see the same files.
+  package var digest: [UInt8] {
+    SHA256.digest(
+      of: (listing + (usesInstances ? instanceListing : [])).joined(separator: "\n"))
+  }
 
   /// The digest in hexadecimal, as checkpoints keep it.
   package var digestText: String {
@@ -69,6 +77,7 @@ package struct TrainingData: Sendable {
     byteBudget: Int = 2 * Dataset.defaultByteBudget, on team: ThreadTeam
   ) throws {
     var listing: [String]
+    var instanceListing: [String] = []
     let groups: SampleGroups
     let seed = configuration.seed
     if let index = try SampleIndex.labelled(
@@ -82,12 +91,16 @@ package struct TrainingData: Sendable {
         instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
+      instanceListing = index.instanceListing
       groups = try Self.groups(of: index, configuration)
     } else {
-      if configuration.instanceBorders {
+      let given = [
+        ("instance-borders", configuration.instanceBorders),
+        ("ignore", configuration.ignore != nil), ("groups", configuration.groups != nil),
+      ]
+      if let option = given.first(where: \.1)?.0 {
         throw ConfigurationError(
-          option: "instance-borders", expected: "--data with a folder instances/",
-          found: "the built-in cells")
+          option: option, expected: "a set of one's own, by --data", found: "the built-in cells")
       }
       dataset = try SyntheticCells.dataset(
         count: Self.syntheticCount, side: Self.syntheticSide, seed: seed, on: team)
@@ -109,6 +122,7 @@ package struct TrainingData: Sendable {
       trainingIDs = Array(0..<dataset.count)
       validationIDs = Array(0..<validation.count)
       listing += ["validation"] + index.listing
+      instanceListing += ["validation"] + index.instanceListing
       (self.division, remarks) = (nil, [])
     } else {
       let divided = try Self.divide(groups, configuration, division)
@@ -118,6 +132,6 @@ package struct TrainingData: Sendable {
       validationIDs = divided.split.validation
       (self.division, remarks) = (divided.file, divided.remarks)
     }
-    digest = SHA256.digest(of: listing.joined(separator: "\n"))
+    (self.listing, self.instanceListing) = (listing, instanceListing)
   }
 }

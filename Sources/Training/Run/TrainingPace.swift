@@ -3,6 +3,7 @@
 import Communication
 import Configuration
 import Datasets
+import Files
 import Kernels
 import Network
 import Tensors
@@ -28,7 +29,7 @@ struct TrainingPace {
     for _ in 0..<Self.warmup + Self.counted {
       let start = clock.now
       let batch = try communicator.together { try loader.next() }
-      // A rate of 0 moves no weight.
+      // A rate of 0 moves no weight; running averages are set again with the weights.
       _ = try step.run(batch, rate: 0)
       seconds.append((clock.now - start) / .seconds(1))
     }
@@ -46,11 +47,17 @@ struct TrainingPace {
     secondsAnEvaluation = Double(first[1]) / 1e9
   }
 
-  /// The steps that there is room for in so many seconds, beside the evaluations of a plan and one more.
-  func steps(in seconds: Double) -> Int {
-    let evaluations = Double(AutomaticPlan.evaluations + 1) * secondsAnEvaluation
-    return max(AutomaticPlan.evaluations, Int((seconds - evaluations) / secondsAStep))
+  /// The steps that there is room for in so many seconds, with the evaluations of a run: one every
+  /// `interval` steps, or where that is nil as many as a plan has, and one more.
+  func steps(in seconds: Double, evaluationsEvery interval: Int?) -> Int {
+    let evaluations = Double(1 + (interval == nil ? AutomaticPlan.evaluations : 0))
+    let share = interval.map { $0 > 0 ? secondsAnEvaluation / Double($0) : 0 } ?? 0
+    let steps = (seconds - evaluations * secondsAnEvaluation) / (secondsAStep + share)
+    return Int(min(max(Double(AutomaticPlan.evaluations), steps), Self.mostSteps))
   }
+
+  /// Steps beyond which nobody counts.
+  private static let mostSteps = 1e9
 }
 
 /// The plan that fits into the minutes of a run, of the networks that a preset may choose.
@@ -72,27 +79,41 @@ struct FittingPlan {
       return 60 * minutes - Double(try communicator.allgatherv([Int(gone * 1e9)])[0][0]) / 1e9
     }
     let wanted = first.plan.totalSteps
+    let interval =
+      asked.preset == .paper || asked.provenance.given.contains("evaluate-every")
+      ? asked.evaluateEvery : nil
+    func steps(at pace: TrainingPace) throws -> Int {
+      pace.steps(in: try left(), evaluationsEvery: interval)
+    }
     var asked = asked.withoutMinutes
     var (plan, step) = first
     var pace = try TrainingPace(plan, step, communicator)
-    var steps = pace.steps(in: try left())
+    var count = try steps(at: pace)
     while let wider = asked.widened(from: plan.configuration),
       // Twice the channels are three to four times the work.
-      steps >= 3 * wanted
+      count >= 3 * wanted,
+      try communicator.allReduceSum([
+        plan.fits(wider, rank: communicator.rank, ranks: communicator.size) ? 0 : Int64(1)
+      ]) == [0]
     {
       let widerPlan = try RunPlan(
-        wider, display: display, communicator: communicator, data: plan.data)
+        wider, display: display, communicator: communicator, after: plan)
       let widerStep = try widerPlan.step(display, communicator)
       let widerPace = try TrainingPace(widerPlan, widerStep, communicator)
-      let fitting = widerPace.steps(in: try left())
+      let fitting = try steps(at: widerPace)
       guard fitting >= wanted else { break }
-      (asked, plan, step, pace, steps) = (wider, widerPlan, widerStep, widerPace, fitting)
+      (asked, plan, step, pace, count) = (wider, widerPlan, widerStep, widerPace, fitting)
+    }
+    if try left() < Double(count) * pace.secondsAStep, communicator.rank == 0 {
+      display.warn(
+        "\(minutes.minutesText) are too short for this network: \(count) steps of "
+          + "\(pace.secondsAStep.decimals(2)) s take longer")
     }
     let measured = String(Int((pace.secondsAStep * 1000).rounded()))
     let reason = "\(minutes.minutesText) on this machine, where a step took \(measured) ms"
     self.plan = try RunPlan(
-      asked.lasting(steps: steps, reason: reason), display: display, communicator: communicator,
-      data: plan.data)
+      asked.lasting(steps: count, reason: reason), display: display, communicator: communicator,
+      after: plan)
     self.step = step
   }
 }

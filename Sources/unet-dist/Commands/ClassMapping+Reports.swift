@@ -24,14 +24,22 @@ extension ClassMapping {
     }
   }
 
-  /// The label of the class that parts cells and lies behind objects: the one of this name or value in
+  /// The labels of what is no object: the border, and where there are three classes or more the first
+  /// one too, which is the background then.
+  func backgrounds(border: Int) -> Set<UInt8> {
+    count > 2 ? [0, UInt8(border)] : [UInt8(border)]
+  }
+
+  /// The label of the class that parts cells: the one of this name or value in
   /// masks, or where nothing is given one that is called so, else the first.
   func border(named text: String?) throws(ConfigurationError) -> Int {
     guard let text else {
       let words = ["membrane", "border", "boundary"]
       return names.firstIndex { name in words.contains { name.lowercased().contains($0) } } ?? 0
     }
-    if let label = names.firstIndex(of: text) ?? values.map(\.description).firstIndex(of: text) {
+    if let label = names.firstIndex(of: text)
+      ?? values.firstIndex(where: { $0 == MaskValue(text: text) })
+    {
       return label
     }
     let known = zip(values, names).map { value, name in

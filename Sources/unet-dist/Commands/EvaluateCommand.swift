@@ -3,6 +3,7 @@
 import ArgumentParser
 import Checkpoints
 import Communication
+import Configuration
 import Datasets
 import Files
 import Inference
@@ -35,8 +36,9 @@ struct EvaluateCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      The class that parts cells and lies behind objects, by its name or its value in masks; by \
-      default one called membrane, border or boundary, else the first.
+      The class that parts cells, by its name or its value in masks; by default one called membrane, \
+      border or boundary, else the first. It is no object, and of three classes or more the first is \
+      none either.
       """, valueName: "name|value"))
   var borderClass: String?
   @Option(
@@ -96,9 +98,10 @@ struct EvaluateCommand: ParsableCommand {
       let byImage = groups != [.pixels] || perImage != nil
       let (dataset, tiles) = try communicator.together {
         let dataset = try Dataset(
-          index, mapping: mapping,
+          index, mapping: mapping, normalization: trained.checkpoint.normalization,
+          instanceBorders: instanceBorders(of: trained, index, isFirst: communicator.rank == 0),
           // Each image is needed once, by the ranks that have a window of it.
-          normalization: trained.checkpoint.normalization, byteBudget: 0)
+          byteBudget: 0)
         return (dataset, try tileCount(dataset, trained, byImage: byImage))
       }
       if byImage {
@@ -112,10 +115,11 @@ struct EvaluateCommand: ParsableCommand {
       let table: String
       if byImage {
         let report = EvaluationReport(
-          groups: groups, classes: classes, border: border, hasInstances: dataset.hasInstances)
+          groups: groups, classes: classes, border: border,
+          backgrounds: mapping.backgrounds(border: border), hasInstances: dataset.hasInstances)
         let scores = try ImageEvaluator(
-          groups, border: UInt8(border),
-          segmentation: instances?.segmentation(background: UInt8(border))
+          groups, border: UInt8(border), backgrounds: mapping.backgrounds(border: border),
+          segmentation: instances?.segmentation(backgrounds: mapping.backgrounds(border: border))
         ).evaluate(
           dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
         try communicator.together {
@@ -138,6 +142,27 @@ struct EvaluateCommand: ParsableCommand {
           "\(dataset.count) images, \(trained.steps)\n" + table + "\n")
       }
     }
+  }
+
+  /// Whether pixels between touching objects are labelled as in the training of the network.
+  ///
+  /// The first rank says so.
+  private func instanceBorders(
+    of trained: TrainedNetwork, _ index: SampleIndex, isFirst: Bool
+  ) -> Bool {
+    let text = trained.checkpoint.configuration
+    // What this version does not understand of the options decides nothing here.
+    guard let options = try? TrainingConfiguration(yaml: text), options.instanceBorders else {
+      return false
+    }
+    if isFirst {
+      printWarning(
+        index.hasInstances
+          ? "pixels between touching objects are scored as the first class, as the network has learnt them"
+          : "the network has learnt pixels between touching objects as the first class, and this set has "
+            + "no instances/ to tell them by: they are scored as the masks have them")
+    }
+    return index.hasInstances
   }
 
   /// The images and masks, of as many channels as the network has.

@@ -43,8 +43,8 @@ struct PredictCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      The class that lies between and behind objects, by its name or its value in masks; by default one \
-      called membrane, border or boundary, else the first.
+      The class that lies between objects, by its name or its value in masks; by default one called \
+      membrane, border or boundary, else the first. Of three classes or more the first is no object either.
       """, valueName: "name|value"))
   var borderClass: String?
 
@@ -60,7 +60,12 @@ struct PredictCommand: ParsableCommand {
       let index = try communicator.together {
         let index = try SampleIndex.images(inputs)
         try checkOutputs(index)
-        _ = try trained.checkpoint.classes.border(named: borderClass)
+        let classes = trained.checkpoint.classes
+        let border = try classes.border(named: borderClass)
+        if instances != nil, communicator.rank == 0 {
+          let names = classes.backgrounds(border: border).sorted().map { classes.names[Int($0)] }
+          printText("no objects: \(names.joined(separator: ", "))\n")
+        }
         return index
       }
       try communicator.verifyEqualOnAllRanks(trained.digests + digests(of: index))
@@ -179,8 +184,9 @@ struct PredictCommand: ParsableCommand {
       picture(labels, width: image.width, height: image.height, trained, path: entry.imagePath),
       to: base + ".png")
     if let instances {
-      let background = try trained.checkpoint.classes.border(named: borderClass)
-      let numbers = instances.segmentation(background: UInt8(background))
+      let classes = trained.checkpoint.classes
+      let backgrounds = classes.backgrounds(border: try classes.border(named: borderClass))
+      let numbers = instances.segmentation(backgrounds: backgrounds)
         .objects(of: map, labels: labels)
       try PNGFile.write(
         try Self.picture(

@@ -23,6 +23,10 @@ struct PreviewCommand: ParsableCommand {
   var augment = "default"
   @Flag(help: "Label pixels between touching instances as the first class, as train does if asked.")
   var instanceBorders = false
+  @Option(help: "Mask value of pixels of no class, as for train; they keep the image's own grey.")
+  var ignore: String?
+  @Option(help: "Share of the tiles that are placed about foreground, as for train.")
+  var foregroundTiles: String?
   @Option(help: "Side of the tiles.")
   var tile = 192
   @Option(help: "Images that are shown, the first ones.")
@@ -45,10 +49,13 @@ struct PreviewCommand: ParsableCommand {
   }
 
   func run() throws {
-    let steps = try TrainingConfiguration(file: nil, flags: ["augment": augment]).augment
+    var flags = ["augment": augment]
+    flags["ignore"] = ignore
+    flags["foreground-tiles"] = foregroundTiles
+    let options = try TrainingConfiguration(file: nil, flags: flags)
     let index = try SampleIndex.folder(data)
     if instanceBorders { try index.requireInstances(path: data) }
-    let mapping = try ClassMapping(scanning: index)
+    let mapping = try ClassMapping(scanning: index, ignoring: options.ignore)
     let dataset = try Dataset(
       index, mapping: mapping, instanceBorders: instanceBorders, byteBudget: 0
     )
@@ -62,7 +69,9 @@ struct PreviewCommand: ParsableCommand {
         isWeighted: true)
       for column in 0..<1 + Self.variants {
         // Of the same draw, so that the first tile is the second's without augmentation.
-        Augmentation(column == 0 ? [] : steps).fill(
+        Augmentation(
+          column == 0 ? [] : options.augment, foregroundShare: options.foregroundTiles
+        ).fill(
           buffer, from: image,
           stream: Augmentation.stream(seed: seed, epoch: max(1, column), draw: row))
         if column == 0 { sheet.draw(Self.picture(buffer, withClasses: false), row, 0) }

@@ -77,6 +77,13 @@ struct TrainedNetwork {
       + [NamedDigest(name: "network's weights", digest: weights.finalize())]
     self.threads = threads
     self.memory = memory
+    if communicator.rank == 0, options.mcSamples > 1,
+      let place = checkpoints.firstIndex(where: { $0.network.dropout == 0 })
+    {
+      printWarning(
+        "\(options.checkpoint[place]) has no dropout, so that all samples of --mc-samples are the same"
+      )
+    }
     if communicator.rank == 0, let tile = options.tile,
       !predictor.plan(height: tile, width: tile).isExact
     {
@@ -162,6 +169,7 @@ struct TrainedNetwork {
       return "\(channels) \(channels == 1 ? "channel" : "channels"), "
         + "\(checkpoint.network.classes) classes of the mask values "
         + checkpoint.classes.values.map(\.description).joined(separator: ", ")
+        + (checkpoint.classes.ignored.map { ", \($0) ignored" } ?? "")
         + ", intensities \(checkpoint.normalization.rule.rawValue)"
     }
     guard kind(first) == kind(other), first.normalization == other.normalization else {

@@ -13,11 +13,11 @@ enum InstanceSeparation: String, ExpressibleByArgument, CaseIterable {
   /// The most objects that a picture of 16 bits can number.
   static let limit = Int32(UInt16.max)
 
-  /// The segmentation, of all classes but `background`.
-  func segmentation(background: UInt8) -> any ObjectSegmentation {
+  /// The segmentation, of all classes but `backgrounds`.
+  func segmentation(backgrounds: Set<UInt8>) -> any ObjectSegmentation {
     switch self {
-    case .components: ComponentObjects(background: background)
-    case .watershed: WatershedObjects(background: background)
+    case .components: ComponentObjects(backgrounds: backgrounds)
+    case .watershed: WatershedObjects(backgrounds: backgrounds)
     }
   }
 }

@@ -39,6 +39,30 @@ import Testing
     }
   }
 
+  /// Pixels of no class keep the grey of the image.
+  @Test func ignoredPixelsAreNotDrawnAsAClass() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      func coloured(_ options: [String]) throws -> Int {
+        let run = try ProgramRun.unetDist(
+          ranks: 1,
+          [
+            "preview", "--data", folder + "/data", "--output", folder + "/sheet.png", "--tile",
+            "24",
+            "--count", "1", "--augment", "none",
+          ] + options)
+        #expect(run.succeeded, "\(run)")
+        guard case .uint8(let values) = try ImageFile.read(folder + "/sheet.png").samples else {
+          return -1
+        }
+        let pixels = stride(from: 0, to: values.count, by: 3).map { Array(values[$0..<$0 + 3]) }
+        return pixels.count { Set($0).count > 1 }
+      }
+      #expect(try coloured([]) > 100)
+      #expect(try coloured(["--ignore", "255"]) == 0)
+    }
+  }
+
   @Test func wrongOptionsAreNamed() throws {
     try withTemporaryFolder { folder in
       for (options, text) in [

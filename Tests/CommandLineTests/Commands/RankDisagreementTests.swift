@@ -38,6 +38,19 @@ import Testing
     }
   }
 
+  /// What decides which collective calls there are before the configurations are compared.
+  @Test(arguments: [
+    (["--minutes", "0.1"], "--minutes"), (["--resume"], "--resume"), (["--load", "x"], "--load"),
+  ]) func otherStarts(_ options: [String], _ name: String) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let both = TinyTraining.arguments(data: folder + "/data", output: folder + "/run")
+      let run = try train(folder, both, second: both + options)
+      run.expectOneError(naming: ["the \(name) on rank 1", "not the one on rank 0"])
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
+    }
+  }
+
   @Test func aMistakeOfOneRank() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

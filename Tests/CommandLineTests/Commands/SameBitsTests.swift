@@ -76,7 +76,8 @@ import Testing
       let options =
         Self.length + [
           "--optimizer", "adam", "--learning-rate", "0.01", "--threads", "1", "--ema", "0.9",
-          "--normalization", "batch",
+          "--normalization", "batch", "--foreground-tiles", "0.5", "--ignore", "99",
+          "--instance-borders", "true", "--weight-map", "unet",
         ]
       let whole = try TrainingRunTests.train(
         folder, into: "whole", options + ["--steps", "8"])

@@ -445,6 +445,23 @@ import Testing
     }
   }
 
+  /// It waits as long in another folder, where the best checkpoint is not.
+  @Test func patienceGoesWithTheCheckpoint() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = [
+        "--global-batch", "2", "--learning-rate", "1e-12", "--evaluate-every", "2", "--patience",
+        "3",
+        "--checkpoint-every", "4",
+      ]
+      let first = try Self.train(folder, options + ["--steps", "4"])
+      let start = first.path + "/latest.safetensors"
+      let second = try Self.train(
+        folder, into: "other", options + ["--steps", "50", "--resume", start])
+      #expect(try second.steps().map { $0["step"] as? Int } == [5, 6, 7, 8])
+    }
+  }
+
   /// What the measurement has chosen is a run of that many steps, bit by bit.
   @Test func minutesAreRecordedAsSteps() throws {
     try withTemporaryFolder { folder in

@@ -24,7 +24,9 @@ import Testing
     let folder = try folder()
     let index = try SampleIndex.folder(folder.path)
     #expect(index.hasInstances)
-    #expect(index.listing == ["a 7x2x1 instances", "b 7x2x1 instances"])
+    #expect(
+      index.listing == ["a 7x2x1", "b 7x2x1"]
+        && index.instanceListing == ["instances a", "instances b"])
     let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
     #expect(dataset.hasInstances)
     #expect(try dataset.instances(of: dataset.image(1)) == numbers)

@@ -12,11 +12,12 @@ import Testing
   private func loader(
     _ dataset: Dataset, _ sampler: ShardedSampler, rank: Int = 0, ranks: Int = 1,
     startStep: Int = 0,
-    threadLimit: Int = 1
+    threads: Int = 1, threadLimit: Int = 1
   ) -> BatchLoader {
     BatchLoader(
       dataset: dataset, sampler: sampler, augmentation: .copying, tile: tile, seed: 6, rank: rank,
-      ranks: ranks, startStep: startStep, threadLimit: threadLimit)
+      ranks: ranks, startStep: startStep, threads: threads,
+      threadLimit: threadLimit)
   }
 
   @Test(arguments: [(0, 0, 1), (7, 0, 1), (0, 1, 2), (5, 2, 3), (3, 5, 6)])
@@ -46,15 +47,16 @@ import Testing
     loader.close()
   }
 
-  /// Who takes batches faster than they come gets more threads, and the same batches.
-  @Test func severalThreadsPrepareTheSameBatches() throws {
+  /// None fill tiles as they are asked for, several share a batch out: always the same batches.
+  @Test(arguments: [0, 2, 3]) func anyNumberOfThreadsPreparesTheSameBatches(_ threads: Int) throws {
     let dataset = try SyntheticCells.dataset(count: 5, side: 64, seed: 1)
     let sampler = try ShardedSampler(
       samples: Array(0..<5), globalBatch: 6, tilesPerImage: 4, seed: 2)
-    func tiles(_ threadLimit: Int) throws -> (tiles: [[Float]], threads: Int) {
-      let loader = loader(dataset, sampler, startStep: 3, threadLimit: threadLimit)
+    func tiles(_ threads: Int) throws -> [[Float]] {
+      let loader = loader(
+        dataset, sampler, startStep: 3, threads: threads, threadLimit: threads)
       var tiles: [[Float]] = []
-      for step in 3..<103 {
+      for step in 3..<60 {
         let loaded = try loader.next()
         #expect(loaded.batch == sampler.batch(step: step))
         tiles += loaded.samples.map { buffer in
@@ -62,12 +64,23 @@ import Testing
         }
       }
       loader.close()
-      return (tiles, loader.threadCount)
+      #expect(loader.threadCount == threads)
+      return tiles
     }
-    let alone = try tiles(1)
-    let together = try tiles(3)
-    #expect(alone.threads == 1 && (1...3).contains(together.threads))
-    #expect(alone.tiles == together.tiles)
+    #expect(try tiles(threads) == tiles(1))
+  }
+
+  /// Who only takes batches waits for each.
+  @Test func waitingAgainAndAgainAddsThreads() throws {
+    let dataset = try SyntheticCells.dataset(count: 2, side: 64, seed: 1)
+    let sampler = try ShardedSampler(
+      samples: [0, 1], globalBatch: 8, tilesPerImage: 40, seed: 2)
+    let loader = BatchLoader(
+      dataset: dataset, sampler: sampler, augmentation: .all,
+      tile: TileShape(inputSide: 128, outputSide: 128), seed: 6, threadLimit: 3)
+    #expect(loader.threadCount == 1)
+    for _ in 0..<40 { _ = try loader.next() }
+    #expect(loader.threadCount == 3)
   }
 
   @Test func aBatchStaysUntilTheNextOne() throws {
@@ -82,11 +95,11 @@ import Testing
     }
   }
 
-  @Test func closingEarlyNeverHangs() throws {
+  @Test(arguments: [0, 1, 3]) func closingEarlyNeverHangs(_ threads: Int) throws {
     let dataset = try SyntheticCells.dataset(count: 3, side: 32, seed: 1)
     let sampler = try ShardedSampler(samples: [0, 1, 2], globalBatch: 2, seed: 2)
     for used in 0..<30 {
-      let loader = loader(dataset, sampler)
+      let loader = loader(dataset, sampler, threads: threads)
       for _ in 0..<used % 4 { _ = try loader.next() }
       loader.close()
       loader.close()
@@ -97,7 +110,7 @@ import Testing
     for _ in 0..<10 { _ = try loader(dataset, sampler).next() }
   }
 
-  @Test func errorsOfTheThreadComeAtTheirStep() throws {
+  @Test(arguments: [0, 1, 3]) func errorsOfAThreadComeAtTheirStep(_ threads: Int) throws {
     let folder = try TemporaryFolder()
     for name in ["a", "b", "c"] {
       try folder.grey("images/\(name).png")
@@ -108,7 +121,7 @@ import Testing
     let sampler = try ShardedSampler(samples: [0, 1, 2], globalBatch: 1, seed: 2)
     let broken = sampler.batch(step: 1).samples[0]
     try folder.text("masks/\(dataset.names[broken]).png", "no picture")
-    let loader = loader(dataset, sampler)
+    let loader = loader(dataset, sampler, threads: threads)
     #expect(try loader.next().batch.step == 0)
     for _ in 0..<2 {
       let error = #expect(throws: FileError.self) { try loader.next() }

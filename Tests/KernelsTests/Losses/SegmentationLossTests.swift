@@ -84,6 +84,28 @@ import Threading
       relative: 1e-6)
   }
 
+  /// Two pixels of classes 1 and 2, all probabilities 1/3: D(1) = (2/3 + 1) / (2/3 + 1 + 1) = 5/8.
+  @Test func classesMayBeLeftOutOfDice() {
+    let logits = ReferenceImage(
+      height: 1, width: 2, channels: 3, values: [Float](repeating: 0, count: 6))
+    let (value, _) = Self.run(SoftDice(omitting: [2]), logits, [1, 2], nil, scale: 1)
+    #expect(abs(value - 2 * (1 - 5.0 / 8)) < 1e-7)
+    let (none, gradient) = Self.run(SoftDice(omitting: [1, 2]), logits, [1, 2], nil, scale: 1)
+    #expect(none == 2 && gradient.allSatisfy { $0 == 0 })
+  }
+
+  /// The mean over the pixels that count, whatever else there is.
+  @Test func ignoredPixelsDoNotMakeTheLossLess() {
+    let few = ReferenceImage(height: 1, width: 2, channels: 2, values: [1, 0, 0, 2])
+    let many = ReferenceImage(
+      height: 1, width: 4, channels: 2, values: [1, 0, 0, 2, 5, 5, -3, 4])
+    let (first, gradient) = Self.run(SoftmaxCrossEntropy(), few, [1, 0], nil, scale: 1.0 / 2)
+    let (second, other) = Self.run(
+      SoftmaxCrossEntropy(), many, [1, 0, 255, 255], nil, scale: 1.0 / 4)
+    #expect(abs(first / 2 - second / 4) < 1e-12)
+    #expect(Array(other.prefix(4)) == gradient && other.suffix(4).allSatisfy { $0 == 0 })
+  }
+
   @Test func whatIsIgnoredHasNoLoss() {
     let logits = ReferenceImage.random(height: 2, width: 3, channels: 4, seed: 2)
     let labels = [UInt8](repeating: ignoredLabel, count: 6)
