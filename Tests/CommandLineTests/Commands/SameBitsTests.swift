@@ -52,7 +52,7 @@ import Testing
 
   @Test(arguments: rules + [divided]) func forAnyRanksThreadsAndBuckets(_ rule: [String]) throws {
     try withTemporaryFolder { folder in
-      try Self.images(folder)
+      try Self.images(folder, withUnlabelled: rule.contains("--ignore"))
       let options = Self.length + rule
       let alone = try TrainingRunTests.train(
         folder, into: "alone", options + ["--threads", "1"])
@@ -72,7 +72,7 @@ import Testing
   /// Eight ranks, then three, then one, then four.
   @Test func forARunThatChangesItsRanks() throws {
     try withTemporaryFolder { folder in
-      try Self.images(folder)
+      try Self.images(folder, withUnlabelled: true)
       let options =
         Self.length + [
           "--optimizer", "adam", "--learning-rate", "0.01", "--threads", "1", "--ema", "0.9",
@@ -174,10 +174,12 @@ import Testing
     }
   }
 
-  private static func images(_ folder: String) throws {
+  /// With a value of no class, 99, in one of the masks where it is to be ignored.
+  private static func images(_ folder: String, withUnlabelled: Bool = false) throws {
     // 34 images of about one tile are left for training, of which each is drawn twice an epoch.
     try TinyImages.squares(folder + "/data", count: 19)
     try TinyImages.halves(folder + "/data", count: 19)
+    guard withUnlabelled else { return }
     try TinyImages.png(folder + "/data/masks/cell-3.png", width: 24, height: 24) { x, y, _ in
       x < 5 ? 99 : y < 12 ? 255 : 0
     }
