@@ -40,6 +40,15 @@ extension RunPreparation {
       logger.info(
         "chosen by --preset \(configuration.preset.rawValue):\n\(lines.joined(separator: "\n"))")
     }
+    if configuration.loss == .dice,
+      configuration.classWeights != .none || configuration.weightMap != .none
+    {
+      logger.warning(
+        """
+        --loss dice knows no weights: --class-weights only leaves out classes of weight 0, and \
+        --weight-map has no effect
+        """)
+    }
     let batch = configuration.globalBatch ?? communicator.size
     if communicator.size > batch {
       logger.warning(
