@@ -29,21 +29,29 @@ import Threading
       samples, mapping: ClassMapping(scanning: samples.map { (name: $0.name, mask: $0.mask) }))
   }
 
-  @Test func scoresAreThoseOfThePredictedProbabilities() throws {
-    let dataset = try dataset()
-    let predictor = SmallNetwork().predictor(tile: 52)
-    let scores = try Evaluator.evaluate(
-      dataset: dataset, ids: [2, 0, 1], predictor: predictor, communicator: SoloCommunicator())
+  /// The counts and the summed loss by the definition: of each pixel that is not ignored, by itself.
+  private func expected(
+    _ dataset: Dataset, _ predictor: TiledPredictor
+  ) throws -> (counts: ConfusionCounts, loss: Double) {
     var counts = ConfusionCounts(classes: 2)
     var loss = 0.0
     for id in 0..<3 {
       let image = try dataset.image(id)
       let map = try predictor.probabilities(of: image)
-      counts.add(truth: image.labels, prediction: map.labels)
-      for (pixel, label) in image.labels.enumerated() {
+      for (pixel, label) in image.labels.enumerated() where label != 255 {
+        counts.add(truth: [label], prediction: [map.labels[pixel]])
         loss -= log(Double(map.values[pixel * 2 + Int(label)]))
       }
     }
+    return (counts, loss)
+  }
+
+  @Test func scoresAreThoseOfThePredictedProbabilities() throws {
+    let dataset = try dataset()
+    let predictor = SmallNetwork().predictor(tile: 52)
+    let scores = try Evaluator.evaluate(
+      dataset: dataset, ids: [2, 0, 1], predictor: predictor, communicator: SoloCommunicator())
+    let (counts, loss) = try expected(dataset, predictor)
     #expect(scores.counts == counts)
     #expect(scores.counts.pixelCount == 29 * 17 + 7 * 5 + 24 * 40)
     // The probabilities here are rounded to Float, the loss there comes from the logits.
@@ -214,16 +222,7 @@ import Threading
     let predictor = SmallNetwork().predictor(tile: 52)
     let scores = try Evaluator.evaluate(
       dataset: dataset, ids: [0, 1, 2], predictor: predictor, communicator: SoloCommunicator())
-    var counts = ConfusionCounts(classes: 2)
-    var loss = 0.0
-    for id in 0..<3 {
-      let image = try dataset.image(id)
-      let map = try predictor.probabilities(of: image)
-      for (pixel, label) in image.labels.enumerated() where label != 255 {
-        counts.add(truth: [label], prediction: [map.labels[pixel]])
-        loss -= log(Double(map.values[pixel * 2 + Int(label)]))
-      }
-    }
+    let (counts, loss) = try expected(dataset, predictor)
     #expect(scores.counts == counts && counts.pixelCount == 493 + 35 + 960 - (165 + 12 + 320))
     #expect(abs(scores.loss - loss / Double(counts.pixelCount)) < 1e-6)
   }

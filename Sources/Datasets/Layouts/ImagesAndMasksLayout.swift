@@ -46,45 +46,7 @@ func classNamesFile(beside images: String) -> String? {
 func pairedSources(
   images: String, masks: String, instances: String? = nil
 ) throws -> [SampleSource] {
-  let pairs = try matched(
-    images: imageFiles(in: images), masks: imageFiles(in: masks), folder: masks)
-  let instancesOf = try instances.map { try instanceFiles(in: $0, of: pairs.map(\.image)) }
-  return try pairs.flatMap { pair in
-    try SampleSource.pages(
-      image: pair.image, mask: pair.mask, instances: instancesOf?[Paths.stem(pair.image)])
-  }
-}
-
-/// The files of a folder of instances by the stems of the images, one for each.
-private func instanceFiles(in folder: String, of images: [String]) throws -> [String: String] {
-  let imageOf = Dictionary(uniqueKeysWithValues: images.map { (Paths.stem($0), $0) })
-  var result: [String: String] = [:]
-  for file in try imageFiles(in: folder).sorted(by: Paths.precedes) {
-    let stem = Paths.stem(file)
-    guard imageOf[stem] != nil else {
-      throw FileError(
-        .maskWithoutImage, path: file, expected: "an image called \(stem)", found: "none",
-        hint: "add the image or remove its instances")
-    }
-    if let other = result.updateValue(file, forKey: stem) {
-      throw FileError(
-        .twoMasks, path: file, expected: "one file of instances for the image \(stem)",
-        found: "\(other) too", hint: "remove one of them")
-    }
-  }
-  for image in images where result[Paths.stem(image)] == nil {
-    throw FileError(
-      .imageWithoutMask, path: image,
-      expected: "instances called \(Paths.stem(image)) in \(folder)", found: "none",
-      hint: "number the objects of every image, or remove the folder")
-  }
-  return result
-}
-
-/// Pairs images and masks by their stems.
-private func matched(
-  images: [String], masks: [String], folder: String
-) throws -> [(image: String, mask: String)] {
+  let images = try imageFiles(in: images)
   var imageOf: [String: String] = [:]
   for image in images.sorted(by: Paths.precedes) {
     let stem = Paths.stem(image)
@@ -94,32 +56,68 @@ private func matched(
         found: "\(other) too", hint: "rename or remove one of them")
     }
   }
-  var maskOf: [String: String] = [:]
-  for mask in masks.sorted(by: Paths.precedes) {
-    let own = Paths.stem(mask)
-    let suffix = "_mask"
-    // An image that is itself called NAME_mask keeps the mask of that name.
-    let name =
-      imageOf[own] == nil && own.hasSuffix(suffix) ? String(own.dropLast(suffix.count)) : own
-    guard imageOf[name] != nil else {
-      throw FileError(
-        .maskWithoutImage, path: mask, expected: "an image called \(name)", found: "none",
-        hint: "add the image or remove the mask")
-    }
-    if let other = maskOf.updateValue(mask, forKey: name) {
-      throw FileError(
-        .twoMasks, path: mask, expected: "one mask for the image \(name)",
-        found: "\(other) too", hint: "remove one of them")
-    }
+  let maskOf = try CompanionFiles.masks.files(in: masks, of: images, imageOf)
+  let instancesOf = try instances.map {
+    try CompanionFiles.instances.files(in: $0, of: images, imageOf)
   }
-  return try images.map { image in
+  return try images.flatMap { image in
     let stem = Paths.stem(image)
-    guard let mask = maskOf[stem] else {
+    return try SampleSource.pages(
+      image: image, mask: maskOf[stem], instances: instancesOf?[stem])
+  }
+}
+
+/// Files of which each image has one, called as the image is, and what messages say of them.
+private struct CompanionFiles: Sendable {
+  /// What a file may have behind the image's stem.
+  let suffix: String?
+  /// One file: "mask".
+  let one: String
+  /// What an image lacks, given its stem.
+  let wanted: @Sendable (_ stem: String) -> String
+  /// What to do with a file that has no image, and where an image has no file.
+  let removal: String
+  let remedy: String
+
+  static let masks = CompanionFiles(
+    suffix: "_mask", one: "mask", wanted: { "a mask called \($0) or \($0)_mask" },
+    removal: "remove the mask", remedy: "add the mask or remove the image")
+
+  static let instances = CompanionFiles(
+    suffix: nil, one: "file of instances", wanted: { "instances called \($0)" },
+    removal: "remove its instances",
+    remedy: "number the objects of every image, or remove the folder")
+
+  /// The file of each image, by the image's stem.
+  ///
+  /// - Throws: `FileError` for a file without an image, and an image with two files or none.
+  func files(
+    in folder: String, of images: [String], _ imageOf: [String: String]
+  ) throws -> [String: String] {
+    var result: [String: String] = [:]
+    for file in try imageFiles(in: folder).sorted(by: Paths.precedes) {
+      let own = Paths.stem(file)
+      var name = own
+      // An image that is itself called NAME_mask keeps the mask of that name.
+      if let suffix, imageOf[own] == nil, own.hasSuffix(suffix) {
+        name = String(own.dropLast(suffix.count))
+      }
+      guard imageOf[name] != nil else {
+        throw FileError(
+          .maskWithoutImage, path: file, expected: "an image called \(name)", found: "none",
+          hint: "add the image or \(removal)")
+      }
+      if let other = result.updateValue(file, forKey: name) {
+        throw FileError(
+          .twoMasks, path: file, expected: "one \(one) for the image \(name)",
+          found: "\(other) too", hint: "remove one of them")
+      }
+    }
+    for image in images where result[Paths.stem(image)] == nil {
       throw FileError(
         .imageWithoutMask, path: image,
-        expected: "a mask called \(stem) or \(stem)_mask in \(folder)",
-        found: "none", hint: "add the mask or remove the image")
+        expected: "\(wanted(Paths.stem(image))) in \(folder)", found: "none", hint: remedy)
     }
-    return (image, mask)
+    return result
   }
 }

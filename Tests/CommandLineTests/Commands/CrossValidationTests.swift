@@ -107,15 +107,7 @@ import Testing
 
   @Test func pagesOfAStackStayTogether() throws {
     try withTemporaryFolder { folder in
-      for name in ["a", "b", "c"] {
-        for kind in ["images", "masks"] {
-          try FileManager.default.createDirectory(
-            atPath: "\(folder)/data/\(kind)", withIntermediateDirectories: true)
-          try TinyImages.tiff(
-            "\(folder)/data/\(kind)/\(name).tif", width: 24, height: 24, pageCount: 3
-          ) { x, y, page in kind == "masks" ? (x + page) % 2 : x * 7 + y }
-        }
-      }
+      try TinyImages.stacks(folder + "/data")
       let trace = try TrainingRunTests.train(
         folder, Self.short + ["--validation-fraction", "0.2"])
       let validated = try Self.validated(trace)
@@ -137,15 +129,7 @@ import Testing
   /// A checkpoint of a version that knew no groups has no digest of its division, and its folder no file.
   @Test func aRunFromBeforeGroupsGoesOnWithItsDivision() throws {
     try withTemporaryFolder { folder in
-      for name in ["a", "b", "c"] {
-        for kind in ["images", "masks"] {
-          try FileManager.default.createDirectory(
-            atPath: "\(folder)/data/\(kind)", withIntermediateDirectories: true)
-          try TinyImages.tiff(
-            "\(folder)/data/\(kind)/\(name).tif", width: 24, height: 24, pageCount: 3
-          ) { x, y, page in kind == "masks" ? (x + page) % 2 : x * 7 + y }
-        }
-      }
+      try TinyImages.stacks(folder + "/data")
       let trace = try TrainingRunTests.train(
         folder, Self.short + ["--validation-fraction", "0.2"])
       let path = trace.path + "/checkpoints/step-00000002.safetensors"

@@ -99,6 +99,19 @@ enum TinyImages {
     try Data(bytes).write(to: URL(fileURLWithPath: path))
   }
 
+  /// Writes a data set of three stacks of three pages: columns of the mask's values 0 and 1.
+  static func stacks(_ folder: String) throws {
+    for name in ["a", "b", "c"] {
+      for kind in ["images", "masks"] {
+        try FileManager.default.createDirectory(
+          atPath: "\(folder)/\(kind)", withIntermediateDirectories: true)
+        try tiff("\(folder)/\(kind)/\(name).tif", width: 24, height: 24, pageCount: 3) {
+          x, y, page in kind == "masks" ? (x + page) % 2 : x * 7 + y
+        }
+      }
+    }
+  }
+
   /// Whether a pixel lies in the square of an image of `squares`.
   static func isInSquare(_ x: Int, _ y: Int, _ index: Int, _ side: Int) -> Bool {
     let start = side / 8 + index % 3 * side / 8
