@@ -33,13 +33,28 @@ package struct AxisIndexMap: Sendable, Equatable {
 struct AxisFold: Sendable {
   private let starts: [Int]
   private let virtual: [Int]
+  /// Source rows that one virtual row each shows, in their order: all but those near a border.
+  let plain: Range<Int>
 
   init(_ map: AxisIndexMap, extent: Int) {
     var lists = [[Int]](repeating: [], count: extent)
     for (row, source) in map.sources.enumerated() where source >= 0 { lists[source].append(row) }
     starts = lists.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
     virtual = lists.flatMap { $0 }
+    let middle = extent / 2
+    func isPlain(_ source: Int) -> Bool {
+      lists[source].count == 1 && lists[middle].count == 1
+        && lists[source][0] - source == lists[middle][0] - middle
+    }
+    var (first, end) = (middle, middle)
+    while first > 0, isPlain(first - 1) { first -= 1 }
+    while end < extent, isPlain(end) { end += 1 }
+    plain = first..<end
   }
+
+  /// The first virtual row that shows the source row.
+  @inline(__always)
+  func first(_ source: Int) -> Int { virtual[starts[source]] }
 
   /// Calls `body` with each virtual row that shows the source row.
   @inline(__always)

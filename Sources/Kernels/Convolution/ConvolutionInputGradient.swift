@@ -242,17 +242,47 @@ private func fold(
   let context = (virtualGradient, firstChannel, rows, columns, gradient, passing)
   team.forEach(gradient.shape.height, context) { context, y, _ in
     let (virtualGradient, firstChannel, rows, columns, gradient, passing) = context
-    for x in 0..<gradient.shape.width {
-      let target = gradient.pixel(y, x)
-      for channel in 0..<gradient.shape.channels {
-        var sum: Float = 0
-        rows.forEach(y) { row in
-          columns.forEach(x) { column in
-            sum += virtualGradient.pixel(row, column)[firstChannel + channel]
+    let channels = gradient.shape.channels
+    func sum(_ range: Range<Int>) {
+      for x in range {
+        let target = gradient.pixel(y, x)
+        var channel = 0
+        while channel < channels {
+          let isVector = channel &+ 16 <= channels
+          var sum = Vector.zero
+          rows.forEach(y) { row in
+            columns.forEach(x) { column in
+              let source = virtualGradient.pixel(row, column) + (firstChannel &+ channel)
+              if isVector { sum += source.vector(0) } else { sum[0] += source[0] }
+            }
+          }
+          if isVector {
+            let passes: SIMDMask<Vector.MaskStorage> =
+              passing ? target.vector(channel) .> 0 : SIMDMask(repeating: true)
+            target.store(Vector.zero.replacing(with: sum, where: passes), at: channel)
+            channel &+= 16
+          } else {
+            target[channel] = passing && !(target[channel] > 0) ? 0 : sum[0]
+            channel &+= 1
           }
         }
-        target[channel] = passing && !(target[channel] > 0) ? 0 : sum
       }
     }
+    guard rows.plain.contains(y) else { return sum(0..<gradient.shape.width) }
+    sum(0..<columns.plain.lowerBound)
+    let row = rows.first(y)
+    // Away from the border the sum is of one value, so whole lines can be taken where both are dense.
+    let isOneLine = gradient.pixelStride == channels && virtualGradient.pixelStride == channels
+    let step = isOneLine ? columns.plain.count : 1
+    for x in stride(from: columns.plain.lowerBound, to: columns.plain.upperBound, by: max(1, step)) {
+      let source = UnsafePointer(virtualGradient.pixel(row, columns.first(x)) + firstChannel)
+      let target = gradient.pixel(y, x)
+      if passing {
+        maskByReLU(source, to: target, count: step &* channels)
+      } else {
+        copyFloats(source, to: target, count: step &* channels)
+      }
+    }
+    sum(columns.plain.upperBound..<gradient.shape.width)
   }
 }
