@@ -394,7 +394,7 @@ def make_losses():
         p = torch.softmax(a, dim=1) * kept[:, None]
         g = F.one_hot(labels, 4).movedim(-1, 1).to(a.dtype) * kept[:, None]
         both, size = (p * g).sum((0, 2, 3)), (p + g).sum((0, 2, 3))
-        return 1 - ((2 * both + 1) / (size + 1))[1:].mean()
+        return 1 - (2 * both / size)[g.sum((0, 2, 3)) > 0].mean()
 
     tensors = {
         "logits": channels_last(logits), "labels": torch.where(kept, labels, 255)[0],

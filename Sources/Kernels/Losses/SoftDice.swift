@@ -4,18 +4,19 @@ import Glibc
 package import Tensors
 package import Threading
 
-/// One minus the mean soft Dice coefficient of a sample's classes, the first class left out, and those
-/// that are not to be learnt.
+/// One minus the mean soft Dice coefficient of the classes that occur in a sample.
 ///
-///     D(k) = (2 sum of p(k) g(k) + 1) / (sum of p(k) + sum of g(k) + 1),  loss = 1 - mean over k of D(k)
+///     D(k) = 2 sum of p(k) g(k) / (sum of p(k) + sum of g(k)),  loss = 1 - mean over k of D(k)
 ///
 /// with p the softmax, g the labels as 0 and 1, and sums over the sample's pixels that are not ignored
-/// (Milletari et al. 2016; without the background, as nnU-Net, Isensee et al. 2021). The 1 keeps a
-/// class that is not in a sample from having a steep loss.
+/// (Milletari et al. 2016). No class is taken for the background: which one is does not show in its
+/// number. A class that is not in the sample has no coefficient: with one, however it is smoothed, all
+/// samples without a rare class push its probability to 0, where the few with it cannot raise it.
+/// A sample without any class has the loss 0.
 package struct SoftDice: SegmentationLoss {
   /// Added to it and to its gradient, if any.
   package let pixelLoss: SoftmaxCrossEntropy?
-  /// The classes beside the first that are left out.
+  /// The classes that are left out wherever they occur.
   package let omitted: Set<Int>
 
   /// The Dice loss, plus the mean of `pixelLoss` where there is one.
@@ -48,20 +49,23 @@ package struct SoftDice: SegmentationLoss {
     }
     // The derivatives by p(k), at pixels of other classes and of class k, take the place of sums which
     // have been read: those of class k and below, in the first row.
-    var loss = 1.0
     let slopes = workspace
-    let learnt = max(1, (1..<max(classes, 1)).count { !omitted.contains($0) })
-    for k in 1..<max(classes, 1) {
-      func total(_ index: Int) -> Double {
-        rowTotal(workspace, rows: shape.height, perRow: 3 * classes, index: 3 * k + index)
+    func total(_ k: Int, _ index: Int) -> Double {
+      rowTotal(workspace, rows: shape.height, perRow: 3 * classes, index: 3 * k + index)
+    }
+    let learnt = (0..<classes).count { !omitted.contains($0) && total($0, 2) > 0 }
+    var loss = learnt == 0 ? 0 : 1.0
+    for k in 0..<classes {
+      let (both, size, isPresent) = (2 * total(k, 0), total(k, 1) + total(k, 2), total(k, 2) > 0)
+      guard isPresent && !omitted.contains(k) else {
+        (slopes[2 * k], slopes[2 * k + 1]) = (0, 0)
+        continue
       }
-      let (both, size) = (2 * total(0) + 1, total(1) + total(2) + 1)
-      let share = omitted.contains(k) ? 0 : 1 / Double(learnt)
+      let share = 1 / Double(learnt)
       loss -= share * both / size
       slopes[2 * k] = share * both / (size * size)
       slopes[2 * k + 1] = share * (both / (size * size) - 2 / size)
     }
-    (slopes[0], slopes[1]) = (0, 0)
     // The loss counts once for each pixel, so its derivative does too.
     let factor = scale * Float(shape.pixels)
     let isAdded = pixelLoss != nil
@@ -84,7 +88,7 @@ package struct SoftDice: SegmentationLoss {
     for x in 0..<width where labels[y * width + x] != ignoredLabel {
       let (pixel, label) = (logits.pixel(y, x), Int(labels[y * width + x]))
       let logSum = Softmax.logSumOfExponentials(pixel, classes)
-      for k in 1..<max(classes, 1) {
+      for k in 0..<classes {
         let probability = Double(exp(pixel[k] - logSum))
         sums[3 * k + 1] += probability
         if k == label {

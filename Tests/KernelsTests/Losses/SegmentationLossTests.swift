@@ -73,25 +73,29 @@ import Threading
     #expect(worst.error < 2e-3, "\(worst)")
   }
 
-  /// Two pixels of two classes with probabilities 1/2: Dice is (2/2 + 1) / (1 + 1 + 1) = 2/3.
+  /// Two pixels of two classes with probabilities 1/2: either Dice is (2/2) / (1 + 1) = 1/2.
   @Test func diceByHand() {
     let logits = ReferenceImage(height: 1, width: 2, channels: 2, values: [0, 0, 0, 0])
     let (value, gradient) = Self.run(SoftDice(), logits, [0, 1], nil, scale: 0.5)
-    #expect(abs(value - 2 * (1 - 2.0 / 3)) < 1e-7)
-    // By p at class 1: 2/9 where the label is 0, 2/9 - 2/3 where it is 1; by a logit p (1 - p) of it.
+    #expect(abs(value - 2 * 0.5) < 1e-7)
+    // By the p of another class than the label's (1/4) / 2, of the label's own (1/4 - 1) / 2; by a
+    // logit p (1 - p) of their difference.
     expectClose(
-      gradient.map { Double($0) }, [-1.0 / 18, 1.0 / 18, 1.0 / 9, -1.0 / 9], absolute: 1e-7,
+      gradient.map { Double($0) }, [-1.0 / 8, 1.0 / 8, 1.0 / 8, -1.0 / 8], absolute: 1e-7,
       relative: 1e-6)
   }
 
-  /// Two pixels of classes 1 and 2, all probabilities 1/3: D(1) = (2/3 + 1) / (2/3 + 1 + 1) = 5/8.
+  /// Two pixels of classes 1 and 2 of three, all probabilities 1/3: D(1) = (2/3) / (2/3 + 1) = 2/5, and
+  /// class 0, which does not occur, has none.
   @Test func classesMayBeLeftOutOfDice() {
     let logits = ReferenceImage(
       height: 1, width: 2, channels: 3, values: [Float](repeating: 0, count: 6))
     let (value, _) = Self.run(SoftDice(omitting: [2]), logits, [1, 2], nil, scale: 1)
-    #expect(abs(value - 2 * (1 - 5.0 / 8)) < 1e-7)
+    #expect(abs(value - 2 * (1 - 2.0 / 5)) < 1e-7)
+    let (both, _) = Self.run(SoftDice(), logits, [1, 2], nil, scale: 1)
+    #expect(abs(both - 2 * (1 - 2.0 / 5)) < 1e-7)
     let (none, gradient) = Self.run(SoftDice(omitting: [1, 2]), logits, [1, 2], nil, scale: 1)
-    #expect(none == 2 && gradient.allSatisfy { $0 == 0 })
+    #expect(none == 0 && gradient.allSatisfy { $0 == 0 })
   }
 
   /// The mean over the pixels that count, whatever else there is.
@@ -111,7 +115,6 @@ import Threading
     let labels = [UInt8](repeating: ignoredLabel, count: 6)
     for (name, loss) in Self.losses {
       let (value, gradient) = Self.run(loss, logits, labels, nil, scale: 1)
-      // Nothing to find, and nothing found: Dice is (0 + 1) / (0 + 1).
       #expect(abs(value) < 1e-12, "\(name)")
       #expect(gradient.allSatisfy { $0 == 0 }, "\(name)")
     }
