@@ -16,11 +16,16 @@ package struct DataSummary: Equatable, Sendable {
   package var channels: Int
   /// The part of the pixels in each class, by label.
   package var shares: [Double]
+  /// The diameter, in pixels, up to which objects hold half of the pixels of all objects; nil without
+  /// any.
+  package var objectDiameter: Int?
 
   /// The summary of images that were indexed.
   package init(
-    images: Int, smallestSide: Int, pixels: Int, channels: Int, shares: [Double]
+    images: Int, smallestSide: Int, pixels: Int, channels: Int, shares: [Double],
+    objectDiameter: Int? = nil
   ) {
+    self.objectDiameter = objectDiameter
     self.images = images
     self.smallestSide = smallestSide
     self.pixels = pixels
@@ -41,14 +46,18 @@ package struct AutomaticPlan: Sendable {
   /// In the order of the table of options; those that were given by hand are left out.
   package let choices: [Choice]
 
-  /// The largest tile: with padding no context is lost, and larger ones make fewer steps in the same time.
-  private static let largestTile = 192
+  /// The tile: `usual` where objects are small, since larger ones make fewer steps in the same time; more for
+  /// larger objects, up to `largest`, so that a tile shows a few of them side by side.
+  private static let tile = (usual: 192, largest: 288, diameters: 3)
   /// Evaluations in the course of a run, and checkpoints.
   package static let evaluations = 10
   /// Channels of the first level: for most machines, and what a run with time may have.
   static let baseChannels = [16, 32, 64]
-  /// Samples of a batch: enough to steady a step, and few enough to make many.
-  private static let batch = 4
+  /// Samples of a batch of `tile.usual`: enough to steady a step, and few enough to make many. Of larger
+  /// tiles there are fewer, with as many pixels, but `fewest` at least.
+  private static let batch = (usual: 4, fewest: 2)
+  /// Where a class has less than `share` of the pixels, this part of the tiles is placed about foreground.
+  private static let foreground = (share: 0.05, tiles: 0.33)
   /// Steps: `fewest` for a set of up to `pixels`; more for larger ones, by the square root, up to `most`.
   private static let steps = (fewest: 1_500, most: 6_000, pixels: 1_500_000.0)
 
@@ -107,8 +116,14 @@ package struct AutomaticPlan: Sendable {
       "normalization", "instance",
       "starts at once and evens out images of other contrast")
     choose("dropout", "0.1", "averaging and augmentation hold overfitting down already")
-    if let tile = Self.tile(for: network(padding), smallestSide: data.smallestSide) {
-      choose("tile", "\(tile)", "the largest tile up to \(Self.largestTile) within every image")
+    let wish = max(
+      Self.tile.usual,
+      min(Self.tile.largest, Self.tile.diameters * (data.objectDiameter ?? 0)))
+    if let tile = network(padding).legalTiles(near: min(wish, data.smallestSide)).first {
+      let objects = data.objectDiameter.map { ", and objects of about \($0) pixels" } ?? ""
+      choose(
+        "tile", "\(tile)",
+        "images of at least \(data.smallestSide) pixels\(objects)")
     }
 
     let growth = (Double(data.pixels) / Self.steps.pixels).squareRoot()
@@ -119,7 +134,10 @@ package struct AutomaticPlan: Sendable {
       choose("steps", "\(steps)", "\(data.images) images of \(data.pixels / 1_000) thousand pixels")
     }
     if !given.contains("accumulate") {
-      choose("global-batch", "\(Self.batch)", "the same for any number of ranks")
+      let side = given.contains("tile") ? Self.tile.usual : wish
+      let ratio = Double(Self.tile.usual * Self.tile.usual) / Double(side * side)
+      let batch = max(Self.batch.fewest, Int((Double(Self.batch.usual) * ratio).rounded()))
+      choose("global-batch", "\(batch)", "the same for any number of ranks")
     }
     let isSGD = given.contains("optimizer") && configuration.optimizer == .sgd
     choose("optimizer", "adam", "starts from any scale of gradients")
@@ -131,6 +149,11 @@ package struct AutomaticPlan: Sendable {
     }
     choose("ema", "0.99", "averages of weights score better and more evenly than the last ones")
     choose("loss", "cross-entropy+dice", Self.sharesText(data.shares))
+    choose("class-weights", "none", "Dice weighs the classes alike")
+    let rarest = data.shares.filter { $0 > 0 }.min() ?? 1
+    choose(
+      "foreground-tiles", rarest < Self.foreground.share ? "\(Self.foreground.tiles)" : "0",
+      "the rarest class has \(Self.percentText(rarest)) of the pixels")
     choose(
       "augment", [AugmentationStep].standard.optionText,
       "annotated images are few: turned, scaled, bent and of other brightness they are more")
@@ -141,15 +164,13 @@ package struct AutomaticPlan: Sendable {
     self.choices = choices
   }
 
-  /// The largest legal tile within the images and the limit; nil where there is none.
-  private static func tile(for network: UNetConfiguration, smallestSide: Int) -> Int? {
-    let wish = min(smallestSide, largestTile)
-    return network.legalTiles(near: wish).first
+  private static func sharesText(_ shares: [Double]) -> String {
+    let text = shares.map(percentText).joined(separator: ", ")
+    return "classes of \(text): Dice weighs them alike, the cross-entropy each pixel"
   }
 
-  private static func sharesText(_ shares: [Double]) -> String {
-    let text = shares.map { "\(Int((100 * $0).rounded())) %" }.joined(separator: ", ")
-    return "classes of \(text): Dice weighs them alike, the cross-entropy each pixel"
+  private static func percentText(_ share: Double) -> String {
+    share < 0.01 ? "less than 1 %" : "\(Int((100 * share).rounded())) %"
   }
 }
 

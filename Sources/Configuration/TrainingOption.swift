@@ -137,7 +137,7 @@ extension TrainingOption {
       "mask value of pixels that are not learnt, not scored and of no class: 255, or 255:0:0"),
     required(
       "foreground-tiles", \.foregroundTiles, "P",
-      "share of the tiles that are placed about a pixel of another class than the first",
+      "share of the tiles that are placed about a pixel of another class than the most frequent",
       must: .share),
     required(
       "instance-borders", \.instanceBorders, "BOOL",

@@ -8,11 +8,12 @@ import Testing
 
 @Suite struct AutomaticPlanTests {
   private static func summary(
-    side: Int = 256, images: Int = 20, channels: Int = 1
+    side: Int = 256, images: Int = 20, channels: Int = 1, shares: [Double] = [0.75, 0.25],
+    objects: Int? = nil
   ) -> DataSummary {
     DataSummary(
       images: images, smallestSide: side, pixels: images * side * side, channels: channels,
-      shares: [0.75, 0.25])
+      shares: shares, objectDiameter: objects)
   }
 
   private static func planned(
@@ -29,6 +30,29 @@ import Testing
     #expect(plan.tile <= max(side, 8) && plan.tile <= 192)
     #expect(plan.depth == (side >= 192 ? 4 : 3))
     _ = try plan.resolved(inputChannels: 1, classes: 2, ranks: 3)
+  }
+
+  /// Three objects side by side, up to 288 pixels, in batches of as many pixels.
+  @Test(arguments: [
+    (nil, 512, 192, 4), (20, 512, 192, 4), (64, 512, 192, 4), (78, 512, 224, 3),
+    (107, 1_024, 288, 2), (300, 1_024, 288, 2), (107, 256, 256, 2),
+  ])
+  func tilesShowAFewObjects(_ objects: Int?, side: Int, tile: Int, batch: Int) throws {
+    let plan = try Self.planned(Self.summary(side: side, objects: objects))
+    #expect((plan.tile, plan.globalBatch) == (tile, batch))
+    let given = try Self.planned(Self.summary(side: side, objects: objects), ["tile": "208"])
+    #expect((given.tile, given.globalBatch) == (208, 4))
+  }
+
+  @Test func rareClassesHaveTilesOfTheirOwn() throws {
+    #expect(try Self.planned(Self.summary()).foregroundTiles == 0)
+    let rare = try Self.planned(Self.summary(shares: [0.2, 0.77, 0.03]))
+    #expect(rare.foregroundTiles == 0.33 && rare.classWeights == .none)
+    // A class that does not occur asks for nothing.
+    #expect(try Self.planned(Self.summary(shares: [0.5, 0.5, 0])).foregroundTiles == 0)
+    let given = try Self.planned(
+      Self.summary(shares: [0.99, 0.01]), ["foreground-tiles": "0.1"])
+    #expect(given.foregroundTiles == 0.1)
   }
 
   /// 316 is legal without padding only, 320 with padding only at this depth.

@@ -18,8 +18,10 @@ package struct Augmentation: Sendable, Equatable {
   /// The steps in use, in the order of `AugmentationStep.Kind.allCases`.
   package let steps: [AugmentationStep]
 
-  /// The part of the tiles that are placed about a pixel of another class than the first.
+  /// The part of the tiles that are placed about a pixel of another class than `background`.
   package let foregroundShare: Double
+  /// The label that is no foreground.
+  package let background: UInt8
 
   /// Position, quarter turns and flips: tiles that are copied.
   package static let copying = Augmentation([.shift, .rotate90, .flip].map { .init($0) })
@@ -29,8 +31,11 @@ package struct Augmentation: Sendable, Equatable {
   package static let none = Augmentation([])
 
   /// The steps in this list, whatever its order; the last one of a kind counts.
-  package init(_ steps: [AugmentationStep], foregroundShare: Double = 0) {
+  package init(
+    _ steps: [AugmentationStep], foregroundShare: Double = 0, background: UInt8 = 0
+  ) {
     self.foregroundShare = foregroundShare
+    self.background = background
     self.steps = AugmentationStep.Kind.allCases.compactMap { kind in
       steps.last { $0.kind == kind }
     }
@@ -204,15 +209,15 @@ extension Augmentation {
     return first + stream.integer(below: min(place, room) - first + 1)
   }
 
-  /// Draws a pixel of another class than the first, each class of the image with the same probability
-  /// and then each of its pixels; nil for the rest of the tiles, and where there is none.
+  /// Draws a pixel of another class than the background, each class of the image with the same
+  /// probability and then each of its pixels; nil for the rest of the tiles, and where there is none.
   func foreground(of image: DatasetImage, stream: RandomStream) -> (row: Int, column: Int)? {
     guard foregroundShare > 0 else { return nil }
     var stream = stream.starting(atBlock: AugmentationStep.Kind.foregroundBlock)
     guard Double(stream.uniform()) < foregroundShare else { return nil }
     var counts = [Int](repeating: 0, count: 256)
     for label in image.labels { counts[Int(label)] += 1 }
-    let present = (1..<Int(ignoredLabel)).filter { counts[$0] > 0 }
+    let present = (0..<Int(ignoredLabel)).filter { counts[$0] > 0 && $0 != Int(background) }
     guard !present.isEmpty else { return nil }
     let label = present[stream.integer(below: present.count)]
     var left = stream.integer(below: counts[label])

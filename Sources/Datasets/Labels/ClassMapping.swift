@@ -64,6 +64,13 @@ package struct ClassMapping: Sendable, Equatable {
     return classes.map { total == 0 ? 0 : Double($0.pixelCount) / Double(total) }
   }
 
+  /// The label of the class with the most scanned pixels, the first of them; 0 where a file does not
+  /// tell.
+  package var mostFrequent: Int {
+    let most = classes.map(\.pixelCount).max()
+    return classes.firstIndex { $0.pixelCount == most } ?? 0
+  }
+
   /// A table for people, one line a class: label, mask value, share of the pixels, name.
   package var table: String {
     let rows =

@@ -1,7 +1,6 @@
 // The weight of each pixel in the loss: more where objects nearly touch.
 
 import Morphology
-import Tensors
 
 /// The weight map of Ronneberger et al. 2015, section 3:
 ///
@@ -38,7 +37,9 @@ package struct WeightMap: Equatable, Sendable {
   ) -> [Float] {
     precondition(labels.count == width * height, "\(labels.count) labels for \(width) x \(height)")
     precondition(instances == nil || instances?.count == labels.count, "instances of other pixels")
-    let (objects, boxes) = Self.objects(labels, instances, width: width, height: height)
+    let found = LabelledObjects(
+      labels: labels, instances: instances, width: width, height: height)
+    let (objects, boxes) = (found.numbers, found.boxes)
     var nearest = [Float](repeating: .infinity, count: labels.count)
     var second = nearest
     for (object, box) in zip(Int32(1)..., boxes) {
@@ -67,24 +68,5 @@ package struct WeightMap: Equatable, Sendable {
       let exponent = -sum * sum / Float(2 * deviation * deviation)
       return base + Float(border) * Powers.exponential(exponent)
     }
-  }
-  /// The object of each pixel, 0 for none, and their boxes.
-  ///
-  /// What is ignored is no object.
-  private static func objects(
-    _ labels: [UInt8], _ instances: [Int32]?, width: Int, height: Int
-  ) -> (objects: [Int32], boxes: [PixelBox]) {
-    func known(_ place: Int, _ value: Int32) -> Int32 {
-      labels[place] == ignoredLabel ? 0 : value
-    }
-    if let instances {
-      let numbered = NumberedObjects(
-        of: labels.indices.map { known($0, instances[$0]) }, width: width)
-      return (numbered.labels, numbered.boxes)
-    }
-    let components = ConnectedComponents(
-      of: labels.indices.map { known($0, Int32(labels[$0])) }, width: width, height: height,
-      connectivity: .eight)
-    return (components.labels, components.boxes)
   }
 }

@@ -73,7 +73,8 @@ extension RunPlan {
     BatchLoader(
       dataset: data.dataset, sampler: sampler,
       augmentation: Augmentation(
-        configuration.augment, foregroundShare: configuration.foregroundTiles),
+        configuration.augment, foregroundShare: configuration.foregroundTiles,
+        background: UInt8(data.dataset.mapping.mostFrequent)),
       tile: tile, seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
       startStep: startStep, threadLimit: min(team.count, BatchLoader.mostThreads))
   }

@@ -52,14 +52,7 @@ package struct TrainingData: Sendable {
   }
 
   /// What a plan is made from.
-  package var summary: DataSummary {
-    let sizes = (0..<dataset.count).map { dataset.size($0) }
-    return DataSummary(
-      images: trainingIDs.count,
-      smallestSide: sizes.map { min($0.width, $0.height) }.min() ?? 1,
-      pixels: sizes.reduce(0) { $0 + $1.width * $1.height }, channels: dataset.channels,
-      shares: dataset.mapping.shares)
-  }
+  package let summary: DataSummary
 
   /// Images of the built-in set when no data is given, and their side.
   private static let syntheticCount = 24
@@ -133,5 +126,21 @@ package struct TrainingData: Sendable {
       (self.division, remarks) = (divided.file, divided.remarks)
     }
     (self.listing, self.instanceListing) = (listing, instanceListing)
+    summary = try DataSummary(of: dataset, trainingIDs: trainingIDs)
+  }
+}
+
+extension DataSummary {
+  /// The summary of a set of which the images with these ids are trained on.
+  ///
+  /// - Throws: as `Dataset.image`.
+  fileprivate init(of dataset: Dataset, trainingIDs: [Int]) throws {
+    let sizes = (0..<dataset.count).map { dataset.size($0) }
+    self.init(
+      images: trainingIDs.count,
+      smallestSide: sizes.map { min($0.width, $0.height) }.min() ?? 1,
+      pixels: sizes.reduce(0) { $0 + $1.width * $1.height }, channels: dataset.channels,
+      shares: dataset.mapping.shares,
+      objectDiameter: try dataset.objectDiameter(of: trainingIDs))
   }
 }

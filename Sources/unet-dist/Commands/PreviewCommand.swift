@@ -70,7 +70,8 @@ struct PreviewCommand: ParsableCommand {
       for column in 0..<1 + Self.variants {
         // Of the same draw, so that the first tile is the second's without augmentation.
         Augmentation(
-          column == 0 ? [] : options.augment, foregroundShare: options.foregroundTiles
+          column == 0 ? [] : options.augment, foregroundShare: options.foregroundTiles,
+          background: UInt8(mapping.mostFrequent)
         ).fill(
           buffer, from: image,
           stream: Augmentation.stream(seed: seed, epoch: max(1, column), draw: row))

@@ -159,9 +159,9 @@ import Testing
     let image = rareObjects()
     let tile = TileShape(inputSide: 12, outputSide: 8)
     let buffer = SampleBuffer(tile: tile, channels: 1)
-    func found(_ share: Double, _ count: Int) -> [Set<UInt8>] {
+    func found(_ share: Double, _ count: Int, background: UInt8 = 0) -> [Set<UInt8>] {
       (0..<count).map { draw in
-        Augmentation([], foregroundShare: share).fill(
+        Augmentation([], foregroundShare: share, background: background).fill(
           buffer, from: image, stream: Augmentation.stream(seed: 1, epoch: 0, draw: draw))
         return Set((0..<buffer.labelCount).map { buffer.labels[$0] })
       }
@@ -174,6 +174,10 @@ import Testing
     let third = found(0.33, 300).count { !$0.isDisjoint(with: [1, 2]) }
     let chance = found(0, 300).count { !$0.isDisjoint(with: [1, 2]) }
     #expect(chance < 60 && third > chance + 50 && third < 200, "\(third), \(chance)")
+    // Another class may be the background: then half of the tiles are about class 0, which is everywhere.
+    let other = found(1, 200, background: 2)
+    let (ones, twos) = (other.count { $0.contains(1) }, other.count { $0.contains(2) })
+    #expect((70...130).contains(ones) && twos < 40, "\(ones), \(twos)")
   }
 
   @Test func foregroundMovesTheWindowAndNothingElse() {
