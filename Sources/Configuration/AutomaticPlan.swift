@@ -53,8 +53,9 @@ package struct AutomaticPlan: Sendable {
   package static let evaluations = 10
   /// Channels of the first level: for most machines, and what a run with time may have.
   static let baseChannels = [16, 32, 64]
-  /// Samples of a batch of `tile.usual`: enough to steady a step, and few enough to make many. Of larger
-  /// tiles there are fewer, with as many pixels, but `fewest` at least.
+  /// Samples of a batch, enough to steady a step, and few enough to make many.
+  ///
+  /// Of larger tiles there are fewer, with as many pixels, but `fewest` at least.
   private static let batch = (usual: 4, fewest: 2)
   /// Where a class has less than `share` of the pixels, this part of the tiles is placed about foreground.
   private static let foreground = (share: 0.05, tiles: 0.33)

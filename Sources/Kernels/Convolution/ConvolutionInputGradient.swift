@@ -274,7 +274,8 @@ private func fold(
     // Away from the border the sum is of one value, so whole lines can be taken where both are dense.
     let isOneLine = gradient.pixelStride == channels && virtualGradient.pixelStride == channels
     let step = isOneLine ? columns.plain.count : 1
-    for x in stride(from: columns.plain.lowerBound, to: columns.plain.upperBound, by: max(1, step)) {
+    for x in stride(from: columns.plain.lowerBound, to: columns.plain.upperBound, by: max(1, step))
+    {
       let source = UnsafePointer(virtualGradient.pixel(row, columns.first(x)) + firstChannel)
       let target = gradient.pixel(y, x)
       if passing {
