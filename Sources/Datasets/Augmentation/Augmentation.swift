@@ -52,12 +52,12 @@ package struct Augmentation: Sendable, Equatable {
   /// the labels belong to the tile without its margins.
   ///
   /// - Precondition: image and buffer have the same channels.
-  package func fill(_ buffer: SampleBuffer, from image: DatasetImage, stream: RandomStream) {
+  package func fill(_ buffer: SampleBuffer, from image: some TileSource, stream: RandomStream) {
     precondition(
       image.channels == buffer.channels,
       "\(image.channels) channels for a buffer of \(buffer.channels)")
     precondition(
-      (image.weights == nil) == (buffer.weights == nil), "weights in one of image and buffer")
+      image.isWeighted == (buffer.weights != nil), "weights in one of image and buffer")
     let placement = placement(
       width: image.width, height: image.height, outputSide: buffer.tile.outputSide,
       about: foreground(of: image, stream: stream), stream: stream)
@@ -74,48 +74,54 @@ package struct Augmentation: Sendable, Equatable {
   }
 
   private static func copy(
-    _ image: DatasetImage, _ placement: Placement, into buffer: SampleBuffer
+    _ image: some TileSource, _ placement: Placement, into buffer: SampleBuffer
   ) {
     let margin = buffer.tile.margin
-    let tile = placement.tileCopy(
+    let whole = placement.tileCopy(
       side: buffer.tile.inputSide, margin: margin, width: image.width, height: image.height)
+    let part = image.part(rows: whole.rows.extent, columns: whole.columns.extent)
+    let tile = whole.moved(up: part.rows.lowerBound, left: part.columns.lowerBound)
     // The output is the same window without its margins, so its indices are the middle ones.
     let middle = margin..<margin + buffer.tile.outputSide
     let centre = TileCopy(
       rows: Array(tile.rows[middle]), columns: Array(tile.columns[middle]),
       isTransposed: tile.isTransposed)
-    image.withBases { pixels, labels, weights in
-      tile.copy(from: pixels, width: image.width, channels: image.channels, to: buffer.image)
-      centre.copy(from: labels, width: image.width, channels: 1, to: buffer.labels)
+    let width = part.columns.count
+    part.withBases { pixels, labels, weights in
+      tile.copy(from: pixels, width: width, channels: image.channels, to: buffer.image)
+      centre.copy(from: labels, width: width, channels: 1, to: buffer.labels)
       if let weights, let target = buffer.weights {
-        centre.copy(from: weights, width: image.width, channels: 1, to: target)
+        centre.copy(from: weights, width: width, channels: 1, to: target)
       }
     }
   }
 
   private static func resample(
-    _ image: DatasetImage, _ placement: Placement, _ deformation: Deformation,
+    _ image: some TileSource, _ placement: Placement, _ deformation: Deformation,
     into buffer: SampleBuffer
   ) {
     let tile = buffer.tile
-    let map = deformation.map(placement, side: tile.inputSide, outputSide: tile.outputSide)
-    image.withBases { pixels, labels, weights in
-      map.resample(
-        pixels, width: image.width, height: image.height, channels: image.channels,
-        into: buffer.image)
-      map.resampleNearest(
-        labels, width: image.width, height: image.height, outputSide: tile.outputSide,
-        into: buffer.labels)
+    let map = deformation.map(
+      placement, side: tile.inputSide, outputSide: tile.outputSide, width: image.width,
+      height: image.height)
+    let box = map.box()
+    let part = image.part(rows: box.rows, columns: box.columns)
+    part.withBases { pixels, labels, weights in
+      map.resample(pixels, of: part, channels: image.channels, into: buffer.image)
+      map.resampleNearest(labels, of: part, outputSide: tile.outputSide, into: buffer.labels)
       if let weights, let target = buffer.weights {
-        map.resampleNearest(
-          weights, width: image.width, height: image.height, outputSide: tile.outputSide,
-          into: target)
+        map.resampleNearest(weights, of: part, outputSide: tile.outputSide, into: target)
       }
     }
   }
 }
 
-extension DatasetImage {
+extension [Int] {
+  /// The smallest range with all of these numbers.
+  fileprivate var extent: Range<Int> { (self.min() ?? 0)..<(self.max() ?? -1) + 1 }
+}
+
+extension ImagePart {
   fileprivate func withBases(
     _ body: (
       _ pixels: UnsafePointer<Float>, _ labels: UnsafePointer<UInt8>,
@@ -211,21 +217,16 @@ extension Augmentation {
 
   /// Draws a pixel of another class than the background, each class of the image with the same
   /// probability and then each of its pixels; nil for the rest of the tiles, and where there is none.
-  func foreground(of image: DatasetImage, stream: RandomStream) -> (row: Int, column: Int)? {
+  func foreground(of image: some TileSource, stream: RandomStream) -> (row: Int, column: Int)? {
     guard foregroundShare > 0 else { return nil }
     var stream = stream.starting(atBlock: AugmentationStep.Kind.foregroundBlock)
     guard Double(stream.uniform()) < foregroundShare else { return nil }
-    var counts = [Int](repeating: 0, count: 256)
-    for label in image.labels { counts[Int(label)] += 1 }
+    let counts = image.labelCounts()
     let present = (0..<Int(ignoredLabel)).filter { counts[$0] > 0 && $0 != Int(background) }
     guard !present.isEmpty else { return nil }
     let label = present[stream.integer(below: present.count)]
-    var left = stream.integer(below: counts[label])
-    for (place, other) in image.labels.enumerated() where Int(other) == label {
-      if left == 0 { return (place / image.width, place % image.width) }
-      left -= 1
-    }
-    preconditionFailure("fewer pixels of a class than were counted")
+    let place = image.place(of: UInt8(label), index: stream.integer(below: counts[label]))
+    return (place / image.width, place % image.width)
   }
 
   /// Draws rotation, scale and elastic displacement; nil where the tile has none of them.

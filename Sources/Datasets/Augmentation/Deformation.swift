@@ -26,7 +26,10 @@ package struct Deformation {
   /// - Parameters:
   ///   - side: the side of the tile.
   ///   - outputSide: the side of the window in its centre, which `placement` places.
-  package func map(_ placement: Augmentation.Placement, side: Int, outputSide: Int) -> PlaceMap {
+  ///   - width, height: the extents of the image.
+  package func map(
+    _ placement: Augmentation.Placement, side: Int, outputSide: Int, width: Int, height: Int
+  ) -> PlaceMap {
     let half = Double(outputSide - 1) / 2
     let (rowSign, columnSign) = (
       placement.reversesRows ? -1.0 : 1.0, placement.reversesColumns ? -1.0 : 1.0
@@ -40,7 +43,8 @@ package struct Deformation {
       centreRow: Double(placement.row) + half, centreColumn: Double(placement.column) + half,
       rowByRow: c * yv + s * xv, rowByColumn: c * yu + s * xu,
       columnByRow: c * xv - s * yv, columnByColumn: c * xu - s * yu,
-      side: side, field: field.map { SampledField($0, side: side) })
+      side: side, width: width, height: height,
+      field: field.map { SampledField($0, side: side) })
   }
 }
 

@@ -13,7 +13,11 @@ package struct PlaceMap {
   let rowByColumn: Double
   let columnByRow: Double
   let columnByColumn: Double
+  /// The side of the tile.
   let side: Int
+  /// The extents of the image.
+  let width: Int
+  let height: Int
   let field: SampledField?
 
   /// Calls `body` for each row of the tile with the places of its pixels, rows and columns in pixels
@@ -64,19 +68,32 @@ package struct PlaceMap {
     )
   }
 
-  /// tile [side, side, channels] := the image [height, width, channels] between pixels, by bilinear
-  /// interpolation; overwritten.
+  /// The rows and columns of the image that the tile shows, and what lies between them.
+  package func box() -> (rows: Range<Int>, columns: Range<Int>) {
+    var (rowBounds, columnBounds) = (PlaceBounds(), PlaceBounds())
+    forEachRow(0..<side) { _, rows, columns in
+      rowBounds.add(rows, count: side)
+      columnBounds.add(columns, count: side)
+    }
+    return (rowBounds.range(count: height), columnBounds.range(count: width))
+  }
+
+  /// tile [side, side, channels] := the image between pixels, by bilinear interpolation; overwritten.
+  ///
+  /// `pixels` [rows, columns, channels] are those of a part that holds the `box`.
   package func resample(
-    _ image: UnsafePointer<Float>, width: Int, height: Int, channels: Int,
+    _ pixels: UnsafePointer<Float>, of part: ImagePart, channels: Int,
     into tile: UnsafeMutablePointer<Float>
   ) {
+    let (firstRow, firstColumn) = (part.rows.lowerBound, part.columns.lowerBound)
+    let stride = part.columns.count * channels
     forEachRow(0..<side) { row, rows, columns in
       var target = tile + row * side * channels
       for pixel in 0..<side {
         let (top, bottom, down) = Self.cell(rows[pixel], count: height)
         let (left, right, across) = Self.cell(columns[pixel], count: width)
-        let topLine = image + top * width * channels
-        let bottomLine = image + bottom * width * channels
+        let topLine = pixels + (top - firstRow) * stride - firstColumn * channels
+        let bottomLine = pixels + (bottom - firstRow) * stride - firstColumn * channels
         for channel in 0..<channels {
           let (l, r) = (left * channels + channel, right * channels + channel)
           let upper = topLine[l] + across * (topLine[r] - topLine[l])
@@ -88,19 +105,23 @@ package struct PlaceMap {
     }
   }
 
-  /// values [outputSide, outputSide] := those of `source` [height, width] nearest to the places of the
-  /// tile's centre; overwritten.
+  /// values [outputSide, outputSide] := those of `source` nearest to the places of the tile's centre;
+  /// overwritten.
+  ///
+  /// `source` [rows, columns] is that of a part that holds the `box`.
   package func resampleNearest<Value>(
-    _ source: UnsafePointer<Value>, width: Int, height: Int, outputSide: Int,
+    _ source: UnsafePointer<Value>, of part: ImagePart, outputSide: Int,
     into values: UnsafeMutablePointer<Value>
   ) {
     let margin = (side - outputSide) / 2
+    let (firstRow, firstColumn) = (part.rows.lowerBound, part.columns.lowerBound)
+    let stride = part.columns.count
     forEachRow(margin..<margin + outputSide) { row, rows, columns in
       let target = values + (row - margin) * outputSide
       for pixel in 0..<outputSide {
         let y = Self.nearest(rows[margin + pixel], count: height)
         let x = Self.nearest(columns[margin + pixel], count: width)
-        target[pixel] = source[y * width + x]
+        target[pixel] = source[(y - firstRow) * stride + x - firstColumn]
       }
     }
   }
@@ -109,5 +130,28 @@ package struct PlaceMap {
   private static func nearest(_ place: Float, count: Int) -> Int {
     let position = Int((min(max(place, -0x1p24), 0x1p24) + 0.5).rounded(.down))
     return 0..<count ~= position ? position : BorderRule.mirrored(position, count: count)
+  }
+}
+
+/// The smallest and the largest of places along an axis.
+private struct PlaceBounds {
+  private var lowest = Float.infinity
+  private var highest = -Float.infinity
+
+  mutating func add(_ places: UnsafePointer<Float>, count: Int) {
+    for index in 0..<count {
+      lowest = min(lowest, places[index])
+      highest = max(highest, places[index])
+    }
+  }
+
+  /// The positions in 0..<count that stand between the places, in the mirror, the next ones included.
+  func range(count: Int) -> Range<Int> {
+    func position(_ place: Float) -> Int { Int(min(max(place, -0x1p24), 0x1p24).rounded(.down)) }
+    let (first, last) = (position(lowest), position(highest) + 1)
+    if first >= 0 && last < count { return first..<last + 1 }
+    if last - first >= 2 * count { return 0..<count }
+    let positions = (first...last).map { BorderRule.mirrored($0, count: count) }
+    return (positions.min() ?? 0)..<(positions.max() ?? 0) + 1
   }
 }

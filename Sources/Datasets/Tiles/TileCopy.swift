@@ -12,6 +12,12 @@ struct TileCopy {
   /// True when rows and columns change places.
   var isTransposed = false
 
+  /// The same copy out of a part of the image that begins at these row and column of it.
+  func moved(up row: Int, left column: Int) -> TileCopy {
+    TileCopy(
+      rows: rows.map { $0 - row }, columns: columns.map { $0 - column }, isTransposed: isTransposed)
+  }
+
   /// Copies a square or, when not transposed, any rectangle.
   ///
   /// - Parameters:

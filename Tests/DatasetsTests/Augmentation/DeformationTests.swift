@@ -27,10 +27,13 @@ import Testing
   private static func resampled(
     _ map: PlaceMap, _ image: [Float], width: Int, height: Int, channels: Int
   ) -> [Float] {
-    [Float](unsafeUninitializedCapacity: tile.side * tile.side * channels) { target, count in
+    let part = ImagePart(
+      rows: 0..<height, columns: 0..<width, pixels: image,
+      labels: [UInt8](repeating: 0, count: width * height), weights: nil)
+    return [Float](unsafeUninitializedCapacity: tile.side * tile.side * channels) { target, count in
       image.withUnsafeBufferPointer { image in
         guard let image = image.baseAddress, let target = target.baseAddress else { return }
-        map.resample(image, width: width, height: height, channels: channels, into: target)
+        map.resample(image, of: part, channels: channels, into: target)
       }
       count = tile.side * tile.side * channels
     }
@@ -82,7 +85,9 @@ import Testing
       var deformation = Deformation()
       deformation.angle = angle
       return Self.resampled(
-        deformation.map(placement, side: Self.tile.side, outputSide: Self.tile.outputSide), image,
+        deformation.map(
+          placement, side: Self.tile.side, outputSide: Self.tile.outputSide, width: 40,
+          height: 40), image,
         width: 40, height: 40, channels: 1)
     }
     let byAngle = map(turned, .pi / 2)
@@ -105,7 +110,8 @@ import Testing
       points: points, deviation: 2, stream: RandomStream(seed: 9, purpose: .augmentation))
     deformation.field = field
     let side = Self.tile.side
-    let map = deformation.map(placement, side: side, outputSide: Self.tile.outputSide)
+    let map = deformation.map(
+      placement, side: side, outputSide: Self.tile.outputSide, width: width, height: height)
     let found = Self.resampled(map, image, width: width, height: height, channels: channels)
 
     func displacement(_ values: [Float], _ i: Int, _ j: Int) -> Double {
@@ -185,6 +191,60 @@ import Testing
       }
     }
     #expect(boundaries > 500)
+  }
+
+  /// A source that has no pixel but those that it is asked for.
+  private struct Window: TileSource {
+    let image: DatasetImage
+    var id: Int { image.id }
+    var name: String { image.name }
+    var width: Int { image.width }
+    var height: Int { image.height }
+    var channels: Int { image.channels }
+    var isWeighted: Bool { image.isWeighted }
+
+    func part(rows: Range<Int>, columns: Range<Int>) -> ImagePart {
+      func cut<Value>(_ values: [Value], _ depth: Int) -> [Value] {
+        rows.flatMap { row in
+          values[
+            (row * width + columns.lowerBound) * depth..<(row * width + columns.upperBound) * depth]
+        }
+      }
+      return ImagePart(
+        rows: rows, columns: columns, pixels: cut(image.pixels, channels),
+        labels: cut(image.labels, 1), weights: image.weights.map { cut($0, 1) })
+    }
+
+    func labelCounts() -> [Int] { image.labelCounts() }
+    func place(of label: UInt8, index: Int) -> Int { image.place(of: label, index: index) }
+  }
+
+  /// Large tiles of small images too, whose places are mirrored more than once.
+  @Test(arguments: [(90, 70), (300, 41), (17, 23)])
+  func aTileIsTheSameFromThePartThatItShows(_ width: Int, _ height: Int) {
+    let count = width * height
+    let image = DatasetImage(
+      id: 3, name: "i", width: width, height: height, channels: 2,
+      pixels: (0..<2 * count).map { Float($0 * 7919 % 1_009) },
+      labels: (0..<count).map { UInt8($0 * 31 % 3) }, weights: (0..<count).map { Float($0) })
+    let tile = TileShape(inputSide: 40, outputSide: 28)
+    let (whole, part) = (
+      SampleBuffer(tile: tile, channels: 2, isWeighted: true),
+      SampleBuffer(tile: tile, channels: 2, isWeighted: true)
+    )
+    for augmentation in [Augmentation.all, .copying, .none] {
+      let augmentation = Augmentation(augmentation.steps, foregroundShare: 0.5)
+      for draw in 0..<60 {
+        let stream = Augmentation.stream(seed: 5, epoch: 1, draw: draw)
+        augmentation.fill(whole, from: image, stream: stream)
+        augmentation.fill(part, from: Window(image: image), stream: stream)
+        #expect((0..<whole.imageCount).allSatisfy { whole.image[$0] == part.image[$0] })
+        #expect(
+          (0..<whole.labelCount).allSatisfy {
+            whole.labels[$0] == part.labels[$0] && whole.weights?[$0] == part.weights?[$0]
+          })
+      }
+    }
   }
 
   @Test func displacementsHaveTheirDeviation() {
