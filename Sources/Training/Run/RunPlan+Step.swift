@@ -68,13 +68,17 @@ extension RunPlan {
     step.optimizer.beginAverages(step.parameters)
   }
 
+  /// What makes tiles.
+  var augmentation: Augmentation {
+    Augmentation(
+      configuration.augment, foregroundShare: configuration.foregroundTiles,
+      background: UInt8(data.dataset.mapping.mostFrequent))
+  }
+
   /// What hands out the samples of this rank, from a step on.
   func loader(_ communicator: any Communicator, startStep: Int) -> BatchLoader {
     BatchLoader(
-      dataset: data.dataset, sampler: sampler,
-      augmentation: Augmentation(
-        configuration.augment, foregroundShare: configuration.foregroundTiles,
-        background: UInt8(data.dataset.mapping.mostFrequent)),
+      dataset: data.dataset, sampler: sampler, augmentation: augmentation,
       tile: tile, seed: configuration.seed, rank: communicator.rank, ranks: communicator.size,
       startStep: startStep, threadLimit: min(team.count, BatchLoader.mostThreads))
   }

@@ -14,7 +14,8 @@ struct BenchCommand: ParsableCommand {
       over all ranks, two for each multiply-add.
       """,
     subcommands: [
-      Step.self, Inference.self, Kernels.self, AllReduce.self, Scaling.self, LearningRate.self,
+      Step.self, Inference.self, Kernels.self, AllReduce.self, Loader.self, Scaling.self,
+      LearningRate.self,
     ])
 
   struct Step: ParsableCommand {

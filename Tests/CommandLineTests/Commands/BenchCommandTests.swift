@@ -236,4 +236,26 @@ import Testing
       #expect(!wrong.succeeded && wrong.standardError.contains("0 < from < to"))
     }
   }
+
+  @Test(arguments: [1, 2]) func loaderMakesTilesAndNothingElse(_ ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = [
+        "bench", "loader", "--tiles", "9", "--repetitions", "2", "--data", folder + "/data",
+        "--output", folder + "/never", "--steps", "4", "--global-batch", "4",
+      ]
+      let run = try ProgramRun.unetDist(ranks: ranks, options + ["--json"] + TinyTraining.network)
+      let object = try run.jsonObject()
+      #expect(object.count == 3)
+      for (name, values) in object {
+        let values = try #require(values as? [Double])
+        #expect(values.count == 2 && values.allSatisfy { $0 > 0 }, "\(name)")
+      }
+      let table = try ProgramRun.unetDist(ranks: ranks, options + TinyTraining.network)
+      #expect(table.standardOutput.contains("as the run makes them"))
+      #expect(!FileManager.default.fileExists(atPath: folder + "/never"))
+      let wrong = try ProgramRun.unetDist(ranks: 1, ["bench", "loader", "--tiles", "0"])
+      #expect(!wrong.succeeded && wrong.standardError.contains("at least 1"))
+    }
+  }
 }
