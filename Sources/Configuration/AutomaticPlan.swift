@@ -57,8 +57,9 @@ package struct AutomaticPlan: Sendable {
   ///
   /// Of larger tiles there are fewer, with as many pixels, but `fewest` at least.
   private static let batch = (usual: 4, fewest: 2)
-  /// Where a class has less than `share` of the pixels, this part of the tiles is placed about foreground.
-  private static let foreground = (share: 0.05, tiles: 0.33)
+  /// Where a class has less than `share` of the pixels, classes are weighted and this part of the tiles is
+  /// placed about foreground.
+  private static let rareClass = (share: 0.05, tiles: 0.33)
   /// Steps: `fewest` for a set of up to `pixels`; more for larger ones, by the square root, up to `most`.
   private static let steps = (fewest: 1_500, most: 6_000, pixels: 1_500_000.0)
 
@@ -150,10 +151,15 @@ package struct AutomaticPlan: Sendable {
     }
     choose("ema", "0.99", "averages of weights score better and more evenly than the last ones")
     choose("loss", "cross-entropy+dice", Self.sharesText(data.shares))
-    choose("class-weights", "none", "Dice weighs the classes alike")
     let rarest = data.shares.filter { $0 > 0 }.min() ?? 1
+    let isRare = rarest < Self.rareClass.share
     choose(
-      "foreground-tiles", rarest < Self.foreground.share ? "\(Self.foreground.tiles)" : "0",
+      "class-weights", isRare ? "balanced" : "none",
+      isRare
+        ? "a class with \(Self.percentText(rarest)) of the pixels is else learnt last"
+        : "Dice weighs the classes alike")
+    choose(
+      "foreground-tiles", isRare ? "\(Self.rareClass.tiles)" : "0",
       "the rarest class has \(Self.percentText(rarest)) of the pixels")
     choose(
       "augment", [AugmentationStep].standard.optionText,

@@ -212,6 +212,19 @@ package struct Dataset: Sendable {
     }
   }
 
+  /// Refuses images of which every pixel is ignored.
+  ///
+  /// - Parameter purpose: what they are for, as in "validated on".
+  /// - Throws: `FileError`; else as `image`.
+  package func requireLabels(of ids: [Int], purpose: String) throws {
+    // Mostly the first image has labels.
+    for id in ids where try image(id).labels.contains(where: { $0 != ignoredLabel }) { return }
+    throw FileError(
+      path: ids.first.map { names[$0] } ?? "the data set",
+      expected: "a labelled pixel in the \(ids.count) images that are \(purpose)",
+      found: "only ignored ones", hint: "label some of them, or divide the set otherwise")
+  }
+
   /// Bytes of a `DatasetImage`.
   private static func keptByteCount(_ size: SampleIndex.Size) -> Int {
     size.width * size.height * (4 * size.channels + 1)

@@ -126,6 +126,11 @@ package struct TrainingData: Sendable {
       (self.division, remarks) = (divided.file, divided.remarks)
     }
     (self.listing, self.instanceListing) = (listing, instanceListing)
+    for (name, set, ids) in [
+      ("trained on", dataset, trainingIDs), ("validated on", validation, validationIDs),
+    ] where !ids.isEmpty {
+      try set.requireLabels(of: ids, purpose: name)
+    }
     summary = try DataSummary(of: dataset, trainingIDs: trainingIDs)
   }
 }

@@ -77,6 +77,18 @@ extension ErrorTests {
       try TinyImages.halves(folder + "/data", count: 3)
       return (training(folder), ["images/cell-3.png", "expected instances", "found none"])
     },
+    Mistake("images to validate on that nobody has labelled") { folder in
+      try TinyImages.squares(folder + "/data")
+      for kind in ["images", "masks"] {
+        try TinyImages.png(folder + "/held-out/\(kind)/a.png", width: 24, height: 24) { x, y, _ in
+          kind == "masks" ? 99 : x + y
+        }
+      }
+      return (
+        training(folder, ["--validation-data", folder + "/held-out", "--ignore", "99"]),
+        ["expected a labelled pixel", "validated on", "only ignored ones"]
+      )
+    },
     Mistake("a mask without image") { folder in
       try TinyImages.squares(folder + "/data")
       try FileManager.default.removeItem(atPath: folder + "/data/images/cell-2.png")
