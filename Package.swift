@@ -71,9 +71,10 @@ let package = Package(
     cModule("CScheduling"),
     .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
     cModule("CVectors"),
+    cModule("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev"),
     .target(
-      name: "CImageCodecs", path: "Sources/C/CImageCodecs",
-      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("tiff"), .linkedLibrary("jpeg")]),
+      name: "CImageCodecs", dependencies: ["COpenJPEG"], path: "Sources/C/CImageCodecs",
+      linkerSettings: ["png", "tiff", "jpeg", "z"].map { .linkedLibrary($0) }),
 
     // MARK: Foundations
     module("Threading"),

@@ -12,6 +12,7 @@ import struct
 import sys
 import zlib
 
+import imagecodecs
 import numpy
 import tifffile
 from PIL import Image
@@ -189,15 +190,41 @@ def make_tiffs(folder):
          compression="jpeg", compressionargs={"level": 98}, subsampling=(2, 2))
 
 
+def make_compressed(folder):
+    """One file of each compression that is not lossy, and of the newer types of samples."""
+    for kind in ("int8", "int16", "int32", "uint32", "int64", "uint64"):
+        values = grey(integers(16)).astype("int64") >> (9 if kind == "int8" else 0)
+        if kind[0] == "i":
+            values = values - (32 if kind == "int8" else 20000)
+        tiff(folder / f"{kind}.tif", values.astype(kind), photometric="minisblack",
+             byteorder=">" if kind == "int32" else "<")
+    tiff(folder / "float16.tif", grey(integers(8)).astype("float16") / 4 - 20,
+         photometric="minisblack")
+    for scheme in ("zstd", "lzma"):
+        tiff(folder / f"grey16-{scheme}.tif", grey(integers(16)), compression=scheme,
+             photometric="minisblack", rowsperstrip=4)
+    tiff(folder / "rgb8-webp.tif", integers(8, 3), compression="webp",
+         compressionargs={"lossless": True}, photometric="rgb")
+    tiff(folder / "float32-lerc.tif", grey(floats()), compression="lerc",
+         photometric="minisblack")
+    for scheme in ("group3", "group4"):
+        Image.fromarray(grey(integers(1)).astype(bool)).save(
+            folder / f"bilevel-{scheme}.tif", compression=scheme)
+    for channels, name in ((1, "grey8"), (3, "rgb8"), (1, "grey16")):
+        bits = 16 if name == "grey16" else 8
+        (folder / f"{name}.jp2").write_bytes(imagecodecs.jpeg2k_encode(
+            numpy.squeeze(integers(bits, channels)), reversible=True, level=0))
+    (folder / "grey8.j2k").write_bytes(imagecodecs.jpeg2k_encode(
+        grey(integers(8)), reversible=True, level=0, codecformat="j2k"))
+
+
 def make_unsupported(folder):
     small = grey(integers(8, width=4, height=3))
-    for kind in ("int8", "int16", "uint32", "int32", "float16", "complex64"):
-        tiff(folder / f"unsupported-{kind}.tif", small.astype(kind), photometric="minisblack")
+    tiff(folder / "unsupported-complex64.tif", small.astype("complex64"),
+         photometric="minisblack")
     tiff(folder / "unsupported-cmyk.tif", integers(8, 4, width=4, height=3),
          photometric="separated")
-    tiff(folder / "unsupported-channels.tif", integers(8, 5, width=4, height=3),
-         photometric="minisblack", planarconfig="contig")
-    tiff(folder / "unsupported-zstd.tif", small, photometric="minisblack", compression="zstd")
+    tiff(folder / "unsupported-jpegxl.tif", small, photometric="minisblack", compression="jpegxl")
     Image.fromarray(integers(8, 4, width=16, height=8), "CMYK").save(
         folder / "unsupported-cmyk.jpg", quality=90)
 
@@ -219,6 +246,7 @@ def main():
     make_pngs(folder)
     make_tiffs(folder)
     make_jpegs(folder)
+    make_compressed(folder)
     make_unsupported(folder)
 
 

@@ -44,6 +44,9 @@ package struct ConfigurationFile {
   /// Reads the text of a file; `path` names it in errors.
   init(yaml: String, path: String) throws(ConfigurationError) {
     let origin = ConfigurationError.Origin(file: path)
+    // Some editors begin a file with a byte order mark, which is no part of it.
+    let yaml =
+      yaml.unicodeScalars.first == "\u{FEFF}" ? String(yaml.unicodeScalars.dropFirst()) : yaml
     guard yaml.utf8.count <= Self.sizeLimit else { throw Self.tooLarge(path: path) }
     guard yaml.utf8.count(where: { $0 == UInt8(ascii: "*") }) <= Self.asteriskLimit else {
       throw ConfigurationError(

@@ -20,6 +20,10 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var images: String?
   /// Masks that belong to `images`.
   package var masks: String?
+  /// How intensities become network inputs.
+  package var intensities = IntensityRule.perImage
+  /// Value of samples that are no measurement.
+  package var noData: Double?
   /// Folder that the run is written to.
   package var output = "unet-run"
 

@@ -58,6 +58,13 @@ extension TrainingOption {
     optional("data", \.data, "DIR", "folder with images and masks; else synthetic cells", .ranks),
     optional("images", \.images, "PATH", "images, where not in one folder with the masks", .ranks),
     optional("masks", \.masks, "PATH", "masks that belong to --images", .ranks),
+    required(
+      "intensities", \.intensities, "RULE",
+      "scale of the images: per-image, percentiles[=0.5:99.5] of each image, fixed[=LOW:HIGH], or set"
+    ),
+    optional(
+      "no-data", \.noData, "V",
+      "sample value of pixels without a measurement, which are not learnt and not scored"),
     required("output", \.output, "DIR", "folder that the run is written to", .local),
 
     required(

@@ -33,6 +33,9 @@ package enum Folder {
   }
 
   /// The names in a folder, in no particular order.
+  ///
+  /// - Throws: `FileError` where the system refuses, and for a name that is no UTF-8 text, by which its
+  ///   file could not be opened.
   package static func names(in path: String) throws(FileError) -> [String] {
     guard let folder = opendir(path) else {
       throw FileError(path: path, operation: "list the folder", code: errno)
@@ -41,10 +44,16 @@ package enum Folder {
     var names: [String] = []
     errno = 0
     while let entry = readdir(folder) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      let (name, repaired) = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) {
-          String(cString: $0)
+          (String(validatingCString: $0), String(cString: $0))
         }
+      }
+      guard let name else {
+        throw FileError(
+          path: path, expected: "names in UTF-8",
+          found: "the name \(repaired), in another encoding",
+          hint: "rename it (convmv renames whole folders)")
       }
       if name != "." && name != ".." { names.append(name) }
       errno = 0

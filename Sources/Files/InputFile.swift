@@ -91,6 +91,31 @@ package struct InputFile: ~Copyable {
     return Array(bytes.prefix(received))
   }
 
+  /// `count` bytes from `offset` on; the place of reading stays.
+  ///
+  /// - Throws: `FileError` when the system refuses, or the file ends before.
+  package func bytes(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
+    var code: CInt = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      while initializedCount < count {
+        let received = pread(
+          descriptor, buffer.baseAddress.map { $0 + initializedCount }, count - initializedCount,
+          off_t(offset + initializedCount))
+        if received < 0, errno == EINTR { continue }
+        if received < 0 { code = errno }
+        if received <= 0 { break }
+        initializedCount += received
+      }
+    }
+    guard code == 0 else { throw FileError(path: path, operation: "read", code: code) }
+    guard bytes.count == count else {
+      throw FileError(
+        path: path, expected: "\(count) bytes from byte \(offset) on", found: "\(bytes.count)",
+        hint: "the file is cut short; copy it again from its source")
+    }
+    return bytes
+  }
+
   /// All of a small file, such as a configuration.
   ///
   /// - Throws: `FileError`, also for a file of more than `limit` bytes.

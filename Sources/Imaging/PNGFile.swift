@@ -11,8 +11,13 @@ package enum PNGFile {
   /// samples a 16-bit file; values are stored as they are.
   ///
   /// - Precondition: samples of fewer than 8 bits are below `1 << bitsPerSample`.
-  /// - Throws: where the file cannot be written, or the samples are floating point.
+  /// - Throws: where the file cannot be written, or the samples or channels are others.
   package static func write(_ image: Image, to path: String) throws(FileError) {
+    guard image.channels == 1 || image.channels == 3 else {
+      throw FileError(
+        path: path, expected: "1 or 3 channels", found: "\(image.channels)",
+        hint: "write a .npy file")
+    }
     switch image.samples {
     case .uint8(let values):
       precondition(
@@ -21,9 +26,10 @@ package enum PNGFile {
       try write(values, of: image, as: codec_uint8, to: path)
     case .uint16(let values):
       try write(values, of: image, as: codec_uint16, to: path)
-    case .float32:
+    case .uint32, .int8, .int16, .int32, .float32:
       throw FileError(
-        path: path, expected: "samples of 8 or 16 bits", found: "32-bit floating point samples",
+        path: path, expected: "unsigned samples of 8 or 16 bits",
+        found: "signed, 32-bit or floating point samples",
         hint: "scale them to integers, or write a .npy file")
     }
   }
@@ -34,12 +40,15 @@ package enum PNGFile {
     var writer = try DurableFileWriter(path: path, isFlushed: false)
     var message = [CChar](repeating: 0, count: Int(CODEC_MESSAGE_CAPACITY))
     let status = values.withUnsafeBytes { bytes in
-      var encoded = codec_image(
-        width: UInt32(clamping: image.width), height: UInt32(clamping: image.height),
-        channels: UInt32(image.channels), bits_per_sample: UInt32(image.bitsPerSample),
-        sample_type: type, byte_count: bytes.count,
-        // Encoding only reads; the one structure serves both directions.
-        samples: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+      var encoded = codec_image()
+      encoded.width = UInt32(clamping: image.width)
+      encoded.height = UInt32(clamping: image.height)
+      encoded.channels = UInt32(image.channels)
+      encoded.bits_per_sample = UInt32(image.bitsPerSample)
+      encoded.sample_type = type
+      encoded.byte_count = bytes.count
+      // Encoding only reads; the one structure serves both directions.
+      encoded.samples = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
       return codec_png_write(writer.descriptor, &encoded, &message)
     }
     guard status == codec_ok else {

@@ -12,15 +12,16 @@ package enum SegmentationPictures {
 
   /// The image with its classes in colour, and their borders drawn in full colour.
   ///
-  /// `intensities` are those of the image, 0...1; class 0 and what is ignored keep the image's own grey.
+  /// `intensities` are those of the image, NaN where there is none, which is shown black; class 0 and what is ignored keep the image's own grey.
   /// Intensities
   /// are stretched between the image's darkest and brightest value, because microscopes seldom fill
   /// the range of their files.
   package static func overlay(
     intensities: [Float], channels: Int, labels: [UInt8], width: Int, height: Int
   ) -> Image {
-    let darkest = intensities.min() ?? 0
-    let range = max((intensities.max() ?? 1) - darkest, .leastNormalMagnitude)
+    let known = intensities.filter(\.isFinite)
+    let darkest = known.min() ?? 0
+    let range = max((known.max() ?? 1) - darkest, .leastNormalMagnitude)
     var samples = [UInt8](repeating: 0, count: width * height * 3)
     for y in 0..<height {
       for x in 0..<width {
@@ -38,7 +39,8 @@ package enum SegmentationPictures {
             x + 1 < width ? shown(pixel + 1) : 0, y + 1 < height ? shown(pixel + width) : 0)
         let tint = colour(borderLabel)
         for channel in 0..<3 {
-          let value = (intensities[pixel * channels + min(channel, channels - 1)] - darkest) / range
+          let intensity = intensities[pixel * channels + min(channel, channels - 1)]
+          let value = intensity.isFinite ? (intensity - darkest) / range : 0
           let mixed = value * (1 - share) + tint[channel] * share
           samples[pixel * 3 + channel] = UInt8(max(0, min(255, (mixed * 255).rounded())))
         }

@@ -236,4 +236,35 @@ import Testing
       #expect(changed.differences(from: base) == [name])
     }
   }
+
+  @Test func aByteOrderMarkAndCarriageReturnsAreNoText() throws {
+    let configuration = try TrainingConfiguration(yaml: "\u{FEFF}steps: 7\r\nseed: 3\r\n")
+    #expect(configuration.steps == 7 && configuration.seed == 3)
+  }
+
+  @Test(
+    arguments: [
+      ("per-image", "per-image-standardized", nil), ("fixed", "unchanged", nil),
+      ("fixed=-1000:400", "unchanged", -1000), ("percentiles", "per-image-percentiles", 0.5),
+      ("percentiles=1:99.8", "per-image-percentiles", 1), ("set", "set-standardized", nil),
+    ] as [(String, String, Double?)])
+  func intensities(text: String, rule: String, low: Double?) throws {
+    let configuration = try TrainingConfiguration(yaml: "intensities: \(text)\nno-data: -1\n")
+    let normalization = configuration.intensities.normalization(
+      missingValue: configuration.noData)
+    #expect(normalization.rule.rawValue == rule && normalization.bounds?.low == low)
+    #expect(normalization.missingValue == -1)
+    let again = try TrainingConfiguration(yaml: configuration.yaml())
+    #expect(again.intensities == configuration.intensities && again.noData == -1)
+  }
+
+  @Test(arguments: [
+    "none", "fixed=1", "fixed=2:1", "fixed=1:2:3", "percentiles=-1:99", "percentiles=1:101",
+    "set=1:2",
+  ])
+  func intensitiesThatAreNone(text: String) {
+    #expect(throws: ConfigurationError.self) {
+      try TrainingConfiguration(yaml: "intensities: \(text)")
+    }
+  }
 }

@@ -31,7 +31,8 @@ import Testing
     ("log-level", "loud"), ("reduction", "ring"), ("overlap", "yes"), ("compression", "fp16"),
     ("accumulate", "0"), ("shard-optimizer", "yes"),
     ("bucket-kib", "0"), ("bucket-kib", "24"), ("bucket-kib", "2097152"), ("data", ""),
-    ("output", ""), ("ignore", "blue"), ("ignore", "1:2"), ("ignore", "70000"), ("patience", "0"),
+    ("output", ""), ("ignore", "blue"), ("ignore", "1:2"), ("ignore", "4294967296"),
+    ("patience", "0"),
     ("foreground-tiles", "1.1"), ("foreground-tiles", "-1"), ("minutes", "0"),
     ("minutes", "inf"), ("minutes", "1e16"), ("normalization", "layer"),
   ])

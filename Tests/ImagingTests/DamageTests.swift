@@ -118,15 +118,9 @@ final class MutableFile {
   }
 
   @Test(arguments: [
-    ("unsupported-int8.tif", "8-bit signed integer"),
-    ("unsupported-int16.tif", "16-bit signed integer"),
-    ("unsupported-int32.tif", "32-bit signed integer"),
-    ("unsupported-uint32.tif", "32-bit unsigned integer"),
-    ("unsupported-float16.tif", "16-bit floating point"),
     ("unsupported-complex64.tif", "64-bit complex floating point"),
     ("unsupported-cmyk.tif", "CMYK"),
-    ("unsupported-channels.tif", "5 samples a pixel"),
-    ("unsupported-zstd.tif", "compression scheme 50000"),
+    ("unsupported-jpegxl.tif", "JPEG XL compression"),
     ("unsupported-cmyk.jpg", "CMYK"),
   ])
   func unsupportedKinds(name: String, found: String) throws {
@@ -137,30 +131,14 @@ final class MutableFile {
 
   // MARK: Headers that claim too much
 
-  /// A big-endian 32-bit number.
-  private func bigEndian(_ value: UInt32) -> [UInt8] {
-    (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
-  }
-
-  private func crc32(_ bytes: [UInt8]) -> UInt32 {
-    var register: UInt32 = .max
-    for byte in bytes {
-      register ^= UInt32(byte)
-      for _ in 0..<8 {
-        register = register & 1 == 1 ? register >> 1 ^ 0xEDB8_8320 : register >> 1
-      }
-    }
-    return ~register
-  }
-
   @Test(arguments: [
     [65537, 1], [1, 65537], [0x7FFF_FFFF, 0x7FFF_FFFF], [65536, 65536], [0xFFFF_FFFF, 1],
     [65536, 5462],
   ])
   func oversizedPNG(sides: [UInt32]) throws {
     var bytes = try FileBytes.read(Fixture.path("rgb8.png"))
-    bytes.replaceSubrange(16..<24, with: sides.flatMap(bigEndian))
-    bytes.replaceSubrange(29..<33, with: bigEndian(crc32(Array(bytes[12..<29]))))
+    bytes.replaceSubrange(16..<24, with: sides.flatMap(PNGBytes.bigEndian))
+    bytes.replaceSubrange(29..<33, with: PNGBytes.bigEndian(PNGBytes.crc32(Array(bytes[12..<29]))))
     let folder = try ScratchFolder()
     let error = try #require(Self.failure(try folder.file("large.png", bytes)))
     #expect(error.expected.contains("at most 65536 pixels, at most 1024 MiB"), "\(error)")
@@ -267,7 +245,7 @@ final class MutableFile {
   @Test func unknownKinds() throws {
     let folder = try ScratchFolder()
     let gif = try #require(Self.failure(try folder.file("a.png", Array("GIF89a..".utf8))))
-    #expect(gif.expected == "a PNG, TIFF or JPEG file")
+    #expect(gif.expected == "a \(ImageFile.kinds) file")
     #expect(gif.found == "a file that begins with 47 49 46 38 39 61 2E 2E")
     let empty = try #require(Self.failure(try folder.file("b.png", [])))
     #expect(empty.found == "an empty file")

@@ -62,7 +62,7 @@ struct IntegerCase: Sendable, CustomTestStringConvertible {
         IntegerCase("rgb\(bits)-planes-tiles.tif", bits: bits, channels: 3),
       ]
     }
-    + ["lzw", "deflate", "packbits"].map { scheme in
+    + ["lzw", "deflate", "packbits", "zstd", "lzma"].map { scheme in
       IntegerCase("grey16-\(scheme).tif", bits: 16, channels: 1)
     }
     + [1, 2, 4, 8].map { bits in palette("palette\(bits).tif", bits: bits) }
@@ -73,12 +73,21 @@ struct IntegerCase: Sendable, CustomTestStringConvertible {
       IntegerCase("grey8-alpha.tif", bits: 8, channels: 1),
       IntegerCase("bigtiff.tif", bits: 16, channels: 1),
       IntegerCase("bigtiff-big-endian.tif", bits: 16, channels: 1),
+      IntegerCase("rgb8-webp.tif", bits: 8, channels: 3),
+      IntegerCase("bilevel-group3.tif", bits: 1, channels: 1),
+      IntegerCase("bilevel-group4.tif", bits: 1, channels: 1),
       IntegerCase("bilevel.tif", bits: 1, channels: 1),
       inverted("bilevel-inverted.tif", bits: 1),
       IntegerCase("grey2.tif", bits: 2, channels: 1),
       IntegerCase("grey4.tif", bits: 4, channels: 1),
       palette("palette8-narrow.tif", bits: 8),
     ]
+
+  static let jpeg2000s: [IntegerCase] = [
+    IntegerCase("grey8.jp2", bits: 8, channels: 1), IntegerCase("rgb8.jp2", bits: 8, channels: 3),
+    IntegerCase("grey16.jp2", bits: 16, channels: 1),
+    IntegerCase("grey8.j2k", bits: 8, channels: 1),
+  ]
 
   private static func palette(_ name: String, bits: Int) -> IntegerCase {
     IntegerCase(name, bits: 8, channels: 3, expected: Fixture.palette(bits: bits))
@@ -90,7 +99,7 @@ struct IntegerCase: Sendable, CustomTestStringConvertible {
       expected: Fixture.integers(bits: bits).map { (1 << bits) - 1 - $0 })
   }
 
-  @Test(arguments: pngs + tiffs)
+  @Test(arguments: pngs + tiffs + jpeg2000s)
   func integerSamples(fixture: IntegerCase) throws {
     let image = try ImageFile.read(Fixture.path(fixture.name))
     #expect(image.width == Fixture.width)
@@ -105,7 +114,7 @@ struct IntegerCase: Sendable, CustomTestStringConvertible {
 
   @Test(arguments: [
     ("float32.tif", 1), ("float32-big-endian.tif", 1), ("float32-rgb-tiles.tif", 3),
-    ("float64.tif", 1),
+    ("float64.tif", 1), ("float32-lerc.tif", 1),
   ])
   func floatingPointSamples(name: String, channels: Int) throws {
     let image = try ImageFile.read(Fixture.path(name))
@@ -174,7 +183,8 @@ struct IntegerCase: Sendable, CustomTestStringConvertible {
   @Test(arguments: [
     ("a.png", true), ("/x/y.TIF", true), ("y.tiff", true), ("z.JPG", true), ("b.c.jpeg", true),
     (".a.png", false), ("/x/.png", false), ("a.gif", false), ("png", false), ("a.png/b", false),
-    ("", false), ("a.", false), ("a.png/", false), ("/.x/a.png", true),
+    ("", false), ("a.", false), ("a.bmp", true), ("a.nii.gz", true), ("a.gz", false),
+    ("a.npy", true), (".nii.gz", false), ("a.jp2", true), ("a.png/", false), ("/.x/a.png", true),
   ])
   func imageNames(path: String, expected: Bool) {
     #expect(ImageFile.isImage(path) == expected)
@@ -200,7 +210,7 @@ struct IntegerCase: Sendable, CustomTestStringConvertible {
           let index = turn % names.count
           // Errors on other files at the same time must not show up here.
           if turn % 3 == 0 {
-            _ = try? ImageFile.read(Fixture.path("unsupported-zstd.tif"))
+            _ = try? ImageFile.read(Fixture.path("unsupported-jpegxl.tif"))
           }
           return try ImageFile.read(Fixture.path(names[index])) == alone[index]
         }

@@ -66,12 +66,12 @@ enum Fixture {
 }
 
 extension Image {
-  /// The samples of an integer image, nil for floating point.
+  /// The samples of an unsigned image of at most 16 bits, nil for others.
   var integers: [Int]? {
     switch samples {
     case .uint8(let values): values.map(Int.init)
     case .uint16(let values): values.map(Int.init)
-    case .float32: nil
+    default: nil
     }
   }
 }

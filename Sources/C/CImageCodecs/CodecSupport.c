@@ -1,4 +1,4 @@
-// What the three decoders share: reading by position, sizing an image, writing messages.
+// What the decoders share: reading by position, sizing an image, writing messages.
 
 #include "CodecSupport.h"
 
@@ -51,8 +51,12 @@ void codec_set_message(char *message, const char *format, ...) {
 
 size_t codec_sample_size(codec_sample_type type) {
   switch (type) {
-    case codec_uint8: return 1;
-    case codec_uint16: return 2;
+    case codec_uint8:
+    case codec_int8: return 1;
+    case codec_uint16:
+    case codec_int16: return 2;
+    case codec_uint32:
+    case codec_int32:
     case codec_float32: return 4;
   }
   return 4;
@@ -72,7 +76,7 @@ codec_status codec_check_sides(uint64_t width, uint64_t height, char *message) {
   return codec_ok;
 }
 
-codec_status codec_image_allocate(codec_image *image, char *message) {
+codec_status codec_check_size(codec_image *image, char *message) {
   codec_status status = codec_check_sides(image->width, image->height, message);
   if (status != codec_ok) return status;
   size_t byte_count = codec_sample_size(image->sample_type);
@@ -85,15 +89,58 @@ codec_status codec_image_allocate(codec_image *image, char *message) {
                       codec_sample_size(image->sample_type));
     return codec_too_large;
   }
-  // Zeroed pages cost nothing until they are touched, so a small file that claims a large image
-  // takes memory only as far as its data go.
-  image->samples = calloc(byte_count, 1);
+  image->byte_count = byte_count;
+  return codec_ok;
+}
+
+codec_status codec_image_allocate(codec_image *image, char *message) {
+  codec_status status = codec_check_size(image, message);
+  if (status != codec_ok) return status;
+  size_t byte_count = image->byte_count;
+  // The caller copies the samples, and cannot refuse for want of memory: that is tried here. Zeroed
+  // pages cost nothing until they are touched, so a small file that claims a large image takes memory
+  // only as far as its data go.
+  void *copy = malloc(byte_count);
+  image->samples = copy == NULL ? NULL : calloc(byte_count, 1);
+  free(copy);
   if (image->samples == NULL) {
     codec_set_message(message, "%zu bytes could not be allocated", byte_count);
     return codec_out_of_memory;
   }
-  image->byte_count = byte_count;
   return codec_ok;
+}
+
+codec_status codec_check_deflated(
+    codec_source *source, uint64_t byte_count, char *message) {
+  static const uint64_t best_ratio = 1032;
+  uint64_t size = codec_source_size(source);
+  if (byte_count / best_ratio <= size) return codec_ok;
+  codec_set_message(message, "pixels of %llu bytes, for which a file of %llu bytes is too short",
+                    (unsigned long long)byte_count, (unsigned long long)size);
+  return source->failed ? codec_system_error : codec_damaged;
+}
+
+uint32_t codec_exif_orientation(const uint8_t *bytes, size_t count) {
+  static const uint32_t upright = 1;
+  if (count < 8 || bytes[0] != bytes[1] || (bytes[0] != 'I' && bytes[0] != 'M')) return upright;
+  bool big_endian = bytes[0] == 'M';
+#define EXIF_NUMBER(at, low, high) ((uint32_t)bytes[(at) + (big_endian ? (high) : (low))])
+#define EXIF_SHORT(at) (EXIF_NUMBER(at, 0, 1) | EXIF_NUMBER(at, 1, 0) << 8)
+  if (EXIF_SHORT(2) != 42) return upright;
+  size_t directory = big_endian ? (size_t)EXIF_SHORT(4) << 16 | EXIF_SHORT(6)
+                                : (size_t)EXIF_SHORT(6) << 16 | EXIF_SHORT(4);
+  if (directory > count - 2) return upright;
+  size_t entries = EXIF_SHORT(directory);
+  for (size_t index = 0; index < entries; index++) {
+    size_t entry = directory + 2 + 12 * index;
+    if (entry + 12 > count) return upright;
+    if (EXIF_SHORT(entry) != 0x0112) continue;
+    uint32_t orientation = EXIF_SHORT(entry + 8);
+    return orientation >= 1 && orientation <= 8 ? orientation : upright;
+  }
+#undef EXIF_SHORT
+#undef EXIF_NUMBER
+  return upright;
 }
 
 void codec_image_free(codec_image *image) {

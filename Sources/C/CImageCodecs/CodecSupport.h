@@ -1,4 +1,4 @@
-// What the three decoders share: reading by position, sizing an image, writing messages.
+// What the decoders share: reading by position, sizing an image, writing messages.
 #pragma once
 
 #include <stdarg.h>
@@ -34,6 +34,9 @@ void codec_set_message_list(char *message, const char *format, va_list arguments
 /// Checks sides against the limits; the message names the size that was found.
 codec_status codec_check_sides(uint64_t width, uint64_t height, char *message);
 
+/// Checks an image's sizes against the limits and sets `byte_count`.
+codec_status codec_check_size(codec_image *image, char *message);
+
 /// Checks an image's sizes against the limits, then allocates its zeroed samples.
 ///
 /// All fields but `byte_count` and `samples` are set before.
@@ -41,3 +44,10 @@ codec_status codec_image_allocate(codec_image *image, char *message);
 
 /// Bytes of one sample of a type.
 size_t codec_sample_size(codec_sample_type type);
+
+/// Refuses sizes of which a file of this length cannot hold the deflated bytes: 258 come from 2 bits
+/// at best.
+codec_status codec_check_deflated(codec_source *source, uint64_t byte_count, char *message);
+
+/// The orientation that Exif data name, from their header of TIFF on; 1 where they name none.
+uint32_t codec_exif_orientation(const uint8_t *bytes, size_t count);

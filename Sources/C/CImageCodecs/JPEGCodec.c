@@ -15,6 +15,9 @@
 /// image, so a small file with thousands of them would keep a decoder busy for minutes.
 static const int maximum_scans = 100;
 
+/// The marker behind the last scan.
+static const int end_of_image = 0xD9;
+
 /// Bytes read from the file at once.
 enum { source_buffer_bytes = 65536 };
 
@@ -52,6 +55,8 @@ static void jpeg_weigh_message(j_common_ptr decoder, int level) {
   int code = decoder->err->msg_code;
   // Two warnings are about labels in the file and none of its pixels.
   if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
+  // Bytes between the last scan and the end are nobody's: whatever a scan lacks has its own warning.
+  if (code == JWRN_EXTRANEOUS_DATA && decoder->err->msg_parm.i[1] == end_of_image) return;
   jpeg_fail(decoder);
 }
 
@@ -93,6 +98,29 @@ static void jpeg_count_scans(j_common_ptr decoder) {
 
 // MARK: Reading
 
+/// The orientation that the first Exif segment names.
+static uint32_t jpeg_orientation(j_decompress_ptr decoder) {
+  static const uint8_t label[] = {'E', 'x', 'i', 'f', 0, 0};
+  for (jpeg_saved_marker_ptr marker = decoder->marker_list; marker != NULL; marker = marker->next) {
+    if (marker->data_length > sizeof label && memcmp(marker->data, label, sizeof label) == 0)
+      return codec_exif_orientation(
+          marker->data + sizeof label, marker->data_length - sizeof label);
+  }
+  return 1;
+}
+
+/// Refuses sizes that the file is too short for: a block of 64 pixels takes half a bit at least, where
+/// four times four of them share their colours.
+static codec_status jpeg_check_length(jpeg_job *job, const codec_image *image) {
+  static const uint64_t best_ratio = 2048;
+  uint64_t bytes = (uint64_t)image->width * image->height * image->channels;
+  uint64_t size = codec_source_size(&job->source);
+  if (bytes / best_ratio <= size) return codec_ok;
+  codec_set_message(job->message, "%u x %u pixels, for which a file of %llu bytes is too short",
+                    image->width, image->height, (unsigned long long)size);
+  return codec_damaged;
+}
+
 /// Everything that may jump. Nothing local is read after a jump.
 static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
   j_decompress_ptr decoder = &job->decoder;
@@ -103,6 +131,7 @@ static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
   decoder->progress = &job->progress;
   // A progressive file keeps all its coefficients, two bytes each, until the last scan.
   decoder->mem->max_memory_to_use = 2L * CODEC_MAXIMUM_DECODED_BYTES;
+  jpeg_save_markers(decoder, JPEG_APP0 + 1, 0xFFFF);
   jpeg_read_header(decoder, TRUE);
 
   switch (decoder->jpeg_color_space) {
@@ -121,7 +150,10 @@ static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
   image->channels = decoder->out_color_space == JCS_RGB ? 3 : 1;
   image->bits_per_sample = 8;
   image->sample_type = codec_uint8;
-  codec_status status = codec_image_allocate(image, job->message);
+  image->orientation = jpeg_orientation(decoder);
+  codec_status status = codec_check_size(image, job->message);
+  if (status == codec_ok) status = jpeg_check_length(job, image);
+  if (status == codec_ok) status = codec_image_allocate(image, job->message);
   if (status != codec_ok) return status;
 
   jpeg_start_decompress(decoder);
@@ -134,7 +166,9 @@ static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
   return codec_ok;
 }
 
-codec_status codec_jpeg_read(int descriptor, codec_image *image, char *message) {
+codec_status codec_jpeg_read(
+    int descriptor, codec_purpose purpose, codec_image *image, char *message) {
+  (void)purpose;
   memset(image, 0, sizeof *image);
   jpeg_job job;
   memset(&job, 0, sizeof job);

@@ -241,11 +241,12 @@ package struct Dataset: Sendable {
     guard let size = entry.size, let maskPath = entry.maskPath else {
       preconditionFailure("the set was made from an index without sizes and masks")
     }
-    let image = try ImageFile.read(entry.imagePath, page: entry.imagePage)
+    let stored = try ImageFile.read(entry.imagePath, page: entry.imagePage)
+    let image = stored.adapted(to: size.channels) ?? stored
     try check(image, has: size, path: entry.imagePath)
     return try prepared(
       id: entry.id, name: entry.name, image: (image, entry.imagePath),
-      mask: (ImageFile.read(maskPath, page: entry.maskPage), maskPath),
+      mask: (ImageFile.read(maskPath, page: entry.maskPage, as: .mask), maskPath),
       bordersOf: instanceBorders ? entry.instances : nil, mapping: mapping,
       normalization: normalization)
   }
@@ -281,6 +282,10 @@ package struct Dataset: Sendable {
     }
     let (width, height) = (image.data.width, image.data.height)
     var labels = try mapping.labels(of: mask.data, path: mask.path)
+    // What was not measured is neither learnt nor scored.
+    if let missing = image.data.missingPixels(normalization.missingValue) {
+      for place in labels.indices where missing[place] { labels[place] = ignoredLabel }
+    }
     if let numbers = try instances?.numbers(width: width, height: height) {
       let borders = borderPixels(numbers, width: width, height: height)
       for place in labels.indices where borders[place] && labels[place] != ignoredLabel {

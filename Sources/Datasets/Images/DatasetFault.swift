@@ -25,6 +25,8 @@ extension FileError.Kind {
   package static let channelsDiffer = FileError.Kind("channels differ")
   /// Masks of more values than there can be classes.
   package static let tooManyValues = FileError.Kind("too many values")
+  /// Masks whose values are numbers of single objects.
+  package static let numberedObjects = FileError.Kind("numbered objects")
   /// A mask value without a class.
   package static let unknownValue = FileError.Kind("unknown value")
   /// A file of class names that cannot be understood.

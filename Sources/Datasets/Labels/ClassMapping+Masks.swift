@@ -3,13 +3,20 @@
 package import Imaging
 
 extension ClassMapping {
+  /// Whether a mask of 16 bits can hold the values: they are in 0...65535.
+  package var areValuesStorable: Bool {
+    values.allSatisfy { (0...Int(UInt16.max)).contains($0.red) }
+  }
+
   /// The mask whose labels are `labels`, height x width: the inverse of ``labels(of:path:)``.
   ///
   /// It is grey where all values are, else RGB, and has 8 bits a sample where they suffice, else 16.
   ///
-  /// - Precondition: the count fits the size, and every label is that of a class.
+  /// - Precondition: the count fits the size, every label is that of a class, and
+  ///   ``areValuesStorable``.
   package func mask(of labels: [UInt8], width: Int, height: Int) -> Image {
     precondition(labels.count == width * height, "\(labels.count) labels for \(width) x \(height)")
+    precondition(areValuesStorable, "mask values beyond 16 bits")
     let channels = values.allSatisfy(\.isGrey) ? 1 : 3
     let parts = values.flatMap { [$0.red, $0.green, $0.blue].prefix(channels) }
     func samples<Sample: FixedWidthInteger>(_: Sample.Type) -> [Sample] {

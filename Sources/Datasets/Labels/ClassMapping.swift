@@ -37,15 +37,14 @@ package struct ClassMapping: Sendable, Equatable {
   /// The most classes there can be: a label is one byte, of which 255 stands for what is ignored.
   package static let maximumClassCount = 255
 
-  /// More classes than this deserve a warning.
-  private static let plausibleClassCount = 32
-
   /// The classes; a class's label is its position here.
   package let classes: [Class]
   /// The mask value of pixels that are neither learnt nor scored, and of no class.
   package let ignored: MaskValue?
   /// Pixels of the ignored value in the masks that were scanned; 0 where a file does not tell.
   package let ignoredPixelCount: Int
+  /// What a user is to know of the values in the masks that were scanned, a line each.
+  package let warnings: [String]
 
   /// The number of classes.
   package var count: Int { classes.count }
@@ -87,16 +86,6 @@ package struct ClassMapping: Sendable, Equatable {
     }.joined(separator: "\n")
   }
 
-  /// What to tell a user about suspiciously many classes, or nil.
-  ///
-  /// An 8-bit grey mask that was smoothed or saved as JPEG stays below 256 values, so it is no
-  /// error, but hardly what was meant.
-  package var warning: String? {
-    guard count > Self.plausibleClassCount else { return nil }
-    return "\(count) different mask values make \(count) classes; masks saved as JPEG, smoothed, "
-      + "or with numbers of single objects have more values than classes"
-  }
-
   // MARK: - Finding
 
   /// The values found in all masks of an index but for `ignored`, named by the `classes.json` beside
@@ -104,17 +93,17 @@ package struct ClassMapping: Sendable, Equatable {
   ///
   /// A value that only `classes.json` mentions is no class: the set could not teach it.
   ///
-  /// - Throws: `FileError` naming the mask with which there are more than 255 values, or the
-  ///   file of names; `FileError` for a mask that cannot be decoded.
+  /// - Throws: `FileError` naming the mask with which there are more than 255 values, one of masks
+  ///   that number objects, or the file of names; `FileError` for a mask that cannot be decoded.
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
     let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
-    var census = Census(ignored: ignored)
+    var census = MaskCensus(ignored: ignored, isNamed: !names.isEmpty)
     for entry in index.entries {
       guard let path = entry.maskPath else {
         preconditionFailure("an index made for prediction has no masks to scan")
       }
-      try census.add(ImageFile.read(path, page: entry.maskPage), path: path)
+      try census.add(ImageFile.read(path, page: entry.maskPage, as: .mask), path: path)
     }
     guard census.counts.keys.contains(where: { $0 != ignored?.packed }) else {
       throw FileError(
@@ -122,6 +111,7 @@ package struct ClassMapping: Sendable, Equatable {
         expected: "masks with a class", found: "nothing but the ignored value",
         hint: "name with --ignore the value of pixels that nobody has labelled")
     }
+    try census.check()
     self.init(census, names: names, ignoring: ignored)
   }
 
@@ -129,51 +119,22 @@ package struct ClassMapping: Sendable, Equatable {
   package init(
     scanning masks: [(name: String, mask: Image)], names: [MaskValue: String] = [:]
   ) throws(FileError) {
-    var census = Census()
+    var census = MaskCensus(isNamed: !names.isEmpty)
     for (name, mask) in masks {
       try census.add(mask, path: name)
     }
+    try census.check()
     self.init(census, names: names, ignoring: nil)
   }
 
-  private init(_ census: Census, names: [MaskValue: String], ignoring ignored: MaskValue?) {
+  private init(_ census: MaskCensus, names: [MaskValue: String], ignoring ignored: MaskValue?) {
     self.ignored = ignored
+    warnings = census.warnings
     ignoredPixelCount = ignored.flatMap { census.counts[$0.packed] } ?? 0
     classes = census.counts.filter { $0.key != ignored?.packed }.sorted { $0.key < $1.key }.map {
       packed, count in
       let value = MaskValue(packed: packed)
       return Class(value: value, name: names[value], pixelCount: count)
-    }
-  }
-
-  /// The pixels of each value seen so far.
-  private struct Census {
-    private(set) var counts: [UInt64: Int] = [:]
-    /// The value that is no class.
-    let ignored: MaskValue?
-
-    init(ignored: MaskValue? = nil) { self.ignored = ignored }
-
-    mutating func add(_ mask: Image, path: String) throws(FileError) {
-      let values = try MaskValue.packedValues(of: mask, path: path)
-      // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
-      var start = 0
-      while start < values.count {
-        let value = values[start]
-        var end = start + 1
-        while end < values.count && values[end] == value { end += 1 }
-        counts[value, default: 0] += end - start
-        start = end
-        let classes = counts.count - (ignored.flatMap { counts[$0.packed] } == nil ? 0 : 1)
-        guard classes <= ClassMapping.maximumClassCount else {
-          throw FileError(
-            .tooManyValues, path: path,
-            expected: "at most \(ClassMapping.maximumClassCount) different mask values in a set",
-            found: "more",
-            hint: "a mask has one value a class: save it without JPEG compression, smoothing or "
-              + "numbers of single objects")
-        }
-      }
     }
   }
 
@@ -185,7 +146,7 @@ package struct ClassMapping: Sendable, Equatable {
   ///   not know a value.
   package func labels(of mask: Image, path: String) throws(FileError) -> [UInt8] {
     let values = try MaskValue.packedValues(of: mask, path: path)
-    var labelOf: [UInt64: UInt8] = [:]
+    var labelOf: [Int64: UInt8] = [:]
     for (label, entry) in classes.enumerated() {
       labelOf[entry.value.packed] = UInt8(label)
     }
@@ -226,6 +187,7 @@ extension ClassMapping: Codable {
     classes = try container.decode([Class].self, forKey: .classes)
     ignored = try container.decodeIfPresent(MaskValue.self, forKey: .ignored)
     ignoredPixelCount = 0
+    warnings = []
     let isAscending = zip(classes, classes.dropFirst()).allSatisfy { $0.value < $1.value }
     guard isAscending && (1...Self.maximumClassCount).contains(classes.count) else {
       throw DecodingError.dataCorruptedError(

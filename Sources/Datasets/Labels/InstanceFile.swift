@@ -13,9 +13,9 @@ struct InstanceFile: Sendable, Equatable {
   /// The numbers, height x width, in rows from the top.
   ///
   /// - Throws: `FileError` for a file that cannot be decoded, of another size than its image, in
-  ///   colour, or with values that are no whole numbers in 0...65535.
+  ///   colour, or with values that are no whole numbers in 0...2147483647.
   func numbers(width: Int, height: Int) throws(FileError) -> [Int32] {
-    let image = try ImageFile.read(path, page: page)
+    let image = try ImageFile.read(path, page: page, as: .mask)
     guard image.width == width && image.height == height else {
       throw FileError(
         .sizesDiffer, path: path, expected: "\(width)x\(height), as its image",
@@ -26,7 +26,13 @@ struct InstanceFile: Sendable, Equatable {
       throw FileError(
         .unknownValue, path: path, expected: "one number a pixel, the same in red, green and blue",
         found: "\(values[place]) at x \(place % width), y \(place / width)",
-        hint: "save instances as a grey image of 8 or 16 bits")
+        hint: "save instances as a grey image of 8, 16 or 32 bits")
+    }
+    if let place = values.firstIndex(where: { Int32(exactly: $0.red).map { $0 < 0 } ?? true }) {
+      throw FileError(
+        .unknownValue, path: path, expected: "numbers in 0...\(Int32.max)",
+        found: "\(values[place]) at x \(place % width), y \(place / width)",
+        hint: "number the objects from 1 on, 0 for background")
     }
     return values.map { Int32($0.red) }
   }

@@ -6,40 +6,69 @@ import Imaging
 /// A mask's value at a pixel: a grey value, or a colour.
 ///
 /// A colour of three equal parts is the grey value of that part, so a grey mask saved as RGB means
-/// the same. Values are ordered by red, then green, then blue, which orders grey values by size.
+/// the same. Grey values have up to 32 bits, signed or not; parts of colours 16. Values are ordered by
+/// red, then green, then blue, which orders grey values by size; grey values of more than 16 bits come
+/// behind all colours, negative ones before.
 package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertible {
-  /// The three 16-bit parts, red highest.
-  let packed: UInt64
+  /// A negative grey value itself, the three 16-bit parts with red highest, or a grey value of more
+  /// than 16 bits with this bit.
+  let packed: Int64
+
+  private static let wideBit: Int64 = 1 << 48
 
   /// The red part, or the grey value.
-  package var red: Int { Int(packed >> 32 & 0xFFFF) }
+  package var red: Int { wideGrey ?? Int(packed >> 32 & 0xFFFF) }
   /// The green part, or the grey value.
-  package var green: Int { Int(packed >> 16 & 0xFFFF) }
+  package var green: Int { wideGrey ?? Int(packed >> 16 & 0xFFFF) }
   /// The blue part, or the grey value.
-  package var blue: Int { Int(packed & 0xFFFF) }
+  package var blue: Int { wideGrey ?? Int(packed & 0xFFFF) }
   /// True when the three parts are equal.
   package var isGrey: Bool { red == green && green == blue }
 
-  init(packed: UInt64) {
+  /// A grey value outside 0...65535.
+  private var wideGrey: Int? {
+    packed < 0 ? Int(packed) : packed & Self.wideBit == 0 ? nil : Int(packed & 0xFFFF_FFFF)
+  }
+
+  init(packed: Int64) {
     self.packed = packed
   }
 
-  /// A grey value in 0...65535.
-  package init(grey: UInt16) {
-    self.init(red: grey, green: grey, blue: grey)
+  /// The grey values there are: those of 32 bits, signed or not.
+  package static let greys = Int(Int32.min)...Int(UInt32.max)
+
+  /// A grey value.
+  ///
+  /// - Precondition: it is in `greys`.
+  package init(grey: Int) {
+    precondition(Self.greys.contains(grey), "the grey value \(grey)")
+    packed = Self.packed(grey: Int64(grey))
+  }
+
+  private static func packed(grey: Int64) -> Int64 {
+    switch grey {
+    case ..<0: grey
+    case ...0xFFFF: grey &* 0x1_0001_0001
+    default: grey | wideBit
+    }
   }
 
   /// A colour of parts in 0...65535.
   package init(red: UInt16, green: UInt16, blue: UInt16) {
-    packed = UInt64(red) << 32 | UInt64(green) << 16 | UInt64(blue)
+    packed = Int64(red) << 32 | Int64(green) << 16 | Int64(blue)
   }
 
   /// The value that a user writes as a number, or as three with colons between them: 255 or 255:0:0.
   package init?(text: String) {
+    if let grey = Int(text) {
+      guard Self.greys.contains(grey) else { return nil }
+      self.init(grey: grey)
+      return
+    }
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     let values = parts.compactMap { UInt16($0) }
-    guard values.count == parts.count, [1, 3].contains(values.count) else { return nil }
-    self.init(red: values[0], green: values[values.count / 2], blue: values[values.count - 1])
+    guard values.count == parts.count, values.count == 3 else { return nil }
+    self.init(red: values[0], green: values[1], blue: values[2])
   }
 
   /// The value as a user writes it.
@@ -57,51 +86,82 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
 
   /// The packed values of a mask's pixels in rows from the top.
   ///
-  /// - Throws: `FileError` naming `path` for a floating-point sample that is no whole number in
-  ///   0...65535.
-  static func packedValues(of mask: Image, path: String) throws(FileError) -> [UInt64] {
-    switch mask.samples {
-    case .uint8(let samples):
-      return packed(samples, channels: mask.channels)
-    case .uint16(let samples):
-      return packed(samples, channels: mask.channels)
+  /// - Throws: `FileError` naming `path` for a mask of two or more than three channels, a colour
+  ///   beyond 16 bits, and a floating-point sample that is no whole number of 32 bits.
+  static func packedValues(of mask: Image, path: String) throws(FileError) -> [Int64] {
+    guard mask.channels == 1 || mask.channels == 3 else {
+      throw FileError(
+        .channelsDiffer, path: path, expected: "a mask of one channel, or of three for colours",
+        found: "\(mask.channels) channels", hint: "save the mask with one value a pixel")
+    }
+    return switch mask.samples {
+    case .uint8(let samples): try packed(samples, of: mask, path: path)
+    case .uint16(let samples): try packed(samples, of: mask, path: path)
+    case .uint32(let samples): try packed(samples, of: mask, path: path)
+    case .int8(let samples): try packed(samples, of: mask, path: path)
+    case .int16(let samples): try packed(samples, of: mask, path: path)
+    case .int32(let samples): try packed(samples, of: mask, path: path)
     case .float32(let samples):
-      var whole: [UInt16] = []
-      whole.reserveCapacity(samples.count)
-      for (index, sample) in samples.enumerated() {
-        guard let value = UInt16(exactly: sample) else {
-          let pixel = index / mask.channels
-          throw FileError(
-            .unknownValue, path: path, expected: "whole numbers in 0...65535 in a mask",
-            found: "\(sample) at x \(pixel % mask.width), y \(pixel / mask.width)",
-            hint: "save the mask as an 8-bit image with one value a class")
-        }
-        whole.append(value)
-      }
-      return packed(whole, channels: mask.channels)
+      try packed(try whole(samples, of: mask, path: path), of: mask, path: path)
     }
   }
 
-  private static func packed<Sample: FixedWidthInteger & UnsignedInteger>(
-    _ samples: [Sample], channels: Int
-  ) -> [UInt64] {
-    samples.withUnsafeBufferPointer { samples in
-      if channels == 1 {
-        return samples.map { UInt64($0) &* 0x1_0001_0001 }
+  /// Floating-point samples as the whole numbers that they are.
+  private static func whole(
+    _ samples: [Float], of mask: Image, path: String
+  ) throws(FileError) -> [Int64] {
+    var whole: [Int64] = []
+    whole.reserveCapacity(samples.count)
+    for (index, sample) in samples.enumerated() {
+      guard let value = Int64(exactly: sample), greys.contains(Int(value)) else {
+        let pixel = index / mask.channels
+        throw FileError(
+          .unknownValue, path: path, expected: "whole numbers of at most 32 bits in a mask",
+          found: "\(sample) at x \(pixel % mask.width), y \(pixel / mask.width)",
+          hint: "save the mask as an 8-bit image with one value a class")
       }
-      return (0..<samples.count / 3).map { pixel in
-        UInt64(samples[3 * pixel]) << 32 | UInt64(samples[3 * pixel + 1]) << 16
-          | UInt64(samples[3 * pixel + 2])
-      }
+      whole.append(value)
     }
+    return whole
+  }
+
+  private static func packed<Sample: FixedWidthInteger>(
+    _ samples: [Sample], of mask: Image, path: String
+  ) throws(FileError) -> [Int64] {
+    if mask.channels == 1 {
+      return samples.map { packed(grey: Int64(truncatingIfNeeded: $0)) }
+    }
+    var values: [Int64] = []
+    values.reserveCapacity(samples.count / 3)
+    for start in stride(from: 0, to: samples.count, by: 3) {
+      let (red, green, blue) = (samples[start], samples[start + 1], samples[start + 2])
+      if red == green && green == blue {
+        values.append(packed(grey: Int64(truncatingIfNeeded: red)))
+        continue
+      }
+      guard let red = UInt16(exactly: red), let green = UInt16(exactly: green),
+        let blue = UInt16(exactly: blue)
+      else {
+        throw FileError(
+          .unknownValue, path: path, expected: "parts of colours in 0...65535",
+          found: "others at x \(start / 3 % mask.width), y \(start / 3 / mask.width)",
+          hint: "save the mask with one value a pixel")
+      }
+      values.append(MaskValue(red: red, green: green, blue: blue).packed)
+    }
+    return values
   }
 }
 
 extension MaskValue: Codable {
-  /// Reads a number, or a list of three numbers, each in 0...65535.
+  /// Reads a number of 32 bits, or a list of three numbers, each in 0...65535.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
-    if let grey = try? container.decode(UInt16.self) {
+    if let grey = try? container.decode(Int.self) {
+      guard Self.greys.contains(grey) else {
+        throw DecodingError.dataCorruptedError(
+          in: container, debugDescription: "a value has 32 bits, found \(grey)")
+      }
       self.init(grey: grey)
       return
     }

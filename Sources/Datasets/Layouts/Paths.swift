@@ -10,9 +10,11 @@ enum Paths {
     first.utf8.lexicographicallyPrecedes(second.utf8)
   }
 
-  /// The file's name without folder and extension.
+  /// The file's name without folder and extension, of which `.nii.gz` is one.
   static func stem(_ path: String) -> String {
-    ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+    let name = (path as NSString).lastPathComponent
+    let isPacked = name.lowercased().hasSuffix(".nii.gz")
+    return ((isPacked ? String(name.dropLast(3)) : name) as NSString).deletingPathExtension
   }
 
   static func folder(of path: String) -> String {

@@ -37,14 +37,20 @@ package struct SampleIndex: Sendable, Equatable {
     package let maskPage: Int
     /// The file that numbers the image's objects, and the page in it; nil where there is none.
     let instances: InstanceFile?
-    /// The image's size; nil in an index made for prediction, which decodes nothing.
-    package let size: Size?
+    /// The image's size as it is used; nil in an index made for prediction, which decodes nothing.
+    ///
+    /// Its channels are those of the set, which the stored ones become by ``ImageChannels``.
+    package fileprivate(set) var size: Size?
+    /// The channels that it may have; nil in an index made for prediction.
+    package let channels: ImageChannels?
   }
 
   /// The samples; a sample's id is its position here.
-  package let entries: [Entry]
+  package private(set) var entries: [Entry]
   /// The file of class names beside the images, where there is one.
   package let classNamesPath: String?
+  /// What a user is to know of the images, a line each.
+  package private(set) var remarks: [String] = []
 
   /// The channels of every image; nil in an index made for prediction.
   package var channels: Int? { entries.first?.size?.channels }
@@ -80,8 +86,8 @@ package struct SampleIndex: Sendable, Equatable {
   /// - Throws: `FileError`, naming the file.
   package static func folder(_ path: String) throws -> SampleIndex {
     let layout = try DatasetLayouts.recognized(path)
-    return SampleIndex(
-      entries: try measured(sorted(layout.sources())), classNamesPath: layout.classNamesPath)
+    return try SampleIndex(
+      measuring: sorted(layout.sources()), classNamesPath: layout.classNamesPath)
   }
 
   /// The samples of two folders, of two stacks with equally many pages, or of two single files.
@@ -107,8 +113,8 @@ package struct SampleIndex: Sendable, Equatable {
       try isFolder
       ? pairedSources(images: images, masks: masks)
       : SampleSource.pages(image: images, mask: masks)
-    return SampleIndex(
-      entries: try measured(sorted(sources)), classNamesPath: classNamesFile(beside: images))
+    return try SampleIndex(
+      measuring: sorted(sources), classNamesPath: classNamesFile(beside: images))
   }
 
   /// Images without masks, for prediction: files, stacks, and folders of them.
@@ -133,7 +139,7 @@ package struct SampleIndex: Sendable, Equatable {
     guard !sources.isEmpty else {
       throw FileError(
         .noImages, path: paths.first ?? "the list of images", expected: "at least one image",
-        found: "none", hint: "name PNG, TIFF or JPEG files, or folders of them")
+        found: "none", hint: "name image files (\(ImageFile.kinds)), or folders of them")
     }
     let entries = try sorted(sources).enumerated().map { Entry($1, id: $0, size: nil) }
     return SampleIndex(entries: entries, classNamesPath: nil)
@@ -163,14 +169,40 @@ package struct SampleIndex: Sendable, Equatable {
     return sorted
   }
 
+  private init(entries: [Entry], classNamesPath: String?) {
+    self.entries = entries
+    self.classNamesPath = classNamesPath
+  }
+
+  private init(measuring sources: [SampleSource], classNamesPath: String?) throws {
+    let measured = try Self.measured(sources)
+    self.init(entries: measured.entries, classNamesPath: classNamesPath)
+    remarks = measured.remarks
+    if let line = try passedOver() { remarks.append(line) }
+  }
+
+  /// The index with its images in `channels`, or nil where one of them cannot have them.
+  package func adapted(to channels: Int) -> SampleIndex? {
+    var result = self
+    for (id, entry) in entries.enumerated() {
+      guard let size = entry.size, entry.channels?.canBe(channels) == true else { return nil }
+      result.entries[id].size = Size(width: size.width, height: size.height, channels: channels)
+    }
+    return result
+  }
+
   /// Decodes everything once, to know the sizes and to compare them.
-  private static func measured(_ sources: [SampleSource]) throws -> [Entry] {
+  private static func measured(
+    _ sources: [SampleSource]
+  ) throws -> (entries: [Entry], remarks: [String]) {
     var entries: [Entry] = []
+    var alphaCount = 0
     for source in sources {
       let image = try ImageFile.read(source.imagePath, page: source.page)
       let size = Size(width: image.width, height: image.height, channels: image.channels)
+      if image.hasLostAlpha { alphaCount += 1 }
       if let maskPath = source.maskPath {
-        let mask = try ImageFile.read(maskPath, page: source.page)
+        let mask = try ImageFile.read(maskPath, page: source.page, as: .mask)
         guard mask.width == size.width && mask.height == size.height else {
           throw FileError(
             .sizesDiffer, path: maskPath + pageNote(source),
@@ -178,20 +210,35 @@ package struct SampleIndex: Sendable, Equatable {
             found: "\(mask.width)x\(mask.height)", hint: "a mask has the size of its image")
         }
       }
-      if let first = entries.first, let channels = first.size?.channels, channels != size.channels {
+      let channels = ImageChannels(image)
+      if let first = entries.first, let other = first.channels, !channels.goes(with: other) {
         throw FileError(
           .channelsDiffer, path: source.imagePath + pageNote(source),
-          expected: "\(kind(channels)), as \(first.imagePath)", found: kind(size.channels),
+          expected: "\(kind(other.stored)), as \(first.imagePath)", found: kind(size.channels),
           hint: "convert the images of a set to one kind")
       }
-      entries.append(Entry(source, id: entries.count, size: size))
+      entries.append(Entry(source, id: entries.count, size: size, channels: channels))
     }
-    return entries
+    let (common, remark) = ImageChannels.reconciled(entries.compactMap(\.channels))
+    for id in entries.indices {
+      guard let size = entries[id].size else { continue }
+      entries[id].size = Size(width: size.width, height: size.height, channels: common)
+    }
+    let alpha =
+      alphaCount == 0
+      ? nil
+      : "\(alphaCount) of the \(entries.count) images \(alphaCount == 1 ? "has" : "have") alpha, which is "
+        + "left out"
+    return (entries, [remark, alpha].compactMap(\.self))
   }
 
   /// What an image of so many channels is called in messages.
   static func kind(_ channels: Int) -> String {
-    channels == 1 ? "a grey image (1 channel)" : "an RGB image (\(channels) channels)"
+    switch channels {
+    case 1: "a grey image (1 channel)"
+    case 3: "an RGB image (3 channels)"
+    default: "an image of \(channels) channels"
+    }
   }
 
   private static func pageNote(_ source: SampleSource) -> String {
@@ -200,10 +247,13 @@ package struct SampleIndex: Sendable, Equatable {
 }
 
 extension SampleIndex.Entry {
-  fileprivate init(_ source: SampleSource, id: Int, size: SampleIndex.Size?) {
+  fileprivate init(
+    _ source: SampleSource, id: Int, size: SampleIndex.Size?, channels: ImageChannels? = nil
+  ) {
     self.init(
       id: id, name: source.name, imagePath: source.imagePath, imagePage: source.page,
       maskPath: source.maskPath, maskPage: source.page,
-      instances: source.instancesPath.map { InstanceFile(path: $0, page: source.page) }, size: size)
+      instances: source.instancesPath.map { InstanceFile(path: $0, page: source.page) }, size: size,
+      channels: channels)
   }
 }

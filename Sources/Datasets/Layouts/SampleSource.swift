@@ -52,7 +52,7 @@ func imageFiles(in folder: String) throws -> [String] {
     .filter { ImageFile.isImage($0) && !Folder.isFolder($0) }
   guard !files.isEmpty else {
     throw FileError(
-      .noImages, path: folder, expected: "PNG, TIFF or JPEG files", found: "none",
+      .noImages, path: folder, expected: "\(ImageFile.kinds) files", found: "none",
       hint: "hidden files and folders below it do not count")
   }
   return files

@@ -28,7 +28,7 @@ package enum SyntheticCells {
     let mapping = try ClassMapping(
       scanning: samples.map { (name: $0.name, mask: $0.mask) },
       names: [
-        MaskValue(grey: 0): "background and borders", MaskValue(grey: UInt16(inside)): "cell",
+        MaskValue(grey: 0): "background and borders", MaskValue(grey: Int(inside)): "cell",
       ])
     return try Dataset(samples, mapping: mapping)
   }

@@ -30,7 +30,7 @@ extension RunPreparation {
         logger.warning("no mask has the value \(ignored), which --ignore names")
       }
     }
-    if let warning = mapping.warning { logger.warning("\(warning)") }
+    for warning in mapping.warnings { logger.warning("\(warning)") }
     if !configuration.provenance.reasons.isEmpty {
       let lines = TrainingOption.all.compactMap { option in
         configuration.provenance.reasons[option.name].map {

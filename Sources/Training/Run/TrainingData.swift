@@ -72,6 +72,7 @@ package struct TrainingData: Sendable {
     var listing: [String]
     var instanceListing: [String] = []
     let groups: SampleGroups
+    var findings: [String] = []
     let seed = configuration.seed
     if let index = try SampleIndex.labelled(
       data: configuration.data, images: configuration.images, masks: configuration.masks)
@@ -79,17 +80,22 @@ package struct TrainingData: Sendable {
       if configuration.instanceBorders {
         try index.requireInstances(path: configuration.data ?? configuration.images ?? "")
       }
+      let intensities = configuration.intensities.normalization(missingValue: configuration.noData)
       dataset = try Dataset(
         index, mapping: ClassMapping(scanning: index, ignoring: configuration.ignore),
+        normalization: intensities.fitted(to: index),
         instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
+      findings = index.remarks
       instanceListing = index.instanceListing
       groups = try Self.groups(of: index, configuration)
     } else {
       let given = [
         ("instance-borders", configuration.instanceBorders),
-        ("ignore", configuration.ignore != nil), ("groups", configuration.groups != nil),
+        ("intensities", configuration.intensities != .perImage),
+        ("no-data", configuration.noData != nil), ("ignore", configuration.ignore != nil),
+        ("groups", configuration.groups != nil),
       ]
       if let option = given.first(where: \.1)?.0 {
         throw ConfigurationError(
@@ -101,29 +107,30 @@ package struct TrainingData: Sendable {
       groups = SampleGroups(single: dataset.names)
     }
     if let path = configuration.validationData {
-      let index = try SampleIndex.folder(path)
-      if index.channels != dataset.channels {
+      let stored = try SampleIndex.folder(path)
+      guard let index = stored.adapted(to: dataset.channels) else {
         throw FileError(
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
-          found: "\(index.channels ?? 0)", hint: "validate on images like those of the training")
+          found: "\(stored.channels ?? 0)", hint: "validate on images like those of the training")
       }
       if configuration.instanceBorders { try index.requireInstances(path: path) }
       validation = try Dataset(
-        index, mapping: dataset.mapping, instanceBorders: configuration.instanceBorders,
+        index, mapping: dataset.mapping, normalization: dataset.normalization,
+        instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
       keptByteCount = dataset.keptByteCount + validation.keptByteCount
       trainingIDs = Array(0..<dataset.count)
       validationIDs = Array(0..<validation.count)
       listing += ["validation"] + index.listing
       instanceListing += ["validation"] + index.instanceListing
-      (self.division, remarks) = (nil, [])
+      (self.division, remarks) = (nil, findings + stored.remarks)
     } else {
       let divided = try Self.divide(groups, configuration, division)
       validation = dataset
       keptByteCount = dataset.keptByteCount
       trainingIDs = divided.split.training
       validationIDs = divided.split.validation
-      (self.division, remarks) = (divided.file, divided.remarks)
+      (self.division, remarks) = (divided.file, findings + divided.remarks)
     }
     (self.listing, self.instanceListing) = (listing, instanceListing)
     for (name, set, ids) in [

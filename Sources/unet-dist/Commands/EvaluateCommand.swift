@@ -171,7 +171,7 @@ struct EvaluateCommand: ParsableCommand {
       preconditionFailure("the options were validated, and name images")
     }
     let channels = network.inputChannels
-    guard index.channels == channels else {
+    guard let index = index.adapted(to: channels) else {
       throw FileError(
         .channelsDiffer, path: index.entries.first?.imagePath ?? "the data set",
         expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",

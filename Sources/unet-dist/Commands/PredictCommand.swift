@@ -133,12 +133,7 @@ struct PredictCommand: ParsableCommand {
 
   /// Bytes of what is held at once for each pixel of an image.
   private func pixelByteCount(_ image: Image, _ trained: TrainedNetwork) -> Int {
-    let sample =
-      switch image.samples {
-      case .uint8: 1
-      case .uint16: 2
-      case .float32: 4
-      }
+    let sample = image.samples.sampleByteCount
     let float = MemoryLayout<Float>.stride
     // The image as stored and normalised, the probabilities, the labels, and a mask of 16-bit colours.
     var count =
@@ -153,13 +148,13 @@ struct PredictCommand: ParsableCommand {
   }
 
   private func predict(_ entry: SampleIndex.Entry, _ trained: TrainedNetwork) throws {
-    let image = try ImageFile.read(entry.imagePath, page: entry.imagePage)
+    let stored = try ImageFile.read(entry.imagePath, page: entry.imagePage)
     let channels = trained.checkpoint.network.inputChannels
-    guard image.channels == channels else {
+    guard let image = stored.adapted(to: channels) else {
       throw ConfigurationError(
         option: nil,
         expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
-        found: "\(image.channels)", hint: "convert the image",
+        found: "\(stored.channels)", hint: "convert the image",
         origin: .init(file: entry.imagePath))
     }
     try trained.checkMemory(
@@ -194,9 +189,15 @@ struct PredictCommand: ParsableCommand {
         to: base + "-instances.png")
     }
     if overlay {
+      var intensities = image.intensities()
+      if let missing = image.missingPixels(trained.checkpoint.normalization.missingValue) {
+        for place in intensities.indices where missing[place / channels] {
+          intensities[place] = .nan
+        }
+      }
       try PNGFile.write(
         SegmentationPictures.overlay(
-          intensities: image.intensities(), channels: image.channels, labels: labels,
+          intensities: intensities, channels: image.channels, labels: labels,
           width: image.width, height: image.height), to: base + "-overlay.png")
     }
     if probabilities {
@@ -233,6 +234,12 @@ struct PredictCommand: ParsableCommand {
       throw ConfigurationError(
         option: "values", expected: "one of the \(classes.count) classes of the masks",
         found: "class \(stranger) in \(path), which no mask of the training had",
+        hint: "give --values classes")
+    }
+    guard classes.areValuesStorable else {
+      throw ConfigurationError(
+        option: "values", expected: "mask values in 0...65535, which a PNG can hold",
+        found: "\(classes.values.map(\.description).joined(separator: ", "))",
         hint: "give --values classes")
     }
     return classes.mask(of: labels, width: width, height: height)

@@ -1,6 +1,7 @@
 // Every mistake of a user ends in one message, soon, whether there is one process or two.
 
 import Foundation
+import Imaging
 import TestSupport
 import Testing
 
@@ -101,10 +102,13 @@ extension ErrorTests {
     },
     Mistake("channels differ") { folder in
       try TinyImages.squares(folder + "/data")
-      try TinyImages.png(folder + "/data/images/cell-3.png", width: 24, height: 24, channels: 3) {
-        x, y, channel in x + y + channel
-      }
-      return (training(folder), ["images/cell-3.png", "expected a grey image", "an RGB image"])
+      let image = folder + "/data/images/cell-3"
+      try FileManager.default.removeItem(atPath: image + ".png")
+      try NumPyFile.write(
+        [Float](repeating: 1, count: 24 * 24 * 2), shape: [24, 24, 2], to: image + ".npy")
+      return (
+        training(folder), ["images/cell-3.npy", "expected a grey image", "an image of 2 channels"]
+      )
     },
     Mistake("a PNG cut short") { folder in
       try TinyImages.squares(folder + "/data")

@@ -174,13 +174,66 @@ import Testing
     }
   }
 
-  @Test func greyBesideColourIsNamed() throws {
+  /// A set of these images, called a, b, ...
+  private func set(_ images: [Image]) throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
-    try folder.grey("images/a.png", [[1]])
-    try folder.grey("masks/a.png", [[1]])
-    try folder.png("images/b.png", .colour(width: 1, [[1, 2, 3]]))
+    for (name, image) in zip(["a", "b", "c"], images) {
+      try folder.png("images/\(name).png", image)
+      try folder.grey("masks/\(name).png", [[1]])
+    }
+    return folder
+  }
+
+  private func pixels(_ folder: TemporaryFolder) throws -> (index: SampleIndex, [[Float]]) {
+    let index = try SampleIndex.folder(folder.path)
+    let dataset = try Dataset(
+      index, mapping: ClassMapping(scanning: index),
+      normalization: IntensityNormalization(rule: .unchanged))
+    return (index, try (0..<dataset.count).map { try dataset.image($0).pixels.map { $0 * 255 } })
+  }
+
+  @Test func greyBesideColourIsUsedThreeTimes() throws {
+    let (index, values) = try pixels(
+      set([.grey([[7]]), .colour(width: 1, [[1, 2, 3]]), .colour(width: 1, [[4, 4, 4]])]))
+    #expect(index.channels == 3 && index.listing == ["a 1x1x3", "b 1x1x3", "c 1x1x3"])
+    #expect(values.map { $0.map { $0.rounded() } } == [[7, 7, 7], [1, 2, 3], [4, 4, 4]])
+    #expect(index.remarks.count == 1 && index.remarks[0].contains("1 of the 3 images are grey"))
+  }
+
+  @Test func greyInColourBesideGreyIsGrey() throws {
+    let (index, values) = try pixels(
+      set([.colour(width: 1, [[4, 4, 4]]), .grey([[7]])]))
+    #expect(index.channels == 1 && values.map { $0.map { $0.rounded() } } == [[4], [7]])
+    #expect(index.remarks.count == 1 && index.remarks[0].contains("three equal channels"))
+    #expect(index.adapted(to: 3)?.listing == ["a 1x1x3", "b 1x1x3"])
+    #expect(index.adapted(to: 2) == nil)
+    // Colour alone stays what it is.
+    #expect(try pixels(set([.colour(width: 1, [[4, 4, 4]])])).index.channels == 3)
+  }
+
+  @Test func otherChannelsBesideEachOtherAreNamed() throws {
+    let folder = try set([.grey([[7]])])
+    let npy: [UInt8] = Array("\u{93}NUMPY".unicodeScalars.map { UInt8($0.value) }) + [1, 0]
+    let text = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 2), }\n"
+    let file = npy + [UInt8(text.utf8.count), 0] + Array(text.utf8) + [1, 2]
+    try Data(file).write(to: URL(fileURLWithPath: folder.place("images/b.npy")))
     try folder.grey("masks/b.png", [[1]])
-    expect(.channelsDiffer, at: "images/b.png") { _ = try SampleIndex.folder(folder.path) }
+    expect(.channelsDiffer, at: "images/b.npy") { _ = try SampleIndex.folder(folder.path) }
+  }
+
+  @Test func whatIsPassedOverIsCounted() throws {
+    let folder = try set([.grey([[7]])])
+    #expect(try SampleIndex.folder(folder.path).remarks.isEmpty)
+    try folder.text("images/.hidden", "")
+    try folder.text("images/a.png.bak", "")
+    try folder.text("images/b.gif", "")
+    try folder.text("masks/c.GIF", "")
+    try folder.grey("images/old/c.png")
+    try folder.text("masks/README", "")
+    #expect(
+      try SampleIndex.folder(folder.path).remarks == [
+        "5 entries beside the images passed over: 2 .gif, 1 .bak, 1 folder, 1 without extension"
+      ])
   }
 
   @Test func aBrokenFileIsNamed() throws {

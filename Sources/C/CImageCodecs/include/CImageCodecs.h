@@ -1,9 +1,11 @@
-// A small door to libpng, libtiff and libjpeg: whole images in and out, errors as codes and text.
+// A small door to libpng, libtiff, libjpeg, OpenJPEG and zlib: whole images in and PNG out, errors as
+// codes and text.
 //
 // Every jump and every library callback stays behind this header. Each call owns its own state, so
 // calls on different files may run on different threads at once.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,11 +13,14 @@
 /// enough that no product of a side and a sample size overflows 32 bits.
 #define CODEC_MAXIMUM_SIDE 65536
 
+/// The most samples of one pixel: beyond it is rather a damaged header than a spectrum.
+#define CODEC_MAXIMUM_CHANNELS 1024
+
 /// The most bytes one decoded image may take (1 GiB): a file of a few bytes may claim any size, and
 /// a rank that is killed for its memory takes the whole run with it.
 #define CODEC_MAXIMUM_DECODED_BYTES 1073741824
 
-/// The most pages of one TIFF file: what classic readers count in 16 bits; a longer chain of
+/// The most pages of one file: what classic readers of TIFF count in 16 bits; a longer chain of
 /// directories is rather a loop than a stack of images.
 #define CODEC_MAXIMUM_PAGES 65535
 
@@ -39,10 +44,22 @@ typedef enum {
   codec_system_error,
 } codec_status;
 
+/// What an image is read for.
+typedef enum {
+  /// Palettes become colours, white-is-zero is inverted, scales of the file are applied.
+  codec_for_image = 0,
+  /// Stored values stay: an entry's number of a palette, the bits of white-is-zero.
+  codec_for_mask,
+} codec_purpose;
+
 /// The type of a decoded sample.
 typedef enum {
   codec_uint8 = 0,
   codec_uint16,
+  codec_uint32,
+  codec_int8,
+  codec_int16,
+  codec_int32,
   codec_float32,
 } codec_sample_type;
 
@@ -50,11 +67,17 @@ typedef enum {
 typedef struct {
   uint32_t width;
   uint32_t height;
-  /// 1 (grey) or 3 (RGB).
   uint32_t channels;
-  /// Significant bits of a sample: 1, 2, 4, 8, 16, or 32 for floating point.
+  /// Significant bits of a sample: 1...16, or 32.
   uint32_t bits_per_sample;
   codec_sample_type sample_type;
+  /// How the rows and columns lie, 1...8 as Exif numbers it; 1 is upright.
+  uint32_t orientation;
+  /// Whether the file has alpha, which is not decoded.
+  bool has_lost_alpha;
+  /// The value of pixels without data, where the file names one.
+  bool has_missing_value;
+  double missing_value;
   /// Bytes at `samples`.
   size_t byte_count;
   /// The samples, owned by the image until `codec_image_free`.
@@ -65,28 +88,60 @@ typedef struct {
 void codec_image_free(codec_image *image);
 
 /// Decodes a PNG from an open descriptor, which is read by position and stays open.
-codec_status codec_png_read(int descriptor, codec_image *image, char *message);
+codec_status codec_png_read(
+    int descriptor, codec_purpose purpose, codec_image *image, char *message);
 
 /// Encodes 8-bit (also 1, 2 and 4-bit grey) or 16-bit samples as a PNG to an open descriptor.
 codec_status codec_png_write(int descriptor, const codec_image *image, char *message);
 
 /// Decodes a JPEG from an open descriptor, which is read by position and stays open.
-codec_status codec_jpeg_read(int descriptor, codec_image *image, char *message);
+codec_status codec_jpeg_read(
+    int descriptor, codec_purpose purpose, codec_image *image, char *message);
 
-/// An open TIFF file.
-typedef struct codec_tiff codec_tiff;
+/// Decodes a JPEG 2000 file or code stream from an open descriptor, which is read by position and
+/// stays open.
+codec_status codec_jpeg2000_read(
+    int descriptor, codec_purpose purpose, codec_image *image, char *message);
 
-/// Opens a TIFF on a descriptor, which must stay open until `codec_tiff_close`.
-codec_status codec_tiff_open(int descriptor, codec_tiff **file, char *message);
+/// One directory of a TIFF file.
+typedef struct {
+  /// Where it lies in the file.
+  uint64_t offset;
+  /// Whether it is an image of its own: no overview, thumbnail or transparency mask of another.
+  bool is_image;
+} codec_tiff_directory;
 
-/// Counts the pages by walking the whole chain of directories.
-codec_status codec_tiff_count_pages(codec_tiff *file, uint32_t *count, char *message);
-
-/// Decodes one page, counted from 0. Ascending pages cost one step along the chain each.
+/// Lists the directories in the order of their chain, which is walked once.
 ///
-/// After an error the file is good for nothing but closing.
-codec_status codec_tiff_read(
-    codec_tiff *file, uint32_t page, codec_image *image, char *message);
+/// `directories` is the caller's to free.
+codec_status codec_tiff_list(
+    int descriptor, codec_tiff_directory **directories, uint32_t *count, char *message);
 
-/// Closes the file; the descriptor stays open.
-void codec_tiff_close(codec_tiff *file);
+/// What a directory says of the pages that it stands for.
+typedef struct {
+  /// The text of ImageDescription, the caller's to free; NULL where there is none.
+  char *description;
+  /// Samples of the page: columns, rows and channels.
+  uint64_t sample_count;
+  uint32_t channels;
+  /// Pages of the same size, uncompressed, that the file has room for from this page's first byte
+  /// on; 0 where this page does not lie in one piece.
+  uint64_t pages_in_one_piece;
+} codec_tiff_summary;
+
+/// Reads the summary of the directory at `offset`.
+codec_status codec_tiff_summarize(
+    int descriptor, uint64_t offset, codec_tiff_summary *summary, char *message);
+
+/// Decodes the page of the directory at `offset`, or the page `frame` pages behind it, where pages
+/// without a directory of their own follow in one piece.
+codec_status codec_tiff_read(
+    int descriptor, uint64_t offset, uint32_t frame, codec_purpose purpose, codec_image *image,
+    char *message);
+
+/// Counts the slices along the third axis of a NIfTI volume, gzipped or not.
+codec_status codec_nifti_count_pages(int descriptor, uint32_t *count, char *message);
+
+/// Decodes a slice of a NIfTI volume; the fourth and further axes are channels.
+codec_status codec_nifti_read(
+    int descriptor, uint32_t page, codec_purpose purpose, codec_image *image, char *message);
