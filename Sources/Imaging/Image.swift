@@ -16,7 +16,8 @@ package struct Image: Sendable, Equatable {
   package let width: Int
   /// Rows.
   package let height: Int
-  /// Samples a pixel: 1 (grey) or 3 (RGB); alpha is dropped at decoding.
+  /// Samples a pixel: 1 (grey) or 3 (RGB) of one file, alpha is dropped at decoding; any number of
+  /// several files joined.
   package let channels: Int
   /// The significant bits of an integer sample (1...16), 32 for floating point.
   package let bitsPerSample: Int
@@ -25,7 +26,7 @@ package struct Image: Sendable, Equatable {
 
   /// An image from its parts.
   ///
-  /// - Precondition: sizes are positive, `channels` is 1 or 3, the sample count is
+  /// - Precondition: sizes and `channels` are positive, the sample count is
   ///   width x height x channels.
   package init(width: Int, height: Int, channels: Int, bitsPerSample: Int, samples: Samples) {
     let count =
@@ -35,7 +36,7 @@ package struct Image: Sendable, Equatable {
       case .float32(let values): values.count
       }
     precondition(
-      width > 0 && height > 0 && (channels == 1 || channels == 3),
+      width > 0 && height > 0 && channels > 0,
       "an image of \(width) x \(height) x \(channels)")
     precondition(
       count == width * height * channels,

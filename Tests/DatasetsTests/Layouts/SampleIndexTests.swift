@@ -32,7 +32,7 @@ import Testing
     #expect(index.entries.map(\.id) == Array(0..<6))
     #expect(index.listing.first == "B 2x2x1")
     #expect(index.channels == 1)
-    #expect(index.classNamesPath == nil)
+    #expect(try index.classNames.read().isEmpty && index.ignored == nil && index.parts.isEmpty)
   }
 
   @Test func imgsAndMaskSuffixAndOtherExtensionsAreFound() throws {
@@ -87,6 +87,14 @@ import Testing
     let mask = try folder.grey("right.png")
     let index = try SampleIndex.pair(images: image, masks: mask)
     #expect(index.entries.map(\.name) == ["left"])
+    // No image is its own mask, by whatever path.
+    expect(.mixedSources, at: "left.png") { _ = try SampleIndex.pair(images: image, masks: image) }
+    let link = folder.path + "/link.png"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: image)
+    expect(.mixedSources, at: "link.png") { _ = try SampleIndex.pair(images: image, masks: link) }
+    expect(.mixedSources, at: "left.png") {
+      _ = try SampleIndex.pair(images: folder.path, masks: folder.path)
+    }
   }
 
   @Test func missingFoldersAreNamed() throws {
