@@ -68,6 +68,7 @@ let package = Package(
     cModule("CMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
     cModule("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
     cModule("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+    cModule("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     cModule("CScheduling"),
     .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
     cModule("CVectors"),
@@ -86,6 +87,7 @@ let package = Package(
     // MARK: The engine, images, and the ranks
     module("Kernels", ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"]),
     module("Imaging", ["CImageCodecs", "Files"]),
+    module("Annotations", ["CZlib", "Files", "Imaging"]),
     module("Communication", ["CScheduling", "Tensors"]),
     module("MPICommunication", ["CMPI", "Communication", "Files"]),
 
@@ -136,8 +138,9 @@ let package = Package(
     .executableTarget(
       name: "unet-dist",
       dependencies: [
-        "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets", "Files",
-        "Imaging", "Inference", "Kernels", "Metrics", "MPICommunication", "Network", "Tensors",
+        "Annotations", "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets",
+        "Files", "Imaging", "Inference", "Kernels", "Metrics", "MPICommunication", "Network",
+        "Tensors",
         "Threading", "Training", argumentParser, logging,
       ], swiftSettings: importSettings),
 
@@ -161,6 +164,8 @@ let package = Package(
       "KernelsTests", ["Files", "Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
     // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
     tests("ImagingTests", ["Files", "Imaging"], exclude: ["Fixtures"]),
+    tests(
+      "AnnotationsTests", ["Annotations", "Files", "Imaging", "TestSupport"], exclude: ["Fixtures"]),
     tests("CommunicationTests", ["Communication", "Randomness", "Tensors", "TestSupport"]),
     tests("MPICommunicationTests", ["Communication", "MPICommunication", "TestSupport"]),
     tests(

@@ -14,8 +14,11 @@ package import Network
 package struct TrainingConfiguration: Codable, Equatable, Sendable {
   // MARK: Data
 
-  /// Folder with images and masks; synthetic cells when neither this nor `images` is given.
+  /// Folder with images and masks, or a table of them; synthetic cells when neither this nor `images` is
+  /// given.
   package var data: String?
+  /// How they lie there.
+  package var layout = LayoutChoice.automatic
   /// Images, where they do not lie in one folder with the masks.
   package var images: String?
   /// Masks that belong to `images`.

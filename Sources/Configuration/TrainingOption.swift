@@ -1,6 +1,7 @@
 // The table of options: each one's name, help, range and text form, once.
 
 package import Communication
+import Datasets
 package import Network
 import Tensors
 
@@ -55,7 +56,13 @@ package struct TrainingOption: Sendable {
 extension TrainingOption {
   /// Every option, in the order of help and files.
   package static let all: [TrainingOption] = [
-    optional("data", \.data, "DIR", "folder with images and masks; else synthetic cells", .ranks),
+    optional(
+      "data", \.data, "PATH",
+      "folder with images and masks, or a table of them; else synthetic cells",
+      .ranks),
+    required(
+      "layout", \.layout, "NAME",
+      "how images and masks lie in --data and --validation-data: auto recognises it", .ranks),
     optional("images", \.images, "PATH", "images, where not in one folder with the masks", .ranks),
     optional("masks", \.masks, "PATH", "masks that belong to --images", .ranks),
     required(
@@ -232,6 +239,7 @@ extension TrainingOption {
   static let dependentDefaults: Set = ["steps", "tile", "learning-rate", "validation-fraction"]
 }
 
+extension LayoutChoice: OptionValue {}
 extension Reduction: OptionValue {}
 extension Overlap: OptionValue {
   init?(optionText: String) { self.init(name: optionText) }

@@ -13,7 +13,7 @@ struct UNetDist: ParsableCommand {
     version: Version.number,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
-      SynthCommand.self, PreviewCommand.self, BenchCommand.self,
+      SynthCommand.self, ImportCommand.self, PreviewCommand.self, BenchCommand.self,
     ])
 
   /// Reads the arguments, runs the command that they name, and ends the process.

@@ -34,7 +34,7 @@ package struct Dataset: Sendable {
   package let largestByteCount: Int
   private var storage: Storage
   private var weightMap: (map: WeightMap, cache: WeightCache?)?
-  private let instanceFiles: [InstanceFile?]
+  private let instanceFiles: [InstanceSource?]
   private let drawsInstanceBorders: Bool
 
   /// The number of images.
@@ -165,7 +165,7 @@ package struct Dataset: Sendable {
     self.mapping = mapping
     self.normalization = normalization
     names = samples.map(\.name)
-    instanceFiles = [InstanceFile?](repeating: nil, count: samples.count)
+    instanceFiles = [InstanceSource?](repeating: nil, count: samples.count)
     drawsInstanceBorders = false
     let sizes = images.map {
       SampleIndex.Size(width: $0.width, height: $0.height, channels: $0.channels)
@@ -238,15 +238,14 @@ package struct Dataset: Sendable {
     _ entry: SampleIndex.Entry, mapping: ClassMapping, normalization: IntensityNormalization,
     instanceBorders: Bool
   ) throws -> DatasetImage {
-    guard let size = entry.size, let maskPath = entry.maskPath else {
+    guard let size = entry.size, let mask = entry.source.mask else {
       preconditionFailure("the set was made from an index without sizes and masks")
     }
-    let stored = try ImageFile.read(entry.imagePath, page: entry.imagePage)
-    let image = stored.adapted(to: size.channels) ?? stored
+    let image = try entry.image()
     try check(image, has: size, path: entry.imagePath)
     return try prepared(
       id: entry.id, name: entry.name, image: (image, entry.imagePath),
-      mask: (ImageFile.read(maskPath, page: entry.maskPage, as: .mask), maskPath),
+      mask: (mask.read().image, mask.first.path),
       bordersOf: instanceBorders ? entry.instances : nil, mapping: mapping,
       normalization: normalization)
   }
@@ -271,7 +270,7 @@ package struct Dataset: Sendable {
 
   private static func prepared(
     id: Int, name: String, image: (data: Image, path: String), mask: (data: Image, path: String),
-    bordersOf instances: InstanceFile? = nil, mapping: ClassMapping,
+    bordersOf instances: InstanceSource? = nil, mapping: ClassMapping,
     normalization: IntensityNormalization
   ) throws(FileError) -> DatasetImage {
     // The mask's file may have changed since it was indexed.

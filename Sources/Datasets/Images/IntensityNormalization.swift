@@ -87,8 +87,7 @@ package struct IntensityNormalization: Codable, Sendable, Equatable {
     guard rule == .set, let count = index.channels else { return self }
     var sums = [(count: Double, first: Double, second: Double)](repeating: (0, 0, 0), count: count)
     for entry in index.entries {
-      let stored = try ImageFile.read(entry.imagePath, page: entry.imagePage)
-      let image = stored.adapted(to: count) ?? stored
+      let image = try entry.image()
       let missing = image.missingPixels(missingValue)
       let values = image.intensities()
       try Self.check(values, missing, channels: count, path: entry.imagePath)

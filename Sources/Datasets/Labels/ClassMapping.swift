@@ -88,22 +88,23 @@ package struct ClassMapping: Sendable, Equatable {
 
   // MARK: - Finding
 
-  /// The values found in all masks of an index but for `ignored`, named by the `classes.json` beside
-  /// the images.
+  /// The values found in all masks of an index but for `ignored`, or what the set itself says is of no
+  /// class, called by the names that the set gives.
   ///
-  /// A value that only `classes.json` mentions is no class: the set could not teach it.
+  /// A value that has only a name is no class: the set could not teach it.
   ///
   /// - Throws: `FileError` naming the mask with which there are more than 255 values, one of masks
   ///   that number objects, or the file of names; `FileError` for a mask that cannot be decoded.
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
-    let names = try index.classNamesPath.map { path in try ClassNames(path: path).names } ?? [:]
+    let names = try index.classNames.read()
+    let ignored = ignored ?? index.ignored
     var census = MaskCensus(ignored: ignored, isNamed: !names.isEmpty)
     for entry in index.entries {
-      guard let path = entry.maskPath else {
+      guard let mask = entry.source.mask else {
         preconditionFailure("an index made for prediction has no masks to scan")
       }
-      try census.add(ImageFile.read(path, page: entry.maskPage, as: .mask), path: path)
+      try census.add(mask.read().image, path: mask.first.path)
     }
     guard census.counts.keys.contains(where: { $0 != ignored?.packed }) else {
       throw FileError(

@@ -1,6 +1,6 @@
 // The file of class names beside the images.
 
-import Files
+package import Files
 import Foundation
 
 /// The names that a `classes.json` gives to mask values.
@@ -67,5 +67,29 @@ struct ClassNames: Sendable {
   private static func place(_ context: DecodingError.Context) -> String {
     let keys = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
     return keys.isEmpty ? "the top" : keys.joined(separator: ".")
+  }
+}
+
+/// Where a set says what it calls the values of its masks; nothing is read until names are asked for.
+package enum ClassNameSource: Sendable, Equatable {
+  /// A `classes.json`.
+  case file(String)
+  /// The layout of the set.
+  case given([MaskValue: String])
+
+  /// The `classes.json` in a folder, or no names where there is none.
+  init(in folder: String) {
+    let path = Paths.join(folder, "classes.json")
+    self = Paths.exists(path) ? .file(path) : .given([:])
+  }
+
+  /// The names.
+  ///
+  /// - Throws: `FileError` for a file that is none of names.
+  package func read() throws(FileError) -> [MaskValue: String] {
+    switch self {
+    case .file(let path): try ClassNames(path: path).names
+    case .given(let names): names
+    }
   }
 }

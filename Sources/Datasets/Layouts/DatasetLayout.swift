@@ -2,46 +2,81 @@
 
 import Files
 
-/// A way in which images and masks lie in a folder.
+/// A way in which images and masks lie in a folder, or are listed in a file.
 ///
 /// A layout finds files and matches them; sizes, channels, classes and all that follows are the
 /// same for all of them. A new one is a file beside this one and a line in `DatasetLayouts.all`.
 package protocol DatasetLayout: Sendable {
+  /// Its name, as `--layout` takes it.
+  static var name: String { get }
+
   /// What its folder looks like, for messages.
-  static var description: String { get }
+  static var rule: String { get }
 
-  /// The layout of `folder`, or nil where the folder is laid out in another way.
-  init?(recognizing folder: String)
+  /// Whether the names that lie there are those of this layout; nothing is decoded.
+  static func fits(_ contents: FolderContents) -> Bool
 
-  /// The samples, in no particular order.
+  /// The samples, of a folder that fits.
   ///
   /// - Throws: `FileError` naming the file that has no partner, two, or cannot be opened.
-  func sources() throws -> [SampleSource]
+  static func find(in contents: FolderContents) throws -> FoundSamples
+}
 
-  /// The file of class names, where there is one.
-  var classNamesPath: String? { get }
+/// What a layout has found.
+package struct FoundSamples: Sendable {
+  /// The samples, in no particular order.
+  var sources: [SampleSource]
+  /// What the set calls the values of its masks.
+  var classNames = ClassNameSource.given([:])
+  /// The mask value that the set says is of no class.
+  var ignored: MaskValue?
+  /// The folders that were searched; what else lies in them is passed over.
+  var folders: [String]
+  /// Files that were read for something else than samples.
+  var otherFiles: [String] = []
+  /// What a user is to know, a line each.
+  var notes: [String] = []
+
+  /// The names that are given to numbered objects and to what is around them.
+  static let objectNames = ClassNameSource.given([
+    MaskValue(grey: 0): "background", MaskValue(grey: 1): "object",
+  ])
 }
 
 /// The layouts that are known.
 package enum DatasetLayouts {
-  /// In the order in which they are tried.
-  package static let all: [any DatasetLayout.Type] = [ImagesAndMasksLayout.self]
+  /// The more specific ones first: of several that fit, the first is taken.
+  package static let all: [any DatasetLayout.Type] = [
+    ManifestLayout.self, NNUNetLayout.self, CellTrackingLayout.self, DataScienceBowlLayout.self,
+    ImagesAndMasksLayout.self, ImageAndLabelLayout.self, VolumeLayout.self,
+    SideBySideLayout.self, PrefixedPairsLayout.self,
+  ]
+}
 
-  /// The layout of the folder at `path`.
-  ///
-  /// - Throws: `FileError` where there is no folder, or none that any layout knows.
-  package static func recognized(_ path: String) throws -> any DatasetLayout {
-    let looks = all.map { $0.description }.joined(separator: ", or ")
-    guard Folder.isFolder(path) else {
-      throw FileError(
-        .missing, path: path, expected: "a folder with \(looks)", found: Paths.existing(path),
-        hint: "check the path")
+/// The layout that a set is read by: one that its folder is recognised by, or one that is named.
+package struct LayoutChoice: RawRepresentable, CaseIterable, Codable, Equatable, Sendable {
+  /// `auto`, or the name of a layout.
+  package let rawValue: String
+
+  /// The choice of this name, or nil where no layout has it.
+  package init?(rawValue: String) {
+    guard rawValue == "auto" || DatasetLayouts.all.contains(where: { $0.name == rawValue }) else {
+      return nil
     }
-    for layout in all {
-      if let layout = layout.init(recognizing: path) { return layout }
-    }
-    throw FileError(
-      .missing, path: path, expected: "a folder with \(looks) in it", found: "none",
-      hint: "put the images into images/ and the masks into masks/, or name both folders")
+    self.rawValue = rawValue
+  }
+
+  private init(known name: String) { rawValue = name }
+
+  /// The layout that is recognised.
+  package static let automatic = LayoutChoice(known: "auto")
+
+  /// Every choice.
+  package static let allCases =
+    [automatic] + DatasetLayouts.all.map { LayoutChoice(known: $0.name) }
+
+  /// The layouts to choose from.
+  var candidates: [any DatasetLayout.Type] {
+    self == .automatic ? DatasetLayouts.all : DatasetLayouts.all.filter { $0.name == rawValue }
   }
 }

@@ -2,6 +2,7 @@
 
 import Files
 import Foundation
+import Imaging
 
 /// Questions about paths.
 enum Paths {
@@ -10,11 +11,17 @@ enum Paths {
     first.utf8.lexicographicallyPrecedes(second.utf8)
   }
 
-  /// The file's name without folder and extension, of which `.nii.gz` is one.
+  /// The file's name without folder and extension; `.nii.gz` is one extension.
   static func stem(_ path: String) -> String {
     let name = (path as NSString).lastPathComponent
-    let isPacked = name.lowercased().hasSuffix(".nii.gz")
-    return ((isPacked ? String(name.dropLast(3)) : name) as NSString).deletingPathExtension
+    if name.lowercased().hasSuffix(".nii.gz") { return String(name.dropLast(7)) }
+    return (name as NSString).deletingPathExtension
+  }
+
+  /// The kind of a file by its extension, for messages: "PNG".
+  static func kind(_ path: String) -> String {
+    let ending = (path as NSString).pathExtension
+    return ending.isEmpty ? "extensionless" : ending.uppercased()
   }
 
   static func folder(of path: String) -> String {
@@ -31,4 +38,14 @@ enum Paths {
   static func existing(_ path: String) -> String {
     exists(path) ? (Folder.isFolder(path) ? "a folder" : "a file") : "nothing"
   }
+
+  /// Whether two paths lead to one file, by whatever links.
+  static func areSame(_ first: String, _ second: String) -> Bool {
+    var (one, other) = (stat(), stat())
+    guard stat(first, &one) == 0, stat(second, &other) == 0 else { return false }
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino
+  }
 }
+
+/// Whether a file's name is that of an image.
+func isImageName(_ name: String) -> Bool { ImageFile.isImage(name) }

@@ -25,31 +25,48 @@ package struct SampleIndex: Sendable, Equatable {
   package struct Entry: Sendable, Equatable {
     /// The position in `entries`.
     package let id: Int
-    /// The file's stem; pages of a stack are called `STEM-0001`, `STEM-0002`, ...
-    package let name: String
-    /// The image's file.
-    package let imagePath: String
-    /// The image's page in its file, from 0.
-    package let imagePage: Int
-    /// The mask's file; nil in an index made for prediction.
-    package let maskPath: String?
-    /// The mask's page in its file, from 0.
-    package let maskPage: Int
-    /// The file that numbers the image's objects, and the page in it; nil where there is none.
-    let instances: InstanceFile?
+    /// Where it is read from.
+    package let source: SampleSource
     /// The image's size as it is used; nil in an index made for prediction, which decodes nothing.
     ///
     /// Its channels are those of the set, which the stored ones become by ``ImageChannels``.
     package fileprivate(set) var size: Size?
     /// The channels that it may have; nil in an index made for prediction.
-    package let channels: ImageChannels?
+    package var channels: ImageChannels?
+    /// The pixels that several of its objects have, where each has a file of its own.
+    var overlapCount = 0
+
+    /// The file's stem; pages of a stack are called `STEM-0001`, `STEM-0002`, ...
+    package var name: String { source.name }
+    /// The image's file, or that of its first channel.
+    package var imagePath: String { source.image.first.path }
+    /// The image's page in its file, from 0.
+    package var imagePage: Int { source.image.first.page }
+    /// The mask's file; nil in an index made for prediction.
+    package var maskPath: String? { source.mask?.first.path }
+    /// The mask's page in its file, from 0.
+    package var maskPage: Int { source.mask?.first.page ?? 0 }
+    /// Where the image's objects are numbered; nil where they are not.
+    var instances: InstanceSource? { source.instances }
+
+    /// The image, in the channels of the set where it can have them.
+    ///
+    /// - Throws: `FileError` for a file that cannot be decoded.
+    func image() throws(FileError) -> Image {
+      let stored = try source.image.read()
+      return size.flatMap { stored.adapted(to: $0.channels) } ?? stored
+    }
   }
 
   /// The samples; a sample's id is its position here.
   package private(set) var entries: [Entry]
-  /// The file of class names beside the images, where there is one.
-  package let classNamesPath: String?
-  /// What a user is to know of the images, a line each.
+  /// What the set calls the values of its masks.
+  package let classNames: ClassNameSource
+  /// The mask value that the set says is of no class.
+  package let ignored: MaskValue?
+  /// What was recognised, guessed and passed over, a line each.
+  package let notes: [String]
+  /// What was made alike or left out of the images, a line each.
   package private(set) var remarks: [String] = []
 
   /// The channels of every image; nil in an index made for prediction.
@@ -57,6 +74,12 @@ package struct SampleIndex: Sendable, Equatable {
 
   /// Whether the objects of the images are numbered.
   package var hasInstances: Bool { entries.contains { $0.instances != nil } }
+
+  /// What the set itself says that each sample is for; empty unless it names some for either part.
+  package var parts: [SamplePart?] {
+    let parts = entries.map(\.source.part)
+    return parts.contains(.training) && parts.contains(.validation) ? parts : []
+  }
 
   /// One line a sample, `NAME WIDTHxHEIGHTxCHANNELS`: equal on two ranks that see the same set.
   package var listing: [String] {
@@ -68,26 +91,38 @@ package struct SampleIndex: Sendable, Equatable {
     entries.filter { $0.instances != nil }.map { "instances \($0.name)" }
   }
 
+  private init(_ found: FoundSamples) throws {
+    let (entries, remarks) = try Self.measured(Self.sorted(found.sources))
+    (self.entries, self.remarks) = (entries, remarks)
+    classNames = found.classNames
+    ignored = found.ignored
+    let overlap = entries.reduce(0) { $0 + $1.overlapCount }
+    notes =
+      found.notes
+      + (overlap == 0
+        ? [] : ["pixels of several objects, each taken for the first one's: \(overlap)"])
+  }
+
   // MARK: - Finding
 
   /// The samples of a folder, or of images and masks given apart; nil when neither is given.
-  package static func labelled(data: String?, images: String?, masks: String?) throws
-    -> SampleIndex?
-  {
-    if let data { return try folder(data) }
+  package static func labelled(
+    data: String?, images: String?, masks: String?, layout: LayoutChoice = .automatic
+  ) throws -> SampleIndex? {
+    if let data { return try folder(data, layout: layout) }
     if let images, let masks { return try pair(images: images, masks: masks) }
     return nil
   }
 
-  /// The samples of a folder in any layout that is known (see `DatasetLayouts`).
+  /// The samples of a folder, or a table of them, in any layout that is known (see `DatasetLayouts`).
   ///
   /// Every file is decoded once, to know that it can be and that the sizes agree.
   ///
   /// - Throws: `FileError`, naming the file.
-  package static func folder(_ path: String) throws -> SampleIndex {
-    let layout = try DatasetLayouts.recognized(path)
-    return try SampleIndex(
-      measuring: sorted(layout.sources()), classNamesPath: layout.classNamesPath)
+  package static func folder(
+    _ path: String, layout: LayoutChoice = .automatic
+  ) throws -> SampleIndex {
+    try SampleIndex(DatasetLayouts.found(at: path, layout))
   }
 
   /// The samples of two folders, of two stacks with equally many pages, or of two single files.
@@ -112,9 +147,10 @@ package struct SampleIndex: Sendable, Equatable {
     let sources =
       try isFolder
       ? pairedSources(images: images, masks: masks)
-      : SampleSource.pages(image: images, mask: masks)
+      : SampleSource.pages(image: [images], mask: masks)
     return try SampleIndex(
-      measuring: sorted(sources), classNamesPath: classNamesFile(beside: images))
+      FoundSamples(
+        sources: sources, classNames: ClassNameSource(in: Paths.folder(of: images)), folders: []))
   }
 
   /// Images without masks, for prediction: files, stacks, and folders of them.
@@ -133,7 +169,7 @@ package struct SampleIndex: Sendable, Equatable {
           hint: "check the path")
       }
       for file in Folder.isFolder(path) ? try imageFiles(in: path) : [path] {
-        sources += try SampleSource.pages(image: file, mask: nil)
+        sources += try SampleSource.pages(image: [file], mask: nil)
       }
     }
     guard !sources.isEmpty else {
@@ -141,8 +177,16 @@ package struct SampleIndex: Sendable, Equatable {
         .noImages, path: paths.first ?? "the list of images", expected: "at least one image",
         found: "none", hint: "name image files (\(ImageFile.kinds)), or folders of them")
     }
-    let entries = try sorted(sources).enumerated().map { Entry($1, id: $0, size: nil) }
-    return SampleIndex(entries: entries, classNamesPath: nil)
+    let entries = try sorted(sources).enumerated().map {
+      Entry(id: $0, source: $1, size: nil)
+    }
+    return SampleIndex(entries: entries)
+  }
+
+  /// An index made for prediction.
+  private init(entries: [Entry]) {
+    self.entries = entries
+    (classNames, ignored, notes) = (.given([:]), nil, [])
   }
 
   /// Refuses a set whose objects are not numbered; `path` is where it lies.
@@ -163,22 +207,11 @@ package struct SampleIndex: Sendable, Equatable {
     let sorted = sources.sorted { Paths.precedes($0.name, $1.name) }
     for (first, second) in zip(sorted, sorted.dropFirst()) where first.name == second.name {
       throw FileError(
-        .duplicateName, path: second.imagePath, expected: "one sample called \(second.name)",
-        found: "\(first.imagePath) too", hint: "rename one of the files")
+        .duplicateName, path: second.image.first.path,
+        expected: "one sample called \(second.name)", found: "\(first.image.first.path) too",
+        hint: "rename one of the files")
     }
     return sorted
-  }
-
-  private init(entries: [Entry], classNamesPath: String?) {
-    self.entries = entries
-    self.classNamesPath = classNamesPath
-  }
-
-  private init(measuring sources: [SampleSource], classNamesPath: String?) throws {
-    let measured = try Self.measured(sources)
-    self.init(entries: measured.entries, classNamesPath: classNamesPath)
-    remarks = measured.remarks
-    if let line = try passedOver() { remarks.append(line) }
   }
 
   /// The index with its images in `channels`, or nil where one of them cannot have them.
@@ -198,26 +231,33 @@ package struct SampleIndex: Sendable, Equatable {
     var entries: [Entry] = []
     var alphaCount = 0
     for source in sources {
-      let image = try ImageFile.read(source.imagePath, page: source.page)
+      let image = try source.image.read()
       let size = Size(width: image.width, height: image.height, channels: image.channels)
       if image.hasLostAlpha { alphaCount += 1 }
-      if let maskPath = source.maskPath {
-        let mask = try ImageFile.read(maskPath, page: source.page, as: .mask)
-        guard mask.width == size.width && mask.height == size.height else {
+      var overlapCount = 0
+      if let mask = source.mask {
+        try refuseOwnFile(mask, of: source)
+        let read = try mask.read()
+        overlapCount = read.overlapCount
+        guard read.image.width == size.width && read.image.height == size.height else {
           throw FileError(
-            .sizesDiffer, path: maskPath + pageNote(source),
-            expected: "\(size.width)x\(size.height), as \(source.imagePath)",
-            found: "\(mask.width)x\(mask.height)", hint: "a mask has the size of its image")
+            .sizesDiffer, path: mask.first.description,
+            expected: "\(size.width)x\(size.height), as \(source.image.first.path)",
+            found: "\(read.image.width)x\(read.image.height)",
+            hint: "a mask has the size of its image")
         }
       }
       let channels = ImageChannels(image)
       if let first = entries.first, let other = first.channels, !channels.goes(with: other) {
         throw FileError(
-          .channelsDiffer, path: source.imagePath + pageNote(source),
+          .channelsDiffer, path: source.image.first.description,
           expected: "\(kind(other.stored)), as \(first.imagePath)", found: kind(size.channels),
           hint: "convert the images of a set to one kind")
       }
-      entries.append(Entry(source, id: entries.count, size: size, channels: channels))
+      entries.append(
+        Entry(
+          id: entries.count, source: source, size: size, channels: channels,
+          overlapCount: overlapCount))
     }
     let (common, remark) = ImageChannels.reconciled(entries.compactMap(\.channels))
     for id in entries.indices {
@@ -232,6 +272,18 @@ package struct SampleIndex: Sendable, Equatable {
     return (entries, [remark, alpha].compactMap(\.self))
   }
 
+  /// Refuses an image that would be its own mask.
+  private static func refuseOwnFile(
+    _ mask: MaskSource, of source: SampleSource
+  ) throws(FileError) {
+    for file in mask.paths
+    where source.image.channels.contains(where: { Paths.areSame($0.path, file) }) {
+      throw FileError(
+        .mixedSources, path: file, expected: "a mask for \(source.name)", found: "the image itself",
+        hint: "where masks lie beside their images, give --data FOLDER")
+    }
+  }
+
   /// What an image of so many channels is called in messages.
   static func kind(_ channels: Int) -> String {
     switch channels {
@@ -239,21 +291,5 @@ package struct SampleIndex: Sendable, Equatable {
     case 3: "an RGB image (3 channels)"
     default: "an image of \(channels) channels"
     }
-  }
-
-  private static func pageNote(_ source: SampleSource) -> String {
-    source.page == 0 ? "" : " page \(source.page + 1)"
-  }
-}
-
-extension SampleIndex.Entry {
-  fileprivate init(
-    _ source: SampleSource, id: Int, size: SampleIndex.Size?, channels: ImageChannels? = nil
-  ) {
-    self.init(
-      id: id, name: source.name, imagePath: source.imagePath, imagePage: source.page,
-      maskPath: source.maskPath, maskPage: source.page,
-      instances: source.instancesPath.map { InstanceFile(path: $0, page: source.page) }, size: size,
-      channels: channels)
   }
 }

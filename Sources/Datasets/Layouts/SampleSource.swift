@@ -3,28 +3,59 @@
 import Files
 import Imaging
 
-/// One sample before it has an id and a size: the files and the page it is read from.
+/// One sample before it has an id and a size: the files that it is read from.
 package struct SampleSource: Sendable, Equatable {
   /// The name of the sample, hence of what is predicted for it.
   package let name: String
-  /// The image's file.
-  package let imagePath: String
-  /// The mask's file; nil in a set made for prediction.
-  package let maskPath: String?
-  /// The file that numbers its objects, where there is one.
-  package let instancesPath: String?
-  /// The page of all in their files, from 0.
-  package let page: Int
+  /// Where its image is read from.
+  let image: ImageSource
+  /// Where its classes are read from; nil in a set made for prediction.
+  let mask: MaskSource?
+  /// Where its objects are numbered, if they are.
+  let instances: InstanceSource?
+  /// What it is never parted from in a division: by default the other pages of its file.
+  package var group: String
+  /// What the set itself says that it is for.
+  package var part: SamplePart?
 
-  /// The samples of one image file, one a page: its stem, or `STEM-0001`, `STEM-0002`, ...
+  init(
+    name: String, image: ImageSource, mask: MaskSource?, instances: InstanceSource? = nil,
+    group: String? = nil, part: SamplePart? = nil
+  ) {
+    self.name = name
+    self.image = image
+    self.mask = mask
+    self.instances = instances
+    self.group = group ?? name
+    self.part = part
+  }
+
+  /// A sample whose objects are numbered and are all that it tells.
+  init(name: String, image: ImageSource, objects: InstanceSource, group: String? = nil) {
+    self.init(name: name, image: image, mask: .objects(objects), instances: objects, group: group)
+  }
+
+  /// The files that it is read from.
+  var paths: [String] {
+    image.channels.map(\.path) + (mask?.paths ?? []) + (instances?.paths ?? [])
+  }
+
+  /// The samples of one image, one a page: `NAME`, or `NAME-0001`, `NAME-0002`, ...
   ///
+  /// - Parameters:
+  ///   - name: what they are called; the stem of the file where it is nil.
+  ///   - files: the image's file, or a file for each of its channels.
+  ///   - mask: the file of the mask, which numbers objects where `numbersObjects` is set.
   /// - Throws: `FileError` for a file that cannot be opened, and where image, mask and instances have
   ///   different numbers of pages.
   static func pages(
-    image: String, mask: String?, instances: String? = nil
+    named name: String? = nil, image files: [String], mask: String?, instances: String? = nil,
+    numbersObjects: Bool = false, group: String? = nil
   ) throws -> [SampleSource] {
+    guard let image = files.first else { preconditionFailure("an image without a file") }
+    let stem = name ?? Paths.stem(image)
     let count = try ImageFile.pageCount(image)
-    for partner in [mask, instances].compactMap(\.self) {
+    for partner in files.dropFirst() + [mask, instances].compactMap(\.self) {
       let partnerCount = try ImageFile.pageCount(partner)
       guard partnerCount == count else {
         throw FileError(
@@ -36,24 +67,108 @@ package struct SampleSource: Sendable, Equatable {
     return (0..<count).map { page in
       let digits = String(page + 1)
       let padding = String(repeating: "0", count: max(0, 4 - digits.count))
-      let stem = Paths.stem(image)
       let name = count == 1 ? stem : "\(stem)-\(padding)\(digits)"
+      let source = ImageSource(channels: files.map { FilePage(path: $0, page: page) })
+      let maskPage = mask.map { FilePage(path: $0, page: page) }
+      if numbersObjects, let maskPage {
+        return SampleSource(
+          name: name, image: source, objects: .numbered(maskPage), group: group ?? stem)
+      }
       return SampleSource(
-        name: name, imagePath: image, maskPath: mask, instancesPath: instances, page: page)
+        name: name, image: source, mask: maskPage.map { .values($0) },
+        instances: instances.map { .numbered(FilePage(path: $0, page: page)) },
+        group: group ?? stem)
     }
   }
 }
 
-/// The image files of a folder, in no particular order; hidden files and folders do not count.
-///
-/// - Throws: `FileError` where there is none.
-func imageFiles(in folder: String) throws -> [String] {
-  let files = try Folder.names(in: folder).map { Paths.join(folder, $0) }
-    .filter { ImageFile.isImage($0) && !Folder.isFolder($0) }
-  guard !files.isEmpty else {
-    throw FileError(
-      .noImages, path: folder, expected: "\(ImageFile.kinds) files", found: "none",
-      hint: "hidden files and folders below it do not count")
+/// What the set itself says that a sample is for.
+package enum SamplePart: Sendable, Equatable {
+  /// To be trained on.
+  case training
+  /// To be validated on.
+  case validation
+}
+
+/// A page of an image file, from 0.
+struct FilePage: Sendable, Equatable {
+  let path: String
+  var page = 0
+
+  /// - Throws: `FileError` for what cannot be decoded.
+  func read(as purpose: ImageFile.Purpose = .image) throws(FileError) -> Image {
+    try ImageFile.read(path, page: page, as: purpose)
   }
-  return files
+
+  /// The path, and the page where it is not the first.
+  var description: String { page == 0 ? path : "\(path) page \(page + 1)" }
+}
+
+/// Where an image is read from.
+struct ImageSource: Sendable, Equatable {
+  /// The page of its file, or one for each of its channels; at least one.
+  let channels: [FilePage]
+
+  /// The first file, which stands for the image in messages.
+  var first: FilePage { channels[0] }
+
+  /// The image, its files' channels one behind the other.
+  ///
+  /// - Throws: `FileError` for a file that cannot be decoded, or is of another size than the first.
+  func read() throws(FileError) -> Image {
+    let image = try first.read()
+    guard channels.count > 1 else { return image }
+    var images = [image]
+    for file in channels.dropFirst() {
+      let channel = try file.read()
+      guard channel.width == image.width && channel.height == image.height else {
+        throw FileError(
+          .sizesDiffer, path: file.description,
+          expected: "\(image.width)x\(image.height), as \(first.path)",
+          found: "\(channel.width)x\(channel.height)",
+          hint: "the channels of an image have one size")
+      }
+      images.append(channel)
+    }
+    return Image(joining: images)
+  }
+}
+
+/// Where the classes of a sample are read from.
+enum MaskSource: Sendable, Equatable {
+  /// A mask with a value for each class.
+  case values(FilePage)
+  /// Numbered objects: their pixels are of the class 1, all others of the class 0.
+  case objects(InstanceSource)
+
+  /// The file, or the first one, which stands for the mask in messages.
+  var first: FilePage {
+    switch self {
+    case .values(let file): file
+    case .objects(let objects): objects.first
+    }
+  }
+
+  /// The files.
+  var paths: [String] {
+    switch self {
+    case .values(let file): [file.path]
+    case .objects(let objects): objects.paths
+    }
+  }
+
+  /// The mask, and how many of its pixels several objects have.
+  ///
+  /// - Throws: `FileError` for a file that cannot be decoded, or numbers no objects.
+  func read() throws(FileError) -> (image: Image, overlapCount: Int) {
+    switch self {
+    case .values(let file): return (try file.read(as: .mask), 0)
+    case .objects(let source):
+      let objects = try source.read()
+      let image = Image(
+        width: objects.width, height: objects.height, channels: 1, bitsPerSample: 8,
+        samples: .uint8(objects.numbers.map { $0 == 0 ? 0 : 1 }))
+      return (image, objects.overlapCount)
+    }
+  }
 }

@@ -35,10 +35,10 @@ package struct SampleGroups: Sendable, Equatable {
   /// Samples of which each is a group of its own.
   package init(single samples: [String]) { self.init(samples: samples, names: samples) }
 
-  /// The samples of an index: pages of one file together.
+  /// The samples of an index: pages of one file together, or what the layout of the set has as a group.
   package init(_ index: SampleIndex) {
     self.init(
-      samples: index.entries.map(\.name), names: index.entries.map { Paths.stem($0.imagePath) })
+      samples: index.entries.map(\.name), names: index.entries.map(\.source.group))
   }
 
   /// The samples of an index, by a table with the columns `name` and `group`.
@@ -74,7 +74,7 @@ package struct SampleGroups: Sendable, Equatable {
     var names: [String] = []
     var used: Set<String> = []
     for entry in index.entries {
-      let candidates = [entry.name, Paths.stem(entry.imagePath)]
+      let candidates = [entry.name, entry.source.group, Paths.stem(entry.imagePath)]
       guard let name = candidates.first(where: { groupOf[$0] != nil }), let group = groupOf[name]
       else {
         throw FileError(

@@ -28,6 +28,14 @@ package struct SplitFile: Codable, Equatable, Sendable {
     validation = split.validation.map { samples[$0] }
   }
 
+  /// The division that a set itself says, a part for each sample; nil where it says none.
+  package init?(parts: [SamplePart?], of samples: [String]) {
+    guard parts.contains(.training), parts.contains(.validation) else { return nil }
+    let named = zip(samples, parts)
+    training = named.filter { $0.1 == .training }.map(\.0)
+    validation = named.filter { $0.1 == .validation }.map(\.0)
+  }
+
   /// What the text of a file says; `path` names it in errors.
   package init(text: String, path: String) throws(FileError) {
     do {

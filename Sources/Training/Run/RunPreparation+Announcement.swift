@@ -17,6 +17,7 @@ extension RunPreparation {
     let (data, sampler, tile) = (plan.data, plan.sampler, plan.tile)
     let (configuration, logger) = (plan.configuration, plan.logger)
     let mapping = data.dataset.mapping
+    for note in data.notes { logger.info("\(note)") }
     logger.info("\(mapping.table)")
     if let ignored = mapping.ignored {
       let share =

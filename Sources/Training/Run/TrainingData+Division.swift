@@ -19,7 +19,7 @@ extension TrainingData {
     of index: SampleIndex, _ configuration: TrainingConfiguration
   ) throws(FileError) -> SampleGroups {
     if let table = configuration.groups { return try SampleGroups(index, table: table) }
-    if let data = configuration.data {
+    if let data = configuration.data, Folder.isFolder(data) {
       let table = data + "/groups.csv"
       if FileManager.default.fileExists(atPath: table) {
         return try SampleGroups(index, table: table)
@@ -28,9 +28,10 @@ extension TrainingData {
     return SampleGroups(index)
   }
 
-  /// Divides a set as a file says, or as the configuration does.
+  /// Divides a set as a file says, or the set itself by its `parts`, or as the configuration does.
   static func divide(
-    _ groups: SampleGroups, _ configuration: TrainingConfiguration, _ given: GivenDivision?
+    _ groups: SampleGroups, parts: [SamplePart?], _ configuration: TrainingConfiguration,
+    _ given: GivenDivision?
   ) throws(FileError) -> (split: DatasetSplit, file: SplitFile, remarks: [String]) {
     var remarks = groups.remark.map { [$0] } ?? []
     if case .file(let file, let path) = given {
@@ -46,10 +47,23 @@ extension TrainingData {
       let split = try DatasetSplit(groups, fold: fold, of: folds, seed: seed)
       var written = SplitFile(split, of: groups.samples)
       written.fold = fold
+      if !parts.isEmpty {
+        remarks.append("the set's own division is not used, but --folds")
+      }
       written.folds = try DatasetSplit.folds(folds, of: groups, seed: seed).map { ids in
         ids.map { groups.samples[$0] }
       }
       return (split, written, remarks)
+    }
+    let isOld = if case .ungrouped = given { true } else { false }
+    if !isOld, let own = SplitFile(parts: parts, of: groups.samples) {
+      if configuration.provenance.given.contains("validation-fraction") {
+        remarks.append(
+          "the set says which samples are validated on, so --validation-fraction has no effect; "
+            + "give --folds or --split to divide it otherwise")
+      }
+      let (split, more) = try own.split(of: groups, path: configuration.data ?? "--data")
+      return (split, own, remarks + more)
     }
     var groups = groups
     if case .ungrouped = given { groups = SampleGroups(single: groups.samples) }

@@ -26,6 +26,8 @@ package struct TrainingData: Sendable {
   package let division: SplitFile?
   /// What a user is to know of the division, a line each.
   package let remarks: [String]
+  /// What was recognised in the folders of the data, a line each.
+  package let notes: [String]
 
   /// Gives the images that are trained on weights of their pixels.
   ///
@@ -72,10 +74,12 @@ package struct TrainingData: Sendable {
     var listing: [String]
     var instanceListing: [String] = []
     let groups: SampleGroups
-    var findings: [String] = []
+    var (notes, findings): ([String], [String]) = ([], [])
+    var parts: [SamplePart?] = []
     let seed = configuration.seed
     if let index = try SampleIndex.labelled(
-      data: configuration.data, images: configuration.images, masks: configuration.masks)
+      data: configuration.data, images: configuration.images, masks: configuration.masks,
+      layout: configuration.layout)
     {
       if configuration.instanceBorders {
         try index.requireInstances(path: configuration.data ?? configuration.images ?? "")
@@ -90,6 +94,7 @@ package struct TrainingData: Sendable {
       findings = index.remarks
       instanceListing = index.instanceListing
       groups = try Self.groups(of: index, configuration)
+      (notes, parts) = (index.notes, index.parts)
     } else {
       let given = [
         ("instance-borders", configuration.instanceBorders),
@@ -107,7 +112,8 @@ package struct TrainingData: Sendable {
       groups = SampleGroups(single: dataset.names)
     }
     if let path = configuration.validationData {
-      let stored = try SampleIndex.folder(path)
+      let stored = try SampleIndex.folder(path, layout: configuration.layout)
+      notes += stored.notes
       guard let index = stored.adapted(to: dataset.channels) else {
         throw FileError(
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
@@ -119,13 +125,19 @@ package struct TrainingData: Sendable {
         instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
       keptByteCount = dataset.keptByteCount + validation.keptByteCount
-      trainingIDs = Array(0..<dataset.count)
+      // What the set keeps for validation is trained on neither.
+      trainingIDs = (0..<dataset.count).filter { parts.isEmpty || parts[$0] == .training }
       validationIDs = Array(0..<validation.count)
       listing += ["validation"] + index.listing
       instanceListing += ["validation"] + index.instanceListing
-      (self.division, remarks) = (nil, findings + stored.remarks)
+      self.division = nil
+      if !parts.isEmpty {
+        findings.append(
+          "the set's own samples for validation are not used, but those of --validation-data")
+      }
+      remarks = findings + stored.remarks
     } else {
-      let divided = try Self.divide(groups, configuration, division)
+      let divided = try Self.divide(groups, parts: parts, configuration, division)
       validation = dataset
       keptByteCount = dataset.keptByteCount
       trainingIDs = divided.split.training
@@ -133,6 +145,7 @@ package struct TrainingData: Sendable {
       (self.division, remarks) = (divided.file, findings + divided.remarks)
     }
     (self.listing, self.instanceListing) = (listing, instanceListing)
+    self.notes = notes
     for (name, set, ids) in [
       ("trained on", dataset, trainingIDs), ("validated on", validation, validationIDs),
     ] where !ids.isEmpty {

@@ -20,8 +20,9 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var network: TrainedNetworkOptions
 
-  @Option(help: "Folder with images/ (or imgs/) and masks/.", completion: .directory)
+  @Option(help: "Folder with images and masks, or a table of them.", completion: .directory)
   var data: String?
+  @Option(help: "How they lie there, as for train.") var layout = LayoutChoice.automatic
   @Option(help: "Images, where they do not lie in one folder with the masks.")
   var images: String?
   @Option(help: "Masks that belong to --images.")
@@ -86,6 +87,7 @@ struct EvaluateCommand: ParsableCommand {
       let (index, border) = try communicator.together {
         (try self.index(for: trained.checkpoint.network), try mapping.border(named: borderClass))
       }
+      if communicator.rank == 0 { for note in index.notes { printNote(note) } }
       let names = groups.map(\.rawValue).sorted().joined(separator: ",")
       try communicator.verifyEqualOnAllRanks(
         trained.digests + [
@@ -167,7 +169,10 @@ struct EvaluateCommand: ParsableCommand {
 
   /// The images and masks, of as many channels as the network has.
   private func index(for network: UNetConfiguration) throws -> SampleIndex {
-    guard let index = try SampleIndex.labelled(data: data, images: images, masks: masks) else {
+    guard
+      let index = try SampleIndex.labelled(
+        data: data, images: images, masks: masks, layout: layout)
+    else {
       preconditionFailure("the options were validated, and name images")
     }
     let channels = network.inputChannels

@@ -15,8 +15,9 @@ struct PreviewCommand: ParsableCommand {
       their classes, and the weight map of the last one, white between objects that touch.
       """)
 
-  @Option(help: "Folder with images/ (or imgs/) and masks/.", completion: .directory)
+  @Option(help: "Folder with images and masks, or a table of them.", completion: .directory)
   var data: String
+  @Option(help: "How they lie there, as for train.") var layout = LayoutChoice.automatic
   @Option(help: "The picture to write, a PNG file.", completion: .file())
   var output: String
   @Option(help: "none, default or steps of augmentation, as for train.")
@@ -53,7 +54,8 @@ struct PreviewCommand: ParsableCommand {
     flags["ignore"] = ignore
     flags["foreground-tiles"] = foregroundTiles
     let options = try TrainingConfiguration(file: nil, flags: flags)
-    let index = try SampleIndex.folder(data)
+    let index = try SampleIndex.folder(data, layout: layout)
+    for note in index.notes { printNote(note) }
     if instanceBorders { try index.requireInstances(path: data) }
     let mapping = try ClassMapping(scanning: index, ignoring: options.ignore)
     let dataset = try Dataset(

@@ -51,7 +51,7 @@ extension ErrorTests {
     Mistake("a folder without images") { folder in
       try FileManager.default.createDirectory(
         atPath: folder + "/data/masks", withIntermediateDirectories: true)
-      return (training(folder), ["\(folder)/data", "images/", "found none"])
+      return (training(folder), ["\(folder)/data", "images/", "found 1 folder (masks)"])
     },
     Mistake("an image without mask") { folder in
       try TinyImages.squares(folder + "/data")

@@ -32,7 +32,7 @@ import Testing
     #expect(index.entries.map(\.id) == Array(0..<6))
     #expect(index.listing.first == "B 2x2x1")
     #expect(index.channels == 1)
-    #expect(index.classNamesPath == nil)
+    #expect(try index.classNames.read().isEmpty && index.ignored == nil && index.parts.isEmpty)
   }
 
   @Test func imgsAndMaskSuffixAndOtherExtensionsAreFound() throws {
@@ -87,6 +87,14 @@ import Testing
     let mask = try folder.grey("right.png")
     let index = try SampleIndex.pair(images: image, masks: mask)
     #expect(index.entries.map(\.name) == ["left"])
+    // No image is its own mask, by whatever path.
+    expect(.mixedSources, at: "left.png") { _ = try SampleIndex.pair(images: image, masks: image) }
+    let link = folder.path + "/link.png"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: image)
+    expect(.mixedSources, at: "link.png") { _ = try SampleIndex.pair(images: image, masks: link) }
+    expect(.mixedSources, at: "left.png") {
+      _ = try SampleIndex.pair(images: folder.path, masks: folder.path)
+    }
   }
 
   @Test func missingFoldersAreNamed() throws {
@@ -223,7 +231,7 @@ import Testing
 
   @Test func whatIsPassedOverIsCounted() throws {
     let folder = try set([.grey([[7]])])
-    #expect(try SampleIndex.folder(folder.path).remarks.isEmpty)
+    #expect(try SampleIndex.folder(folder.path).notes.count == 1)
     try folder.text("images/.hidden", "")
     try folder.text("images/a.png.bak", "")
     try folder.text("images/b.gif", "")
@@ -231,9 +239,9 @@ import Testing
     try folder.grey("images/old/c.png")
     try folder.text("masks/README", "")
     #expect(
-      try SampleIndex.folder(folder.path).remarks == [
-        "5 entries beside the images passed over: 2 .gif, 1 .bak, 1 folder, 1 without extension"
-      ])
+      try SampleIndex.folder(folder.path).notes.last
+        == "\(folder.path): passed over 2 GIF files, 1 BAK file, 1 extensionless file, 1 folder (old)"
+    )
   }
 
   @Test func aBrokenFileIsNamed() throws {

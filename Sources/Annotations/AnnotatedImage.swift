@@ -1,0 +1,69 @@
+// Images with the objects that somebody has outlined in them, whatever program wrote it down.
+
+/// A set of images with outlined objects.
+package struct AnnotationSet: Sendable {
+  /// The names of the classes; the value of a class in masks is its place here, from 1.
+  package let classes: [String]
+  /// The images, by the bytes of their names.
+  package let images: [AnnotatedImage]
+  /// What was in the source and is not here.
+  package let dropped: DroppedCounts
+
+  init(classes: [String], images: [AnnotatedImage], dropped: DroppedCounts) {
+    self.classes = classes
+    self.images = images.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    self.dropped = dropped
+  }
+}
+
+/// An image and its objects.
+package struct AnnotatedImage: Sendable {
+  /// The image's file.
+  package let path: String
+  /// What it is called in the set.
+  package let name: String
+  /// The size that the source says, where it does.
+  package let size: ImageSize?
+  /// The objects; where several have a pixel, it is the first one's.
+  package var objects: [AnnotatedObject]
+}
+
+/// Columns and rows.
+package struct ImageSize: Sendable, Equatable, CustomStringConvertible {
+  /// Columns.
+  package let width: Int
+  /// Rows.
+  package let height: Int
+
+  /// A size.
+  package init(width: Int, height: Int) {
+    self.width = width
+    self.height = height
+  }
+
+  /// Width x height.
+  package var description: String { "\(width)x\(height)" }
+}
+
+/// An object: what is in one of its shapes.
+package struct AnnotatedObject: Sendable {
+  /// The value of its class in masks.
+  package let value: UInt8
+  /// Its parts.
+  package var shapes: [Shape]
+}
+
+/// What a source has that could not be taken, by what it is.
+package struct DroppedCounts: Sendable {
+  private var counts: [String: Int] = [:]
+
+  /// Counts one more of what `what` names in the plural.
+  mutating func add(_ what: String, _ count: Int = 1) { counts[what, default: 0] += count }
+
+  /// A line for each sort.
+  package var lines: [String] {
+    counts.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
+      "left out (\($0.value)): \($0.key)"
+    }
+  }
+}

@@ -1,0 +1,152 @@
+// Reading COCO's instance annotations.
+
+import Files
+import Foundation
+
+/// The JSON of COCO: images, categories, and annotations with a segmentation.
+///
+/// A segmentation is a list of polygons, or run lengths as numbers or as compressed text (see `RunLengths`).
+/// Categories are classes in the order of their ids. A region of a crowd is one object.
+struct COCOFile: Decodable {
+  struct Image: Decodable {
+    let id: Int
+    let fileName: String
+    let width: Int
+    let height: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case id
+      case width
+      case height
+      case fileName = "file_name"
+    }
+  }
+
+  struct Category: Decodable {
+    let id: Int
+    let name: String
+  }
+
+  struct Annotation: Decodable {
+    let image: Int
+    let category: Int
+    let segmentation: Segmentation?
+
+    private enum CodingKeys: String, CodingKey {
+      case segmentation
+      case image = "image_id"
+      case category = "category_id"
+    }
+  }
+
+  enum Segmentation: Decodable {
+    case polygons([[Double]])
+    case runs(RunLengths)
+    case unknown
+
+    private enum CodingKeys: CodingKey {
+      case counts
+      case size
+    }
+
+    init(from decoder: any Decoder) throws {
+      if let polygons = try? decoder.singleValueContainer().decode([[Double]].self) {
+        self = .polygons(polygons)
+        return
+      }
+      self = .unknown
+      guard let values = try? decoder.container(keyedBy: CodingKeys.self),
+        let sides = try? values.decode([Int].self, forKey: .size), sides.count == 2
+      else { return }
+      let size = ImageSize(width: sides[1], height: sides[0])
+      let runs: RunLengths? =
+        if let text = try? values.decode(String.self, forKey: .counts) {
+          RunLengths(size: size, text: text)
+        } else if let counts = try? values.decode([Int].self, forKey: .counts) {
+          RunLengths(size: size, counts: counts)
+        } else {
+          nil
+        }
+      if let runs { self = .runs(runs) }
+    }
+
+    /// The shapes; none where one of them is none.
+    var shapes: [Shape] {
+      switch self {
+      case .unknown: return []
+      case .runs(let runs): return [.runs(runs)]
+      case .polygons(let polygons):
+        let shapes = polygons.compactMap { numbers -> Shape? in
+          guard numbers.count >= 6, numbers.count % 2 == 0 else { return nil }
+          let points = stride(from: 0, to: numbers.count, by: 2).compactMap {
+            Point(x: numbers[$0], y: numbers[$0 + 1])
+          }
+          return points.count == numbers.count / 2 ? .polygon(points) : nil
+        }
+        return shapes.count == polygons.count ? shapes : []
+      }
+    }
+  }
+
+  let images: [Image]
+  let annotations: [Annotation]
+  let categories: [Category]
+
+  /// The greatest accepted size in bytes.
+  static let sizeLimit = 1 << 30
+
+  /// The set that a file at `path` describes, of images in the folder `images`.
+  ///
+  /// - Throws: `FileError` for a file that is none of COCO's, has an id twice, or more than 254 categories.
+  static func read(_ path: String, images folder: String) throws(FileError) -> AnnotationSet {
+    let bytes = try InputFile.contents(of: path, limit: sizeLimit)
+    let file: COCOFile
+    do {
+      file = try JSONDecoder().decode(COCOFile.self, from: Data(bytes))
+    } catch {
+      throw FileError(
+        path: path, expected: "COCO's images, annotations and categories, each with its ids",
+        found: "something else", hint: "export the instances again")
+    }
+    let categories = file.categories.sorted { $0.id < $1.id }
+    try checkIDs(categories.map(\.id), of: "categories", path)
+    try checkIDs(file.images.map(\.id), of: "images", path)
+    try AnnotationSource.checkClassCount(categories.count, path)
+    let values = Dictionary(
+      uniqueKeysWithValues: categories.enumerated().map { ($1.id, UInt8($0 + 1)) })
+    var dropped = DroppedCounts()
+    var objectsOf: [Int: [AnnotatedObject]] = [:]
+    let known = Set(file.images.map(\.id))
+    for annotation in file.annotations {
+      guard known.contains(annotation.image) else {
+        dropped.add("annotations of images that are not listed")
+        continue
+      }
+      guard let value = values[annotation.category] else {
+        dropped.add("annotations of categories that are not listed")
+        continue
+      }
+      guard let shapes = annotation.segmentation?.shapes, !shapes.isEmpty else {
+        dropped.add("annotations without a segmentation that can be read")
+        continue
+      }
+      objectsOf[annotation.image, default: []].append(AnnotatedObject(value: value, shapes: shapes))
+    }
+    let names = AnnotationSource.names(file.images.map(\.fileName))
+    let images = zip(file.images, names).map { image, name in
+      AnnotatedImage(
+        path: AnnotationSource.join(folder, image.fileName), name: name,
+        size: ImageSize(width: image.width, height: image.height),
+        objects: objectsOf[image.id] ?? [])
+    }
+    return AnnotationSet(classes: categories.map(\.name), images: images, dropped: dropped)
+  }
+
+  private static func checkIDs(_ ids: [Int], of what: String, _ path: String) throws(FileError) {
+    guard Set(ids).count == ids.count else {
+      throw FileError(
+        path: path, expected: "\(what) of different ids", found: "an id twice",
+        hint: "correct the file")
+    }
+  }
+}

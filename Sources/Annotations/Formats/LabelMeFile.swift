@@ -1,0 +1,115 @@
+// Reading LabelMe's annotations.
+
+import Files
+import Foundation
+
+/// The JSON that LabelMe writes for an image: polygons, rectangles and circles with labels.
+///
+/// Shapes of one label and one `group_id` are one object. Labels are classes, in the order of their bytes.
+struct LabelMeFile: Decodable {
+  struct Outline: Decodable {
+    let label: String
+    let points: [[Double]]
+    let type: String?
+    let group: Int?
+
+    private enum CodingKeys: String, CodingKey {
+      case label
+      case points
+      case type = "shape_type"
+      case group = "group_id"
+    }
+
+    /// The shape, or nil where it is of another kind or malformed.
+    var shape: Shape? {
+      guard points.allSatisfy({ $0.count == 2 }) else { return nil }
+      let places = points.compactMap { Point(x: $0[0], y: $0[1]) }
+      guard places.count == points.count else { return nil }
+      switch type ?? "polygon" {
+      case "polygon" where places.count >= 3: return .polygon(places)
+      case "rectangle" where places.count == 2:
+        return .rectangle(places[0].x, places[0].y, places[1].x, places[1].y)
+      case "circle" where places.count == 2:
+        // The centre, and a point of the line around it.
+        let (x, y) = (places[1].x - places[0].x, places[1].y - places[0].y)
+        let radius = (x * x + y * y).squareRoot()
+        return .ellipse(centre: places[0], horizontal: radius, vertical: radius)
+      default: return nil
+      }
+    }
+  }
+
+  let imagePath: String
+  let imageWidth: Int?
+  let imageHeight: Int?
+  let shapes: [Outline]
+
+  /// The greatest accepted size in bytes; a file may hold its image as text.
+  static let sizeLimit = 1 << 29
+
+  init(path: String) throws(FileError) {
+    let bytes = try InputFile.contents(of: path, limit: Self.sizeLimit)
+    do {
+      self = try JSONDecoder().decode(LabelMeFile.self, from: Data(bytes))
+    } catch {
+      throw FileError(
+        path: path, expected: "LabelMe's imagePath and shapes", found: "something else",
+        hint: "save it again, or leave it out")
+    }
+  }
+
+  /// The set of these files, of images beside them or in the folder `images`.
+  ///
+  /// - Throws: `FileError` for a file that is none of LabelMe's, and for more than 254 labels.
+  static func read(_ paths: [String], images folder: String?) throws(FileError) -> AnnotationSet {
+    var files: [(path: String, file: LabelMeFile)] = []
+    for path in paths { files.append((path, try LabelMeFile(path: path))) }
+    let labels = Set(files.flatMap { $0.file.shapes.map(\.label) })
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    try AnnotationSource.checkClassCount(labels.count, paths.first ?? "the files")
+    let values = Dictionary(
+      uniqueKeysWithValues: labels.enumerated().map { ($1, UInt8($0 + 1)) })
+    var dropped = DroppedCounts()
+    // Windows writes its own separators.
+    let imagePaths = files.map { $0.file.imagePath.replacingOccurrences(of: "\\", with: "/") }
+    var images: [AnnotatedImage] = []
+    for ((path, file), (imagePath, name)) in zip(
+      files, zip(imagePaths, AnnotationSource.names(imagePaths)))
+    {
+      var size: ImageSize?
+      if let width = file.imageWidth, let height = file.imageHeight {
+        size = ImageSize(width: width, height: height)
+      }
+      images.append(
+        AnnotatedImage(
+          path: AnnotationSource.join(folder ?? AnnotationSource.folder(of: path), imagePath),
+          name: name, size: size, objects: file.objects(values, &dropped)))
+    }
+    return AnnotationSet(classes: labels, images: images, dropped: dropped)
+  }
+
+  private func objects(
+    _ values: [String: UInt8], _ dropped: inout DroppedCounts
+  ) -> [AnnotatedObject] {
+    struct Group: Hashable {
+      let label: String
+      let number: Int
+    }
+    var objects: [AnnotatedObject] = []
+    var placeOf: [Group: Int] = [:]
+    for outline in shapes {
+      guard let shape = outline.shape, let value = values[outline.label] else {
+        dropped.add("shapes that are no polygon, rectangle or circle")
+        continue
+      }
+      let group = outline.group.map { Group(label: outline.label, number: $0) }
+      if let group, let place = placeOf[group] {
+        objects[place].shapes.append(shape)
+        continue
+      }
+      if let group { placeOf[group] = objects.count }
+      objects.append(AnnotatedObject(value: value, shapes: [shape]))
+    }
+    return objects
+  }
+}

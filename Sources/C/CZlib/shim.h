@@ -1,0 +1,3 @@
+// Makes zlib visible to Swift.
+#pragma once
+#include <zlib.h>

@@ -1,0 +1,109 @@
+// How the layout of a set is recognised, and what is said of it.
+
+import Files
+
+extension DatasetLayouts {
+  /// The samples at `path`, in the layout that fits or the one that is chosen.
+  ///
+  /// What fits has to lie at `path` itself, or else in a folder `train/` (or `training/`) in it, where a
+  /// folder `val/` (`valid/`, `validation/`) beside it has the samples to validate on.
+  ///
+  /// - Throws: `FileError` where there is nothing, where no layout fits, and for what is wrong with its files.
+  static func found(at path: String, _ choice: LayoutChoice) throws -> FoundSamples {
+    let contents = try FolderContents(path: path)
+    let fitting = choice.candidates.filter { $0.fits(contents) }
+    if let layout = fitting.first {
+      return describe(try layout.find(in: contents), layout, fitting, contents)
+    }
+    if let found = try foundInParts(of: contents, choice) { return found }
+    let rules = choice.candidates.map { "\($0.rule) (\($0.name))" }
+    throw FileError(
+      .missing, path: path,
+      expected: (rules.count == 1 ? "" : "a folder with ") + rules.joined(separator: ", or "),
+      found: contents.summary,
+      hint:
+        "put the images into images/ and the masks into masks/, or name both by --images and --masks"
+    )
+  }
+
+  /// The samples of a folder that is divided into `train/` and `val/`, or has only the first.
+  private static func foundInParts(
+    of contents: FolderContents, _ choice: LayoutChoice
+  ) throws -> FoundSamples? {
+    func part(_ names: [String]) -> FolderContents? {
+      names.lazy.compactMap(contents.folder).first
+    }
+    guard let training = part(["train", "training"]) else { return nil }
+    let fitting = choice.candidates.filter { $0.fits(training) }
+    guard let layout = fitting.first else { return nil }
+    var found = try layout.find(in: training)
+    found.folders.append(contents.path)
+    if found.classNames == .given([:]) { found.classNames = ClassNameSource(in: contents.path) }
+    if let validation = part(["val", "valid", "validation"]) {
+      guard layout.fits(validation) else {
+        throw FileError(
+          .missing, path: validation.path, expected: "\(layout.rule), as in \(training.path)",
+          found: validation.summary, hint: "lay out both alike, or remove one of them")
+      }
+      let other = try layout.find(in: validation)
+      found.sources =
+        marked(found.sources, as: .training, apartFrom: other.sources)
+        + marked(other.sources, as: .validation, apartFrom: found.sources)
+      found.folders += other.folders
+      found.otherFiles += other.otherFiles
+      found.notes += other.notes
+    }
+    return describe(found, layout, fitting, contents)
+  }
+
+  /// The sources of a part; names that the other part has too are told apart.
+  private static func marked(
+    _ sources: [SampleSource], as part: SamplePart, apartFrom others: [SampleSource]
+  ) -> [SampleSource] {
+    let isShared = !Set(sources.map(\.name)).isDisjoint(with: others.map(\.name))
+    let prefix = part == .training ? "train-" : "val-"
+    return sources.map { source in
+      SampleSource(
+        name: isShared ? prefix + source.name : source.name, image: source.image,
+        mask: source.mask, instances: source.instances,
+        // A group lies in one part: what has one name in both parts is not the same.
+        group: isShared ? prefix + source.group : source.group, part: part)
+    }
+  }
+
+  /// What was found, with a line that says so before its notes and one of what was passed over.
+  private static func describe(
+    _ found: FoundSamples, _ layout: any DatasetLayout.Type,
+    _ fitting: [any DatasetLayout.Type], _ contents: FolderContents
+  ) -> FoundSamples {
+    var result = found
+    let count = found.sources.count == 1 ? "1 sample" : "\(found.sources.count) samples"
+    var line = "\(contents.path): \(layout.rule) (layout \(layout.name)), \(count)"
+    let validated = found.sources.count { $0.part == .validation }
+    if validated > 0 { line += ", \(validated) of them for validation" }
+    let others = fitting.dropFirst().map { $0.name }
+    if !others.isEmpty { line += "; \(others.joined(separator: ", ")) would fit too (--layout)" }
+    result.notes.insert(line, at: 0)
+    if let rest = passedOver(found) { result.notes.append("\(contents.path): passed over \(rest)") }
+    return result
+  }
+
+  /// What lies in the folders that were searched and is no part of the set, by kinds.
+  private static func passedOver(_ found: FoundSamples) -> String? {
+    let folders = Set(found.folders)
+    var used = Set(found.otherFiles)
+    for source in found.sources { used.formUnion(source.paths) }
+    var (files, others): ([String], [String]) = ([], [])
+    for folder in folders.sorted(by: Paths.precedes) {
+      guard let contents = try? FolderContents(path: folder) else { continue }
+      files += contents.files.filter { name in
+        !used.contains(contents.place(name)) && !["classes.json", "groups.csv"].contains(name)
+      }
+      others += contents.folders.filter { name in
+        let place = contents.place(name)
+        return !folders.contains(place) && !folders.contains { $0.hasPrefix(place + "/") }
+      }
+    }
+    return FolderContents.summary(files: files, folders: others)
+  }
+}

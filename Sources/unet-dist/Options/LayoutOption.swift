@@ -1,0 +1,6 @@
+// The layout of a data set as an argument.
+
+import ArgumentParser
+import Datasets
+
+extension LayoutChoice: ExpressibleByArgument {}

@@ -1,0 +1,180 @@
+// Annotations of each program turned into a data set, and what is left out.
+
+import Annotations
+import Files
+import Foundation
+import TestSupport
+import Testing
+
+/// Imports `source` of a folder into `out` there.
+func imported(_ folder: String, _ source: String, images: String? = nil) throws -> AnnotationImport
+{
+  try AnnotationImport(
+    AnnotationSource.read(folder + "/" + source, images: images.map { folder + "/" + $0 }),
+    to: folder + "/out")
+}
+
+/// The refusal of what is in `source` of a folder.
+func refusal(
+  _ folder: String, _ source: String, sourceLocation: SourceLocation = #_sourceLocation
+) -> FileError? {
+  #expect(throws: FileError.self, sourceLocation: sourceLocation) {
+    try imported(folder, source)
+  }
+}
+
+private func write(_ text: String, _ path: String) throws {
+  try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+}
+
+@Suite struct COCOImportTests {
+  private static let text = #"""
+    {"info": {}, "categories": [{"id": 7, "name": "late"}, {"id": 3, "name": "early"}],
+     "images": [{"id": 1, "file_name": "a.png", "width": 4, "height": 3},
+                {"id": 2, "file_name": "sub/b.png", "width": 2, "height": 2},
+                {"id": 3, "file_name": "gone.png", "width": 2, "height": 2}],
+     "annotations": [
+       {"id": 1, "image_id": 1, "category_id": 7, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2], [3, 0, 4, 0, 4, 1, 3, 1]]},
+       {"id": 2, "image_id": 1, "category_id": 3, "segmentation": {"size": [3, 4], "counts": [4, 5, 3]}},
+       {"id": 3, "image_id": 1, "category_id": 3, "segmentation": {"size": [3, 4], "counts": "912"}},
+       {"id": 4, "image_id": 1, "category_id": 3, "segmentation": [[9, 9, 12, 9, 12, 12]]},
+       {"id": 5, "image_id": 1, "category_id": 3, "segmentation": {"size": [2, 4], "counts": [4, 4]}},
+       {"id": 6, "image_id": 1, "category_id": 3, "segmentation": {"size": [2, 4], "counts": [4, 5]}},
+       {"id": 7, "image_id": 1, "category_id": 3, "segmentation": [[1, 2, 3]]},
+       {"id": 8, "image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1]},
+       {"id": 9, "image_id": 9, "category_id": 3, "segmentation": []},
+       {"id": 10, "image_id": 1, "category_id": 9, "segmentation": []}]}
+    """#
+
+  @Test func polygonsAndRunsBecomeMasksAndInstances() throws {
+    try withTemporaryFolder { folder in
+      try write(Self.text, folder + "/coco.json")
+      try writePNG(folder + "/pictures/a.png", width: 4, height: 3)
+      try writePNG(folder + "/pictures/sub/b.png", width: 2, height: 2)
+      let result = try imported(folder, "coco.json", images: "pictures")
+      #expect(result.imageCount == 2 && result.objectCount == 2)
+      #expect(try values(folder + "/out/masks/a.png") == [2, 2, 1, 2, 2, 2, 1, 0, 0, 1, 1, 0])
+      #expect(try values(folder + "/out/instances/a.png") == [1, 1, 2, 1, 1, 1, 2, 0, 0, 2, 2, 0])
+      #expect(try values(folder + "/out/masks/b.png") == [0, 0, 0, 0])
+      #expect(
+        try String(contentsOfFile: folder + "/out/classes.json", encoding: .utf8)
+          == #"{"classes": [{"value": 0, "name": "background"}, {"value": 1, "name": "early"}, "#
+          + #"{"value": 2, "name": "late"}]}"# + "\n")
+      #expect(
+        try Data(contentsOf: URL(fileURLWithPath: folder + "/out/images/b.png"))
+          == Data(contentsOf: URL(fileURLWithPath: folder + "/pictures/sub/b.png")))
+      #expect(
+        result.notes == [
+          "left out (1): annotations of categories that are not listed",
+          "left out (1): annotations of images that are not listed",
+          "left out (3): annotations without a segmentation that can be read",
+          "left out (1): images that are not there, such as \(folder)/pictures/gone.png",
+          "left out (1): objects that lie behind others",
+          "left out (1): objects without a pixel inside their image",
+          "left out (1): run lengths of another size than their image",
+          "pixels of several objects, each taken for the first one's: 2",
+        ])
+      // Never into a folder that has something in it.
+      #expect(throws: FileError.self) { try imported(folder, "coco.json", images: "pictures") }
+    }
+  }
+
+  @Test func anImageOfAnotherSizeIsRefused() throws {
+    try withTemporaryFolder { folder in
+      try write(Self.text, folder + "/coco.json")
+      try writePNG(folder + "/a.png", width: 3, height: 4)
+      let error = refusal(folder, "coco.json")
+      #expect(error?.path.hasSuffix("a.png") == true && error?.found == "3x4")
+    }
+  }
+
+  @Test func aSetWithoutImagesIsRefused() throws {
+    try withTemporaryFolder { folder in
+      try write(Self.text, folder + "/coco.json")
+      let error = refusal(folder, "coco.json")
+      #expect(error?.hint?.contains("a.png is not there") == true)
+    }
+  }
+
+  @Test(arguments: [
+    "", "{", "[]", "null", #"{"images": [], "annotations": []}"#,
+    #"{"images": [{"id": "1"}], "annotations": [], "categories": []}"#,
+    #"{"images": [], "annotations": [{}], "categories": []}"#,
+    #"{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}"#,
+    #"{"images": [], "annotations": [], "categories": []}"#,
+    String(repeating: "[", count: 100_000),
+  ])
+  func malformedFilesAreNamed(_ text: String) throws {
+    try withTemporaryFolder { folder in
+      try write(text, folder + "/coco.json")
+      #expect(refusal(folder, "coco.json") != nil)
+    }
+  }
+
+  @Test func tooManyCategoriesAreRefused() throws {
+    try withTemporaryFolder { folder in
+      let categories = (0..<255).map { #"{"id": \#($0), "name": "c"}"# }.joined(separator: ",")
+      try write(
+        #"{"images": [], "annotations": [], "categories": [\#(categories)]}"#, folder + "/coco.json"
+      )
+      #expect(refusal(folder, "coco.json")?.found == "255")
+    }
+  }
+}
+
+@Suite struct LabelMeImportTests {
+  @Test func polygonsRectanglesAndCirclesAreTaken() throws {
+    try withTemporaryFolder { folder in
+      try writePNG(folder + "/set/a.png", width: 6, height: 4)
+      try writePNG(folder + "/set/b.png", width: 2, height: 1)
+      try write(
+        #"""
+        {"version": "5", "imagePath": "a.png", "imageData": null, "imageHeight": 4, "imageWidth": 6, "shapes": [
+          {"label": "b", "points": [[0, 0], [2, 0], [2, 1], [0, 1]], "shape_type": "polygon", "group_id": 4},
+          {"label": "b", "points": [[4, 3], [6, 4]], "shape_type": "rectangle", "group_id": 4},
+          {"label": "a", "points": [[4, 1], [5, 1]], "shape_type": "circle", "group_id": null},
+          {"label": "b", "points": [[0, 0], [9, 9]], "shape_type": "line"},
+          {"label": "b", "points": [[0, 0, 1]], "shape_type": "polygon"}]}
+        """#, folder + "/set/a.json")
+      try write(
+        #"{"imagePath": "..\\set\\b.png", "shapes": [{"label": "c", "points": [[0,0],[1,0],[1,1],[0,1]]}]}"#,
+        folder + "/set/b.json")
+      let result = try imported(folder, "set")
+      #expect(result.imageCount == 2 && result.objectCount == 3)
+      #expect(
+        try values(folder + "/out/masks/a.png") == [
+          2, 2, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2,
+        ])
+      #expect(
+        try values(folder + "/out/instances/a.png") == [
+          1, 1, 0, 2, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1,
+        ])
+      #expect(try values(folder + "/out/masks/b.png") == [3, 0])
+      #expect(result.notes == ["left out (2): shapes that are no polygon, rectangle or circle"])
+    }
+  }
+
+  @Test(arguments: [
+    "", "[]", #"{"shapes": []}"#, #"{"imagePath": "a.png"}"#,
+    #"{"imagePath": "a.png", "shapes": [{"label": 1, "points": []}]}"#,
+    #"{"imagePath": "", "shapes": []}"#,
+  ])
+  func malformedFilesAreNamed(_ text: String) throws {
+    try withTemporaryFolder { folder in
+      try write(text, folder + "/a.json")
+      #expect(refusal(folder, "a.json") != nil)
+    }
+  }
+}
+
+@Suite struct AnnotationSourceTests {
+  @Test func programsAreNotMixed() throws {
+    try withTemporaryFolder { folder in
+      #expect(refusal(folder, "")?.found == "neither")
+      try write("", folder + "/a.json")
+      try write("", folder + "/a.roi")
+      #expect(refusal(folder, "")?.found == "both")
+      #expect(refusal(folder, "none.txt") != nil && refusal(folder, "none.json") != nil)
+    }
+  }
+}

@@ -1,0 +1,380 @@
+// Every layout of folders: what it finds, and what it refuses.
+
+import Datasets
+import Files
+import Foundation
+import Imaging
+import Testing
+
+/// The refusal of a folder.
+func refusal(
+  _ folder: TemporaryFolder, _ name: String = "", layout: String = "auto",
+  sourceLocation: SourceLocation = #_sourceLocation
+) -> FileError? {
+  #expect(throws: FileError.self, sourceLocation: sourceLocation) {
+    try read(folder, name, layout: layout)
+  }
+}
+
+/// The index of a folder, or of what is called `name` in it.
+func read(
+  _ folder: TemporaryFolder, _ name: String = "", layout: String = "auto"
+) throws -> SampleIndex {
+  try SampleIndex.folder(
+    folder.path + (name.isEmpty ? "" : "/" + name),
+    layout: try #require(LayoutChoice(rawValue: layout)))
+}
+
+/// The labels of a sample.
+func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
+  try Dataset(index, mapping: ClassMapping(scanning: index)).image(id).labels
+}
+
+@Suite struct LayoutTests {
+  @Test(arguments: ["_mask", "_masks", "_label", "_labels", "_seg", "_segmentation"])
+  func masksLieBesideTheirImagesOrInAFolder(_ suffix: String) throws {
+    let beside = try TemporaryFolder()
+    let folders = try TemporaryFolder()
+    for name in ["a", "b"] {
+      try beside.grey("\(name).png", [[1, 2]])
+      try beside.grey("\(name)\(suffix).tif.png", [[0, 9]])
+      try FileManager.default.moveItem(
+        atPath: beside.path + "/\(name)\(suffix).tif.png",
+        toPath: beside.path + "/\(name)\(suffix).PNG")
+      try folders.grey("images/\(name).png", [[1, 2]])
+      try folders.grey("masks/\(name)\(suffix).png", [[0, 9]])
+    }
+    try beside.text("notes.txt", "about this set")
+    try beside.text(".hidden", "")
+    let index = try read(beside)
+    #expect(index.listing == ["a 2x1x1", "b 2x1x1"])
+    #expect(index.entries[1].maskPath?.hasSuffix("/b\(suffix).PNG") == true)
+    #expect(try labels(index, 0) == [0, 1])
+    #expect(
+      index.notes == [
+        "\(beside.path): NAME.png beside NAME_mask.png (or _masks, _label, _labels, _seg) "
+          + "(layout side-by-side), 2 samples", "\(beside.path): passed over 1 TXT file",
+      ])
+    #expect(try read(folders).entries.map(\.name) == ["a", "b"])
+  }
+
+  @Test func incompletePairsAreNamed() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("a.png")
+    try folder.grey("a_mask.png")
+    try folder.grey("b.png")
+    #expect(refusal(folder)?.kind == .imageWithoutMask)
+    try folder.grey("b_mask.png")
+    try folder.grey("c_mask.png")
+    let stray = refusal(folder)
+    #expect(stray?.kind == .maskWithoutImage && stray?.path.hasSuffix("c_mask.png") == true)
+    #expect(stray?.expected == "an image called c")
+    try folder.grey("c.png")
+    try folder.grey("c_label.png")
+    #expect(refusal(folder)?.kind == .twoMasks)
+    try FileManager.default.removeItem(atPath: folder.path + "/c_label.png")
+    try folder.grey("c_mask_mask.png")
+    #expect(refusal(folder)?.kind == .maskWithoutImage)
+  }
+
+  @Test(arguments: [("image_", "mask_"), ("img_", "label_"), ("image_", "seg_")])
+  func prefixesTellPairsApart(_ image: String, _ mask: String) throws {
+    let folder = try TemporaryFolder()
+    for number in 1...3 {
+      try folder.grey("\(image)\(number).png", [[1, 2]])
+      try folder.grey("\(mask)\(number).png", [[0, 9]])
+      try folder.grey("in/images/\(image)\(number).png", [[1, 2]])
+      try folder.grey("in/masks/\(mask)\(number).png", [[0, 9]])
+      try folder.grey("bare/images/\(number).png", [[1, 2]])
+      try folder.grey("bare/masks/\(mask)\(number).png", [[0, 9]])
+    }
+    let names = (1...3).map { "\(image)\($0)" }
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == names)
+    #expect(index.notes[0].hasSuffix("(layout prefixed), 3 samples"))
+    #expect(try read(folder, "in").entries.map(\.name) == names)
+    #expect(try read(folder, "bare").entries.map(\.name) == ["1", "2", "3"])
+    try folder.grey("\(mask)4.png")
+    #expect(refusal(folder)?.kind == .maskWithoutImage)
+  }
+
+  @Test func imageAndLabelLieInTrain() throws {
+    let folder = try TemporaryFolder()
+    for name in ["0", "1"] {
+      try folder.grey("train/image/\(name).png", [[1, 2]])
+      try folder.grey("train/label/\(name).png", [[0, 255]])
+      try folder.grey("test/\(name).png", [[0, 255]])
+    }
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["0", "1"] && index.parts.isEmpty)
+    #expect(index.notes[0].contains("(layout image-label), 2 samples"))
+    #expect(index.notes.last == "\(folder.path): passed over 1 folder (test)")
+    #expect(try read(folder, "train").listing == index.listing)
+  }
+
+  @Test func volumesAreStacksWithLabels() throws {
+    let folder = try TemporaryFolder()
+    let pages: [[[UInt8]]] = [[[1, 2]], [[3, 4]]]
+    try folder.tiff("train-volume.tif", pages: pages)
+    try folder.tiff("train-labels.tif", pages: [[[0, 255]], [[255, 0]]])
+    try folder.tiff("test-volume.tif", pages: pages)
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["train-volume-0001", "train-volume-0002"])
+    #expect(SampleGroups(index).members == [[0, 1]])
+    #expect(try labels(index, 1) == [1, 0])
+    #expect(index.notes.last == "\(folder.path): passed over 1 TIF file")
+    try folder.tiff("test-labels.tif", pages: [[[0, 255]]])
+    #expect(refusal(folder)?.kind == .pageCountsDiffer)
+  }
+
+  @Test func theMoreSpecificOfTwoIsTaken() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("images/a.png", [[1, 2, 3]])
+    try folder.grey("masks/a.png", [[0, 1, 1]])
+    try folder.grey("b.png", [[1, 2]])
+    try folder.grey("b_mask.png", [[0, 1]])
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["a"])
+    #expect(index.notes[0].hasSuffix("1 sample; side-by-side would fit too (--layout)"))
+    #expect(index.notes[1] == "\(folder.path): passed over 2 PNG files")
+    #expect(try read(folder, layout: "side-by-side").entries.map(\.name) == ["b"])
+    let error = refusal(folder, layout: "nnunet")
+    #expect(error?.expected.hasPrefix("dataset.json, imagesTr/") == true)
+    #expect(error?.found == "2 PNG files, 2 folders (images, masks)")
+  }
+
+  @Test func aWrongFolderIsToldTheRules() throws {
+    let folder = try TemporaryFolder()
+    for name in ["a.png", "b.png", "c.gif", "d"] { try folder.text(name, "") }
+    try folder.text(".hidden.png", "")
+    try folder.text("more/x.txt", "")
+    let error = refusal(folder)
+    #expect(error?.kind == .missing)
+    for layout in DatasetLayouts.all {
+      #expect(error?.expected.contains("\(layout.rule) (\(layout.name))") == true)
+    }
+    #expect(error?.found == "2 PNG files, 1 GIF file, 1 extensionless file, 1 folder (more)")
+    #expect(LayoutChoice(rawValue: "other") == nil)
+  }
+
+  @Test func partsAreFoldersOfOneLayout() throws {
+    let folder = try TemporaryFolder()
+    for (part, name) in [("train", "a"), ("train", "b"), ("val", "c")] {
+      try folder.grey("\(part)/images/\(name).png", [[1, 2]])
+      try folder.grey("\(part)/masks/\(name).png", [[0, 1]])
+    }
+    try folder.text("classes.json", #"{"classes": [{"value": 1, "name": "cell"}]}"#)
+    let index = try read(folder)
+    #expect(index.parts == [.training, .training, .validation])
+    #expect(index.entries.map(\.name) == ["a", "b", "c"])
+    #expect(index.notes[0].hasSuffix("3 samples, 1 of them for validation"))
+    #expect(try index.classNames.read() == [MaskValue(grey: 1): "cell"])
+
+    // A name in both parts is another image in each.
+    try folder.grey("val/images/a.png", [[1, 2]])
+    try folder.grey("val/masks/a.png", [[0, 1]])
+    let shared = try read(folder)
+    #expect(shared.entries.map(\.name) == ["train-a", "train-b", "val-a", "val-c"])
+    #expect(SampleGroups(shared).members.count == 4)
+
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/val/masks", toPath: folder.path + "/val/other")
+    #expect(refusal(folder)?.path.hasSuffix("/val") == true)
+  }
+}
+
+@Suite struct NNUNetLayoutTests {
+  private func folder(
+    _ json: String =
+      #"{"channel_names": {"0": "a", "1": "b"}, "numTraining": 2, "file_ending": ".png", "#
+      + #""labels": {"background": 0, "cell": 2, "whole": [1, 2], "ignore": 3}}"#
+  ) throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    try folder.text("dataset.json", json)
+    for name in ["x_1", "y"] {
+      try folder.grey("imagesTr/\(name)_0000.png", [[1, 2, 3]])
+      try folder.grey("imagesTr/\(name)_0001.png", [[4, 5, 6]])
+      try folder.grey("labelsTr/\(name).png", [[0, 2, 3]])
+    }
+    return folder
+  }
+
+  @Test func channelsAreFilesAndNamesComeFromTheDescription() throws {
+    let folder = try folder()
+    try folder.text("imagesTr/readme.md", "")
+    let index = try read(folder)
+    #expect(index.listing == ["x_1 3x1x2", "y 3x1x2"])
+    #expect(index.ignored == MaskValue(grey: 3))
+    let mapping = try ClassMapping(scanning: index)
+    #expect(mapping.names == ["background", "cell"] && mapping.ignored == MaskValue(grey: 3))
+    let dataset = try Dataset(
+      index, mapping: mapping, normalization: IntensityNormalization(rule: .unchanged))
+    #expect(try dataset.image(0).pixels == [1, 4, 2, 5, 3, 6].map { $0 / 255 })
+    #expect(try dataset.image(0).labels == [0, 1, 255])
+    #expect(index.notes.contains { $0.contains("no classes here: whole") })
+    #expect(index.notes.last?.hasSuffix("passed over 1 MD file") == true)
+  }
+
+  @Test func whatIsIncompleteIsNamed() throws {
+    let first = try folder()
+    try first.grey("labelsTr/z.png")
+    #expect(refusal(first)?.kind == .maskWithoutImage)
+    let second = try folder()
+    try FileManager.default.removeItem(atPath: second.path + "/labelsTr/y.png")
+    #expect(refusal(second)?.kind == .imageWithoutMask)
+    let third = try folder()
+    try FileManager.default.removeItem(atPath: third.path + "/imagesTr/y_0000.png")
+    #expect(refusal(third)?.kind == .channelsDiffer)
+    let fourth = try folder()
+    try FileManager.default.removeItem(atPath: fourth.path + "/imagesTr/y_0001.png")
+    try fourth.grey("imagesTr/y_0001.png", [[1, 2]])
+    let sizes = refusal(fourth)
+    #expect(sizes?.kind == .sizesDiffer && sizes?.path.hasSuffix("y_0001.png") == true)
+    let fifth = try folder(#"{"file_ending": ".nrrd", "labels": {}}"#)
+    #expect(refusal(fifth)?.kind == .noImages)
+  }
+
+  @Test(arguments: [
+    "", "{", "[]", #"{"labels": {"a": 0}}"#, #"{"file_ending": "", "labels": {}}"#,
+    #"{"file_ending": ".png", "labels": {"a": "b"}}"#,
+    #"{"file_ending": ".png", "labels": {"a": -1}}"#,
+  ])
+  func aBadDescriptionIsNamed(_ json: String) throws {
+    #expect(refusal(try folder(json))?.path.hasSuffix("dataset.json") == true)
+  }
+
+  @Test func samplesOfSeveralTypesAreJoinedAsFractions() throws {
+    let folder = try folder()
+    for name in ["x_1", "y"] {
+      try folder.png(
+        "wide.png",
+        Image(
+          width: 3, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16([0, 65535, 13107])))
+      let place = folder.path + "/imagesTr/\(name)_0001.png"
+      try FileManager.default.removeItem(atPath: place)
+      try FileManager.default.moveItem(atPath: folder.path + "/wide.png", toPath: place)
+    }
+    let index = try read(folder)
+    let dataset = try Dataset(
+      index, mapping: ClassMapping(scanning: index),
+      normalization: IntensityNormalization(rule: .unchanged))
+    #expect(try dataset.image(1).pixels == [1 / 255, 0, 2 / 255, 1, 3 / 255, 0.2])
+  }
+}
+
+@Suite struct NumberedObjectLayoutTests {
+  @Test func framesOfCellTrackingHaveGoldOrSilverTruth() throws {
+    let folder = try TemporaryFolder()
+    for frame in ["000", "001", "002"] {
+      try folder.tiff("01/t\(frame).tif", pages: [[[1, 2, 3, 4]]])
+      try folder.tiff("02/t\(frame).tif", pages: [[[1, 2, 3, 4]], [[5, 6, 7, 8]]])
+    }
+    try folder.tiff("01_GT/SEG/man_seg000.tif", pages: [[[0, 7, 7, 9]]])
+    try folder.tiff("01_ST/SEG/man_seg000.tif", pages: [[[5, 5, 5, 5]]])
+    try folder.tiff("01_ST/SEG/man_seg002.tif", pages: [[[3, 0, 0, 0]]])
+    try folder.tiff("01_GT/TRA/man_track000.tif", pages: [[[1, 1, 1, 1]]])
+    try folder.tiff("02_GT/SEG/man_seg_001_001.tif", pages: [[[0, 0, 4, 0]]])
+    try folder.tiff("02_GT/SEG/man_seg002.tif", pages: [[[0, 0, 0, 1]], [[0, 0, 1, 0]]])
+    let index = try read(folder)
+    #expect(
+      index.entries.map(\.name) == [
+        "01-t000", "01-t002", "02-t001_001", "02-t002-0001", "02-t002-0002",
+      ])
+    #expect(index.entries.map(\.imagePage) == [0, 0, 1, 0, 1])
+    #expect(SampleGroups(index).members == [[0, 1], [2, 3, 4]])
+    #expect(index.notes[1] == "frames: 6; masks of gold truth: 3, of silver truth: 1")
+    #expect(index.notes.last == "\(folder.path): passed over 1 folder (TRA)")
+    let mapping = try ClassMapping(scanning: index)
+    #expect(mapping.names == ["background", "object"])
+    let dataset = try Dataset(index, mapping: mapping)
+    #expect(try dataset.image(0).labels == [0, 1, 1, 1])
+    #expect(try dataset.instances(of: dataset.image(0)) == [0, 7, 7, 9])
+    #expect(try dataset.instances(of: dataset.image(2)) == [0, 0, 4, 0])
+    let borders = try Dataset(index, mapping: mapping, instanceBorders: true)
+    #expect(try borders.image(0).labels == [0, 1, 0, 0])
+
+    try folder.tiff("02_GT/SEG/man_seg_001_002.tif", pages: [[[0, 0, 4, 0]]])
+    #expect(refusal(folder)?.kind == .pageCountsDiffer)
+    try FileManager.default.removeItem(atPath: folder.path + "/02_GT/SEG/man_seg_001_002.tif")
+    try folder.tiff("02_GT/SEG/man_seg009.tif", pages: [[[0, 0, 4, 0]]])
+    #expect(refusal(folder)?.kind == .maskWithoutImage)
+  }
+
+  @Test func objectsOfTheDataScienceBowlAreComposed() throws {
+    let folder = try TemporaryFolder()
+    for id in ["a1", "b2"] {
+      try folder.grey("\(id)/images/\(id).png", [[1, 2, 3, 4]])
+      try folder.grey("\(id)/masks/0.png", [[255, 255, 0, 0]])
+      try folder.grey("\(id)/masks/1.png", [[0, 255, 255, 0]])
+    }
+    let index = try read(folder)
+    #expect(index.listing == ["a1 4x1x1", "b2 4x1x1"])
+    #expect(index.notes[0].hasSuffix("(layout dsb2018), 2 samples"))
+    #expect(
+      index.notes.last == "pixels of several objects, each taken for the first one's: 2")
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+    #expect(try dataset.image(1).labels == [0, 0, 0, 1].map { 1 - $0 })
+    #expect(try dataset.instances(of: dataset.image(1)) == [1, 1, 2, 0])
+
+    try folder.grey("b2/masks/2.png", [[0, 255, 255]])
+    let sizes = refusal(folder)
+    #expect(sizes?.kind == .sizesDiffer && sizes?.path.hasSuffix("masks/2.png") == true)
+    try FileManager.default.removeItem(atPath: folder.path + "/b2/masks")
+    try folder.text("b2/masks/note.txt", "")
+    #expect(refusal(folder)?.kind == .noImages)
+    try folder.grey("b2/masks/0.png", [[255, 255, 0, 0]])
+    try folder.grey("b2/images/other.png")
+    #expect(refusal(folder)?.path.hasSuffix("b2/images") == true)
+  }
+}
+
+@Suite struct ManifestLayoutTests {
+  private func folder(_ text: String) throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    for place in ["one/a", "two/a", "two/b"] {
+      try folder.grey("\(place).png", [[1, 2]])
+      try folder.grey("truth/\(place).png", [[0, 9]])
+    }
+    try folder.text("set.csv", text)
+    return folder
+  }
+
+  @Test func linesNameFilesGroupsAndParts() throws {
+    let folder = try folder(
+      """
+      image,split,mask,group
+      one/a.png,train,truth/one/a.png,g
+      two/a.png,VAL,./truth/two/a.png,h
+      two/b.png,train,truth/two/b.png,g
+      two/none.png,test,none.png,
+      """)
+    let index = try read(folder, "set.csv")
+    #expect(index.entries.map(\.name) == ["one-a", "two-a", "two-b"])
+    #expect(SampleGroups(index).names == ["g", "h", "g"])
+    #expect(index.parts == [.training, .validation, .training])
+    #expect(index.notes[0].hasSuffix("(layout manifest), 3 samples, 1 of them for validation"))
+    #expect(index.notes.last?.hasSuffix("passed over lines of the split test: 1") == true)
+    #expect(try read(folder, "set.csv", layout: "manifest") == index)
+    #expect(refusal(folder, "set.csv", layout: "side-by-side")?.found == "a file")
+  }
+
+  @Test func stemsAreNamesWhereTheyAreUnique() throws {
+    let folder = try folder("image,mask\none/a.png,truth/one/a.png\ntwo/b.png,truth/two/b.png\n")
+    let index = try read(folder, "set.csv")
+    #expect(index.entries.map(\.name) == ["a", "b"] && index.parts.isEmpty)
+    #expect(SampleGroups(index).members == [[0], [1]])
+  }
+
+  @Test(arguments: [
+    ("image,label\none/a.png,truth/one/a.png\n", "set.csv"),
+    ("image,mask\none/a.png,\n", "set.csv"),
+    ("image,mask,split\none/a.png,truth/one/a.png,later\n", "set.csv"),
+    ("image,mask\none/a.png,truth/none.png\n", "truth/none.png"),
+    ("image,mask\none/a.png,one/a.png\n", "one/a.png"),
+    ("image,mask\none/a.png,truth/one/a.png\none/a.png,truth/one/a.png\n", "one/a.png"),
+  ])
+  func whatIsWrongIsNamed(_ text: String, _ path: String) throws {
+    let error = refusal(try folder(text), "set.csv")
+    #expect(error?.path.hasSuffix(path) == true, "\(String(describing: error))")
+  }
+}
