@@ -1,6 +1,7 @@
 // The plan of a run from its data: what `--preset auto` chooses, and why.
 
 import Datasets
+import Foundation
 import Kernels
 package import Network
 
@@ -57,9 +58,11 @@ package struct AutomaticPlan: Sendable {
   ///
   /// Of larger tiles there are fewer, with as many pixels, but `fewest` at least.
   private static let batch = (usual: 4, fewest: 2)
-  /// Where a class has less than `share` of the pixels, classes are weighted and this part of the tiles is
-  /// placed about foreground.
-  private static let rareClass = (share: 0.05, tiles: 0.33)
+  /// A class of a smaller share of the pixels is rare: then classes are weighted.
+  private static let rareShare = 0.05
+  /// A class of a smaller share is in few tiles: then a part of them is placed about foreground.
+  private static let missedShare = 0.001
+  private static let foregroundTiles = 0.33
   /// Steps: `fewest` for a set of up to `pixels`; more for larger ones, by the square root, up to `most`.
   private static let steps = (fewest: 1_500, most: 6_000, pixels: 1_500_000.0)
 
@@ -152,14 +155,16 @@ package struct AutomaticPlan: Sendable {
     choose("ema", "0.99", "averages of weights score better and more evenly than the last ones")
     choose("loss", "cross-entropy+dice", Self.sharesText(data.shares))
     let rarest = data.shares.filter { $0 > 0 }.min() ?? 1
-    let isRare = rarest < Self.rareClass.share
+    if rarest < Self.rareShare {
+      choose(
+        "class-weights", Self.classWeights(data.shares),
+        "a class with \(Self.percentText(rarest)) of the pixels is else learnt last: 1 / sqrt(share)"
+      )
+    } else {
+      choose("class-weights", "none", "Dice weighs the classes alike")
+    }
     choose(
-      "class-weights", isRare ? "balanced" : "none",
-      isRare
-        ? "a class with \(Self.percentText(rarest)) of the pixels is else learnt last"
-        : "Dice weighs the classes alike")
-    choose(
-      "foreground-tiles", isRare ? "\(Self.rareClass.tiles)" : "0",
+      "foreground-tiles", rarest < Self.missedShare ? "\(Self.foregroundTiles)" : "0",
       "the rarest class has \(Self.percentText(rarest)) of the pixels")
     choose(
       "augment", [AugmentationStep].standard.optionText,
@@ -178,6 +183,17 @@ package struct AutomaticPlan: Sendable {
 
   private static func percentText(_ share: Double) -> String {
     share < 0.01 ? "less than 1 %" : "\(Int((100 * share).rounded())) %"
+  }
+
+  /// 1 / sqrt(share), scaled to a mean of 1; 1 for a class without pixels.
+  private static func classWeights(_ shares: [Double]) -> String {
+    let roots = shares.map { $0 > 0 ? 1 / $0.squareRoot() : 0 }
+    let mean = roots.reduce(0, +) / Double(max(1, roots.count { $0 > 0 }))
+    return roots.map { root in
+      let weight = root > 0 ? root / mean : 1
+      // Four digits, so that rare and frequent classes are told alike.
+      return String(format: "%.4g", weight)
+    }.joined(separator: ",")
   }
 }
 

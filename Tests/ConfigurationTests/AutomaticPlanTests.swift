@@ -47,13 +47,18 @@ import Testing
   @Test func rareClassesHaveTilesOfTheirOwn() throws {
     let plain = try Self.planned(Self.summary())
     #expect(plain.foregroundTiles == 0 && plain.classWeights == .none)
-    let rare = try Self.planned(Self.summary(shares: [0.2, 0.77, 0.03]))
-    #expect(rare.foregroundTiles == 0.33 && rare.classWeights == .balanced)
+    // 1 / sqrt is 2, 1.25 and 5, of which the mean is 2.75.
+    let rare = try Self.planned(Self.summary(shares: [0.25, 0.64, 0.04]))
+    #expect(rare.foregroundTiles == 0 && rare.classWeights == .values([0.7273, 0.4545, 1.818]))
+    #expect(rare.provenance.reasons["class-weights"]?.contains("4 % of the pixels") == true)
+    let missed = try Self.planned(Self.summary(shares: [0.9996, 0.0004]))
+    #expect(missed.foregroundTiles == 0.33)
     // A class that does not occur asks for nothing.
-    #expect(try Self.planned(Self.summary(shares: [0.5, 0.5, 0])).foregroundTiles == 0)
+    #expect(try Self.planned(Self.summary(shares: [0.5, 0.5, 0])).classWeights == .none)
     let given = try Self.planned(
-      Self.summary(shares: [0.99, 0.01]), ["foreground-tiles": "0.1"])
-    #expect(given.foregroundTiles == 0.1)
+      Self.summary(shares: [0.9996, 0.0004]),
+      ["foreground-tiles": "0.1", "class-weights": "balanced"])
+    #expect(given.foregroundTiles == 0.1 && given.classWeights == .balanced)
   }
 
   /// 316 is legal without padding only, 320 with padding only at this depth.

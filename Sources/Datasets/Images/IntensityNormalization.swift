@@ -78,15 +78,15 @@ package struct IntensityNormalization: Codable, Sendable, Equatable {
     channels = try values.decodeIfPresent([Statistics].self, forKey: .channels)
   }
 
-  /// The rule with the statistics of a set, where it needs them.
+  /// The rule with the statistics of a set's images with these ids, where it needs them.
   ///
   /// Sums are taken in Double, from the first pixel of the first image to the last.
   ///
   /// - Throws: `FileError` for an image that cannot be decoded, or with a sample that is infinite.
-  package func fitted(to index: SampleIndex) throws -> IntensityNormalization {
+  package func fitted(to index: SampleIndex, ids: [Int]) throws -> IntensityNormalization {
     guard rule == .set, let count = index.channels else { return self }
     var sums = [(count: Double, first: Double, second: Double)](repeating: (0, 0, 0), count: count)
-    for entry in index.entries {
+    for entry in ids.map({ index.entries[$0] }) {
       let image = try entry.image()
       let missing = image.missingPixels(missingValue)
       let values = image.intensities()

@@ -73,9 +73,8 @@ package struct TrainingData: Sendable {
   ) throws {
     var listing: [String]
     var instanceListing: [String] = []
-    let groups: SampleGroups
+    let divided: (split: DatasetSplit, file: SplitFile, remarks: [String])?
     var (notes, findings): ([String], [String]) = ([], [])
-    var parts: [SamplePart?] = []
     let seed = configuration.seed
     if let index = try SampleIndex.labelled(
       data: configuration.data, images: configuration.images, masks: configuration.masks,
@@ -84,17 +83,29 @@ package struct TrainingData: Sendable {
       if configuration.instanceBorders {
         try index.requireInstances(path: configuration.data ?? configuration.images ?? "")
       }
+      (notes, findings) = (index.notes, index.remarks)
+      let parts = index.parts
+      if configuration.validationData != nil {
+        // What the set keeps for validation is trained on neither.
+        trainingIDs = index.entries.indices.filter { parts.isEmpty || parts[$0] == .training }
+        divided = nil
+        if !parts.isEmpty {
+          findings.append(
+            "the set's own samples for validation are not used, but those of --validation-data")
+        }
+      } else {
+        let own = try Self.divide(
+          Self.groups(of: index, configuration), parts: parts, configuration, division)
+        (divided, trainingIDs) = (own, own.split.training)
+      }
       let intensities = configuration.intensities.normalization(missingValue: configuration.noData)
       dataset = try Dataset(
         index, mapping: ClassMapping(scanning: index, ignoring: configuration.ignore),
-        normalization: intensities.fitted(to: index),
+        normalization: intensities.fitted(to: index, ids: trainingIDs),
         instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget))
       listing = index.listing
-      findings = index.remarks
       instanceListing = index.instanceListing
-      groups = try Self.groups(of: index, configuration)
-      (notes, parts) = (index.notes, index.parts)
     } else {
       let given = [
         ("instance-borders", configuration.instanceBorders),
@@ -109,7 +120,12 @@ package struct TrainingData: Sendable {
       dataset = try SyntheticCells.dataset(
         count: Self.syntheticCount, side: Self.syntheticSide, seed: seed, on: team)
       listing = ["synthetic \(Self.syntheticCount) \(Self.syntheticSide) \(seed)"]
-      groups = SampleGroups(single: dataset.names)
+      divided =
+        configuration.validationData != nil
+        ? nil
+        : try Self.divide(
+          SampleGroups(single: dataset.names), parts: [], configuration, division)
+      trainingIDs = divided?.split.training ?? Array(0..<dataset.count)
     }
     if let path = configuration.validationData {
       let stored = try SampleIndex.folder(path, layout: configuration.layout)
@@ -125,25 +141,16 @@ package struct TrainingData: Sendable {
         instanceBorders: configuration.instanceBorders,
         byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
       keptByteCount = dataset.keptByteCount + validation.keptByteCount
-      // What the set keeps for validation is trained on neither.
-      trainingIDs = (0..<dataset.count).filter { parts.isEmpty || parts[$0] == .training }
       validationIDs = Array(0..<validation.count)
       listing += ["validation"] + index.listing
       instanceListing += ["validation"] + index.instanceListing
-      self.division = nil
-      if !parts.isEmpty {
-        findings.append(
-          "the set's own samples for validation are not used, but those of --validation-data")
-      }
-      remarks = findings + stored.remarks
+      findings += stored.remarks
     } else {
-      let divided = try Self.divide(groups, parts: parts, configuration, division)
       validation = dataset
       keptByteCount = dataset.keptByteCount
-      trainingIDs = divided.split.training
-      validationIDs = divided.split.validation
-      (self.division, remarks) = (divided.file, findings + divided.remarks)
+      validationIDs = divided?.split.validation ?? []
     }
+    (self.division, remarks) = (divided?.file, findings + (divided?.remarks ?? []))
     (self.listing, self.instanceListing) = (listing, instanceListing)
     self.notes = notes
     for (name, set, ids) in [

@@ -26,6 +26,8 @@ struct PreviewCommand: ParsableCommand {
   var instanceBorders = false
   @Option(help: "Mask value of pixels of no class, as for train; they keep the image's own grey.")
   var ignore: String?
+  @Option(help: "How intensities are normalised, as for train.") var intensities: String?
+  @Option(help: "Stored value of pixels without a measurement, as for train.") var noData: String?
   @Option(help: "Share of the tiles that are placed about foreground, as for train.")
   var foregroundTiles: String?
   @Option(help: "Side of the tiles.")
@@ -53,13 +55,18 @@ struct PreviewCommand: ParsableCommand {
     var flags = ["augment": augment]
     flags["ignore"] = ignore
     flags["foreground-tiles"] = foregroundTiles
+    flags["intensities"] = intensities
+    flags["no-data"] = noData
     let options = try TrainingConfiguration(file: nil, flags: flags)
     let index = try SampleIndex.folder(data, layout: layout)
     for note in index.notes { printNote(note) }
     if instanceBorders { try index.requireInstances(path: data) }
     let mapping = try ClassMapping(scanning: index, ignoring: options.ignore)
     let dataset = try Dataset(
-      index, mapping: mapping, instanceBorders: instanceBorders, byteBudget: 0
+      index, mapping: mapping,
+      normalization: options.intensities.normalization(missingValue: options.noData)
+        .fitted(to: index, ids: Array(index.entries.indices)),
+      instanceBorders: instanceBorders, byteBudget: 0
     )
     .weighted(by: WeightMap(classWeights: [Float](repeating: 1, count: mapping.count)))
     let rows = min(count, dataset.count)

@@ -37,12 +37,12 @@ import Testing
     ["--optimizer", "sgd", "--momentum", "0.9", "--upsampling", "transposed"],
     [
       "--optimizer", "adam", "--learning-rate", "0.01", "--class-weights", "balanced",
-      "--normalization", "group",
+      "--normalization", "group", "--intensities", "set",
     ],
     [
       "--optimizer", "sgd", "--momentum", "0.9", "--nesterov", "true", "--ema", "0.5", "--loss",
       "cross-entropy+dice", "--weight-map", "unet", "--foreground-tiles", "0.5", "--ignore", "99",
-      "--instance-borders", "true",
+      "--instance-borders", "true", "--intensities", "percentiles=2:97", "--no-data", "62",
     ],
     [
       "--optimizer", "adamw", "--learning-rate", "0.01", "--clip-norm", "0.1", "--normalization",
@@ -77,7 +77,8 @@ import Testing
         Self.length + [
           "--optimizer", "adam", "--learning-rate", "0.01", "--threads", "1", "--ema", "0.9",
           "--normalization", "batch", "--foreground-tiles", "0.5", "--ignore", "99",
-          "--instance-borders", "true", "--weight-map", "unet",
+          "--instance-borders", "true", "--weight-map", "unet", "--intensities", "set",
+          "--no-data", "62",
         ]
       let whole = try TrainingRunTests.train(
         folder, into: "whole", options + ["--steps", "8"])

@@ -100,7 +100,9 @@ import Testing
       try folder.grey("masks/\(name).png", [[0, 1]])
     }
     let index = try SampleIndex.folder(folder.path)
-    let rule = try IntensityNormalization(rule: .set).fitted(to: index)
+    let rule = try IntensityNormalization(rule: .set).fitted(to: index, ids: [0, 1])
+    // Images that are validated on have no part in it.
+    #expect(try IntensityNormalization(rule: .set).fitted(to: index, ids: [0]) != rule)
     let dataset = try Dataset(
       index, mapping: ClassMapping(scanning: index), normalization: rule)
     // Mean 0.2, variance 0.04 / 2.
