@@ -29,7 +29,7 @@ extension Image {
 
   /// The image whose channels are those of all `images`, in their order, or nil where these differ in
   /// size or in the type of their samples.
-  static func joined(_ images: [Image]) -> Image? {
+  package static func joined(_ images: [Image]) -> Image? {
     guard let first = images.first, images.count > 1 else { return images.first }
     var all = first.samples
     // Of each channel of the result: where its image begins, its channels, and which of them it is.

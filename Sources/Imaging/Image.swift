@@ -84,6 +84,17 @@ extension Image {
   }
 }
 
+extension Image {
+  /// The same image with its ``intensities()`` for samples.
+  package var asFractions: Image {
+    var image = Image(
+      width: width, height: height, channels: channels, bitsPerSample: 32,
+      samples: .float32(intensities()))
+    image.hasLostAlpha = hasLostAlpha
+    return image
+  }
+}
+
 extension Image.Samples {
   /// The number of samples.
   package var count: Int {

@@ -105,7 +105,7 @@ func imageFiles(in folder: String) throws -> [String] {
   let contents = try FolderContents(path: folder)
   guard !contents.imageNames.isEmpty else {
     throw FileError(
-      .noImages, path: folder, expected: "PNG, TIFF or JPEG files",
+      .noImages, path: folder, expected: "\(ImageFile.kinds) files",
       found: contents.files.isEmpty ? "none" : "none, but \(contents.summary)",
       hint: "hidden files and folders below it do not count")
   }

@@ -130,7 +130,11 @@ struct ImageSource: Sendable, Equatable {
       }
       images.append(channel)
     }
-    return Image(joining: images)
+    // Of several types they become fractions of their types' full ranges.
+    guard let image = Image.joined(images) ?? Image.joined(images.map(\.asFractions)) else {
+      preconditionFailure("images of several sizes")
+    }
+    return image
   }
 }
 
