@@ -19,6 +19,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var data: String?
   /// How they lie there.
   package var layout = LayoutChoice.automatic
+  /// Where decoded images are kept for the next start.
+  package var cache = CacheChoice.automatic
   /// Images, where they do not lie in one folder with the masks.
   package var images: String?
   /// Masks that belong to `images`.

@@ -72,6 +72,10 @@ extension TrainingOption {
     optional(
       "no-data", \.noData, "V",
       "sample value of pixels without a measurement, which are not learnt and not scored"),
+    required(
+      "cache", \.cache, "DIR",
+      "folder for decoded images, which the ranks of a host share and later starts find; auto, the user's "
+        + "cache folder for large sets, or none", .local),
     required("output", \.output, "DIR", "folder that the run is written to", .local),
 
     required(
@@ -240,6 +244,12 @@ extension TrainingOption {
 }
 
 extension LayoutChoice: OptionValue {}
+
+extension CacheChoice: OptionValue {
+  static var expectation: String { "auto, none, or the path of a folder" }
+  init?(optionText: String) { self.init(rawValue: optionText) }
+  var optionText: String { rawValue }
+}
 extension Reduction: OptionValue {}
 extension Overlap: OptionValue {
   init?(optionText: String) { self.init(name: optionText) }

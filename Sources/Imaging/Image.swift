@@ -109,15 +109,6 @@ extension Image.Samples {
     }
   }
 
-  /// Bytes of one sample.
-  package var sampleByteCount: Int {
-    switch self {
-    case .uint8, .int8: 1
-    case .uint16, .int16: 2
-    case .uint32, .int32, .float32: 4
-    }
-  }
-
   /// `count` samples of the same type, the one at an index taken from `place` of it.
   func gathered(count: Int, from place: (Int) -> Int) -> Self {
     func pick<Sample>(_ values: [Sample]) -> [Sample] { (0..<count).map { values[place($0)] } }

@@ -22,7 +22,8 @@ package final class TiledPredictor {
   /// The networks, of the same input channels and classes.
   package let members: [TrainedMember]
 
-  let team: ThreadTeam
+  /// The threads that compute.
+  package let team: ThreadTeam
   /// The plan of every image, or nil for the best one of each.
   private let fixedPlan: TilePlan?
   /// The best plans of the sizes seen so far.

@@ -1,5 +1,6 @@
 // A folder of image files that a test makes and that disappears with it.
 
+import Datasets
 import Foundation
 import Imaging
 
@@ -97,5 +98,12 @@ extension Image {
     Image(
       width: width, height: pixels.count / width, channels: 3, bitsPerSample: 8,
       samples: .uint8(pixels.flatMap(\.self)))
+  }
+}
+
+extension Decoding {
+  /// A decoding whose inputs are the intensities.
+  static var unchanged: Decoding {
+    Decoding(DecodedForm(normalization: IntensityNormalization(rule: .unchanged)))
   }
 }

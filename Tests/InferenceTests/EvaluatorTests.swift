@@ -124,44 +124,6 @@ import Threading
     #expect(scores.meanIntersectionOverUnion.isFinite && scores.meanDice.isFinite)
   }
 
-  @Test func anImageThatCannotBeReadFailsOnEveryRank() throws {
-    try withTemporaryFolder { folder in
-      try SyntheticCells.write(to: folder, count: 2, side: 32, seed: 1)
-      let index = try SampleIndex.folder(folder)
-      let dataset = try Dataset(
-        index, mapping: ClassMapping(scanning: index), byteBudget: 0)
-      #expect(!dataset.isCached && dataset.size(1).width == 32)
-      try Data("no picture".utf8).write(to: URL(fileURLWithPath: index.entries[1].imagePath))
-
-      // One window an image: the image of rank 1 is damaged, and no other rank may decode it.
-      let results = ThreadedCommunicator.run(ranks: 3) { communicator in
-        try Evaluator.evaluate(
-          dataset: dataset, ids: [0, 1], predictor: SmallNetwork().predictor(tile: 76),
-          communicator: communicator)
-      }
-      for result in results {
-        let failure = #expect(throws: RankFailure.self) { try result.get() }
-        #expect(failure?.rank == 1 && failure?.otherRanks.isEmpty == true)
-        #expect(failure?.message.contains("cells-0002") == true)
-      }
-    }
-  }
-
-  @Test func aFileThatChangedItsSizeIsNotScored() throws {
-    try withTemporaryFolder { folder in
-      try SyntheticCells.write(to: folder, count: 1, side: 32, seed: 1)
-      let index = try SampleIndex.folder(folder)
-      let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
-      try SyntheticCells.write(to: folder, count: 1, side: 48, seed: 1)
-      let failure = #expect(throws: RankFailure.self) {
-        try Evaluator.evaluate(
-          dataset: dataset, ids: [0], predictor: SmallNetwork().predictor(tile: 52),
-          communicator: SoloCommunicator())
-      }
-      #expect((failure?.cause as? FileError)?.kind == .sizesDiffer)
-    }
-  }
-
   @Test func ranksWithOtherImagesAreNotAdded() throws {
     let dataset = try dataset()
     let results = ThreadedCommunicator.run(ranks: 3) { communicator in

@@ -34,7 +34,7 @@ import Testing
       }
     }
     let index = try SampleIndex.folder(folder)
-    return try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+    return try Dataset(index, mapping: ClassMapping(scanning: index))
   }
 
   private func evaluate(

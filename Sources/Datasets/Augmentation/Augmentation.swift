@@ -52,7 +52,9 @@ package struct Augmentation: Sendable, Equatable {
   /// the labels belong to the tile without its margins.
   ///
   /// - Precondition: image and buffer have the same channels.
-  package func fill(_ buffer: SampleBuffer, from image: some TileSource, stream: RandomStream) {
+  package func fill<Source: TileSource>(
+    _ buffer: SampleBuffer, from image: Source, stream: RandomStream
+  ) throws(Source.PartFailure) {
     precondition(
       image.channels == buffer.channels,
       "\(image.channels) channels for a buffer of \(buffer.channels)")
@@ -62,9 +64,9 @@ package struct Augmentation: Sendable, Equatable {
       width: image.width, height: image.height, outputSide: buffer.tile.outputSide,
       about: foreground(of: image, stream: stream), stream: stream)
     if let deformation = deformation(stream: stream) {
-      Self.resample(image, placement, deformation, into: buffer)
+      try Self.resample(image, placement, deformation, into: buffer)
     } else {
-      Self.copy(image, placement, into: buffer)
+      try Self.copy(image, placement, into: buffer)
     }
     intensities(stream: stream)?.apply(
       to: UnsafeMutableBufferPointer(start: buffer.image, count: buffer.imageCount),
@@ -73,13 +75,13 @@ package struct Augmentation: Sendable, Equatable {
     buffer.name = image.name
   }
 
-  private static func copy(
-    _ image: some TileSource, _ placement: Placement, into buffer: SampleBuffer
-  ) {
+  private static func copy<Source: TileSource>(
+    _ image: Source, _ placement: Placement, into buffer: SampleBuffer
+  ) throws(Source.PartFailure) {
     let margin = buffer.tile.margin
     let whole = placement.tileCopy(
       side: buffer.tile.inputSide, margin: margin, width: image.width, height: image.height)
-    let part = image.part(rows: whole.rows.extent, columns: whole.columns.extent)
+    let part = try image.part(rows: whole.rows.extent, columns: whole.columns.extent)
     let tile = whole.moved(up: part.rows.lowerBound, left: part.columns.lowerBound)
     // The output is the same window without its margins, so its indices are the middle ones.
     let middle = margin..<margin + buffer.tile.outputSide
@@ -96,16 +98,15 @@ package struct Augmentation: Sendable, Equatable {
     }
   }
 
-  private static func resample(
-    _ image: some TileSource, _ placement: Placement, _ deformation: Deformation,
-    into buffer: SampleBuffer
-  ) {
+  private static func resample<Source: TileSource>(
+    _ image: Source, _ placement: Placement, _ deformation: Deformation, into buffer: SampleBuffer
+  ) throws(Source.PartFailure) {
     let tile = buffer.tile
     let map = deformation.map(
       placement, side: tile.inputSide, outputSide: tile.outputSide, width: image.width,
       height: image.height)
     let box = map.box()
-    let part = image.part(rows: box.rows, columns: box.columns)
+    let part = try image.part(rows: box.rows, columns: box.columns)
     part.withBases { pixels, labels, weights in
       map.resample(pixels, of: part, channels: image.channels, into: buffer.image)
       map.resampleNearest(labels, of: part, outputSide: tile.outputSide, into: buffer.labels)

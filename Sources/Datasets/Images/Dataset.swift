@@ -1,23 +1,20 @@
-// The decoded images and labels of a data set.
+// The images and labels of a data set, of which any part becomes inputs when it is asked for.
 
 package import Files
 package import Imaging
 import Tensors
 
-/// The images of a data set, decoded and normalised, with their labels.
+/// The images of a data set with their labels, normalised as they are asked for.
 ///
-/// Everything is held in memory when it fits a budget; otherwise an image is decoded each time it
-/// is asked for. The sizes of the images may differ. Nothing changes after initialisation, so any
+/// Decoded samples lie in files that are mapped into memory (`DecodedSet`); of sets made in memory the
+/// images stay there. The sizes of the images may differ. Nothing changes after initialisation, so any
 /// thread may read at any time.
 package struct Dataset: Sendable {
   /// Where the images come from.
   private enum Storage: Sendable {
     case memory([DatasetImage])
-    case files(SampleIndex)
+    case decoded([KeptImage])
   }
-
-  /// The budget for decoded images unless told otherwise: 2 GiB.
-  package static let defaultByteBudget = 2 << 30
 
   /// The samples' names by id.
   package let names: [String]
@@ -27,114 +24,50 @@ package struct Dataset: Sendable {
   package let mapping: ClassMapping
   /// How the intensities were normalised.
   package let normalization: IntensityNormalization
-  /// Bytes of the images and labels that are kept in memory.
-  package private(set) var keptByteCount: Int
-  /// Bytes that the largest image takes while it is decoded: its samples and its mask's, at most four
-  /// bytes each, its pixels and its labels.
-  package let largestByteCount: Int
+  /// Whether images have weights of their pixels.
+  package private(set) var isWeighted = false
   private var storage: Storage
-  private var weightMap: (map: WeightMap, cache: WeightCache?)?
   private let instanceFiles: [InstanceSource?]
   private let drawsInstanceBorders: Bool
 
   /// The number of images.
   package var count: Int { names.count }
 
-  /// Whether images have weights of their pixels.
-  package var isWeighted: Bool { weightMap != nil }
-
-  /// The same images with the weights that `map` gives them, from their instances where they have some.
+  /// The decoded samples of an index, as its form says.
   ///
-  /// Each map is computed once: at once where the images are in memory, else when its image is first
-  /// read, and then kept in a temporary file.
-  ///
-  /// - Throws: `FileError` for instances that cannot be read, or where there is no temporary file.
-  package func weighted(by map: WeightMap) throws -> Dataset {
-    var result = self
-    switch storage {
-    case .memory(let images):
-      result.weightMap = (map, nil)
-      result.storage = .memory(try images.map { try $0.weighted(weights(of: $0, by: map)) })
-      result.keptByteCount =
-        keptByteCount + images.reduce(0) { $0 + $1.labels.count * MemoryLayout<Float>.stride }
-    case .files:
-      let pixelCounts = (0..<count).map { size($0).width * size($0).height }
-      result.weightMap = (map, try WeightCache(pixelCounts: pixelCounts))
-    }
-    return result
-  }
-
-  private func weights(of image: DatasetImage, by map: WeightMap) throws(FileError) -> [Float] {
-    var instances = try instances(of: image)
-    if drawsInstanceBorders, let numbers = instances {
-      let borders = borderPixels(numbers, width: image.width, height: image.height)
-      instances = numbers.indices.map { borders[$0] ? 0 : numbers[$0] }
-    }
-    return map.weights(
-      labels: image.labels, instances: instances, width: image.width, height: image.height)
-  }
-
-  /// Whether the objects of the images are numbered.
-  package var hasInstances: Bool { instanceFiles.contains { $0 != nil } }
-
-  /// The numbers of an image's objects as they are in its file, height x width, 0 for background.
-  ///
-  /// They are nil where they are not numbered, and read anew at each call.
-  ///
-  /// - Throws: `FileError` for a file that cannot be decoded or is no numbering of this image.
-  package func instances(of image: DatasetImage) throws(FileError) -> [Int32]? {
-    try instanceFiles[image.id]?.numbers(width: image.width, height: image.height)
-  }
-
-  /// True when every image is in memory.
-  package var isCached: Bool {
-    if case .memory = storage { true } else { false }
-  }
-
-  /// The set of an index, decoded at once if it takes at most `byteBudget` bytes.
-  ///
-  /// With `instanceBorders` the pixels of numbered objects that touch another object are labelled as
-  /// the first class.
-  ///
-  /// - Throws: `FileError` when a sample has no mask, a mask has a value that `mapping` does not
-  ///   know, or an image has samples that are not finite; `FileError` for a file that cannot be
-  ///   decoded.
+  /// - Parameter normalization: that of the form, with the statistics of the set where it needs them; nil
+  ///   for that of the form itself.
+  /// - Throws: `FileError` for a mask with a value that `mapping` does not know, and for other channels
+  ///   than the normalisation's.
   package init(
-    _ index: SampleIndex, mapping: ClassMapping,
-    normalization: IntensityNormalization = IntensityNormalization(),
-    instanceBorders: Bool = false, byteBudget: Int = Dataset.defaultByteBudget
-  ) throws {
-    var byteCount = 0
-    for entry in index.entries {
-      guard let size = entry.size, entry.maskPath != nil else {
-        throw FileError(
-          .imageWithoutMask, path: entry.imagePath, expected: "a mask", found: "none",
-          hint: "an index made for prediction has no labels to learn or score")
-      }
-      byteCount += Self.keptByteCount(size)
-    }
-    guard let channels = index.channels else {
+    _ index: SampleIndex, mapping: ClassMapping, normalization: IntensityNormalization? = nil
+  ) throws(FileError) {
+    guard let set = index.decoded, let channels = index.channels else {
       throw FileError(
-        .noImages, path: "the data set", expected: "at least one image", found: "none",
-        hint: "check the path")
+        .imageWithoutMask, path: index.entries.first?.imagePath ?? "the data set",
+        expected: "masks", found: "none",
+        hint: "an index made for prediction has no labels to learn or score")
     }
+    let form = index.form
+    let normalization = normalization ?? form.normalization
+    precondition(
+      normalization.rule == form.normalization.rule
+        && normalization.missingValue == form.normalization.missingValue,
+      "normalised by \(normalization) what was decoded for \(form.normalization)")
     self.channels = channels
     self.mapping = mapping
     self.normalization = normalization
     names = index.entries.map(\.name)
     instanceFiles = index.entries.map(\.instances)
-    drawsInstanceBorders = instanceBorders
-    largestByteCount = index.entries.compactMap(\.size).map(Self.decodingByteCount).max() ?? 0
-    keptByteCount = byteCount <= byteBudget ? byteCount : 0
-    if byteCount <= byteBudget {
-      storage = .memory(
-        try index.entries.map {
-          try Self.decoded(
-            $0, mapping: mapping, normalization: normalization, instanceBorders: instanceBorders)
-        })
-    } else {
-      storage = .files(index)
+    drawsInstanceBorders = form.instanceBorders
+    var images: [KeptImage] = []
+    images.reserveCapacity(index.entries.count)
+    for entry in index.entries {
+      images.append(
+        try KeptImage(
+          entry, of: set, channels: channels, mapping: mapping, normalization: normalization))
     }
+    storage = .decoded(images)
   }
 
   /// A set of images and masks in memory; a sample's id is its position.
@@ -156,10 +89,21 @@ package struct Dataset: Sendable {
           .channelsDiffer, path: name, expected: "\(first.image.channels) channels",
           found: "\(image.channels)", hint: "convert the images of a set to one kind")
       }
+      guard image.width == mask.width && image.height == mask.height else {
+        throw FileError(
+          .sizesDiffer, path: name, expected: "\(image.width)x\(image.height)",
+          found: "\(mask.width)x\(mask.height)", hint: "a mask has the size of its image")
+      }
+      var labels = try mapping.labels(of: mask, path: name)
+      // What was not measured is neither learnt nor scored.
+      if let missing = image.missingPixels(normalization.missingValue) {
+        for place in labels.indices where missing[place] { labels[place] = ignoredLabel }
+      }
       images.append(
-        try Self.prepared(
-          id: images.count, name: name, image: (image, name), mask: (mask, name),
-          mapping: mapping, normalization: normalization))
+        DatasetImage(
+          id: images.count, name: name, width: image.width, height: image.height,
+          channels: image.channels, pixels: try normalization.normalized(image, path: name),
+          labels: labels))
     }
     channels = first.image.channels
     self.mapping = mapping
@@ -167,132 +111,115 @@ package struct Dataset: Sendable {
     names = samples.map(\.name)
     instanceFiles = [InstanceSource?](repeating: nil, count: samples.count)
     drawsInstanceBorders = false
-    let sizes = images.map {
-      SampleIndex.Size(width: $0.width, height: $0.height, channels: $0.channels)
-    }
-    keptByteCount = sizes.reduce(0) { $0 + Self.keptByteCount($1) }
-    largestByteCount = sizes.map(Self.decodingByteCount).max() ?? 0
     storage = .memory(images)
   }
 
-  /// The size of the image with this id, known without decoding it.
+  // MARK: - Images
+
+  /// The size of the image with this id.
   ///
   /// - Precondition: `id` is in 0..<count.
   package func size(_ id: Int) -> SampleIndex.Size {
+    let source = source(id)
+    return SampleIndex.Size(width: source.width, height: source.height, channels: channels)
+  }
+
+  /// The image with this id, to cut tiles from.
+  ///
+  /// - Precondition: `id` is in 0..<count.
+  package func source(_ id: Int) -> any TileSource {
     precondition(names.indices.contains(id), "sample \(id) of \(count)")
-    switch storage {
-    case .memory(let images):
-      let image = images[id]
-      return SampleIndex.Size(width: image.width, height: image.height, channels: image.channels)
-    case .files(let index):
-      guard let size = index.entries[id].size else {
-        preconditionFailure("the set was made from an index without sizes")
-      }
-      return size
+    return switch storage {
+    case .memory(let images): images[id]
+    case .decoded(let images): images[id]
     }
   }
 
-  /// The image with this id.
+  /// All of the image with this id.
   ///
   /// - Precondition: `id` is in 0..<count.
-  /// - Throws: only for a set that is not in memory, as at initialisation; `FileError` for a file
-  ///   that has another size or other channels than when it was indexed.
+  /// - Throws: `FileError` where weights cannot be computed or kept.
   package func image(_ id: Int) throws -> DatasetImage {
     precondition(names.indices.contains(id), "sample \(id) of \(count)")
-    switch storage {
-    case .memory(let images):
-      return images[id]
-    case .files(let index):
-      let image = try Self.decoded(
-        index.entries[id], mapping: mapping, normalization: normalization,
-        instanceBorders: drawsInstanceBorders)
-      guard let (map, cache) = weightMap, let cache else { return image }
-      return image.weighted(
-        try cache.weights(of: id, count: image.labels.count) { try weights(of: image, by: map) })
+    return switch storage {
+    case .memory(let images): images[id]
+    case .decoded(let images): try images[id].whole()
     }
   }
+
+  /// Bytes of the images that are kept in this process's own memory.
+  package var ownByteCount: Int {
+    guard case .memory(let images) = storage else { return 0 }
+    return images.reduce(0) { $0 + $1.labels.count * Self.pixelByteCount(channels) }
+  }
+
+  /// Bytes of the largest image when all of it is asked for: its stored samples, its pixels and labels.
+  package var largestByteCount: Int {
+    let pixels = (0..<count).map { size($0).width * size($0).height }.max() ?? 0
+    return pixels * (Self.pixelByteCount(channels) + 4 * channels)
+  }
+
+  /// Bytes of a pixel of a `DatasetImage`.
+  private static func pixelByteCount(_ channels: Int) -> Int {
+    MemoryLayout<Float>.stride * channels + 1
+  }
+
+  // MARK: - Labels
 
   /// Refuses images of which every pixel is ignored.
   ///
   /// - Parameter purpose: what they are for, as in "validated on".
-  /// - Throws: `FileError`; else as `image`.
-  package func requireLabels(of ids: [Int], purpose: String) throws {
-    // Mostly the first image has labels.
-    for id in ids where try image(id).labels.contains(where: { $0 != ignoredLabel }) { return }
+  /// - Throws: `FileError`.
+  package func requireLabels(of ids: [Int], purpose: String) throws(FileError) {
+    for id in ids {
+      let counts = source(id).labelCounts()
+      if counts.indices.contains(where: { $0 != Int(ignoredLabel) && counts[$0] > 0 }) { return }
+    }
     throw FileError(
       path: ids.first.map { names[$0] } ?? "the data set",
       expected: "a labelled pixel in the \(ids.count) images that are \(purpose)",
       found: "only ignored ones", hint: "label some of them, or divide the set otherwise")
   }
 
-  /// Bytes of a `DatasetImage`.
-  private static func keptByteCount(_ size: SampleIndex.Size) -> Int {
-    size.width * size.height * (4 * size.channels + 1)
+  /// Whether the objects of the images are numbered.
+  package var hasInstances: Bool { instanceFiles.contains { $0 != nil } }
+
+  /// The numbers of an image's objects as they are in its file, height x width, 0 for background.
+  ///
+  /// They are nil where they are not numbered, and read anew at each call.
+  ///
+  /// - Throws: `FileError` for a file that cannot be decoded or is no numbering of this image.
+  package func instances(of image: DatasetImage) throws(FileError) -> [Int32]? {
+    try instanceFiles[image.id]?.numbers(width: image.width, height: image.height)
   }
 
-  private static func decodingByteCount(_ size: SampleIndex.Size) -> Int {
-    keptByteCount(size) + size.width * size.height * 4 * (size.channels + 1)
-  }
-
-  private static func decoded(
-    _ entry: SampleIndex.Entry, mapping: ClassMapping, normalization: IntensityNormalization,
-    instanceBorders: Bool
-  ) throws -> DatasetImage {
-    guard let size = entry.size, let mask = entry.source.mask else {
-      preconditionFailure("the set was made from an index without sizes and masks")
+  /// The same images with the weights that `map` gives them, from their instances where they have some.
+  ///
+  /// Each map is computed once: at once where the images are in memory, else when it is first needed, and
+  /// then kept in a temporary file.
+  ///
+  /// - Throws: `FileError` for instances that cannot be read, or where there is no temporary file.
+  package func weighted(by map: WeightMap) throws(FileError) -> Dataset {
+    var result = self
+    result.isWeighted = true
+    switch storage {
+    case .memory(let images):
+      result.storage = .memory(
+        images.map {
+          $0.weighted(
+            map.weights(labels: $0.labels, instances: nil, width: $0.width, height: $0.height))
+        })
+    case .decoded(let images):
+      let weighting = try PixelWeighting(
+        map, pixelCounts: images.map { $0.width * $0.height }, instances: instanceFiles,
+        drawsInstanceBorders: drawsInstanceBorders)
+      result.storage = .decoded(
+        images.map {
+          var image = $0
+          image.weighting = weighting
+          return image
+        })
     }
-    let image = try entry.image()
-    try check(image, has: size, path: entry.imagePath)
-    return try prepared(
-      id: entry.id, name: entry.name, image: (image, entry.imagePath),
-      mask: (mask.read().image, mask.first.path),
-      bordersOf: instanceBorders ? entry.instances : nil, mapping: mapping,
-      normalization: normalization)
-  }
-
-  /// Refuses an image that was replaced by one of another kind after it was indexed: buffers, tiles
-  /// and the shares of the ranks were made for the first one.
-  private static func check(
-    _ image: Image, has size: SampleIndex.Size, path: String
-  ) throws(FileError) {
-    let hint = "the file has changed since the run began; leave it alone and start again"
-    guard image.channels == size.channels else {
-      throw FileError(
-        .channelsDiffer, path: path, expected: SampleIndex.kind(size.channels),
-        found: SampleIndex.kind(image.channels), hint: hint)
-    }
-    guard image.width == size.width && image.height == size.height else {
-      throw FileError(
-        .sizesDiffer, path: path, expected: "\(size.width)x\(size.height)",
-        found: "\(image.width)x\(image.height)", hint: hint)
-    }
-  }
-
-  private static func prepared(
-    id: Int, name: String, image: (data: Image, path: String), mask: (data: Image, path: String),
-    bordersOf instances: InstanceSource? = nil, mapping: ClassMapping,
-    normalization: IntensityNormalization
-  ) throws(FileError) -> DatasetImage {
-    // The mask's file may have changed since it was indexed.
-    guard image.data.width == mask.data.width && image.data.height == mask.data.height else {
-      throw FileError(
-        .sizesDiffer, path: mask.path, expected: "\(image.data.width)x\(image.data.height)",
-        found: "\(mask.data.width)x\(mask.data.height)", hint: "a mask has the size of its image")
-    }
-    let (width, height) = (image.data.width, image.data.height)
-    var labels = try mapping.labels(of: mask.data, path: mask.path)
-    // What was not measured is neither learnt nor scored.
-    if let missing = image.data.missingPixels(normalization.missingValue) {
-      for place in labels.indices where missing[place] { labels[place] = ignoredLabel }
-    }
-    if let numbers = try instances?.numbers(width: width, height: height) {
-      let borders = borderPixels(numbers, width: width, height: height)
-      for place in labels.indices where borders[place] && labels[place] != ignoredLabel {
-        labels[place] = 0
-      }
-    }
-    return DatasetImage(
-      id: id, name: name, width: width, height: height, channels: image.data.channels,
-      pixels: try normalization.normalized(image.data, path: image.path), labels: labels)
+    return result
   }
 }

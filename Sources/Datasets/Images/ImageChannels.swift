@@ -12,6 +12,11 @@ package struct ImageChannels: Sendable, Equatable {
   /// Whether all pixels of an image of three channels are grey.
   let isGreyInColour: Bool
 
+  init(stored: Int, isGreyInColour: Bool) {
+    self.stored = stored
+    self.isGreyInColour = isGreyInColour
+  }
+
   /// The channels of an image.
   package init(_ image: Image) {
     stored = image.channels
@@ -21,6 +26,14 @@ package struct ImageChannels: Sendable, Equatable {
   /// Whether the image can have so many channels.
   package func canBe(_ channels: Int) -> Bool {
     channels == stored || (stored == 1 && channels == 3) || (channels == 1 && isGreyInColour)
+  }
+
+  /// The stored channel that is taken for each of `channels`.
+  ///
+  /// - Precondition: it can have so many.
+  func sources(of channels: Int) -> [Int] {
+    precondition(canBe(channels), "\(channels) of \(stored) channels")
+    return channels == stored ? Array(0..<stored) : [Int](repeating: 0, count: channels)
   }
 
   /// Whether both images can be in one set.

@@ -52,10 +52,8 @@ package struct IntensityFit {
   package init(
     _ normalization: IntensityNormalization, channels: Int, path: String
   ) throws(FileError) {
-    if let expected = normalization.setStatistics?.count, expected != channels {
-      throw FileError(
-        .channelsDiffer, path: path, expected: "\(expected) channels, as the training set had",
-        found: "\(channels)", hint: "convert the image")
+    if let expected = normalization.setStatistics?.count {
+      try IntensityNormalization.check(channels: channels, are: expected, path: path)
     }
     self.normalization = normalization
     self.path = path
@@ -174,11 +172,12 @@ package struct IntensityFit {
     switch normalization.rule {
     case .standardized, .percentiles:
       let variance = squares[channel] / max(1, sums[channel].count)
+      result = normalization.standardization(
+        IntensityNormalization.Statistics(mean: mean(channel), deviation: variance.squareRoot()))
       (result.low, result.high) = bounds(channel).map { ($0.low, $0.high) } ?? (nil, nil)
-      standardize(&result, mean: mean(channel), deviation: variance.squareRoot())
     case .set:
       if let statistics = normalization.setStatistics?[channel] {
-        standardize(&result, mean: statistics.mean, deviation: statistics.deviation)
+        result = normalization.standardization(statistics)
       }
     case .unchanged:
       if let bounds = normalization.bounds {
@@ -187,14 +186,6 @@ package struct IntensityFit {
       result.missing = Float((mean(channel) * result.unit - result.offset) / result.range)
     }
     return result
-  }
-
-  private func standardize(
-    _ channel: inout IntensityTransform.Channel, mean: Double, deviation: Double
-  ) {
-    // Below the floor the differences are rounding errors of a constant, not a picture.
-    let isConstant = !(deviation > normalization.floor * abs(mean))
-    (channel.offset, channel.scale) = (mean, isConstant ? 0 : 1 / deviation)
   }
 }
 

@@ -83,16 +83,12 @@ package struct IntensityNormalization: Codable, Sendable, Equatable {
 
   /// The rule with the statistics of a set's images with these ids, where it needs them.
   ///
-  /// An image's sums are taken first, from its first pixel to the last, then those of all images.
-  ///
-  /// - Throws: `FileError` for an image that cannot be decoded, or with a sample that is infinite.
-  package func fitted(to index: SampleIndex, ids: [Int]) throws -> IntensityNormalization {
-    guard rule == .set, let count = index.channels else { return self }
-    var sums = [IntensityFit.Sums](repeating: IntensityFit.Sums(), count: count)
-    let own = IntensityNormalization(rule: .unchanged, missingValue: missingValue)
-    for entry in ids.map({ index.entries[$0] }) {
-      let fit = try own.fit(of: entry.image(), path: entry.imagePath)
-      for channel in 0..<count { sums[channel].add(fit.sums[channel]) }
+  /// Sums are taken from the first pixel of the first image to the last.
+  package func fitted(to index: SampleIndex, ids: [Int]) -> IntensityNormalization {
+    guard rule == .set, let channels = index.channels else { return self }
+    var sums = [IntensityFit.Sums](repeating: IntensityFit.Sums(), count: channels)
+    for id in ids {
+      for (channel, own) in index.sums(of: id).enumerated() { sums[channel].add(own) }
     }
     var result = self
     result.channels = sums.map { sum in
@@ -101,6 +97,33 @@ package struct IntensityNormalization: Codable, Sendable, Equatable {
       return Statistics(mean: mean, deviation: variance.squareRoot())
     }
     return result
+  }
+
+  /// What makes a channel of these statistics one of mean 0 and deviation 1.
+  func standardization(_ statistics: Statistics) -> IntensityTransform.Channel {
+    // Below the floor the differences are rounding errors of a constant, not a picture.
+    let isConstant = !(statistics.deviation > floor * abs(statistics.mean))
+    return IntensityTransform.Channel(
+      offset: statistics.mean, scale: isConstant ? 0 : 1 / statistics.deviation)
+  }
+
+  /// How an image becomes inputs whose own transform is `own`.
+  ///
+  /// - Throws: `FileError` naming `path` where the set that was trained on had other channels.
+  func transform(_ own: IntensityTransform, path: String) throws(FileError) -> IntensityTransform {
+    guard let statistics = setStatistics else { return own }
+    try Self.check(channels: own.channels.count, are: statistics.count, path: path)
+    return IntensityTransform(
+      channels: statistics.map { standardization($0) }, missingValue: missingValue)
+  }
+
+  /// - Throws: `FileError` where an image has other channels than the set that was trained on.
+  static func check(channels: Int, are expected: Int, path: String) throws(FileError) {
+    guard channels == expected else {
+      throw FileError(
+        .channelsDiffer, path: path, expected: "\(expected) channels, as the training set had",
+        found: "\(channels)", hint: "convert the image")
+    }
   }
 
   /// The inputs of an image, height x width x channels.
@@ -116,7 +139,7 @@ package struct IntensityNormalization: Codable, Sendable, Equatable {
   }
 
   /// The finished fit of an image that is in memory.
-  private func fit(of image: Image, path: String) throws(FileError) -> IntensityFit {
+  func fit(of image: Image, path: String) throws(FileError) -> IntensityFit {
     var fit = try IntensityFit(self, channels: image.channels, path: path)
     while fit.needsPass {
       try fit.add(image)

@@ -32,6 +32,11 @@ package struct IntensityTransform: Codable, Equatable, Sendable {
   /// The value of samples that are no measurement, in addition to what files name.
   let missingValue: Double?
 
+  /// The transform of an image whose channels are these of this one's.
+  func taking(_ numbers: [Int]) -> IntensityTransform {
+    IntensityTransform(channels: numbers.map { channels[$0] }, missingValue: missingValue)
+  }
+
   /// The inputs of a part of the image, height x width x channels.
   ///
   /// - Precondition: the part has the image's channels.

@@ -101,10 +101,10 @@ package struct ClassMapping: Sendable, Equatable {
     let ignored = ignored ?? index.ignored
     var census = MaskCensus(ignored: ignored, isNamed: !names.isEmpty)
     for entry in index.entries {
-      guard let mask = entry.source.mask else {
+      guard let decoded = index.decoded, let path = entry.maskPath else {
         preconditionFailure("an index made for prediction has no masks to scan")
       }
-      try census.add(mask.read().image, path: mask.first.path)
+      try census.add(decoded.samples[entry.id].summary, path: path)
     }
     guard census.counts.keys.contains(where: { $0 != ignored?.packed }) else {
       throw FileError(
@@ -147,25 +147,39 @@ package struct ClassMapping: Sendable, Equatable {
   ///   not know a value.
   package func labels(of mask: Image, path: String) throws(FileError) -> [UInt8] {
     let values = try MaskValue.packedValues(of: mask, path: path)
+    let (codes, pixels) = MaskCodes.coded(values, borders: nil, missing: nil)
+    let labels = try labels(of: codes, width: mask.width, path: path)
+    return pixels.map { labels[Int($0)] }
+  }
+
+  /// The labels of a mask's codes; there are as many as its codes could be, of which those after the last
+  /// are 0.
+  ///
+  /// What holds no measurement is ignored; what lies between objects that touch is of the first class.
+  ///
+  /// - Throws: as `labels(of:path:)`, for a mask whose rows have `width` pixels.
+  func labels(of codes: MaskCodes, width: Int, path: String) throws(FileError) -> [UInt8] {
     var labelOf: [Int64: UInt8] = [:]
     for (label, entry) in classes.enumerated() {
       labelOf[entry.value.packed] = UInt8(label)
     }
     if let ignored { labelOf[ignored.packed] = ignoredLabel }
-    var labels = [UInt8](repeating: 0, count: values.count)
-    var start = 0
-    while start < values.count {
-      let value = values[start]
-      guard let label = labelOf[value] else {
-        throw FileError(
-          .unknownValue, path: path,
-          expected: "the mask values " + self.values.map(\.description).joined(separator: ", "),
-          found: "\(MaskValue(packed: value)) at x \(start % mask.width), y \(start / mask.width)",
-          hint: "correct the mask, or train with a set that has this class")
-      }
-      while start < values.count && values[start] == value {
-        labels[start] = label
-        start += 1
+    let strangers = codes.meanings.filter { labelOf[$0.value] == nil }
+    if let stranger = strangers.min(by: { $0.first < $1.first }) {
+      throw FileError(
+        .unknownValue, path: path,
+        expected: "the mask values " + self.values.map(\.description).joined(separator: ", "),
+        found: "\(MaskValue(packed: stranger.value)) at x \(stranger.first % width), "
+          + "y \(stranger.first / width)",
+        hint: "correct the mask, or train with a set that has this class")
+    }
+    var labels = [UInt8](repeating: 0, count: 1 << (8 * codes.byteCount))
+    for (code, meaning) in codes.meanings.enumerated() {
+      let label = labelOf[meaning.value] ?? ignoredLabel
+      switch meaning.kind {
+      case .plain: labels[code] = label
+      case .border: labels[code] = label == ignoredLabel ? label : 0
+      case .missing: labels[code] = ignoredLabel
       }
     }
     return labels

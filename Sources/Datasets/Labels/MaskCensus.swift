@@ -2,7 +2,6 @@
 
 import Files
 import Imaging
-import Morphology
 
 /// The pixels of each value in the masks seen so far, and signs that values are no classes.
 struct MaskCensus {
@@ -39,23 +38,19 @@ struct MaskCensus {
 
   /// Adds a mask.
   ///
-  /// - Throws: `FileError` naming `path` where there are more values than classes can be.
+  /// - Throws: `FileError` naming `path` where there are more values than classes can be, and for one
+  ///   that is no mask.
   mutating func add(_ mask: Image, path: String) throws(FileError) {
     let values = try MaskValue.packedValues(of: mask, path: path)
-    var own: [Int64: Int] = [:]
-    // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
-    var start = 0
-    while start < values.count {
-      let value = values[start]
-      var end = start + 1
-      while end < values.count && values[end] == value { end += 1 }
-      own[value, default: 0] += end - start
-      start = end
-    }
-    counts.merge(own) { $0 + $1 }
+    try add(MaskSummary(values, width: mask.width, height: mask.height), path: path)
+  }
+
+  /// Adds a mask of which this is known.
+  mutating func add(_ mask: MaskSummary, path: String) throws(FileError) {
+    for value in mask.values { counts[value.value, default: 0] += value.pixels }
     if firstPath.isEmpty { firstPath = path }
     hasJPEG = hasJPEG || [".jpg", ".jpeg"].contains { path.lowercased().hasSuffix($0) }
-    addObjects(of: own, values, width: mask.width, height: mask.height)
+    addObjects(of: mask)
     guard classValues.count <= ClassMapping.maximumClassCount else {
       if hasNumberedObjects { throw numberedObjects(path) }
       throw FileError(
@@ -68,32 +63,17 @@ struct MaskCensus {
   }
 
   /// Notes in how many pieces each value is, in a mask of several.
-  private mutating func addObjects(
-    of own: [Int64: Int], _ values: [Int64], width: Int, height: Int
-  ) {
-    let objects = own.keys.filter { $0 != 0 && $0 != ignored }.sorted()
+  private mutating func addObjects(of mask: MaskSummary) {
+    let objects = mask.values.filter { $0.value != 0 && $0.value != ignored }
     guard !objects.isEmpty else { return }
     numbering.counts.insert(objects.count)
-    let first = MaskValue(grey: 1).packed
-    numbering.isGapless =
-      numbering.isGapless
-      && objects == (1...objects.count).map { MaskValue(grey: $0).packed } && objects[0] == first
+    let gapless = (1...objects.count).map { MaskValue(grey: $0).packed }
+    numbering.isGapless = numbering.isGapless && objects.map(\.value) == gapless
     guard objects.count > 1 else { return }
     hasSeveral = true
-    var numbers: [Int64: Int32] = [:]
-    for (number, value) in zip(Int32(1)..., objects) { numbers[value] = number }
-    let components = ConnectedComponents(
-      of: values.map { numbers[$0] ?? 0 }, width: width, height: height, connectivity: .eight)
-    var counts = [Int](repeating: 0, count: objects.count)
-    var seen = [Bool](repeating: false, count: components.count)
-    for (place, component) in components.labels.enumerated() where component > 0 {
-      guard !seen[Int(component) - 1] else { continue }
-      seen[Int(component) - 1] = true
-      if let number = numbers[values[place]] { counts[Int(number) - 1] += 1 }
-    }
     pieces.all += objects.count
-    pieces.single += counts.count { $0 == 1 }
-    pieces.pixels += objects.reduce(0) { $0 + (own[$1] ?? 0) }
+    pieces.single += objects.count { $0.pieces == 1 }
+    pieces.pixels += objects.reduce(0) { $0 + $1.pixels }
   }
 
   // MARK: - Findings

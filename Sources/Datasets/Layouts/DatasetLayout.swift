@@ -22,27 +22,6 @@ package protocol DatasetLayout: Sendable {
   static func find(in contents: FolderContents) throws -> FoundSamples
 }
 
-/// What a layout has found.
-package struct FoundSamples: Sendable {
-  /// The samples, in no particular order.
-  var sources: [SampleSource]
-  /// What the set calls the values of its masks.
-  var classNames = ClassNameSource.given([:])
-  /// The mask value that the set says is of no class.
-  var ignored: MaskValue?
-  /// The folders that were searched; what else lies in them is passed over.
-  var folders: [String]
-  /// Files that were read for something else than samples.
-  var otherFiles: [String] = []
-  /// What a user is to know, a line each.
-  var notes: [String] = []
-
-  /// The names that are given to numbered objects and to what is around them.
-  static let objectNames = ClassNameSource.given([
-    MaskValue(grey: 0): "background", MaskValue(grey: 1): "object",
-  ])
-}
-
 /// The layouts that are known.
 package enum DatasetLayouts {
   /// The more specific ones first: of several that fit, the first is taken.

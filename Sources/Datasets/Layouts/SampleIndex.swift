@@ -1,13 +1,13 @@
 // The list of samples of a data set: which image belongs to which mask, in a fixed order.
 
-package import Files
+import Files
 import Imaging
 
 /// The samples of a data set, sorted by the bytes of their names, with their files.
 ///
 /// The order does not depend on the file system or the locale, so every rank that sees the same
 /// files gives every sample the same id.
-package struct SampleIndex: Sendable, Equatable {
+package struct SampleIndex: Sendable {
   /// The size of an image as stored.
   package struct Size: Sendable, Equatable, CustomStringConvertible {
     /// Columns.
@@ -33,8 +33,6 @@ package struct SampleIndex: Sendable, Equatable {
     package fileprivate(set) var size: Size?
     /// The channels that it may have; nil in an index made for prediction.
     package var channels: ImageChannels?
-    /// The pixels that several of its objects have, where each has a file of its own.
-    var overlapCount = 0
 
     /// The file's stem; pages of a stack are called `STEM-0001`, `STEM-0002`, ...
     package var name: String { source.name }
@@ -48,14 +46,6 @@ package struct SampleIndex: Sendable, Equatable {
     package var maskPage: Int { source.mask?.first.page ?? 0 }
     /// Where the image's objects are numbered; nil where they are not.
     var instances: InstanceSource? { source.instances }
-
-    /// The image, in the channels of the set where it can have them.
-    ///
-    /// - Throws: `FileError` for a file that cannot be decoded.
-    func image() throws(FileError) -> Image {
-      let stored = try source.image.read()
-      return size.flatMap { stored.adapted(to: $0.channels) } ?? stored
-    }
   }
 
   /// The samples; a sample's id is its position here.
@@ -68,6 +58,10 @@ package struct SampleIndex: Sendable, Equatable {
   package let notes: [String]
   /// What was made alike or left out of the images, a line each.
   package private(set) var remarks: [String] = []
+  /// The decoded samples; nil in an index made for prediction.
+  let decoded: DecodedSet?
+  /// How they were decoded.
+  package let form: DecodedForm
 
   /// The channels of every image; nil in an index made for prediction.
   package var channels: Int? { entries.first?.size?.channels }
@@ -91,12 +85,19 @@ package struct SampleIndex: Sendable, Equatable {
     entries.filter { $0.instances != nil }.map { "instances \($0.name)" }
   }
 
-  private init(_ found: FoundSamples) throws {
-    let (entries, remarks) = try Self.measured(Self.sorted(found.sources))
-    (self.entries, self.remarks) = (entries, remarks)
+  /// The index of samples that were found, which are decoded; collective.
+  ///
+  /// Every file is decoded once, to know that it can be and that the sizes agree.
+  ///
+  /// - Throws: `FileError`, naming the file.
+  package init(_ found: FoundSamples, _ decoding: Decoding = Decoding()) throws {
+    let sources = try decoding.crew.together { try Self.sorted(found.sources) }
+    let decoded = try decoding.decoded(sources)
+    (self.decoded, form) = (decoded, decoding.form)
+    (entries, remarks) = try decoding.crew.together { try Self.entries(sources, decoded) }
     classNames = found.classNames
     ignored = found.ignored
-    let overlap = entries.reduce(0) { $0 + $1.overlapCount }
+    let overlap = decoded.samples.reduce(0) { $0 + $1.overlapCount }
     notes =
       found.notes
       + (overlap == 0
@@ -105,52 +106,25 @@ package struct SampleIndex: Sendable, Equatable {
 
   // MARK: - Finding
 
-  /// The samples of a folder, or of images and masks given apart; nil when neither is given.
-  package static func labelled(
-    data: String?, images: String?, masks: String?, layout: LayoutChoice = .automatic
-  ) throws -> SampleIndex? {
-    if let data { return try folder(data, layout: layout) }
-    if let images, let masks { return try pair(images: images, masks: masks) }
-    return nil
-  }
-
   /// The samples of a folder, or a table of them, in any layout that is known (see `DatasetLayouts`).
-  ///
-  /// Every file is decoded once, to know that it can be and that the sizes agree.
   ///
   /// - Throws: `FileError`, naming the file.
   package static func folder(
-    _ path: String, layout: LayoutChoice = .automatic
+    _ path: String, layout: LayoutChoice = .automatic, _ decoding: Decoding = Decoding()
   ) throws -> SampleIndex {
-    try SampleIndex(DatasetLayouts.found(at: path, layout))
+    try SampleIndex(
+      decoding.crew.together { try DatasetLayouts.found(at: path, layout) }, decoding)
   }
 
-  /// The samples of two folders, of two stacks with equally many pages, or of two single files.
-  ///
-  /// Folders are matched as those of ``ImagesAndMasksLayout``; two files belong together whatever
-  /// their names.
+  /// The samples of two folders, of two stacks with equally many pages, or of two single files
+  /// (``FoundSamples/pair(images:masks:)``).
   ///
   /// - Throws: `FileError`, naming the file.
-  package static func pair(images: String, masks: String) throws -> SampleIndex {
-    for path in [images, masks] where !Paths.exists(path) {
-      throw FileError(
-        .missing, path: path, expected: "a folder or an image file", found: "nothing",
-        hint: "check the path")
-    }
-    let isFolder = Folder.isFolder(images)
-    guard isFolder == Folder.isFolder(masks) else {
-      throw FileError(
-        .mixedSources, path: masks,
-        expected: isFolder ? "a folder, as \(images) is" : "a file, as \(images) is",
-        found: Paths.existing(masks), hint: "give two folders, or two image files")
-    }
-    let sources =
-      try isFolder
-      ? pairedSources(images: images, masks: masks)
-      : SampleSource.pages(image: [images], mask: masks)
-    return try SampleIndex(
-      FoundSamples(
-        sources: sources, classNames: ClassNameSource(in: Paths.folder(of: images)), folders: []))
+  package static func pair(
+    images: String, masks: String, _ decoding: Decoding = Decoding()
+  ) throws -> SampleIndex {
+    try SampleIndex(
+      decoding.crew.together { try FoundSamples.pair(images: images, masks: masks) }, decoding)
   }
 
   /// Images without masks, for prediction: files, stacks, and folders of them.
@@ -187,17 +161,7 @@ package struct SampleIndex: Sendable, Equatable {
   private init(entries: [Entry]) {
     self.entries = entries
     (classNames, ignored, notes) = (.given([:]), nil, [])
-  }
-
-  /// Refuses a set whose objects are not numbered; `path` is where it lies.
-  ///
-  /// - Throws: `FileError`.
-  package func requireInstances(path: String) throws(FileError) {
-    guard hasInstances else {
-      throw FileError(
-        .missing, path: path, expected: "a folder instances/ in it, for --instance-borders",
-        found: "none", hint: "number the objects of each image there, or leave out the option")
-    }
+    (decoded, form) = (nil, DecodedForm())
   }
 
   // MARK: - What all layouts share
@@ -224,46 +188,28 @@ package struct SampleIndex: Sendable, Equatable {
     return result
   }
 
-  /// Decodes everything once, to know the sizes and to compare them.
-  private static func measured(
-    _ sources: [SampleSource]
+  /// The entries of decoded samples, of which all images can have the same channels.
+  private static func entries(
+    _ sources: [SampleSource], _ decoded: DecodedSet
   ) throws -> (entries: [Entry], remarks: [String]) {
     var entries: [Entry] = []
-    var alphaCount = 0
-    for source in sources {
-      let image = try source.image.read()
-      let size = Size(width: image.width, height: image.height, channels: image.channels)
-      if image.hasLostAlpha { alphaCount += 1 }
-      var overlapCount = 0
-      if let mask = source.mask {
-        try refuseOwnFile(mask, of: source)
-        let read = try mask.read()
-        overlapCount = read.overlapCount
-        guard read.image.width == size.width && read.image.height == size.height else {
-          throw FileError(
-            .sizesDiffer, path: mask.first.description,
-            expected: "\(size.width)x\(size.height), as \(source.image.first.path)",
-            found: "\(read.image.width)x\(read.image.height)",
-            hint: "a mask has the size of its image")
-        }
-      }
-      let channels = ImageChannels(image)
+    for (source, sample) in zip(sources, decoded.samples) {
+      let channels = sample.possibleChannels
       if let first = entries.first, let other = first.channels, !channels.goes(with: other) {
         throw FileError(
           .channelsDiffer, path: source.image.first.description,
-          expected: "\(kind(other.stored)), as \(first.imagePath)", found: kind(size.channels),
+          expected: "\(kind(other.stored)), as \(first.imagePath)", found: kind(sample.channels),
           hint: "convert the images of a set to one kind")
       }
-      entries.append(
-        Entry(
-          id: entries.count, source: source, size: size, channels: channels,
-          overlapCount: overlapCount))
+      let size = Size(width: sample.width, height: sample.height, channels: sample.channels)
+      entries.append(Entry(id: entries.count, source: source, size: size, channels: channels))
     }
     let (common, remark) = ImageChannels.reconciled(entries.compactMap(\.channels))
     for id in entries.indices {
       guard let size = entries[id].size else { continue }
       entries[id].size = Size(width: size.width, height: size.height, channels: common)
     }
+    let alphaCount = decoded.samples.count { $0.hasLostAlpha }
     let alpha =
       alphaCount == 0
       ? nil
@@ -272,16 +218,10 @@ package struct SampleIndex: Sendable, Equatable {
     return (entries, [remark, alpha].compactMap(\.self))
   }
 
-  /// Refuses an image that would be its own mask.
-  private static func refuseOwnFile(
-    _ mask: MaskSource, of source: SampleSource
-  ) throws(FileError) {
-    for file in mask.paths
-    where source.image.channels.contains(where: { Paths.areSame($0.path, file) }) {
-      throw FileError(
-        .mixedSources, path: file, expected: "a mask for \(source.name)", found: "the image itself",
-        hint: "where masks lie beside their images, give --data FOLDER")
-    }
+  /// The sums of a sample's channels, those of the set.
+  func sums(of id: Int) -> [IntensityFit.Sums] {
+    guard let sample = decoded?.samples[id], let channels else { return [] }
+    return sample.possibleChannels.sources(of: channels).map { sample.sums[$0] }
   }
 
   /// What an image of so many channels is called in messages.

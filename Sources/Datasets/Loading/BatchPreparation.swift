@@ -138,8 +138,8 @@ final class BatchPreparation: @unchecked Sendable {
     let (batch, buffer) = (loaded.batch, loaded.samples[index])
     let batchIndex = loaded.batchIndices.lowerBound + index
     let draw = batch.draws[batchIndex]
-    augmentation.fill(
-      buffer, from: try dataset.image(batch.samples[batchIndex]),
+    try augmentation.fill(
+      buffer, from: dataset.source(batch.samples[batchIndex]),
       stream: Augmentation.stream(seed: seed, epoch: batch.epoch, draw: draw))
     buffer.draw = draw
     buffer.epoch = batch.epoch

@@ -4,6 +4,9 @@
 ///
 /// A tile needs few pixels of a large picture, so only these are decoded or normalised for it.
 package protocol TileSource: Sendable {
+  /// What may go wrong when a part is made; `Never` of images in memory.
+  associatedtype PartFailure: Error
+
   /// The sample's id in its data set.
   var id: Int { get }
   /// The sample's name.
@@ -18,7 +21,7 @@ package protocol TileSource: Sendable {
   var isWeighted: Bool { get }
 
   /// A rectangle that holds these rows and columns, which lie in the image; it may be larger.
-  func part(rows: Range<Int>, columns: Range<Int>) -> ImagePart
+  func part(rows: Range<Int>, columns: Range<Int>) throws(PartFailure) -> ImagePart
 
   /// The pixels of each label, 256 numbers.
   func labelCounts() -> [Int]

@@ -24,13 +24,18 @@ package struct ProgressLine {
   ///
   /// The last column stays free: writing to it makes some terminals start a new line.
   package func bar(width: Int) -> String {
+    Self.bar(record.step, of: totalSteps, text: plain, width: width)
+  }
+
+  /// A bar of what is done, with a text behind it, for a window of `width` columns.
+  static func bar(_ done: Int, of total: Int, text: String, width: Int) -> String {
     let room = max(0, width - 1)
-    let barWidth = min(40, room - plain.count - 3)
-    guard barWidth >= 5 else { return String(plain.prefix(room)) }
-    let part = totalSteps > 0 ? min(1, max(0, Double(record.step) / Double(totalSteps))) : 0
+    let barWidth = min(40, room - text.count - 3)
+    guard barWidth >= 5 else { return String(text.prefix(room)) }
+    let part = total > 0 ? min(1, max(0, Double(done) / Double(total))) : 0
     let filled = Int(part * Double(barWidth))
     return "[" + String(repeating: "#", count: filled)
-      + String(repeating: ".", count: barWidth - filled) + "] " + plain
+      + String(repeating: ".", count: barWidth - filled) + "] " + text
   }
 
   private var timeLeft: String {

@@ -59,6 +59,21 @@ package final class RunDisplay: Sendable {
     }
   }
 
+  /// Shows in a window how much of some work other than steps is done, until all is; elsewhere nothing.
+  package func show(_ done: Int, of total: Int, _ work: String) {
+    guard isTerminal else { return }
+    state.withLock { state in
+      let time = ProcessInfo.processInfo.systemUptime
+      let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
+      guard isDue || done >= total else { return }
+      state.lastDrawn = time
+      let bar = ProgressLine.bar(
+        done, of: total, text: "\(done) of \(total) \(work)", width: windowWidth)
+      state.bar = done < total ? bar : nil
+      emit(Self.cleared + (done < total ? bar : ""))
+    }
+  }
+
   /// Writes a message of one or more lines, above the bar if there is one.
   ///
   /// What it quotes from files, such as names of classes, cannot move the cursor.

@@ -50,24 +50,22 @@ extension MemoryDemand {
     if rank == 0 {
       addCheckpoint(configuration, network: network, state: state, shards: isSharded ? ranks : 1)
     }
-    add("images", data.keptByteCount)
+    let isApart = configuration.validationData != nil
+    add("images", data.dataset.ownByteCount + (isApart ? data.validation.ownByteCount : 0))
+    // Validation takes one whole image at a time.
+    let largest = data.validationIDs.isEmpty ? 0 : data.validation.largestByteCount
+    add("image being validated on", largest)
     let isWeighted = configuration.weightMap != .none
     if isWeighted {
-      let pixels = data.dataset.isCached ? data.summary.pixels : 0
-      add("weights of pixels", pixels * MemoryLayout<Float>.stride)
-    }
-    // Each thread of the loader decodes one while validation decodes another.
-    let decoded = max(data.dataset.largestByteCount, data.validation.largestByteCount)
-    add(
-      "images being decoded",
-      data.dataset.isCached ? 0 : (min(threads, BatchLoader.mostThreads) + 1) * decoded)
-    if isWeighted {
-      // Objects, two distances, weights, and the box of an object in Double.
+      let inMemory = data.dataset.ownByteCount > 0
       let pixels =
-        (0..<data.dataset.count).map { data.dataset.size($0) }
-        .map { $0.width * $0.height }.max() ?? 0
-      let maps = data.dataset.isCached ? 1 : min(threads, BatchLoader.mostThreads)
-      add("weight maps being computed", maps * pixels * (6 * MemoryLayout<Float>.stride + 8))
+        (0..<data.dataset.count).map { data.dataset.size($0) }.map { $0.width * $0.height }
+      add("weights of pixels", inMemory ? pixels.reduce(0, +) * MemoryLayout<Float>.stride : 0)
+      // Objects, two distances, weights, and the box of an object in Double.
+      let maps = inMemory ? 1 : min(threads, BatchLoader.mostThreads)
+      add(
+        "weight maps being computed",
+        maps * (pixels.max() ?? 0) * (6 * MemoryLayout<Float>.stride + 8))
     }
     let output = network.configuration.outputSide(tile: configuration.tile) ?? configuration.tile
     let tile = TileShape(inputSide: configuration.tile, outputSide: output)

@@ -6,6 +6,7 @@ import Configuration
 import Datasets
 import Files
 import Foundation
+import Inference
 import Kernels
 import Logging
 import Network
@@ -69,11 +70,10 @@ struct RunPlan {
     let memory = earlier?.memory ?? MemoryBudget.measure(for: communicator)
     self.memory = memory
     let division = try Self.givenDivision(asked, communicator)
-    var data = try communicator.together {
+    var data =
       try earlier?.data
-        ?? TrainingData(
-          asked, division: division, byteBudget: memory.byteCount / 2, on: team)
-    }
+      ?? TrainingData.read(
+        asked, division: division, Self.decoding(asked, display, communicator, team), on: team)
     if isFirst && earlier == nil { for remark in data.remarks { display.warn(remark) } }
     let loaded = try Self.loadedNetwork(asked, communicator)
     (configuration, network) = try communicator.together {
@@ -152,6 +152,18 @@ struct RunPlan {
 // MARK: - What depends on the data
 
 extension RunPlan {
+  /// How the images are decoded: by the ranks of each host together, of which the first shows how far.
+  private static func decoding(
+    _ asked: TrainingConfiguration, _ display: RunDisplay, _ communicator: any Communicator,
+    _ team: ThreadTeam
+  ) -> Decoding {
+    var decoding = Decoding(cache: asked.cache, crew: HostCrew(communicator), team: team)
+    guard communicator.rank == 0 else { return decoding }
+    decoding.progress = { display.show($0, of: $1, "images decoded") }
+    decoding.note = { display.write($0) }
+    return decoding
+  }
+
   /// The network whose weights a run begins with, where its file tells; read on rank 0 for all.
   private static func loadedNetwork(
     _ asked: TrainingConfiguration, _ communicator: any Communicator

@@ -30,6 +30,7 @@ package final class Trainer {
   private var patience: Checkpoint.Patience
   /// The threshold that the newest evaluation has found.
   private var threshold: Checkpoint.Threshold?
+  private var loading = LoadingWatch()
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
   ///
@@ -90,8 +91,13 @@ package final class Trainer {
       result.seconds.reduce += max(0, (loaded - began) / .seconds(1) - loader.secondsWaited)
       try stopUnlessFinite(result, batch.batch)
       updates += 1
-      try report(
-        result, batch.batch, rate: rate, seconds: (ContinuousClock().now - began) / .seconds(1))
+      let seconds = (ContinuousClock().now - began) / .seconds(1)
+      try report(result, batch.batch, rate: rate, seconds: seconds)
+      if let warning = loading.add(
+        waited: result.seconds.load, of: seconds, threads: loader.threadCount)
+      {
+        output?.say("warning: " + warning)
+      }
 
       if isDue(configuration.checkReplicas) { try verifyReplicas([weights]) }
       var isLast = updates == totalSteps

@@ -16,8 +16,6 @@ package struct TrainingData: Sendable {
   package let validation: Dataset
   /// The ids that are validated on; none without validation.
   package let validationIDs: [Int]
-  /// Bytes of the images that both sets keep in memory.
-  package let keptByteCount: Int
   private let listing: [String]
   private let instanceListing: [String]
   /// Whether the run takes numbered objects from files, so that they are of the data's digest.
@@ -60,29 +58,57 @@ package struct TrainingData: Sendable {
   private static let syntheticCount = 24
   private static let syntheticSide = 256
 
-  /// Finds, checks and reads the images that the configuration asks for.
-  ///
-  /// A set is kept in memory where it takes at most `Dataset.defaultByteBudget`, and both together at
-  /// most `byteBudget`.
+  /// Finds, checks and decodes the images that the configuration asks for; collective over the decoding's
+  /// crew.
   ///
   /// - Parameter division: how the set is divided; nil divides it as the configuration says.
   /// - Throws: `FileError`.
-  package init(
+  package static func read(
     _ configuration: TrainingConfiguration, division: GivenDivision? = nil,
-    byteBudget: Int = 2 * Dataset.defaultByteBudget, on team: ThreadTeam
+    _ decoding: Decoding = Decoding(), on team: ThreadTeam
+  ) throws -> TrainingData {
+    var decoding = decoding
+    decoding.form = DecodedForm(
+      normalization: configuration.intensities.normalization(missingValue: configuration.noData),
+      instanceBorders: configuration.instanceBorders)
+    let (found, foundToValidate) = try decoding.crew.together {
+      try findSets(of: configuration)
+    }
+    let index = try found.map { try SampleIndex($0, decoding) }
+    let validation = try foundToValidate.map { try SampleIndex($0, decoding) }
+    return try decoding.crew.together {
+      try TrainingData(
+        configuration, division: division, index: index, validation: validation, on: team)
+    }
+  }
+
+  /// The files of the set that is trained on and of the one that is validated on, where they are given.
+  private static func findSets(
+    of configuration: TrainingConfiguration
+  ) throws -> (FoundSamples?, FoundSamples?) {
+    let found = try FoundSamples.labelled(
+      data: configuration.data, images: configuration.images, masks: configuration.masks,
+      layout: configuration.layout)
+    let foundToValidate = try FoundSamples.labelled(
+      data: configuration.validationData, images: nil, masks: nil, layout: configuration.layout)
+    if configuration.instanceBorders {
+      try found?.requireInstances(path: configuration.data ?? configuration.images ?? "")
+      try foundToValidate?.requireInstances(path: configuration.validationData ?? "")
+    }
+    return (found, foundToValidate)
+  }
+
+  /// What a configuration makes of the images that were found.
+  private init(
+    _ configuration: TrainingConfiguration, division: GivenDivision?, index: SampleIndex?,
+    validation stored: SampleIndex?, on team: ThreadTeam
   ) throws {
     var listing: [String]
     var instanceListing: [String] = []
     let divided: (split: DatasetSplit, file: SplitFile, remarks: [String])?
     var (notes, findings): ([String], [String]) = ([], [])
     let seed = configuration.seed
-    if let index = try SampleIndex.labelled(
-      data: configuration.data, images: configuration.images, masks: configuration.masks,
-      layout: configuration.layout)
-    {
-      if configuration.instanceBorders {
-        try index.requireInstances(path: configuration.data ?? configuration.images ?? "")
-      }
+    if let index {
       (notes, findings) = (index.notes, index.remarks)
       let parts = index.parts
       if configuration.validationData != nil {
@@ -98,12 +124,9 @@ package struct TrainingData: Sendable {
           Self.groups(of: index, configuration), parts: parts, configuration, division)
         (divided, trainingIDs) = (own, own.split.training)
       }
-      let intensities = configuration.intensities.normalization(missingValue: configuration.noData)
       dataset = try Dataset(
         index, mapping: ClassMapping(scanning: index, ignoring: configuration.ignore),
-        normalization: intensities.fitted(to: index, ids: trainingIDs),
-        instanceBorders: configuration.instanceBorders,
-        byteBudget: min(Dataset.defaultByteBudget, byteBudget))
+        normalization: index.form.normalization.fitted(to: index, ids: trainingIDs))
       listing = index.listing
       instanceListing = index.instanceListing
     } else {
@@ -127,27 +150,21 @@ package struct TrainingData: Sendable {
           SampleGroups(single: dataset.names), parts: [], configuration, division)
       trainingIDs = divided?.split.training ?? Array(0..<dataset.count)
     }
-    if let path = configuration.validationData {
-      let stored = try SampleIndex.folder(path, layout: configuration.layout)
+    if let path = configuration.validationData, let stored {
       notes += stored.notes
       guard let index = stored.adapted(to: dataset.channels) else {
         throw FileError(
           .channelsDiffer, path: path, expected: "images of \(dataset.channels) channels",
           found: "\(stored.channels ?? 0)", hint: "validate on images like those of the training")
       }
-      if configuration.instanceBorders { try index.requireInstances(path: path) }
       validation = try Dataset(
-        index, mapping: dataset.mapping, normalization: dataset.normalization,
-        instanceBorders: configuration.instanceBorders,
-        byteBudget: min(Dataset.defaultByteBudget, byteBudget - dataset.keptByteCount))
-      keptByteCount = dataset.keptByteCount + validation.keptByteCount
+        index, mapping: dataset.mapping, normalization: dataset.normalization)
       validationIDs = Array(0..<validation.count)
       listing += ["validation"] + index.listing
       instanceListing += ["validation"] + index.instanceListing
       findings += stored.remarks
     } else {
       validation = dataset
-      keptByteCount = dataset.keptByteCount
       validationIDs = divided?.split.validation ?? []
     }
     (self.division, remarks) = (divided?.file, findings + (divided?.remarks ?? []))

@@ -9,6 +9,7 @@ import Files
 import Inference
 import Metrics
 import Network
+import Training
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,6 +24,9 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Folder with images and masks, or a table of them.", completion: .directory)
   var data: String?
   @Option(help: "How they lie there, as for train.") var layout = LayoutChoice.automatic
+  @Option(
+    help: ArgumentHelp("Folder for decoded images, as for train.", valueName: "dir|auto|none"))
+  var cache = CacheChoice.automatic
   @Option(help: "Images, where they do not lie in one folder with the masks.")
   var images: String?
   @Option(help: "Masks that belong to --images.")
@@ -84,9 +88,10 @@ struct EvaluateCommand: ParsableCommand {
       let groups = try self.groups()
       let trained = try TrainedNetwork(network, communicator: communicator)
       let mapping = trained.checkpoint.classes
-      let (index, border) = try communicator.together {
-        (try self.index(for: trained.checkpoint.network), try mapping.border(named: borderClass))
+      let (found, border) = try communicator.together {
+        (try self.found(), try mapping.border(named: borderClass))
       }
+      let index = try index(of: found, for: trained, communicator)
       if communicator.rank == 0 { for note in index.notes { printNote(note) } }
       let names = groups.map(\.rawValue).sorted().joined(separator: ",")
       try communicator.verifyEqualOnAllRanks(
@@ -99,11 +104,7 @@ struct EvaluateCommand: ParsableCommand {
         ])
       let byImage = groups != [.pixels] || perImage != nil
       let (dataset, tiles) = try communicator.together {
-        let dataset = try Dataset(
-          index, mapping: mapping, normalization: trained.checkpoint.normalization,
-          instanceBorders: instanceBorders(of: trained, index, isFirst: communicator.rank == 0),
-          // Each image is needed once, by the ranks that have a window of it.
-          byteBudget: 0)
+        let dataset = try Dataset(index, mapping: mapping)
         return (dataset, try tileCount(dataset, trained, byImage: byImage))
       }
       if byImage {
@@ -150,7 +151,7 @@ struct EvaluateCommand: ParsableCommand {
   ///
   /// The first rank says so.
   private func instanceBorders(
-    of trained: TrainedNetwork, _ index: SampleIndex, isFirst: Bool
+    of trained: TrainedNetwork, _ found: FoundSamples, isFirst: Bool
   ) -> Bool {
     let text = trained.checkpoint.configuration
     // What this version does not understand of the options decides nothing here.
@@ -159,30 +160,51 @@ struct EvaluateCommand: ParsableCommand {
     }
     if isFirst {
       printWarning(
-        index.hasInstances
+        found.hasInstances
           ? "pixels between touching objects are scored as the first class, as the network has learnt them"
           : "the network has learnt pixels between touching objects as the first class, and this set has "
             + "no instances/ to tell them by: they are scored as the masks have them")
     }
-    return index.hasInstances
+    return found.hasInstances
   }
 
-  /// The images and masks, of as many channels as the network has.
-  private func index(for network: UNetConfiguration) throws -> SampleIndex {
+  /// The images and masks that are named.
+  private func found() throws -> FoundSamples {
     guard
-      let index = try SampleIndex.labelled(
+      let found = try FoundSamples.labelled(
         data: data, images: images, masks: masks, layout: layout)
     else {
       preconditionFailure("the options were validated, and name images")
     }
-    let channels = network.inputChannels
-    guard let index = index.adapted(to: channels) else {
-      throw FileError(
-        .channelsDiffer, path: index.entries.first?.imagePath ?? "the data set",
-        expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
-        found: "\(index.channels ?? 0)", hint: "convert the images")
+    return found
+  }
+
+  /// The decoded images and masks, of as many channels as the network has; collective.
+  private func index(
+    of found: FoundSamples, for trained: TrainedNetwork, _ communicator: any Communicator
+  ) throws -> SampleIndex {
+    let isFirst = communicator.rank == 0
+    let form = DecodedForm(
+      normalization: trained.checkpoint.normalization,
+      instanceBorders: instanceBorders(of: trained, found, isFirst: isFirst))
+    var decoding = Decoding(
+      form, cache: cache, crew: HostCrew(communicator), team: trained.predictor.team)
+    let display = RunDisplay()
+    if isFirst {
+      decoding.progress = { display.show($0, of: $1, "images decoded") }
+      decoding.note = { printNote($0) }
     }
-    return index
+    let stored = try SampleIndex(found, decoding)
+    let channels = trained.checkpoint.network.inputChannels
+    return try communicator.together {
+      guard let index = stored.adapted(to: channels) else {
+        throw FileError(
+          .channelsDiffer, path: stored.entries.first?.imagePath ?? "the data set",
+          expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
+          found: "\(stored.channels ?? 0)", hint: "convert the images")
+      }
+      return index
+    }
   }
 
   /// The tiles that cover all images, of which each must fit into memory.

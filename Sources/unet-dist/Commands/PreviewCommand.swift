@@ -58,27 +58,29 @@ struct PreviewCommand: ParsableCommand {
     flags["intensities"] = intensities
     flags["no-data"] = noData
     let options = try TrainingConfiguration(file: nil, flags: flags)
-    let index = try SampleIndex.folder(data, layout: layout)
+    let form = DecodedForm(
+      normalization: options.intensities.normalization(missingValue: options.noData),
+      instanceBorders: instanceBorders)
+    let found = try FoundSamples.folder(data, layout: layout)
+    if instanceBorders { try found.requireInstances(path: data) }
+    let index = try SampleIndex(found, Decoding(form))
     for note in index.notes { printNote(note) }
-    if instanceBorders { try index.requireInstances(path: data) }
     let mapping = try ClassMapping(scanning: index, ignoring: options.ignore)
     let dataset = try Dataset(
       index, mapping: mapping,
-      normalization: options.intensities.normalization(missingValue: options.noData)
-        .fitted(to: index, ids: Array(index.entries.indices)),
-      instanceBorders: instanceBorders, byteBudget: 0
+      normalization: form.normalization.fitted(to: index, ids: Array(index.entries.indices))
     )
     .weighted(by: WeightMap(classWeights: [Float](repeating: 1, count: mapping.count)))
     let rows = min(count, dataset.count)
     var sheet = Sheet(rows: rows, columns: 3 + Self.variants, side: tile)
     for row in 0..<rows {
-      let image = try dataset.image(row)
+      let image = dataset.source(row)
       let buffer = SampleBuffer(
         tile: TileShape(inputSide: tile, outputSide: tile), channels: dataset.channels,
         isWeighted: true)
       for column in 0..<1 + Self.variants {
         // Of the same draw, so that the first tile is the second's without augmentation.
-        Augmentation(
+        try Augmentation(
           column == 0 ? [] : options.augment, foregroundShare: options.foregroundTiles,
           background: UInt8(mapping.mostFrequent)
         ).fill(

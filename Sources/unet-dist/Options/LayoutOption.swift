@@ -4,3 +4,4 @@ import ArgumentParser
 import Datasets
 
 extension LayoutChoice: ExpressibleByArgument {}
+extension CacheChoice: ExpressibleByArgument {}

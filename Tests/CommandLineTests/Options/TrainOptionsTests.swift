@@ -17,8 +17,8 @@ import unet_dist
   @Test func everyFlagReachesItsOption() throws {
     // One valid value for each, other than the default, of options that may stand together.
     let values = [
-      "preset": "paper", "layout": "ctc", "intensities": "set", "no-data": "7", "images": "i",
-      "masks": "m", "output": "o", "input-channels": "3",
+      "preset": "paper", "layout": "ctc", "cache": "c", "intensities": "set",
+      "no-data": "7", "images": "i", "masks": "m", "output": "o", "input-channels": "3",
       "classes": "5",
       "base-channels": "8", "depth": "2", "padding": "mirror", "upsampling": "transposed",
       "dropout": "0.25", "tile": "64", "epochs": "7", "global-batch": "6", "optimizer": "adamw",

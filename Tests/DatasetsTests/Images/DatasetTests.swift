@@ -20,62 +20,34 @@ import Testing
     let folder = try folder()
     let index = try SampleIndex.folder(folder.path)
     let mapping = try ClassMapping(scanning: index)
+    let decoded = try Dataset(index, mapping: mapping)
+    let memory = try Dataset(
+      ["a", "b"].map { name in
+        let paths = ["images", "masks"].map { "\(folder.path)/\($0)/\(name).png" }
+        return (name, try ImageFile.read(paths[0]), try ImageFile.read(paths[1], as: .mask))
+      }, mapping: mapping)
     // Six and two pixels of 4 + 1 bytes.
-    let cached = try Dataset(index, mapping: mapping, byteBudget: 40)
-    let direct = try Dataset(index, mapping: mapping, byteBudget: 39)
-    #expect(cached.isCached && !direct.isCached)
-    #expect(cached.names == ["a", "b"] && cached.count == 2 && cached.channels == 1)
+    #expect(decoded.ownByteCount == 0 && memory.ownByteCount == 40)
+    #expect(decoded.names == ["a", "b"] && decoded.count == 2 && decoded.channels == 1)
     for id in 0..<2 {
-      #expect(try cached.image(id) == direct.image(id))
+      #expect(try decoded.image(id) == memory.image(id) && decoded.size(id) == memory.size(id))
+      #expect(decoded.source(id).labelCounts() == memory.source(id).labelCounts())
     }
-    let image = try direct.image(0)
+    let image = try decoded.image(0)
     #expect(image.width == 3 && image.height == 2 && image.name == "a")
     #expect(image.labels == [0, 1, 0, 1, 0, 1])
-
-    try FileManager.default.removeItem(atPath: folder.path + "/images/b.png")
-    #expect(try cached.image(1).labels == [1, 0])
-    #expect(throws: FileError.self) { try direct.image(1) }
-    try folder.grey("images/b.png", [[10, 20]])
-    let error = #expect(throws: FileError.self) { try direct.image(1) }
-    #expect(error?.kind == .sizesDiffer)
-  }
-
-  @Test func filesThatChangedSinceTheyWereIndexed() throws {
-    let folder = try folder()
-    let index = try SampleIndex.folder(folder.path)
-    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
-    let image = try dataset.image(1)
-    func replace(_ name: String, by image: Image) throws -> FileError? {
-      try FileManager.default.removeItem(atPath: folder.path + "/" + name)
-      try folder.png(name, image)
-      return #expect(throws: FileError.self) { try dataset.image(1) }
+    for place in 0..<3 {
+      #expect(decoded.source(0).place(of: 1, index: place) == 1 + 2 * place)
     }
-    let colour = try replace("images/b.png", by: .colour(width: 1, [[1, 2, 3], [4, 5, 6]]))
-    #expect(colour?.kind == .channelsDiffer && colour?.path.hasSuffix("images/b.png") == true)
-    #expect(colour?.expected.contains("1 channel") == true)
-    #expect(colour?.found.contains("3 channels") == true)
-    let wide = try replace("images/b.png", by: .grey([[10, 20]]))
-    #expect(wide?.kind == .sizesDiffer && wide?.path.hasSuffix("images/b.png") == true)
-    // Image and mask that still fit each other are as little those of the index.
-    let mask = try replace("masks/b.png", by: .grey([[9, 0]]))
-    #expect(mask?.kind == .sizesDiffer && mask?.path.hasSuffix("images/b.png") == true)
-
-    try FileManager.default.removeItem(atPath: folder.path + "/images/b.png")
-    try folder.grey("images/b.png", [[10], [20]])
-    let alone = #expect(throws: FileError.self) { try dataset.image(1) }
-    #expect(alone?.kind == .sizesDiffer && alone?.path.hasSuffix("masks/b.png") == true)
-    let painted = try replace("masks/b.png", by: .colour(width: 1, [[9, 9, 9], [0, 9, 0]]))
-    #expect(painted?.kind == .unknownValue && painted?.path.hasSuffix("masks/b.png") == true)
-    // A colour of three equal parts is that grey value.
-    try FileManager.default.removeItem(atPath: folder.path + "/masks/b.png")
-    try folder.png("masks/b.png", .colour(width: 1, [[9, 9, 9], [0, 0, 0]]))
-    #expect(try dataset.image(1) == image)
+    // What is decoded once is not read again.
+    try FileManager.default.removeItem(atPath: folder.path + "/images")
+    #expect(try decoded.image(0) == image)
   }
 
   @Test func manyThreadsMayRead() throws {
     let folder = try folder()
     let index = try SampleIndex.folder(folder.path)
-    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index), byteBudget: 0)
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
     let expected = try dataset.image(0)
     DispatchQueue.concurrentPerform(iterations: 32) { _ in
       #expect((try? dataset.image(0)) == expected)

@@ -99,10 +99,12 @@ import Testing
       try folder.grey("images/\(name).png", rows)
       try folder.grey("masks/\(name).png", [[0, 1]])
     }
-    let index = try SampleIndex.folder(folder.path)
-    let rule = try IntensityNormalization(rule: .set).fitted(to: index, ids: [0, 1])
+    let unfitted = IntensityNormalization(rule: .set)
+    let index = try SampleIndex.folder(
+      folder.path, Decoding(DecodedForm(normalization: unfitted)))
+    let rule = unfitted.fitted(to: index, ids: [0, 1])
     // Images that are validated on have no part in it.
-    #expect(try IntensityNormalization(rule: .set).fitted(to: index, ids: [0]) != rule)
+    #expect(unfitted.fitted(to: index, ids: [0]) != rule)
     let dataset = try Dataset(
       index, mapping: ClassMapping(scanning: index), normalization: rule)
     // Mean 0.2, variance 0.04 / 2.

@@ -22,7 +22,7 @@ import Testing
     let mapping = try ClassMapping(scanning: index)
     #expect(index.entries.count == count && index.channels == channels)
     #expect(mapping.count == classes && mapping.classes.allSatisfy { $0.name != nil })
-    let image = try Dataset(index, mapping: mapping, byteBudget: 0).image(count - 1)
+    let image = try Dataset(index, mapping: mapping).image(count - 1)
     #expect(abs(image.pixels.reduce(0) { $0 + Double($1) }) < 1)
   }
 

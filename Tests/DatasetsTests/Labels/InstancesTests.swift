@@ -31,8 +31,8 @@ import Testing
     #expect(dataset.hasInstances)
     #expect(try dataset.instances(of: dataset.image(1)) == numbers)
     try FileManager.default.removeItem(atPath: folder.path + "/instances")
-    let without = try SampleIndex.folder(folder.path)
-    #expect(!without.hasInstances && without.listing == ["a 7x2x1", "b 7x2x1"])
+    let without = try FoundSamples.folder(folder.path)
+    #expect(!without.hasInstances)
     let error = #expect(throws: FileError.self) { try without.requireInstances(path: folder.path) }
     #expect(error?.kind == .missing && error?.expected.contains("instances/") == true)
   }
@@ -54,7 +54,8 @@ import Testing
     #expect(throws: FileError.self) { try SampleIndex.folder(folder.path) }
   }
 
-  @Test func anotherSizeOrColourIsNamedWhenRead() throws {
+  /// Whether the run will need them or not.
+  @Test func anotherSizeOrColourIsNamedAtTheStart() throws {
     let folder = try folder()
     let index = try SampleIndex.folder(folder.path)
     let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
@@ -64,9 +65,11 @@ import Testing
     ] as [(Image, FileError.Kind)] {
       try FileManager.default.removeItem(atPath: folder.path + "/instances/a.png")
       try folder.png("instances/a.png", image)
+      let refusal = refusal(of: folder)
+      #expect(refusal?.kind == kind && refusal?.path.hasSuffix("instances/a.png") == true)
+      // Of a set that was decoded before they are read again.
       let error = #expect(throws: FileError.self) { try dataset.instances(of: dataset.image(0)) }
       #expect(error?.kind == kind && error?.path.hasSuffix("instances/a.png") == true)
-      #expect(throws: FileError.self) { try dataset.weighted(by: WeightMap(classWeights: [])) }
     }
   }
 
@@ -88,18 +91,15 @@ import Testing
 
   @Test func bordersPartObjectsThatTouch() throws {
     let folder = try folder()
-    let index = try SampleIndex.folder(folder.path)
-    let mapping = try ClassMapping(scanning: index)
-    for byteBudget in [0, 1 << 20] {
-      let dataset = try Dataset(
-        index, mapping: mapping, instanceBorders: true, byteBudget: byteBudget)
-      #expect(try dataset.image(0).labels == [0, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0])
-      // Objects 4 and 7 are left: the pixels of the border lie between them.
-      let weighted = try dataset.weighted(by: WeightMap(classWeights: [1, 1])).image(0)
-      let weights = try #require(weighted.weights)
-      let expected: Double = 1 + 10 * exp(-16.0 / 50)
-      #expect(abs(Double(weights[3]) - expected) < 1e-4)
-    }
+    let index = try SampleIndex.folder(
+      folder.path, Decoding(DecodedForm(instanceBorders: true)))
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+    #expect(try dataset.image(0).labels == [0, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0])
+    // Objects 4 and 7 are left: the pixels of the border lie between them.
+    let weighted = try dataset.weighted(by: WeightMap(classWeights: [1, 1])).image(0)
+    let weights = try #require(weighted.weights)
+    let expected: Double = 1 + 10 * exp(-16.0 / 50)
+    #expect(abs(Double(weights[3]) - expected) < 1e-4)
   }
 
   /// What is computed once is not read again: the instances may be gone.
@@ -108,11 +108,15 @@ import Testing
     let index = try SampleIndex.folder(folder.path)
     let mapping = try ClassMapping(scanning: index)
     let map = WeightMap(classWeights: [1, 2])
-    let cached = try Dataset(index, mapping: mapping).weighted(by: map)
-    let direct = try Dataset(index, mapping: mapping, byteBudget: 0).weighted(by: map)
-    #expect(cached.isCached && !direct.isCached && direct.isWeighted)
-    for id in [1, 0] { #expect(try direct.image(id) == cached.image(id)) }
+    let dataset = try Dataset(index, mapping: mapping).weighted(by: map)
+    #expect(dataset.isWeighted)
+    let images = try (0..<2).map { try dataset.image($0) }
+    let expected = map.weights(
+      labels: images[0].labels, instances: numbers, width: 7, height: 2)
+    #expect(images.allSatisfy { $0.weights == expected })
     try FileManager.default.removeItem(atPath: folder.path + "/instances")
-    for id in [0, 1, 0] { #expect(try direct.image(id) == cached.image(id)) }
+    for id in [0, 1, 0] { #expect(try dataset.image(id) == images[id]) }
+    let part = try dataset.source(1).part(rows: 1..<2, columns: 2..<5)
+    #expect(part.weights == Array(expected[9..<12]))
   }
 }

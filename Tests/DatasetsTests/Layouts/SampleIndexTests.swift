@@ -72,11 +72,9 @@ import Testing
     #expect(index.entries.map(\.imagePage) == [0, 0, 1, 2])
     #expect(index.entries.map(\.maskPage) == [0, 0, 1, 2])
 
-    let pair = try SampleIndex.pair(images: images, masks: masks)
+    let pair = try SampleIndex.pair(images: images, masks: masks, .unchanged)
     #expect(pair.entries.map(\.name) == ["stack-0001", "stack-0002", "stack-0003"])
-    let dataset = try Dataset(
-      pair, mapping: ClassMapping(scanning: pair),
-      normalization: IntensityNormalization(rule: .unchanged))
+    let dataset = try Dataset(pair, mapping: ClassMapping(scanning: pair))
     #expect(try dataset.image(2).pixels == [7, 8, 9].map { $0 / 255 })
     #expect(try dataset.image(2).labels == [6, 7, 8])
   }
@@ -193,10 +191,8 @@ import Testing
   }
 
   private func pixels(_ folder: TemporaryFolder) throws -> (index: SampleIndex, [[Float]]) {
-    let index = try SampleIndex.folder(folder.path)
-    let dataset = try Dataset(
-      index, mapping: ClassMapping(scanning: index),
-      normalization: IntensityNormalization(rule: .unchanged))
+    let index = try SampleIndex.folder(folder.path, .unchanged)
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
     return (index, try (0..<dataset.count).map { try dataset.image($0).pixels.map { $0 * 255 } })
   }
 

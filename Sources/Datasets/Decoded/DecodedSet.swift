@@ -1,0 +1,222 @@
+// The decoded samples of a set, in files that all processes of a host share as memory.
+
+import Files
+import Foundation
+import Imaging
+
+/// The decoded samples of a set: their images in their stored types, and their masks in codes.
+///
+/// They lie in files that are mapped into memory, so that processes of a host have them once, and sets
+/// larger than memory are read as they are needed. Nothing changes after initialisation; any thread may
+/// read at any time.
+package final class DecodedSet: Sendable {
+  /// The form of the files; those of another one are made anew.
+  static let format = 1
+
+  /// What is known of each sample.
+  let samples: [DecodedSample]
+  /// The bytes of all samples.
+  package let byteCount: Int
+  private let parts: [MappedFile]
+
+  /// The files of a part, which one process has written.
+  private struct Files {
+    let samples: String
+    let index: String
+
+    init(_ part: Int, in folder: String) {
+      samples = "\(folder)/\(part).samples"
+      index = "\(folder)/\(part).json"
+    }
+  }
+
+  /// What a complete set's folder says of itself.
+  private struct Head: Codable {
+    let format: Int
+    let sampleCount: Int
+    let partByteCounts: [Int]
+  }
+
+  /// What a process has written.
+  private struct Part: Codable {
+    let byteCount: Int
+    /// By sample, those of the others left out.
+    let samples: [Int: DecodedSample]
+  }
+
+  private static let headName = "set.json"
+  /// A million samples take less.
+  private static let largestIndexByteCount = 2 << 30
+
+  // MARK: - Reading
+
+  /// The complete set in a folder, of so many samples.
+  ///
+  /// - Throws: `FileError` for files that are missing, cut, damaged or of another form.
+  init(in folder: String, sampleCount: Int) throws {
+    let path = "\(folder)/\(Self.headName)"
+    func damage(_ path: String, _ found: String) -> FileError {
+      FileError(
+        path: path, expected: "a whole decoded set", found: found,
+        hint: "remove its folder, so that it is made anew")
+    }
+    func decoded<Value: Decodable>(_: Value.Type, _ path: String) throws -> Value {
+      let bytes = try InputFile.contents(of: path, limit: Self.largestIndexByteCount)
+      guard let value = try? JSONDecoder().decode(Value.self, from: Data(bytes)) else {
+        throw damage(path, "another text")
+      }
+      return value
+    }
+    let head = try decoded(Head.self, path)
+    guard head.format == Self.format, head.sampleCount == sampleCount else {
+      throw damage(path, "form \(head.format) with \(head.sampleCount) samples")
+    }
+    var samples = [DecodedSample?](repeating: nil, count: sampleCount)
+    var parts: [MappedFile] = []
+    for (number, byteCount) in head.partByteCounts.enumerated() {
+      let files = Files(number, in: folder)
+      guard byteCount >= 0 else { throw damage(path, "\(byteCount) bytes") }
+      parts.append(try MappedFile(files.samples, byteCount: byteCount))
+      for (id, sample) in try decoded(Part.self, files.index).samples {
+        guard samples.indices.contains(id), sample.isPlausible,
+          Self.contains(byteCount, sample.pixels, sample.pixelByteCount, part: number),
+          Self.contains(byteCount, sample.mask, sample.maskByteCount, part: number)
+        else { throw damage(files.index, "a sample that is not there") }
+        samples[id] = sample
+      }
+    }
+    self.parts = parts
+    self.samples = samples.compactMap(\.self)
+    byteCount = head.partByteCounts.reduce(0, +)
+    guard self.samples.count == sampleCount else {
+      throw damage(folder, "\(self.samples.count) of \(sampleCount) samples")
+    }
+  }
+
+  private static func contains(
+    _ byteCount: Int, _ place: DecodedSample.Place, _ count: Int, part: Int
+  ) -> Bool {
+    place.part == part && place.offset >= 0 && count <= byteCount
+      && place.offset <= byteCount - count
+  }
+
+  /// A rectangle of a sample's image, as it is stored.
+  ///
+  /// - Precondition: the rectangle is not empty and lies in the image.
+  func image(_ id: Int, rows: Range<Int>, columns: Range<Int>) -> Image {
+    let sample = samples[id]
+    precondition(
+      !rows.isEmpty && !columns.isEmpty && rows.lowerBound >= 0 && rows.upperBound <= sample.height
+        && columns.lowerBound >= 0 && columns.upperBound <= sample.width,
+      "rows \(rows), columns \(columns) of \(sample.width)x\(sample.height)")
+    let pixel = sample.channels * sample.type.byteCount
+    let bytes = parts[sample.pixels.part].bytes
+    var image = Image(
+      width: columns.count, height: rows.count, channels: sample.channels,
+      bitsPerSample: sample.bitsPerSample,
+      samples: Image.Samples(sample.type, count: rows.count * columns.count * sample.channels) {
+        target in
+        let line = columns.count * pixel
+        for (number, row) in rows.enumerated() {
+          let start = sample.pixels.offset + (row * sample.width + columns.lowerBound) * pixel
+          UnsafeMutableRawBufferPointer(rebasing: target[number * line..<(number + 1) * line])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + line]))
+        }
+      })
+    image.missingValue = sample.missingValue
+    return image
+  }
+
+  /// The labels of a rectangle of a sample's mask, where `labels` are those of its codes.
+  ///
+  /// - Precondition: as of `image`, `labels` are enough for any code (`MaskCodes.byteCount`), and the mask
+  ///   has few enough values to have its codes kept.
+  func labels(_ id: Int, rows: Range<Int>, columns: Range<Int>, _ labels: [UInt8]) -> [UInt8] {
+    let sample = samples[id]
+    let bytes = parts[sample.mask.part].bytes
+    let size = sample.codes.byteCount
+    precondition(labels.count >= 1 << 8 * size && size > 0, "\(labels.count) labels of codes")
+    return [UInt8](unsafeUninitializedCapacity: rows.count * columns.count) { result, count in
+      for row in rows {
+        let start = sample.mask.offset + (row * sample.width + columns.lowerBound) * size
+        let line = UnsafeRawBufferPointer(rebasing: bytes[start..<start + columns.count * size])
+        for column in 0..<columns.count {
+          let code =
+            size == 1
+            ? Int(line[column])
+            : Int(line.loadUnaligned(fromByteOffset: 2 * column, as: UInt16.self))
+          result[count] = labels[code]
+          count += 1
+        }
+      }
+    }
+  }
+}
+
+// MARK: - Writing
+
+extension DecodedSet {
+  /// The part of a set that one process writes.
+  struct PartWriter: ~Copyable {
+    private let part: Int
+    private let files: Files
+    private var file: DurableFileWriter
+    private var samples: [Int: DecodedSample] = [:]
+    private(set) var byteCount = 0
+
+    /// Samples begin at cache lines.
+    private static let alignment = 64
+
+    init(_ part: Int, in folder: String) throws(FileError) {
+      self.part = part
+      files = Files(part, in: folder)
+      file = try DurableFileWriter(path: files.samples, isFlushed: false)
+    }
+
+    /// Adds a sample.
+    mutating func append(
+      _ id: Int, _ sample: DecodedSample, _ image: Image, codes: [UInt16]
+    ) throws(FileError) {
+      var sample = sample
+      sample.pixels = try append(image.samples)
+      switch sample.codes.byteCount {
+      case 1: sample.mask = try append(.uint8(codes.map { UInt8(truncatingIfNeeded: $0) }))
+      case 2: sample.mask = try append(.uint16(codes))
+      default: sample.mask = DecodedSample.Place(part: part, offset: 0)
+      }
+      samples[id] = sample
+    }
+
+    private mutating func append(_ samples: Image.Samples) throws(FileError) -> DecodedSample.Place
+    {
+      let padding = (Self.alignment - byteCount % Self.alignment) % Self.alignment
+      let zeros = [UInt8](repeating: 0, count: padding)
+      try zeros.span.withUnsafeBytes { bytes throws(FileError) in try file.append(bytes) }
+      byteCount += padding
+      let place = DecodedSample.Place(part: part, offset: byteCount)
+      try samples.withUnsafeBytes { bytes throws(FileError) in try file.append(bytes) }
+      byteCount += samples.count * samples.sampleByteCount
+      return place
+    }
+
+    /// Ends the part.
+    mutating func finish() throws {
+      try file.commit()
+      let index = try JSONEncoder().encode(Part(byteCount: byteCount, samples: samples))
+      try DurableFile.write(Array(index), to: files.index, isFlushed: false)
+    }
+  }
+
+  /// Says that the parts in a folder are all of a set.
+  ///
+  /// - Returns: the bytes of their samples.
+  static func seal(_ folder: String, partCount: Int, sampleCount: Int) throws -> Int {
+    let sizes = try (0..<partCount).map { number in
+      try InputFile(Files(number, in: folder).samples).byteCount
+    }
+    let head = Head(format: format, sampleCount: sampleCount, partByteCounts: sizes)
+    try DurableFile.write(
+      Array(try JSONEncoder().encode(head)), to: "\(folder)/\(headName)", isFlushed: false)
+    return sizes.reduce(0, +)
+  }
+}

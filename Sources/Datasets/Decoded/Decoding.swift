@@ -1,0 +1,162 @@
+// The decoding of a set, once, by all processes of a host.
+
+import Files
+import Foundation
+import Imaging
+package import Threading
+
+/// How, by whom and where a set is decoded.
+package struct Decoding {
+  /// What is kept of the samples.
+  package var form: DecodedForm
+  /// Where they are kept.
+  package var cache: CacheChoice
+  /// Who decodes.
+  package var crew: any DecodingCrew
+  /// The threads of this process; nil for the calling one.
+  package var team: ThreadTeam?
+  /// Told how many of how many samples of its own this process has decoded.
+  package var progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+  /// Told what a user is to know, a line each.
+  package var note: (String) -> Void = { _ in }
+
+  /// A decoding; by default alone, by one thread, and kept nowhere.
+  package init(
+    _ form: DecodedForm = DecodedForm(), cache: CacheChoice = .none,
+    crew: any DecodingCrew = SoloCrew(), team: ThreadTeam? = nil
+  ) {
+    self.form = form
+    self.cache = cache
+    self.crew = crew
+    self.team = team
+  }
+
+  /// What the leader of a host has found or made.
+  private struct Finding: Codable {
+    var folder: String
+    var isComplete: Bool
+  }
+
+  /// The decoded samples of a set, by their positions; collective.
+  ///
+  /// Processes that see the same files share the work: their leader looks whether the set is kept; if not, each process decodes an equal share. The files of
+  /// a set that is not kept have no names any more when this returns, and are gone with the processes.
+  ///
+  /// - Throws: `FileError` of the first sample in each share that cannot be decoded.
+  func decoded(_ sources: [SampleSource]) throws -> DecodedSet {
+    let cache = DecodedCache(self.cache)
+    let name = try crew.together { try DecodedCache.name(of: sources, as: form) }
+    let crew = try crew.sharing(Array(name.utf8))
+    let isLeader = crew.place == 0
+    let found = try shared(in: crew) {
+      if let kept = kept(name, in: cache, count: sources.count) { return kept }
+      var isNamed = false
+      if case .folder = self.cache { isNamed = true }
+      return Finding(folder: try cache.makeFolder(isNamed: isNamed), isComplete: false)
+    }
+    var finding = found
+    do {
+      // Every process comes here, whatever its leader has found: all meet again behind it.
+      try crew.together {
+        if !found.isComplete { try decodeShare(of: sources, by: crew, into: found.folder) }
+      }
+      finding = try shared(in: crew) {
+        guard !found.isComplete else { return found }
+        let byteCount = try DecodedSet.seal(
+          found.folder, partCount: crew.count, sampleCount: sources.count)
+        guard byteCount >= cache.leastByteCount else { return found }
+        let kept = try cache.keep(found.folder, as: name)
+        if kept != found.folder {
+          note("decoded images (\(byteCount >> 20) MiB) are kept in \(kept) for the next start")
+        }
+        return Finding(folder: kept, isComplete: true)
+      }
+      let set = try crew.together {
+        try DecodedSet(in: finding.folder, sampleCount: sources.count)
+      }
+      try crew.together {}
+      if isLeader && finding.folder == found.folder && !found.isComplete {
+        DecodedCache.remove(finding.folder)
+      }
+      return set
+    } catch {
+      if isLeader && !found.isComplete { DecodedCache.remove(found.folder) }
+      throw error
+    }
+  }
+
+  /// What the leader finds, in all processes of its crew.
+  private func shared(
+    in crew: any DecodingCrew, _ find: () throws -> Finding
+  ) throws -> Finding {
+    let own = try crew.together {
+      crew.place == 0 ? Array(try JSONEncoder().encode(find())) : []
+    }
+    return try JSONDecoder().decode(Finding.self, from: Data(try crew.fromLeader(own)))
+  }
+
+  /// The set of this name where it is kept and whole.
+  private func kept(_ name: String, in cache: DecodedCache, count: Int) -> Finding? {
+    guard let path = cache.path(of: name), Folder.isFolder(path) else { return nil }
+    do {
+      _ = try DecodedSet(in: path, sampleCount: count)
+    } catch {
+      note("the decoded images in \(path) are damaged, and are made anew")
+      DecodedCache.remove(path)
+      return nil
+    }
+    DecodedCache.touch(path)
+    return Finding(folder: path, isComplete: true)
+  }
+
+  /// Decodes this process's share, several samples at once, and writes it in their order.
+  private func decodeShare(
+    of sources: [SampleSource], by crew: any DecodingCrew, into folder: String
+  ) throws {
+    let own = Array(stride(from: crew.place, to: sources.count, by: crew.count))
+    var writer = try DecodedSet.PartWriter(crew.place, in: folder)
+    var (next, largest) = (0, Int.max)
+    while next < own.count {
+      // One alone at first, which tells how many may be in memory at once.
+      let threads = team?.count ?? 1
+      let room = largest == .max ? 1 : max(1, Self.batchByteCount / max(1, largest))
+      let count = min(own.count - next, threads == 1 ? 1 : min(room, 8 * threads))
+      let ids = own[next..<next + count]
+      for (id, result) in zip(ids, results(of: ids.map { sources[$0] })) {
+        let (sample, image, codes) = try result.get()
+        try writer.append(id, sample, image, codes: codes)
+        let byteCount = sample.pixelByteCount + 12 * sample.pixelCount
+        largest = largest == .max ? byteCount : max(largest, byteCount)
+      }
+      next += count
+      progress(next, own.count)
+    }
+    try writer.finish()
+  }
+
+  /// Bytes of samples that are decoded at once.
+  private static let batchByteCount = 256 << 20
+
+  /// The samples of some sources, by all threads.
+  private func results(of sources: [SampleSource]) -> [SampleSource.Decoded] {
+    guard let team, sources.count > 1 else { return sources.map { $0.result(as: form) } }
+    var results = [SampleSource.Decoded?](repeating: nil, count: sources.count)
+    results.withUnsafeMutableBufferPointer { results in
+      team.forEach(sources.count, (sources, results, form)) { context, item, _ in
+        let (sources, results, form) = context
+        results[item] = sources[item].result(as: form)
+      }
+    }
+    return results.compactMap(\.self)
+  }
+}
+
+extension SampleSource {
+  fileprivate typealias Decoded = Result<
+    (sample: DecodedSample, image: Image, codes: [UInt16]), FileError
+  >
+
+  fileprivate func result(as form: DecodedForm) -> Decoded {
+    do { return .success(try decoded(as: form)) } catch { return .failure(error) }
+  }
+}

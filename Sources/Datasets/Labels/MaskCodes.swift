@@ -1,0 +1,71 @@
+// A mask as a small number for each pixel, whatever its values are.
+
+/// What the codes of a mask's pixels stand for.
+///
+/// Which class a value is follows from all masks of a set, which are decoded one by one. So a mask is kept
+/// as codes, the position of a pixel's meaning in a list of the mask's own.
+struct MaskCodes: Codable, Equatable, Sendable {
+  /// What else is known of pixels than their value.
+  enum Kind: Int, Codable, Sendable {
+    /// Nothing.
+    case plain
+    /// They lie between numbered objects that touch, and are labelled as the first class.
+    case border
+    /// The image holds no measurement there.
+    case missing
+  }
+
+  /// What a code stands for.
+  struct Meaning: Codable, Equatable, Sendable {
+    /// The value in the mask (`MaskValue.packed`).
+    let value: Int64
+    let kind: Kind
+    /// The pixels of this code.
+    var pixels: Int
+    /// The first of them, in rows from the top.
+    let first: Int
+  }
+
+  /// The meanings by code, in the order of their first pixels.
+  private(set) var meanings: [Meaning] = []
+
+  /// Bytes of a pixel's code: one or two, or none where two do not suffice, in a mask of more values than
+  /// there can be classes.
+  var byteCount: Int {
+    switch meanings.count {
+    case ...256: 1
+    case ...65_536: 2
+    default: 0
+    }
+  }
+
+  /// The codes of a mask of these packed values, and a code for each pixel, modulo 65,536.
+  static func coded(
+    _ values: [Int64], borders: [Bool]?, missing: [Bool]?
+  ) -> (codes: MaskCodes, pixels: [UInt16]) {
+    struct Key: Hashable {
+      let value: Int64
+      let kind: Kind
+    }
+    var codes = MaskCodes()
+    var known: [Key: Int] = [:]
+    var pixels = [UInt16](repeating: 0, count: values.count)
+    var (last, code): (Key?, Int) = (nil, 0)
+    for place in values.indices {
+      let kind: Kind =
+        missing?[place] == true ? .missing : borders?[place] == true ? .border : .plain
+      let key = Key(value: values[place], kind: kind)
+      // Neighbours are mostly equal.
+      if key != last {
+        (last, code) = (key, known[key] ?? codes.meanings.count)
+        if code == codes.meanings.count {
+          known[key] = code
+          codes.meanings.append(Meaning(value: key.value, kind: kind, pixels: 0, first: place))
+        }
+      }
+      codes.meanings[code].pixels += 1
+      pixels[place] = UInt16(truncatingIfNeeded: code)
+    }
+    return (codes, pixels)
+  }
+}

@@ -1,0 +1,85 @@
+// What a layout has found, before anything is decoded.
+
+package import Files
+
+/// What a layout has found.
+package struct FoundSamples: Sendable {
+  /// The samples, in no particular order.
+  var sources: [SampleSource]
+  /// What the set calls the values of its masks.
+  var classNames = ClassNameSource.given([:])
+  /// The mask value that the set says is of no class.
+  var ignored: MaskValue?
+  /// The folders that were searched; what else lies in them is passed over.
+  var folders: [String]
+  /// Files that were read for something else than samples.
+  var otherFiles: [String] = []
+  /// What a user is to know, a line each.
+  var notes: [String] = []
+
+  /// The names that are given to numbered objects and to what is around them.
+  static let objectNames = ClassNameSource.given([
+    MaskValue(grey: 0): "background", MaskValue(grey: 1): "object",
+  ])
+
+  /// Whether the objects of the images are numbered.
+  package var hasInstances: Bool { sources.contains { $0.instances != nil } }
+
+  /// Refuses a set whose objects are not numbered; `path` is where it lies.
+  ///
+  /// - Throws: `FileError`.
+  package func requireInstances(path: String) throws(FileError) {
+    guard hasInstances else {
+      throw FileError(
+        .missing, path: path, expected: "a folder instances/ in it, for --instance-borders",
+        found: "none", hint: "number the objects of each image there, or leave out the option")
+    }
+  }
+
+  /// The samples of a folder, or of images and masks given apart; nil when neither is given.
+  ///
+  /// - Throws: `FileError`, naming the file.
+  package static func labelled(
+    data: String?, images: String?, masks: String?, layout: LayoutChoice = .automatic
+  ) throws -> FoundSamples? {
+    if let data { return try folder(data, layout: layout) }
+    if let images, let masks { return try pair(images: images, masks: masks) }
+    return nil
+  }
+
+  /// The samples of a folder, or a table of them, in any layout that is known (see `DatasetLayouts`).
+  ///
+  /// - Throws: `FileError`, naming the file.
+  package static func folder(
+    _ path: String, layout: LayoutChoice = .automatic
+  ) throws -> FoundSamples {
+    try DatasetLayouts.found(at: path, layout)
+  }
+
+  /// The samples of two folders, of two stacks with equally many pages, or of two single files.
+  ///
+  /// Folders are matched as those of ``ImagesAndMasksLayout``; two files belong together whatever
+  /// their names.
+  ///
+  /// - Throws: `FileError`, naming the file.
+  package static func pair(images: String, masks: String) throws -> FoundSamples {
+    for path in [images, masks] where !Paths.exists(path) {
+      throw FileError(
+        .missing, path: path, expected: "a folder or an image file", found: "nothing",
+        hint: "check the path")
+    }
+    let isFolder = Folder.isFolder(images)
+    guard isFolder == Folder.isFolder(masks) else {
+      throw FileError(
+        .mixedSources, path: masks,
+        expected: isFolder ? "a folder, as \(images) is" : "a file, as \(images) is",
+        found: Paths.existing(masks), hint: "give two folders, or two image files")
+    }
+    let sources =
+      try isFolder
+      ? pairedSources(images: images, masks: masks)
+      : SampleSource.pages(image: [images], mask: masks)
+    return FoundSamples(
+      sources: sources, classNames: ClassNameSource(in: Paths.folder(of: images)), folders: [])
+  }
+}

@@ -1,0 +1,50 @@
+// A set that the ranks of a host decode together.
+
+import Communication
+import Datasets
+import Files
+import Foundation
+import Inference
+import TestSupport
+import Testing
+
+@Suite struct HostCrewTests {
+  @Test(arguments: [1, 2, 3, 7]) func anyRanksDecodeTheSame(_ ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try SyntheticCells.write(to: folder + "/set", count: 5, side: 32, seed: 1)
+      @Sendable func images(_ decoding: Decoding) throws -> [DatasetImage] {
+        let index = try SampleIndex.folder(folder + "/set", decoding)
+        let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+        return try (0..<dataset.count).map { try dataset.image($0) }
+      }
+      let alone = try images(Decoding())
+      for cache in [CacheChoice.none, .folder(folder + "/cache")] {
+        for _ in 0..<2 {
+          let results = ThreadedCommunicator.run(ranks: ranks) { communicator in
+            try images(Decoding(cache: cache, crew: HostCrew(communicator)))
+          }
+          #expect(results.count == ranks)
+          for result in results { #expect(try result.get() == alone) }
+        }
+      }
+      #expect(try Folder.names(in: folder + "/cache").count == 1)
+    }
+  }
+
+  @Test func anImageThatCannotBeReadFailsOnEveryRank() throws {
+    try withTemporaryFolder { folder in
+      try SyntheticCells.write(to: folder, count: 3, side: 32, seed: 1)
+      let index = try SampleIndex.folder(folder)
+      // Still a PNG by its first bytes.
+      #expect(truncate(index.entries[1].imagePath, 60) == 0)
+      let results = ThreadedCommunicator.run(ranks: 3) { communicator in
+        try SampleIndex.folder(folder, Decoding(crew: HostCrew(communicator)))
+      }
+      for result in results {
+        let failure = #expect(throws: RankFailure.self) { try result.get() }
+        #expect(failure?.rank == 1 && failure?.otherRanks.isEmpty == true)
+        #expect(failure?.message.contains("cells-0002") == true)
+      }
+    }
+  }
+}
