@@ -47,24 +47,32 @@ struct MaskCodes: Codable, Equatable, Sendable {
       let value: Int64
       let kind: Kind
     }
+    func kind(_ place: Int) -> Kind {
+      missing?[place] == true ? .missing : borders?[place] == true ? .border : .plain
+    }
     var codes = MaskCodes()
     var known: [Key: Int] = [:]
-    var pixels = [UInt16](repeating: 0, count: values.count)
-    var (last, code): (Key?, Int) = (nil, 0)
-    for place in values.indices {
-      let kind: Kind =
-        missing?[place] == true ? .missing : borders?[place] == true ? .border : .plain
-      let key = Key(value: values[place], kind: kind)
-      // Neighbours are mostly equal.
-      if key != last {
-        (last, code) = (key, known[key] ?? codes.meanings.count)
+    let isPlain = missing == nil && borders == nil
+    let pixels = [UInt16](unsafeUninitializedCapacity: values.count) { pixels, count in
+      // Neighbours are mostly equal: one search a run, not one a pixel.
+      var start = 0
+      while start < values.count {
+        let key = Key(value: values[start], kind: kind(start))
+        var end = start + 1
+        while end < values.count, values[end] == key.value, isPlain || kind(end) == key.kind {
+          end += 1
+        }
+        let code = known[key] ?? codes.meanings.count
         if code == codes.meanings.count {
           known[key] = code
-          codes.meanings.append(Meaning(value: key.value, kind: kind, pixels: 0, first: place))
+          codes.meanings.append(
+            Meaning(value: key.value, kind: key.kind, pixels: 0, first: start))
         }
+        codes.meanings[code].pixels += end - start
+        pixels[start..<end].initialize(repeating: UInt16(truncatingIfNeeded: code))
+        start = end
       }
-      codes.meanings[code].pixels += 1
-      pixels[place] = UInt16(truncatingIfNeeded: code)
+      count = values.count
     }
     return (codes, pixels)
   }

@@ -9,7 +9,6 @@ import Files
 import Inference
 import Metrics
 import Network
-import Training
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -189,11 +188,7 @@ struct EvaluateCommand: ParsableCommand {
       instanceBorders: instanceBorders(of: trained, found, isFirst: isFirst))
     var decoding = Decoding(
       form, cache: cache, crew: HostCrew(communicator), team: trained.predictor.team)
-    let display = RunDisplay()
-    if isFirst {
-      decoding.progress = { display.show($0, of: $1, "images decoded") }
-      decoding.note = { printNote($0) }
-    }
+    if isFirst { decoding.note = { printNote($0) } }
     let stored = try SampleIndex(found, decoding)
     let channels = trained.checkpoint.network.inputChannels
     return try communicator.together {
