@@ -159,7 +159,7 @@ static codec_status read_header(nifti_volume *volume, char *message) {
     codec_set_message(message, "%llu slices", (unsigned long long)volume->slices);
     return codec_too_large;
   }
-  return codec_check_sides(volume->columns, volume->rows, message);
+  return codec_check_sides(volume->columns, volume->rows, CODEC_MAXIMUM_SIDE, message);
 }
 
 static codec_status open_volume(int descriptor, nifti_volume *volume, char *message) {

@@ -66,7 +66,8 @@ static codec_status png_check_header(codec_source source, char *message) {
     codec_set_message(message, "no complete header");
     return source.failed ? codec_system_error : codec_damaged;
   }
-  return codec_check_sides(png_get_uint_32(bytes + 16), png_get_uint_32(bytes + 20), message);
+  return codec_check_sides(
+      png_get_uint_32(bytes + 16), png_get_uint_32(bytes + 20), CODEC_MAXIMUM_SIDE, message);
 }
 
 /// Bytes of the rows as they are packed in the file.
