@@ -162,7 +162,8 @@ private final class OMEReader: NSObject, XMLParserDelegate {
   /// The size of a pixel along an axis; nil where it has none in a unit of length.
   private func micrometres(_ axis: String, _ attributes: [String: String]) -> Double? {
     let units = ["nm": 1e-3, "\u{B5}m": 1, "\u{3BC}m": 1, "mm": 1e3, "cm": 1e4, "m": 1e6]
-    guard let size = attributes["PhysicalSize\(axis)"].flatMap(Double.init), size.isFinite, size > 0,
+    guard let size = attributes["PhysicalSize\(axis)"].flatMap(Double.init), size.isFinite,
+      size > 0,
       let unit = units[attributes["PhysicalSize\(axis)Unit"] ?? "\u{B5}m"]
     else { return nil }
     return size * unit

@@ -20,6 +20,8 @@ final class TIFFPage {
   let hasLostAlpha: Bool
   let missingValue: Double?
   let sampleByteCount: Int
+  /// Bytes of the largest block as it is stored, without compression.
+  let storedBlockByteCount: Int
   fileprivate let sampleType: codec_sample_type
 
   /// Bytes of decoded blocks that may stay; the blocks of one rectangle stay in any case.
@@ -43,19 +45,18 @@ final class TIFFPage {
 
   /// Opens a page; `number` is that of its image in the file, for messages.
   ///
-  /// - Throws: `FileError` for a page that cannot be decoded, also one of strips or tiles so large that
-  ///   none could be decoded alone.
+  /// - Throws: `FileError` for a page that cannot be decoded.
   init(
     _ page: TIFFStack.Page, number: Int, of file: borrowing InputFile,
     _ purpose: ImageFile.Purpose
   ) throws(FileError) {
     var (opened, image) = (OpaquePointer?.none, codec_image())
-    var (blockWidth, blockHeight): (UInt32, UInt32) = (0, 0)
+    var blocks = codec_tiff_blocks()
     let descriptor = file.descriptor
     try checked(path: file.path, kind: .tiff, page: number) { message in
       codec_tiff_page_open(
-        descriptor, page.offset, UInt32(page.frame), purpose.code, &opened, &image, &blockWidth,
-        &blockHeight, message)
+        descriptor, page.offset, UInt32(page.frame), purpose.code, &opened, &image, &blocks,
+        message)
     }
     guard let opened else { preconditionFailure("a page was opened") }
     handle = opened
@@ -74,7 +75,8 @@ final class TIFFPage {
       case codec_uint16, codec_int16: 2
       default: 4
       }
-    (self.blockWidth, self.blockHeight) = (Int(blockWidth), Int(blockHeight))
+    (blockWidth, blockHeight) = (Int(blocks.width), Int(blocks.height))
+    storedBlockByteCount = Int(clamping: blocks.stored_byte_count)
   }
 
   deinit { codec_tiff_page_close(handle) }

@@ -17,9 +17,10 @@ package final class TIFFWriter {
     case strips
   }
 
-  /// Bytes of samples beyond which a file is a BigTIFF: places in the classic form have 32 bits, and what
-  /// cannot be compressed grows a little, as do the places of the tiles. Smaller ones are of the classic
-  /// form, since not every program reads the other.
+  /// Bytes of samples beyond which a file is a BigTIFF.
+  ///
+  /// Places in the classic form have 32 bits; what cannot be compressed grows a little, and the places of the
+  /// tiles take some. Smaller files are of the classic form, since not every program reads the other.
   package static let classicByteLimit = (1 << 32) - (1 << 27)
 
   private static let tileSide = 512
@@ -83,7 +84,8 @@ package final class TIFFWriter {
     let page = Page(
       width: width, height: height, channels: channels, sampleByteCount: sampleByteCount,
       blockWidth: isTiled ? Self.tileSide : width,
-      blockHeight: isTiled ? Self.tileSide : min(height, max(1, Self.stripByteCount / rowByteCount)),
+      blockHeight: isTiled
+        ? Self.tileSide : min(height, max(1, Self.stripByteCount / rowByteCount)),
       isTiled: isTiled)
     var form = codec_tiff_form()
     (form.width, form.height) = (UInt32(width), UInt32(height))
@@ -223,14 +225,14 @@ package enum TIFFFile {
     try writer.beginPage(
       width: image.width, height: image.height, channels: image.channels,
       sampleByteCount: image.samples.sampleByteCount, division: .strips, origin: origin,
-      description: imageJDescription(pages: 1, channels: image.channels, origin: origin))
+      description: imageJDescription(pages: 1, origin: origin))
     try writer.append(image)
     try writer.commit()
   }
 
   /// The description by which ImageJ, Fiji and napari take the pages of a file for slices of one stack.
   package static func imageJDescription(
-    pages: Int, channels: Int, origin: TIFFOrigin
+    pages: Int, origin: TIFFOrigin
   ) -> String? {
     guard pages > 1 || !origin.imageJLines.isEmpty else { return nil }
     var lines = ["ImageJ=1.11a", "images=\(pages)"]

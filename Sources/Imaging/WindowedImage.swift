@@ -25,12 +25,21 @@ package final class WindowedImage {
 
   /// The longest side.
   package static let maximumSide = Int(CODEC_MAXIMUM_WINDOWED_SIDE)
-  /// Bytes of decoded strips and tiles that stay in memory: a row of windows across 40,000 pixels of
-  /// three channels.
-  package static let keptByteLimit = 256 << 20
+  /// Bytes of decoded strips and tiles that stay in memory.
+  ///
+  /// That is a row of windows across 40,000 pixels of one byte, with what their tiles show around them.
+  /// Of wider pictures tiles are decoded up to twice.
+  package static let keptByteLimit = 128 << 20
+
+  /// The most bytes of a strip or tile, without compression, that is decoded.
+  package static let maximumBlockByteCount = Int(CODEC_MAXIMUM_BLOCK_BYTES)
 
   private let file: InputFile
   private let pages: [TIFFPage]
+
+  /// Bytes of the largest strip or tile, without compression; uncompressed strips count by the rows that are
+  /// read at once.
+  package var largestBlockByteCount: Int { pages.map(\.storedBlockByteCount).max() ?? 0 }
 
   /// Bytes of the whole image, if it were decoded.
   package var byteCount: Int { width * height * channels * sampleByteCount }
@@ -40,8 +49,7 @@ package final class WindowedImage {
   /// Nothing of the samples is read.
   ///
   /// - Precondition: `page` is not negative.
-  /// - Throws: `FileError` for a file that cannot be opened, and for a page that cannot be decoded by
-  ///   parts.
+  /// - Throws: `FileError` for a file that cannot be opened, and for a page that cannot be decoded.
   package convenience init?(_ path: String, page: Int) throws(FileError) {
     precondition(page >= 0, "page \(page) of \(path)")
     let file = try InputFile(path)
@@ -86,7 +94,7 @@ package final class WindowedImage {
   /// A rectangle of the image, as an image of its own.
   ///
   /// - Precondition: it is not empty and lies in the image.
-  /// - Throws: `FileError` where the file cannot be decoded there.
+  /// - Throws: `FileError` where the file cannot be decoded there, as where strips or tiles are too large.
   package func part(rows: Range<Int>, columns: Range<Int>) throws(FileError) -> Image {
     let stored = storedPlace(rows, columns)
     var parts: [Image] = []

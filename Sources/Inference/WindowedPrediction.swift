@@ -77,8 +77,6 @@ package struct WindowedPrediction {
   private func share(of size: Int) -> Int {
     let window = tiling.windows[0]
     let byteCount = window.rows.count * window.columns.count * pixelByteCount
-    // One rank hands over each window at once.
-    guard size > 1 else { return 1 }
     return max(1, min(Self.mostWindowsInRound, Self.roundByteLimit / (byteCount * size)))
   }
 
@@ -87,8 +85,8 @@ package struct WindowedPrediction {
     let window = tiling.windows[0]
     let pixelCount = window.rows.count * window.columns.count
     // As numbers, as bytes, and gathered; the probabilities once more.
-    return pixelCount
-      * (predictor.classes * MemoryLayout<Float>.stride + pixelByteCount * share(of: size) * (2 + size))
+    let own = predictor.classes * MemoryLayout<Float>.stride
+    return pixelCount * (own + pixelByteCount * share(of: size) * (2 + size))
   }
 
   /// Predicts all windows, each on one rank, and hands them to `take` on rank 0, in their order;
@@ -106,15 +104,17 @@ package struct WindowedPrediction {
     pixels: (_ rows: Range<Int>, _ columns: Range<Int>) throws -> PixelRectangle,
     take: (PredictedWindow) throws -> Void
   ) throws {
+    if communicator.size == 1 {
+      // At once, and not by rounds.
+      return try communicator.together {
+        for index in tiling.windows.indices { try take(predicted(index, pixels)) }
+      }
+    }
     let share = share(of: communicator.size)
     for start in stride(from: 0, to: windowCount, by: share * communicator.size) {
       func windows(of rank: Int) -> Range<Int> {
         let first = min(windowCount, start + rank * share)
         return first..<min(windowCount, first + share)
-      }
-      if communicator.size == 1 {
-        for index in windows(of: 0) { try take(predicted(index, pixels)) }
-        continue
       }
       let own = try communicator.together {
         try windows(of: communicator.rank).reduce(into: [UInt8]()) { bytes, index in

@@ -81,8 +81,9 @@ struct codec_tiff_page {
   bool is_plain;
   /// Rows of a block that the caller sees; those of a strip are the layout's.
   uint32_t block_height;
-  /// One strip or tile of one plane, as it is stored.
+  /// One strip or tile of one plane, as it is stored, and its bytes; NULL until one is read.
   uint8_t *block;
+  uint64_t block_bytes;
 };
 
 void codec_tiff_page_close(codec_tiff_page *page) {
@@ -107,22 +108,28 @@ static codec_status open_page(
   page->frame = frame;
   page->block_height = layout->block_height;
   page->is_plain = tiff_has_plain_strips(&page->file, layout);
-  uint64_t byte_count = layout->block_bytes;
+  page->block_bytes = layout->block_bytes;
   if (page->is_plain) {
     uint64_t rows = plain_block_bytes / layout->row_bytes;
     if (rows == 0) rows = 1;
     page->block_height = rows < layout->height ? (uint32_t)rows : layout->height;
-    byte_count = page->block_height * layout->row_bytes;
+    page->block_bytes = page->block_height * layout->row_bytes;
   }
-  if (byte_count > CODEC_MAXIMUM_BLOCK_BYTES) {
-    codec_set_message(message, "%s of %llu bytes", layout->tiled ? "tiles" : "strips",
-                      (unsigned long long)byte_count);
+  return codec_ok;
+}
+
+/// Takes the memory of a block, unless there is some.
+static codec_status allocate_block(codec_tiff_page *page, char *message) {
+  if (page->block != NULL) return codec_ok;
+  if (page->block_bytes > CODEC_MAXIMUM_BLOCK_BYTES) {
+    codec_set_message(message, "%s of %llu bytes", page->layout.tiled ? "tiles" : "strips",
+                      (unsigned long long)page->block_bytes);
     return codec_too_large;
   }
-  page->block = malloc(byte_count);
+  page->block = malloc(page->block_bytes);
   if (page->block == NULL) {
     codec_set_message(message, "%llu bytes could not be allocated",
-                      (unsigned long long)byte_count);
+                      (unsigned long long)page->block_bytes);
     return codec_out_of_memory;
   }
   return codec_ok;
@@ -130,7 +137,7 @@ static codec_status open_page(
 
 codec_status codec_tiff_page_open(
     int descriptor, uint64_t offset, uint32_t frame, codec_purpose purpose, codec_tiff_page **page,
-    codec_image *image, uint32_t *block_width, uint32_t *block_height, char *message) {
+    codec_image *image, codec_tiff_blocks *blocks, char *message) {
   *page = NULL;
   codec_tiff_page *opened = calloc(1, sizeof *opened);
   if (opened == NULL) {
@@ -145,8 +152,11 @@ codec_status codec_tiff_page_open(
   }
   *page = opened;
   *image = opened->image;
-  *block_width = opened->layout.block_width;
-  *block_height = opened->block_height;
+  *blocks = (codec_tiff_blocks){
+      .width = opened->layout.block_width,
+      .height = opened->block_height,
+      .stored_byte_count = opened->block_bytes,
+  };
   return codec_ok;
 }
 
@@ -180,7 +190,8 @@ codec_status codec_tiff_page_read(
   block->height = layout.height = rows;
   // How the page lies is a matter of its whole.
   block->orientation = ORIENTATION_TOPLEFT;
-  codec_status status = codec_image_allocate(block, message);
+  codec_status status = allocate_block(page, message);
+  if (status == codec_ok) status = codec_image_allocate(block, message);
   if (status != codec_ok) return status;
   tiff_begin(&page->file);
   TIFF *tiff = page->file.tiff;

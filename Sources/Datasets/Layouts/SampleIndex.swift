@@ -1,7 +1,7 @@
 // The list of samples of a data set: which image belongs to which mask, in a fixed order.
 
 package import Files
-import Imaging
+package import Imaging
 
 /// The samples of a data set, sorted by the bytes of their names, with their files.
 ///
@@ -52,7 +52,7 @@ package struct SampleIndex: Sendable, Equatable {
     /// The image, in the channels of the set where it can have them.
     ///
     /// - Throws: `FileError` for a file that cannot be decoded.
-    func image() throws(FileError) -> Image {
+    package func image() throws(FileError) -> Image {
       let stored = try source.image.read()
       return size.flatMap { stored.adapted(to: $0.channels) } ?? stored
     }
@@ -68,6 +68,8 @@ package struct SampleIndex: Sendable, Equatable {
   package let notes: [String]
   /// What was made alike or left out of the images, a line each.
   package private(set) var remarks: [String] = []
+  /// The files that were passed over because they cannot be opened; of an index made for prediction.
+  package private(set) var unreadable: [UnreadableFile] = []
 
   /// The channels of every image; nil in an index made for prediction.
   package var channels: Int? { entries.first?.size?.channels }
@@ -153,40 +155,11 @@ package struct SampleIndex: Sendable, Equatable {
         sources: sources, classNames: ClassNameSource(in: Paths.folder(of: images)), folders: []))
   }
 
-  /// Images without masks, for prediction: files, stacks, and folders of them.
-  ///
-  /// A folder stands for the image files in it (not in folders below it). Nothing is decoded yet,
-  /// so sizes are unknown and may differ.
-  ///
-  /// - Throws: `FileError` for a missing path, for no image at all, for two outputs of one name and
-  ///   for a file that cannot be opened.
-  package static func images(_ paths: [String]) throws -> SampleIndex {
-    var sources: [SampleSource] = []
-    for path in paths {
-      guard Paths.exists(path) else {
-        throw FileError(
-          .missing, path: path, expected: "an image file or a folder of them", found: "nothing",
-          hint: "check the path")
-      }
-      for file in Folder.isFolder(path) ? try imageFiles(in: path) : [path] {
-        sources += try SampleSource.pages(image: [file], mask: nil)
-      }
-    }
-    guard !sources.isEmpty else {
-      throw FileError(
-        .noImages, path: paths.first ?? "the list of images", expected: "at least one image",
-        found: "none", hint: "name image files (\(ImageFile.kinds)), or folders of them")
-    }
-    let entries = try sorted(sources).enumerated().map {
-      Entry(id: $0, source: $1, size: nil)
-    }
-    return SampleIndex(entries: entries)
-  }
-
   /// An index made for prediction.
-  private init(entries: [Entry]) {
-    self.entries = entries
-    (classNames, ignored, notes) = (.given([:]), nil, [])
+  init(images: [SampleSource], notes: [String], unreadable: [UnreadableFile]) throws {
+    entries = try Self.sorted(images).enumerated().map { Entry(id: $0, source: $1, size: nil) }
+    (classNames, ignored) = (.given([:]), nil)
+    (self.notes, self.unreadable) = (notes, unreadable)
   }
 
   /// Refuses a set whose objects are not numbered; `path` is where it lies.

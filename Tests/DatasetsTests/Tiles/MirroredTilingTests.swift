@@ -56,8 +56,8 @@ import Testing
       let shown = tiling.rectangle(window, tileRows: rows, tileColumns: columns)
       let part = shown.rows.flatMap { y in
         pixels[
-          (y * width + shown.columns.lowerBound) * channels
-            ..< (y * width + shown.columns.upperBound) * channels]
+          (y * width + shown.columns.lowerBound) * channels..<(y * width + shown.columns.upperBound)
+            * channels]
       }
       let source =
         index % 2 == 0

@@ -149,15 +149,22 @@ codec_status codec_tiff_read(
 /// A page of a TIFF that is open to be decoded by blocks.
 typedef struct codec_tiff_page codec_tiff_page;
 
+/// What such a page is decoded by: a tile, or some rows of the image as wide as it.
+typedef struct {
+  uint32_t width;
+  uint32_t height;
+  /// Bytes of a block before its samples are taken out; beyond CODEC_MAXIMUM_BLOCK_BYTES none is read.
+  uint64_t stored_byte_count;
+} codec_tiff_blocks;
+
 /// Opens the page of the directory at `offset`, or the page `frame` pages behind it, and sets all of
-/// `image` but its samples, and the sides of its blocks.
+/// `image` but its samples, and its blocks.
 ///
-/// A block is a tile, or some rows of the image as wide as it. The descriptor stays the caller's,
-/// open as long as the page. No memory is taken for the size that the page claims but for what the
+/// The descriptor stays the caller's, open as long as the page. No memory is taken for the size that the page claims but for what the
 /// file has of its blocks' places.
 codec_status codec_tiff_page_open(
     int descriptor, uint64_t offset, uint32_t frame, codec_purpose purpose, codec_tiff_page **page,
-    codec_image *image, uint32_t *block_width, uint32_t *block_height, char *message);
+    codec_image *image, codec_tiff_blocks *blocks, char *message);
 
 /// Decodes the block whose first pixel is at `left` and `top`, as far as it lies in the image.
 codec_status codec_tiff_page_read(
