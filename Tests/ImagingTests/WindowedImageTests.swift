@@ -148,7 +148,7 @@ import Testing
       let path = try folder.file("a.tif", TIFFBytes.file([page]))
       return #expect(throws: FileError.self) { try WindowedImage(path, page: 0) }
     }
-    #expect(try error(1 << 20, 1 << 20)?.found.contains("strip 0 of 1 lies outside") == true)
+    #expect(try error(1 << 20, 1 << 20)?.found.contains("lies outside the file") == true)
     #expect(try error(1 << 21, 1)?.found.contains("2097152 x 1") == true)
     // Tiles of 16 x 16: 2^32 of them, of which the file names one.
     let tiles: [Int: TIFFValue] = [

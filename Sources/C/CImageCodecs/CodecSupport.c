@@ -77,9 +77,8 @@ codec_status codec_check_sides(
   return codec_ok;
 }
 
-codec_status codec_check_size(codec_image *image, char *message) {
-  codec_status status = codec_check_sides(image->width, image->height, CODEC_MAXIMUM_SIDE,
-                                          message);
+codec_status codec_check_size(codec_image *image, uint32_t longest_side, char *message) {
+  codec_status status = codec_check_sides(image->width, image->height, longest_side, message);
   if (status != codec_ok) return status;
   size_t byte_count = codec_sample_size(image->sample_type);
   if (__builtin_mul_overflow(byte_count, (size_t)image->width, &byte_count) ||
@@ -95,8 +94,8 @@ codec_status codec_check_size(codec_image *image, char *message) {
   return codec_ok;
 }
 
-codec_status codec_image_allocate(codec_image *image, char *message) {
-  codec_status status = codec_check_size(image, message);
+codec_status codec_image_allocate(codec_image *image, uint32_t longest_side, char *message) {
+  codec_status status = codec_check_size(image, longest_side, message);
   if (status != codec_ok) return status;
   size_t byte_count = image->byte_count;
   // The caller copies the samples, and cannot refuse for want of memory: that is tried here. Zeroed

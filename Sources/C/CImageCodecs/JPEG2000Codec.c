@@ -109,7 +109,7 @@ static codec_status jpeg2000_store(
     codec_set_message(message, "nothing but alpha");
     return codec_unsupported;
   }
-  codec_status status = codec_image_allocate(image, message);
+  codec_status status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status != codec_ok) return status;
   size_t count = (size_t)image->width * image->height;
   size_t channels = image->channels;

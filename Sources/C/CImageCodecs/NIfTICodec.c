@@ -285,7 +285,7 @@ codec_status codec_nifti_read(
     status = codec_damaged;
   }
   if (status == codec_ok) status = codec_check_deflated(&source, stored, message);
-  if (status == codec_ok) status = codec_image_allocate(image, message);
+  if (status == codec_ok) status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status == codec_ok) status = read_slices(&volume, page, image, is_scaled, message);
   gzclose(volume.file);
   if (status != codec_ok) codec_image_free(image);

@@ -100,7 +100,7 @@ static codec_status png_expand(
   image->samples = NULL;
   image->channels = is_grey ? 1 : 3;
   image->bits_per_sample = 8;
-  codec_status status = codec_image_allocate(image, message);
+  codec_status status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status == codec_ok) {
     const uint8_t *from = entries.samples;
     uint8_t *to = image->samples;
@@ -134,7 +134,7 @@ static codec_status png_decode(
   image->bits_per_sample = depth;
   image->sample_type = depth == 16 ? codec_uint16 : codec_uint8;
   image->has_lost_alpha = color & PNG_COLOR_MASK_ALPHA;
-  codec_status status = codec_check_size(image, message);
+  codec_status status = codec_check_size(image, CODEC_MAXIMUM_SIDE, message);
   if (status == codec_ok)
     status = codec_check_deflated(&job->source, png_packed_bytes(png, info), message);
   if (status != codec_ok) return status;
@@ -146,7 +146,7 @@ static codec_status png_decode(
   int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
 
-  status = codec_image_allocate(image, message);
+  status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status != codec_ok) return status;
   size_t row_bytes = image->byte_count / image->height;
   if (png_get_rowbytes(png, info) != row_bytes) {

@@ -191,7 +191,9 @@ codec_status codec_tiff_page_read(
   // How the page lies is a matter of its whole.
   block->orientation = ORIENTATION_TOPLEFT;
   codec_status status = allocate_block(page, message);
-  if (status == codec_ok) status = codec_image_allocate(block, message);
+  if (status == codec_ok) {
+    status = codec_image_allocate(block, CODEC_MAXIMUM_WINDOWED_SIDE, message);
+  }
   if (status != codec_ok) return status;
   tiff_begin(&page->file);
   TIFF *tiff = page->file.tiff;

@@ -92,7 +92,7 @@ codec_status codec_tiff_read(
   }
   if (status == codec_ok) {
     tiff_read_missing_value(&file, image);
-    status = codec_image_allocate(image, message);
+    status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   }
   if (status == codec_ok) {
     tiff_begin(&file);
