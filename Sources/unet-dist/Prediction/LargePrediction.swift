@@ -134,7 +134,7 @@ struct LargePrediction {
     return min(image.byteCount, WindowedImage.keptByteLimit)
       + tile.rows.inputSide * tile.columns.inputSide * image.channels * 3 * float
       + prediction.byteCount(ranks: communicator.size)
-      + tile.rows.side * image.width * (1 + 4 * images.request.pictures.count)
+      + tile.rows.side * image.width * 2 * images.request.pictures.count
   }
 }
 
@@ -201,13 +201,25 @@ private struct LargeResults {
           at: ((rows.lowerBound + row) * width + columns.lowerBound) * size)
       }
     }
-    guard columns.upperBound == width else { return }
-    for (kind, writer) in files {
-      let picture =
-        kind == .labels
-        ? try images.picture(of: labels, width: width, height: rows.count, entry.imagePath)
-        : SegmentationPictures.labels(greys, width: width, height: rows.count)
-      try writer.append(picture)
+    if columns.upperBound == width { try writeRows(count: rows.count) }
+  }
+
+  /// Rows that become pictures at once: whole rows of windows would be held three times.
+  private static let rowsAtOnce = 64
+
+  /// Hands the present row of windows to the files of the pictures.
+  private func writeRows(count: Int) throws {
+    for top in stride(from: 0, to: count, by: Self.rowsAtOnce) {
+      let height = min(Self.rowsAtOnce, count - top)
+      let range = top * width..<(top + height) * width
+      for (kind, writer) in files {
+        let picture =
+          kind == .labels
+          ? try images.picture(
+            of: Array(labels[range]), width: width, height: height, entry.imagePath)
+          : SegmentationPictures.labels(Array(greys[range]), width: width, height: height)
+        try writer.append(picture)
+      }
     }
   }
 
