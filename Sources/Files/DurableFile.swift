@@ -49,7 +49,7 @@ package struct DurableFileWriter: ~Copyable {
   private let folder: String
   private let temporaryPath: String
   private let isFlushed: Bool
-  /// The open file, for libraries that write by themselves.
+  /// The open file, for libraries that write, and read what they wrote, by themselves.
   package private(set) var descriptor: CInt
   private var isRenamed = false
 
@@ -74,7 +74,7 @@ package struct DurableFileWriter: ~Copyable {
     for _ in 0..<16 {
       let tag = String(UInt64.random(in: .min ... .max), radix: 16)
       temporaryPath = "\(folder)/.unet-dist-\(tag).partial"
-      descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+      descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
       if descriptor >= 0 || (errno != EEXIST && errno != EINTR) { break }
     }
     guard descriptor >= 0 else {

@@ -50,7 +50,8 @@ func tooLargeError(path: String, found: String) -> FileError {
     path: path,
     expected: "sides of at most \(ImageFile.maximumSide) pixels, at most \(mebibytes) MiB"
       + " decoded and \(ImageFile.maximumPageCount) pages",
-    found: found, hint: "cut it into smaller images")
+    found: found,
+    hint: "cut it into smaller images; `predict` reads a tiled TIFF of any size by windows")
 }
 
 /// The error for a file that is cut or corrupt.

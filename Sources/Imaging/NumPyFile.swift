@@ -1,6 +1,7 @@
 // Writing arrays as NumPy's .npy files.
 
 package import Files
+import Glibc
 
 /// NumPy's array files, for writing.
 ///
@@ -26,7 +27,7 @@ package enum NumPyFile {
   }
 
   /// Magic, version 1.0, the length of the dictionary, the dictionary padded to 64 bytes in all.
-  private static func header(shape: [Int]) -> [UInt8] {
+  fileprivate static func header(shape: [Int]) -> [UInt8] {
     let axes = shape.map { "\($0)," }.joined(separator: " ")
     // A tuple of one keeps its comma, longer ones end without.
     let tuple = shape.count > 1 ? String(axes.dropLast()) : axes
@@ -39,4 +40,52 @@ package enum NumPyFile {
     return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(count & 0xFF), UInt8(count >> 8)]
       + Array(dictionary.utf8)
   }
+}
+
+/// A file of float32 values in C order that is written part by part, in any order.
+///
+/// It is put in its place by ``commit()``; without it nothing is left.
+package final class NumPyWriter {
+  private let path: String
+  private var file: DurableFileWriter
+  private let headerByteCount: Int
+  private let count: Int
+
+  /// Begins a file of this shape.
+  ///
+  /// - Throws: `FileError` when the file cannot be made.
+  package init(path: String, shape: [Int]) throws(FileError) {
+    self.path = path
+    count = shape.reduce(1, *)
+    file = try DurableFileWriter(path: path, isFlushed: false)
+    let head = NumPyFile.header(shape: shape)
+    headerByteCount = head.count
+    try head.span.withUnsafeBytes { (bytes) throws(FileError) in try file.append(bytes) }
+  }
+
+  /// Writes values from the one with this number on.
+  ///
+  /// - Precondition: they lie in the array.
+  package func write(_ values: ArraySlice<Float>, at index: Int) throws(FileError) {
+    precondition(index >= 0 && index + values.count <= count, "values beyond \(count)")
+    let start = headerByteCount + index * MemoryLayout<Float>.stride
+    let descriptor = file.descriptor
+    let code: CInt = values.withUnsafeBytes { bytes in
+      var done = 0
+      while done < bytes.count {
+        let written = pwrite(
+          descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(start + done))
+        if written < 0 && errno == EINTR { continue }
+        guard written > 0 else { return errno }
+        done += written
+      }
+      return 0
+    }
+    guard code == 0 else { throw FileError(path: path, operation: "write", code: code) }
+  }
+
+  /// Puts the file in its place.
+  ///
+  /// - Precondition: every value has been written.
+  package func commit() throws(FileError) { try file.commit() }
 }

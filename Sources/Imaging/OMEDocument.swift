@@ -13,6 +13,8 @@ struct OMEDocument {
     /// The axes behind X and Y, fastest first: an arrangement of Z, C and T.
     var order: String
     var sizes: [Character: Int]
+    /// Micrometres of a pixel across and down.
+    var pixelSize: (x: Double, y: Double)?
     var data: [TIFFData] = []
   }
 
@@ -25,6 +27,11 @@ struct OMEDocument {
   }
 
   private let images: [Pixels]
+
+  /// How large pixels of the first image are.
+  var pixelSize: TIFFPixelSize? {
+    images.first?.pixelSize.map { .micrometres(x: $0.x, y: $0.y) }
+  }
 
   /// - Throws: `FileError` for text that is no such XML.
   init(_ text: String, path: String) throws(FileError) {
@@ -130,6 +137,9 @@ private final class OMEReader: NSObject, XMLParserDelegate {
       isSound = isSound && order.sorted() == ["C", "T", "Z"] && sizes.allSatisfy { $0 > 0 }
       images.append(
         OMEDocument.Pixels(order: order, sizes: ["Z": sizes[0], "C": sizes[1], "T": sizes[2]]))
+      if let x = micrometres("X", attributes), let y = micrometres("Y", attributes) {
+        images[images.count - 1].pixelSize = (x, y)
+      }
     case "TiffData":
       guard !images.isEmpty else { return }
       let first = ["Z", "C", "T"].map { number("First\($0)") ?? 0 }
@@ -147,5 +157,15 @@ private final class OMEReader: NSObject, XMLParserDelegate {
       images[image].data[data].fileName = attributes["FileName"]
     default: break
     }
+  }
+
+  /// The size of a pixel along an axis; nil where it has none in a unit of length.
+  private func micrometres(_ axis: String, _ attributes: [String: String]) -> Double? {
+    let units = ["nm": 1e-3, "\u{B5}m": 1, "\u{3BC}m": 1, "mm": 1e3, "cm": 1e4, "m": 1e6]
+    guard let size = attributes["PhysicalSize\(axis)"].flatMap(Double.init), size.isFinite,
+      size > 0,
+      let unit = units[attributes["PhysicalSize\(axis)Unit"] ?? "\u{B5}m"]
+    else { return nil }
+    return size * unit
   }
 }

@@ -23,6 +23,8 @@ struct TIFFDescription {
   private let form: Form
   /// Channels of a page.
   private let channels: Int
+  /// How large pixels are, where it says so.
+  let pixelSize: TIFFPixelSize?
 
   /// What `text` says, in a file whose first page has so many channels.
   ///
@@ -36,16 +38,23 @@ struct TIFFDescription {
         if parts.count == 2, let number = Int(parts[1]) { numbers[String(parts[0])] = number }
       }
       form = .imageJ(numbers)
+      let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+        .filter { $0.hasPrefix("unit=") || $0.hasPrefix("spacing=") }
+      pixelSize = lines.isEmpty ? nil : .imageJ(lines)
     } else if text.hasPrefix("{"),
       let shaped = try? JSONDecoder().decode(
         Shaped.self, from: Data(text.utf8)), shaped.shape.allSatisfy({ $0 > 0 })
     {
       form = .shaped(
         shape: shaped.shape, axes: shaped.axes, isTruncated: shaped.truncated ?? false)
+      pixelSize = nil
     } else if text.contains("<OME") && text.contains("<Pixels") {
-      form = .ome(try OMEDocument(text, path: path))
+      let document = try OMEDocument(text, path: path)
+      form = .ome(document)
+      pixelSize = document.pixelSize
     } else {
       form = .other
+      pixelSize = nil
     }
   }
 

@@ -20,6 +20,8 @@ struct TIFFStack: Sendable {
 
   /// The pages of each image, one for each part of its channels.
   let samples: [[Page]]
+  /// How large pixels are, where the description says so.
+  let pixelSize: TIFFPixelSize?
 
   /// The images of an open file, found once for each file that stays as it is.
   static func of(_ file: borrowing InputFile) throws(FileError) -> TIFFStack {
@@ -71,6 +73,7 @@ struct TIFFStack: Sendable {
       }
       pages = (0..<behind).map { Page(offset: offsets[0], frame: $0) }
     }
+    pixelSize = description?.pixelSize
     samples =
       try description?.groups(of: pages, path: path)
       ?? pages.map { [$0] }

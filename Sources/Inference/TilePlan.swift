@@ -36,6 +36,17 @@ package struct TilePlan: Sendable, Hashable {
   /// predictions are to have the same bits on every machine and for every number of ranks and threads.
   package static let activationByteLimit = 1 << 30
 
+  /// Pixels of an image beyond which the limit is ``largeImageByteLimit``: 64 Mi.
+  package static let largeImagePixelCount = 1 << 26
+  /// The limit of large images: 512 MiB, so that a rank has room for what is decoded of the image and
+  /// said of it, in less than 1 GB.
+  package static let largeImageByteLimit = 1 << 29
+
+  /// Bytes that activations may take for an image of this size.
+  static func byteLimit(height: Int, width: Int) -> Int {
+    height * width > largeImagePixelCount ? largeImageByteLimit : activationByteLimit
+  }
+
   private init(rows: [WindowShape], columns: [WindowShape], isExact: Bool) {
     tiles = zip(rows, columns).map { Tile(rows: $0, columns: $1) }
     self.isExact = isExact
@@ -109,8 +120,9 @@ extension TilePlan {
   /// - Precondition: the size is positive, and there is a network.
   package static func best(
     for networks: [UNet], height: Int, width: Int, isSymmetric: Bool = false,
-    byteLimit: Int = activationByteLimit
+    byteLimit: Int? = nil
   ) -> TilePlan {
+    let byteLimit = byteLimit ?? Self.byteLimit(height: height, width: width)
     let configurations = networks.map(\.configuration)
     let rows = candidates(configurations, length: height, isSymmetric: isSymmetric)
     let columns = candidates(configurations, length: width, isSymmetric: isSymmetric)

@@ -133,15 +133,19 @@ extension TiledPredictor {
   ///
   /// - Parameters:
   ///   - index: the window's number in the tiling.
-  ///   - pixels: the image, height x width x channels.
+  ///   - pixels: the image, or a rectangle of it that has the window's (`rectangle(of:in:)`).
   ///   - image: a number that tells images apart, for the masks of dropout; taken modulo 65,536.
   /// - Precondition: `tiling` is this predictor's for the image's size.
   func predict(
-    window index: Int, of tiling: MirroredTiling, pixels: [Float], image: Int,
+    window index: Int, of tiling: MirroredTiling, pixels: PixelRectangle, image: Int,
     softmax: borrowing PixelSoftmax,
     _ body: (_ y: Int, _ x: Int, _ said: PixelPrediction, _ thread: Int) -> Void
   ) throws(AllocationError) {
     let window = tiling.windows[index]
+    // A mismatch would still find as many values as it expects in some images.
+    precondition(
+      pixels.channels == channels,
+      "an image of \(pixels.channels) channels for networks of \(channels)")
     let plan = plan(height: tiling.height, width: tiling.width)
     let passes = members.indices.flatMap { member in
       averaging.passes(member: member, image: image, window: index).map { (member, $0) }
@@ -194,6 +198,20 @@ extension TiledPredictor {
     }
   }
 
+  /// The rows and columns of the image that the tiles of all networks around a window show.
+  package func rectangle(
+    of index: Int, in tiling: MirroredTiling
+  ) -> (rows: Range<Int>, columns: Range<Int>) {
+    let parts = plan(height: tiling.height, width: tiling.width).tiles.map {
+      tiling.rectangle(
+        tiling.windows[index], tileRows: $0.rows, tileColumns: $0.columns)
+    }
+    func union(_ ranges: [Range<Int>]) -> Range<Int> {
+      (ranges.map(\.lowerBound).min() ?? 0)..<(ranges.map(\.upperBound).max() ?? 0)
+    }
+    return (union(parts.map(\.rows)), union(parts.map(\.columns)))
+  }
+
   private func forEachPixel(
     of window: MirroredTiling.Window, _ body: (_ y: Int, _ x: Int, _ thread: Int) -> Void
   ) {
@@ -227,10 +245,8 @@ extension TiledPredictor {
   package func probabilities(
     height: Int, width: Int, channels: Int, pixels: [Float], image: Int = 0
   ) throws(AllocationError) -> ProbabilityMap {
-    // A mismatch would still find as many values as it expects in some images.
-    precondition(
-      channels == self.channels,
-      "an image of \(channels) channels for networks of \(self.channels)")
+    let pixels = PixelRectangle(
+      height: height, width: width, channels: channels, values: pixels)
     let classes = classes
     let tiling = tiling(height: height, width: width)
     let softmax = PixelSoftmax(classes: classes, threads: team.count)
@@ -242,6 +258,27 @@ extension TiledPredictor {
           let target = (y * width + x) * classes
           for k in 0..<classes { values[target + k] = Float(said.probabilities[k]) }
         }
+      }
+    }
+    return ProbabilityMap(height: height, width: width, classes: classes, values: values)
+  }
+
+  /// The probabilities of the classes in each pixel of one window.
+  ///
+  /// - Precondition: as of the prediction of a window.
+  func probabilities(
+    window index: Int, of tiling: MirroredTiling, pixels: PixelRectangle, image: Int
+  ) throws(AllocationError) -> ProbabilityMap {
+    let window = tiling.windows[index]
+    let (height, width, classes) = (window.rows.count, window.columns.count, classes)
+    let softmax = PixelSoftmax(classes: classes, threads: team.count)
+    var values = [Float](repeating: 0, count: height * width * classes)
+    try values.withUnsafeMutableBufferPointer { values throws(AllocationError) in
+      try predict(window: index, of: tiling, pixels: pixels, image: image, softmax: softmax) {
+        y, x, said, _ in
+        let target =
+          ((y - window.rows.lowerBound) * width + x - window.columns.lowerBound) * classes
+        for k in 0..<classes { values[target + k] = Float(said.probabilities[k]) }
       }
     }
     return ProbabilityMap(height: height, width: width, classes: classes, values: values)

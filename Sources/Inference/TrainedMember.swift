@@ -58,20 +58,20 @@ package final class TrainedMember {
   /// - Returns: the scores of the window in the turned tile; the next pass overwrites them.
   func scores(
     _ window: MirroredTiling.Window, of tiling: MirroredTiling, tile: TilePlan.Tile,
-    pixels: [Float], pass: PredictionPass, on team: ThreadTeam
+    pixels: PixelRectangle, pass: PredictionPass, on team: ThreadTeam
   ) throws(AllocationError) -> TensorView {
     let channels = network.configuration.inputChannels
     let seen = pass.symmetry.transformed(tile)
     let memory = try memory(height: seen.rows.inputSide, width: seen.columns.inputSide, on: team)
     if pass.symmetry == .identity {
       tiling.extract(
-        window, tileRows: tile.rows, tileColumns: tile.columns, of: pixels, channels: channels,
+        window, tileRows: tile.rows, tileColumns: tile.columns, of: pixels,
         to: memory.pixels.base)
     } else {
       let (height, width) = (tile.rows.inputSide, tile.columns.inputSide)
       let source = try FloatBuffer(count: height * width * channels, for: "the pixels of a tile")
       tiling.extract(
-        window, tileRows: tile.rows, tileColumns: tile.columns, of: pixels, channels: channels,
+        window, tileRows: tile.rows, tileColumns: tile.columns, of: pixels,
         to: source.base)
       for y in 0..<height {
         for x in 0..<width {

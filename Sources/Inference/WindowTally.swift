@@ -31,6 +31,8 @@ struct WindowTally {
     let truth = rows.flatMap { y in
       image.labels[y * image.width + columns.lowerBound..<y * image.width + columns.upperBound]
     }
+    let pixels = PixelRectangle(
+      height: image.height, width: image.width, channels: image.channels, values: image.pixels)
     var prediction = [UInt8](repeating: 0, count: truth.count)
     var bins = [UInt8](repeating: 0, count: foreground == nil ? 0 : truth.count)
     var rowLosses = [Double](repeating: 0, count: rows.count)
@@ -38,7 +40,7 @@ struct WindowTally {
       try bins.withUnsafeMutableBufferPointer { bins throws(AllocationError) in
         try rowLosses.withUnsafeMutableBufferPointer { rowLosses throws(AllocationError) in
           try predictor.predict(
-            window: index, of: tiling, pixels: image.pixels, image: image.id, softmax: softmax
+            window: index, of: tiling, pixels: pixels, image: image.id, softmax: softmax
           ) { y, x, said, _ in
             let row = y - rows.lowerBound
             let place = row * columns.count + x - columns.lowerBound

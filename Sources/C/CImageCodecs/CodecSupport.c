@@ -62,13 +62,14 @@ size_t codec_sample_size(codec_sample_type type) {
   return 4;
 }
 
-codec_status codec_check_sides(uint64_t width, uint64_t height, char *message) {
+codec_status codec_check_sides(
+    uint64_t width, uint64_t height, uint32_t longest, char *message) {
   if (width == 0 || height == 0) {
     codec_set_message(message, "an image of %llu x %llu pixels", (unsigned long long)width,
                       (unsigned long long)height);
     return codec_damaged;
   }
-  if (width > CODEC_MAXIMUM_SIDE || height > CODEC_MAXIMUM_SIDE) {
+  if (width > longest || height > longest) {
     codec_set_message(message, "an image of %llu x %llu pixels", (unsigned long long)width,
                       (unsigned long long)height);
     return codec_too_large;
@@ -76,8 +77,8 @@ codec_status codec_check_sides(uint64_t width, uint64_t height, char *message) {
   return codec_ok;
 }
 
-codec_status codec_check_size(codec_image *image, char *message) {
-  codec_status status = codec_check_sides(image->width, image->height, message);
+codec_status codec_check_size(codec_image *image, uint32_t longest_side, char *message) {
+  codec_status status = codec_check_sides(image->width, image->height, longest_side, message);
   if (status != codec_ok) return status;
   size_t byte_count = codec_sample_size(image->sample_type);
   if (__builtin_mul_overflow(byte_count, (size_t)image->width, &byte_count) ||
@@ -93,8 +94,8 @@ codec_status codec_check_size(codec_image *image, char *message) {
   return codec_ok;
 }
 
-codec_status codec_image_allocate(codec_image *image, char *message) {
-  codec_status status = codec_check_size(image, message);
+codec_status codec_image_allocate(codec_image *image, uint32_t longest_side, char *message) {
+  codec_status status = codec_check_size(image, longest_side, message);
   if (status != codec_ok) return status;
   size_t byte_count = image->byte_count;
   // The caller copies the samples, and cannot refuse for want of memory: that is tried here. Zeroed

@@ -31,16 +31,17 @@ void codec_set_message(char *message, const char *format, ...)
 void codec_set_message_list(char *message, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
-/// Checks sides against the limits; the message names the size that was found.
-codec_status codec_check_sides(uint64_t width, uint64_t height, char *message);
+/// Checks sides against a limit; the message names the size that was found.
+codec_status codec_check_sides(
+    uint64_t width, uint64_t height, uint32_t longest, char *message);
 
-/// Checks an image's sizes against the limits and sets `byte_count`.
-codec_status codec_check_size(codec_image *image, char *message);
+/// Checks an image's sides against a limit and its bytes against theirs, and sets `byte_count`.
+codec_status codec_check_size(codec_image *image, uint32_t longest_side, char *message);
 
 /// Checks an image's sizes against the limits, then allocates its zeroed samples.
 ///
 /// All fields but `byte_count` and `samples` are set before.
-codec_status codec_image_allocate(codec_image *image, char *message);
+codec_status codec_image_allocate(codec_image *image, uint32_t longest_side, char *message);
 
 /// Bytes of one sample of a type.
 size_t codec_sample_size(codec_sample_type type);

@@ -86,7 +86,7 @@ static codec_status jpeg2000_describe(
                        : bits <= 16 ? is_signed ? codec_int16 : codec_uint16
                                     : is_signed ? codec_int32 : codec_uint32;
   image->bits_per_sample = bits > 16 ? 32 : is_signed ? (bits > 8 ? 16 : 8) : bits;
-  return codec_check_sides(image->width, image->height, message);
+  return codec_check_sides(image->width, image->height, CODEC_MAXIMUM_SIDE, message);
 }
 
 /// Stores the components but for alpha.
@@ -109,7 +109,7 @@ static codec_status jpeg2000_store(
     codec_set_message(message, "nothing but alpha");
     return codec_unsupported;
   }
-  codec_status status = codec_image_allocate(image, message);
+  codec_status status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status != codec_ok) return status;
   size_t count = (size_t)image->width * image->height;
   size_t channels = image->channels;

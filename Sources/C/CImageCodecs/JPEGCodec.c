@@ -151,9 +151,9 @@ static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
   image->bits_per_sample = 8;
   image->sample_type = codec_uint8;
   image->orientation = jpeg_orientation(decoder);
-  codec_status status = codec_check_size(image, job->message);
+  codec_status status = codec_check_size(image, CODEC_MAXIMUM_SIDE, job->message);
   if (status == codec_ok) status = jpeg_check_length(job, image);
-  if (status == codec_ok) status = codec_image_allocate(image, job->message);
+  if (status == codec_ok) status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, job->message);
   if (status != codec_ok) return status;
 
   jpeg_start_decompress(decoder);

@@ -159,7 +159,7 @@ static codec_status read_header(nifti_volume *volume, char *message) {
     codec_set_message(message, "%llu slices", (unsigned long long)volume->slices);
     return codec_too_large;
   }
-  return codec_check_sides(volume->columns, volume->rows, message);
+  return codec_check_sides(volume->columns, volume->rows, CODEC_MAXIMUM_SIDE, message);
 }
 
 static codec_status open_volume(int descriptor, nifti_volume *volume, char *message) {
@@ -285,7 +285,7 @@ codec_status codec_nifti_read(
     status = codec_damaged;
   }
   if (status == codec_ok) status = codec_check_deflated(&source, stored, message);
-  if (status == codec_ok) status = codec_image_allocate(image, message);
+  if (status == codec_ok) status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status == codec_ok) status = read_slices(&volume, page, image, is_scaled, message);
   gzclose(volume.file);
   if (status != codec_ok) codec_image_free(image);

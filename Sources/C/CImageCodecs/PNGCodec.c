@@ -66,7 +66,8 @@ static codec_status png_check_header(codec_source source, char *message) {
     codec_set_message(message, "no complete header");
     return source.failed ? codec_system_error : codec_damaged;
   }
-  return codec_check_sides(png_get_uint_32(bytes + 16), png_get_uint_32(bytes + 20), message);
+  return codec_check_sides(
+      png_get_uint_32(bytes + 16), png_get_uint_32(bytes + 20), CODEC_MAXIMUM_SIDE, message);
 }
 
 /// Bytes of the rows as they are packed in the file.
@@ -99,7 +100,7 @@ static codec_status png_expand(
   image->samples = NULL;
   image->channels = is_grey ? 1 : 3;
   image->bits_per_sample = 8;
-  codec_status status = codec_image_allocate(image, message);
+  codec_status status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status == codec_ok) {
     const uint8_t *from = entries.samples;
     uint8_t *to = image->samples;
@@ -133,7 +134,7 @@ static codec_status png_decode(
   image->bits_per_sample = depth;
   image->sample_type = depth == 16 ? codec_uint16 : codec_uint8;
   image->has_lost_alpha = color & PNG_COLOR_MASK_ALPHA;
-  codec_status status = codec_check_size(image, message);
+  codec_status status = codec_check_size(image, CODEC_MAXIMUM_SIDE, message);
   if (status == codec_ok)
     status = codec_check_deflated(&job->source, png_packed_bytes(png, info), message);
   if (status != codec_ok) return status;
@@ -145,7 +146,7 @@ static codec_status png_decode(
   int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
 
-  status = codec_image_allocate(image, message);
+  status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   if (status != codec_ok) return status;
   size_t row_bytes = image->byte_count / image->height;
   if (png_get_rowbytes(png, info) != row_bytes) {

@@ -7,42 +7,15 @@
 
 // MARK: Blocks
 
-/// Decodes a block into `block`; `frame` counts pages behind the directory's own, which lie in one
-/// piece and uncompressed.
-static codec_status read_block(
-    tiff_file *file, const tiff_layout *layout, uint32_t index, uint32_t rows, uint32_t frame,
-    uint8_t *block, char *message) {
-  TIFF *tiff = file->tiff;
-  uint64_t needed = rows * layout->row_bytes;
-  if (frame > 0) {
-    file->source.position =
-        TIFFGetStrileOffset(tiff, index) + frame * tiff_page_bytes(layout);
-    if (codec_source_read(&file->source, block, needed) < needed)
-      return tiff_damaged(file, "the file ends early", message);
-    if (TIFFIsByteSwapped(tiff)) {
-      if (layout->bits == 16) TIFFSwabArrayOfShort((uint16_t *)block, (tmsize_t)(needed / 2));
-      if (layout->bits == 32) TIFFSwabArrayOfLong((uint32_t *)block, (tmsize_t)(needed / 4));
-      if (layout->bits == 64) TIFFSwabArrayOfLong8((uint64_t *)block, (tmsize_t)(needed / 8));
-    }
-    return codec_ok;
-  }
-  file->warning[0] = 0;
-  tmsize_t size = (tmsize_t)layout->block_bytes;
-  tmsize_t got = layout->tiled ? TIFFReadEncodedTile(tiff, index, block, size)
-                               : TIFFReadEncodedStrip(tiff, index, block, size);
-  if (got < 0 || (uint64_t)got < needed || file->error[0] != 0)
-    return tiff_damaged(file, "a strip or tile ends early", message);
-  // Decoders fill gaps and only warn of it; LZW's one warning is of an old order of bits.
-  if (file->warning[0] != 0 && layout->compression != COMPRESSION_LZW) {
-    codec_set_message(message, "%s", file->warning);
-    return codec_damaged;
-  }
-  return codec_ok;
-}
-
 static codec_status read_blocks(
     tiff_file *file, const tiff_layout *layout, const codec_image *image, uint32_t frame,
     char *message) {
+  // Twice the limit, since 64-bit samples are halved while they are decoded.
+  if (layout->block_bytes > 2 * (uint64_t)CODEC_MAXIMUM_DECODED_BYTES) {
+    codec_set_message(message, "a strip or tile of %llu bytes",
+                      (unsigned long long)layout->block_bytes);
+    return codec_too_large;
+  }
   uint8_t *block = malloc(layout->block_bytes);
   if (block == NULL) {
     codec_set_message(message, "%llu bytes could not be allocated",
@@ -61,7 +34,7 @@ static codec_status read_blocks(
         if (rows > layout->block_height) rows = layout->block_height;
         uint32_t index = layout->tiled ? TIFFComputeTile(file->tiff, left, top, 0, sample)
                                        : TIFFComputeStrip(file->tiff, top, sample);
-        status = read_block(file, layout, index, rows, frame, block, message);
+        status = tiff_read_block(file, layout, index, rows, frame, block, message);
         if (status != codec_ok) goto done;
         if (!tiff_store_block(layout, image, block, left, top, columns, rows, plane)) {
           codec_set_message(message, "64-bit samples with values beyond 32 bits");
@@ -78,21 +51,6 @@ done:
 
 // MARK: Tags
 
-/// The value of pixels without data, which GDAL keeps as text.
-static void read_missing_value(tiff_file *file, codec_image *image) {
-  static const uint32_t nodata_tag = 42113;
-  uint32_t count = 0;
-  const char *value = NULL;
-  char text[64] = {0};
-  char *end = text;
-  if (!tiff_has_entry(file, nodata_tag) ||
-      !TIFFGetField(file->tiff, nodata_tag, &count, &value) || value == NULL)
-    return;
-  memcpy(text, value, count < sizeof text ? count : sizeof text - 1);
-  image->missing_value = strtod(text, &end);
-  image->has_missing_value = end != text;
-}
-
 codec_status codec_tiff_summarize(
     int descriptor, uint64_t offset, codec_tiff_summary *summary, char *message) {
   memset(summary, 0, sizeof *summary);
@@ -106,7 +64,8 @@ codec_status codec_tiff_summarize(
   tiff_layout layout = {0};
   codec_image image = {0};
   // A page that is not read still counts; its own error follows where it is.
-  if (tiff_read_layout(&file, codec_for_image, &layout, &image, message) == codec_ok) {
+  if (tiff_read_layout(&file, codec_for_image, CODEC_MAXIMUM_WINDOWED_SIDE, &layout, &image,
+                       message) == codec_ok) {
     summary->channels = layout.samples_per_pixel;
     summary->sample_count = (uint64_t)layout.width * layout.height * layout.samples_per_pixel;
     summary->pages_in_one_piece = tiff_pages_in_one_piece(&file, &layout);
@@ -126,14 +85,14 @@ codec_status codec_tiff_read(
   if (status != codec_ok) return status;
   tiff_begin(&file);
   tiff_layout layout = {0};
-  status = tiff_read_layout(&file, purpose, &layout, image, message);
+  status = tiff_read_layout(&file, purpose, CODEC_MAXIMUM_SIDE, &layout, image, message);
   if (status == codec_ok && frame > 0 && frame >= tiff_pages_in_one_piece(&file, &layout)) {
     codec_set_message(message, "a page beyond the end of the file");
     status = codec_damaged;
   }
   if (status == codec_ok) {
-    read_missing_value(&file, image);
-    status = codec_image_allocate(image, message);
+    tiff_read_missing_value(&file, image);
+    status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, message);
   }
   if (status == codec_ok) {
     tiff_begin(&file);

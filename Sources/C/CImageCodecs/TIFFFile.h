@@ -61,9 +61,28 @@ codec_status tiff_damaged(const tiff_file *file, const char *otherwise, char *me
 bool tiff_has_entry(tiff_file *file, uint16_t tag);
 
 /// Reads and checks how the open page is stored, and sets all of the image but its samples.
+///
+/// No side may be above `longest_side`; the samples as a whole have no limit here.
 codec_status tiff_read_layout(
-    tiff_file *file, codec_purpose purpose, tiff_layout *layout, codec_image *image,
-    char *message);
+    tiff_file *file, codec_purpose purpose, uint32_t longest_side, tiff_layout *layout,
+    codec_image *image, char *message);
+
+/// Sets the value of pixels without data, where the page names one.
+void tiff_read_missing_value(tiff_file *file, codec_image *image);
+
+/// Decodes `rows` rows of a strip or tile into `block`, which has the layout's `block_bytes`;
+/// `frame` counts pages behind the directory's own, which lie in one piece and uncompressed.
+codec_status tiff_read_block(
+    tiff_file *file, const tiff_layout *layout, uint32_t index, uint32_t rows, uint32_t frame,
+    uint8_t *block, char *message);
+
+/// Whether strips are stored as they are, so that some of their rows can be read alone.
+bool tiff_has_plain_strips(tiff_file *file, const tiff_layout *layout);
+
+/// Reads `rows` rows of a plain strip from its row `first` on.
+codec_status tiff_read_plain_rows(
+    tiff_file *file, const tiff_layout *layout, uint32_t index, uint32_t first, uint32_t rows,
+    uint32_t frame, uint8_t *block, char *message);
 
 /// The type of the samples as they are decoded.
 codec_sample_type tiff_sample_type(const tiff_layout *layout);

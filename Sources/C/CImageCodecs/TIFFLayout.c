@@ -199,7 +199,8 @@ static codec_status measure_blocks(tiff_file *file, tiff_layout *layout, char *m
         !TIFFGetField(tiff, TIFFTAG_TILELENGTH, &layout->block_height))
       return tiff_damaged(file, "tiles without a size", message);
     // A tile may stick out over the image; its own sides are under the same limits.
-    codec_status status = codec_check_sides(layout->block_width, layout->block_height, message);
+    codec_status status = codec_check_sides(
+        layout->block_width, layout->block_height, CODEC_MAXIMUM_SIDE, message);
     if (status != codec_ok) return status;
     layout->block_bytes = TIFFTileSize64(tiff);
     layout->row_bytes = TIFFTileRowSize64(tiff);
@@ -213,17 +214,11 @@ static codec_status measure_blocks(tiff_file *file, tiff_layout *layout, char *m
   }
   uint64_t row_samples =
       (uint64_t)layout->block_width * (layout->separate ? 1 : layout->samples_per_pixel);
-  // Sides are at most 2^16, samples 2^10 (checked) of 64 bits: nothing here can overflow.
+  // Sides are at most 2^20, samples 2^10 (checked) of 64 bits: nothing here can overflow.
   if (layout->row_bytes < (row_samples * layout->bits + 7) / 8 ||
       layout->row_bytes > CODEC_MAXIMUM_DECODED_BYTES ||
       layout->block_bytes < layout->row_bytes * layout->block_height)
     return tiff_damaged(file, "strips or tiles of an impossible size", message);
-  // Twice the limit, since 64-bit samples are halved while they are decoded.
-  if (layout->block_bytes > 2 * (uint64_t)CODEC_MAXIMUM_DECODED_BYTES) {
-    codec_set_message(message, "a strip or tile of %llu bytes",
-                      (unsigned long long)layout->block_bytes);
-    return codec_too_large;
-  }
   return codec_ok;
 }
 
@@ -264,11 +259,7 @@ uint64_t tiff_page_bytes(const tiff_layout *layout) {
 
 uint64_t tiff_pages_in_one_piece(tiff_file *file, const tiff_layout *layout) {
   TIFF *tiff = file->tiff;
-  uint16_t fill_order = FILLORDER_MSB2LSB;
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_FILLORDER, &fill_order);
-  if (layout->tiled || layout->compression != COMPRESSION_NONE ||
-      fill_order != FILLORDER_MSB2LSB)
-    return 0;
+  if (!tiff_has_plain_strips(file, layout)) return 0;
   uint64_t first = TIFFGetStrileOffset(tiff, 0);
   uint64_t expected = first;
   uint32_t down = (layout->height + layout->block_height - 1) / layout->block_height;
@@ -285,15 +276,15 @@ uint64_t tiff_pages_in_one_piece(tiff_file *file, const tiff_layout *layout) {
 // MARK: The layout
 
 codec_status tiff_read_layout(
-    tiff_file *file, codec_purpose purpose, tiff_layout *layout, codec_image *image,
-    char *message) {
+    tiff_file *file, codec_purpose purpose, uint32_t longest_side, tiff_layout *layout,
+    codec_image *image, char *message) {
   TIFF *tiff = file->tiff;
   uint16_t planes = PLANARCONFIG_CONTIG;
   uint32_t depth = 1;
   if (!TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &layout->width) ||
       !TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &layout->height))
     return tiff_damaged(file, "a page without a size", message);
-  codec_status status = codec_check_sides(layout->width, layout->height, message);
+  codec_status status = codec_check_sides(layout->width, layout->height, longest_side, message);
   if (status != codec_ok) return status;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &layout->bits);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &layout->samples_per_pixel);

@@ -55,11 +55,8 @@ enum NNUNetLayout: DatasetLayout {
   ) throws(FileError) -> [String: [String]] {
     var numbersOf: [String: [Int]] = [:]
     for file in contents.files where file.hasSuffix(ending) {
-      let stem = file.dropLast(ending.count)
-      guard let line = stem.lastIndex(of: "_") else { continue }
-      let digits = stem[stem.index(after: line)...]
-      guard digits.count == 4, let number = UInt16(digits), !digits.hasPrefix("+") else { continue }
-      numbersOf[String(stem[..<line]), default: []].append(Int(number))
+      guard let (name, number) = channelName(file.dropLast(ending.count)) else { continue }
+      numbersOf[name, default: []].append(number)
     }
     guard !numbersOf.isEmpty else {
       throw FileError(
@@ -79,6 +76,14 @@ enum NNUNetLayout: DatasetLayout {
       result[name] = (0..<count).map { contents.place("\(name)_\(padded($0))\(ending)") }
     }
     return result
+  }
+
+  /// The image and the number in the name of a channel, `NAME_0000`; nil for another name.
+  static func channelName(_ stem: some StringProtocol) -> (image: String, number: Int)? {
+    guard let line = stem.lastIndex(of: "_") else { return nil }
+    let digits = stem[stem.index(after: line)...]
+    guard digits.count == 4, let number = UInt16(digits), !digits.hasPrefix("+") else { return nil }
+    return (String(stem[..<line]), Int(number))
   }
 
   private static func padded(_ number: Int) -> String {

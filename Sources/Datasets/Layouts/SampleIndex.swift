@@ -1,7 +1,7 @@
 // The list of samples of a data set: which image belongs to which mask, in a fixed order.
 
-import Files
-import Imaging
+package import Files
+package import Imaging
 
 /// The samples of a data set, sorted by the bytes of their names, with their files.
 ///
@@ -46,6 +46,11 @@ package struct SampleIndex: Sendable {
     package var maskPage: Int { source.mask?.first.page ?? 0 }
     /// Where the image's objects are numbered; nil where they are not.
     var instances: InstanceSource? { source.instances }
+
+    /// The image as it is stored.
+    ///
+    /// - Throws: `FileError` for a file that cannot be decoded.
+    package func image() throws(FileError) -> Image { try source.image.read() }
   }
 
   /// The samples; a sample's id is its position here.
@@ -62,6 +67,8 @@ package struct SampleIndex: Sendable {
   let decoded: DecodedSet?
   /// How they were decoded.
   package let form: DecodedForm
+  /// The files that were passed over because they cannot be opened; of an index made for prediction.
+  package private(set) var unreadable: [UnreadableFile] = []
 
   /// The channels of every image; nil in an index made for prediction.
   package var channels: Int? { entries.first?.size?.channels }
@@ -127,40 +134,11 @@ package struct SampleIndex: Sendable {
       decoding.crew.together { try FoundSamples.pair(images: images, masks: masks) }, decoding)
   }
 
-  /// Images without masks, for prediction: files, stacks, and folders of them.
-  ///
-  /// A folder stands for the image files in it (not in folders below it). Nothing is decoded yet,
-  /// so sizes are unknown and may differ.
-  ///
-  /// - Throws: `FileError` for a missing path, for no image at all, for two outputs of one name and
-  ///   for a file that cannot be opened.
-  package static func images(_ paths: [String]) throws -> SampleIndex {
-    var sources: [SampleSource] = []
-    for path in paths {
-      guard Paths.exists(path) else {
-        throw FileError(
-          .missing, path: path, expected: "an image file or a folder of them", found: "nothing",
-          hint: "check the path")
-      }
-      for file in Folder.isFolder(path) ? try imageFiles(in: path) : [path] {
-        sources += try SampleSource.pages(image: [file], mask: nil)
-      }
-    }
-    guard !sources.isEmpty else {
-      throw FileError(
-        .noImages, path: paths.first ?? "the list of images", expected: "at least one image",
-        found: "none", hint: "name image files (\(ImageFile.kinds)), or folders of them")
-    }
-    let entries = try sorted(sources).enumerated().map {
-      Entry(id: $0, source: $1, size: nil)
-    }
-    return SampleIndex(entries: entries)
-  }
-
   /// An index made for prediction.
-  private init(entries: [Entry]) {
-    self.entries = entries
-    (classNames, ignored, notes) = (.given([:]), nil, [])
+  init(images: [SampleSource], notes: [String], unreadable: [UnreadableFile]) throws {
+    entries = try Self.sorted(images).enumerated().map { Entry(id: $0, source: $1, size: nil) }
+    (classNames, ignored) = (.given([:]), nil)
+    (self.notes, self.unreadable) = (notes, unreadable)
     (decoded, form) = (nil, DecodedForm())
   }
 

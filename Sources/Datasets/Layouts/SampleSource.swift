@@ -35,9 +35,12 @@ package struct SampleSource: Sendable, Equatable {
     self.init(name: name, image: image, mask: .objects(objects), instances: objects, group: group)
   }
 
+  /// The files that its image is read from.
+  package var imagePaths: [String] { image.channels.map(\.path) }
+
   /// The files that it is read from.
   var paths: [String] {
-    image.channels.map(\.path) + (mask?.paths ?? []) + (instances?.paths ?? [])
+    imagePaths + (mask?.paths ?? []) + (instances?.paths ?? [])
   }
 
   /// The samples of one image, one a page: `NAME`, or `NAME-0001`, `NAME-0002`, ...

@@ -42,30 +42,52 @@ package struct MirroredTiling: Sendable, Equatable {
     stride(from: 0, to: length, by: side).map { $0..<min($0 + side, length) }
   }
 
+  /// The rows and columns of the image that the tile around a window shows, mirrored or not.
+  package func rectangle(
+    _ window: Window, tileRows: WindowShape, tileColumns: WindowShape
+  ) -> (rows: Range<Int>, columns: Range<Int>) {
+    let rows = sourceRows(window, tileRows)
+    let columns = sourceColumns(window, tileColumns)
+    func range(_ places: [Int]) -> Range<Int> { (places.min() ?? 0)..<(places.max() ?? 0) + 1 }
+    return (range(rows), range(columns))
+  }
+
+  private func sourceRows(_ window: Window, _ tile: WindowShape) -> [Int] {
+    BorderRule.mirrored(
+      from: window.rows.lowerBound - tile.leading, length: tile.inputSide, count: height)
+  }
+
+  private func sourceColumns(_ window: Window, _ tile: WindowShape) -> [Int] {
+    BorderRule.mirrored(
+      from: window.columns.lowerBound - tile.leading, length: tile.inputSide, count: width)
+  }
+
   /// Copies the tile around a window, rows x columns x channels, to `destination`.
   ///
   /// - Parameters:
   ///   - tileRows: the tile from top to bottom, with the window's place in it.
   ///   - tileColumns: the tile from left to right.
-  ///   - pixels: the image, height x width x channels.
+  ///   - pixels: the image, or a rectangle of it that has all that the tile shows.
   ///   - destination: overwritten.
-  /// - Precondition: `pixels` has the size of the image.
+  /// - Precondition: `pixels` has the ``rectangle(_:tileRows:tileColumns:)`` of the window.
   package func extract(
-    _ window: Window, tileRows: WindowShape, tileColumns: WindowShape, of pixels: [Float],
-    channels: Int, to destination: UnsafeMutablePointer<Float>
+    _ window: Window, tileRows: WindowShape, tileColumns: WindowShape, of pixels: PixelRectangle,
+    to destination: UnsafeMutablePointer<Float>
   ) {
+    let shown = rectangle(window, tileRows: tileRows, tileColumns: tileColumns)
     precondition(
-      pixels.count == height * width * channels,
-      "\(pixels.count) values for \(width) x \(height) x \(channels)")
+      pixels.rows.lowerBound <= shown.rows.lowerBound
+        && pixels.rows.upperBound >= shown.rows.upperBound
+        && pixels.columns.lowerBound <= shown.columns.lowerBound
+        && pixels.columns.upperBound >= shown.columns.upperBound,
+      "rows \(pixels.rows) and columns \(pixels.columns) for a tile that shows \(shown)")
     let copy = TileCopy(
-      rows: BorderRule.mirrored(
-        from: window.rows.lowerBound - tileRows.leading, length: tileRows.inputSide, count: height),
-      columns: BorderRule.mirrored(
-        from: window.columns.lowerBound - tileColumns.leading, length: tileColumns.inputSide,
-        count: width))
-    pixels.withUnsafeBufferPointer { pixels in
-      guard let base = pixels.baseAddress else { preconditionFailure("an image without pixels") }
-      copy.copy(from: base, width: width, channels: channels, to: destination)
+      rows: sourceRows(window, tileRows), columns: sourceColumns(window, tileColumns)
+    ).moved(up: pixels.rows.lowerBound, left: pixels.columns.lowerBound)
+    pixels.values.withUnsafeBufferPointer { values in
+      guard let base = values.baseAddress else { preconditionFailure("an image without pixels") }
+      copy.copy(
+        from: base, width: pixels.columns.count, channels: pixels.channels, to: destination)
     }
   }
 }

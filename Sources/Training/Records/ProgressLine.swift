@@ -1,5 +1,7 @@
 // The line of a step in the terminal, as text.
 
+import Files
+
 /// A training step in one line, with a bar for windows and without for files.
 package struct ProgressLine {
   let record: StepRecord
@@ -20,22 +22,9 @@ package struct ProgressLine {
       + "\(decimal(record.imagesPerSecond, digits: 2)) images/s" + timeLeft
   }
 
-  /// The line for a window of `width` columns, never longer than one less than those.
-  ///
-  /// The last column stays free: writing to it makes some terminals start a new line.
+  /// The line for a window of `width` columns, with a bar.
   package func bar(width: Int) -> String {
-    Self.bar(record.step, of: totalSteps, text: plain, width: width)
-  }
-
-  /// A bar of what is done, with a text behind it, for a window of `width` columns.
-  static func bar(_ done: Int, of total: Int, text: String, width: Int) -> String {
-    let room = max(0, width - 1)
-    let barWidth = min(40, room - text.count - 3)
-    guard barWidth >= 5 else { return String(text.prefix(room)) }
-    let part = total > 0 ? min(1, max(0, Double(done) / Double(total))) : 0
-    let filled = Int(part * Double(barWidth))
-    return "[" + String(repeating: "#", count: filled)
-      + String(repeating: ".", count: barWidth - filled) + "] " + text
+    ProgressBar.line(record.step, of: totalSteps, text: plain, width: width)
   }
 
   private var timeLeft: String {

@@ -50,12 +50,12 @@ package final class RunDisplay: Sendable {
         ? (time - start.time) / Double(done) * Double(totalSteps - record.step) : nil
       let line = ProgressLine(record: record, totalSteps: totalSteps, secondsLeft: secondsLeft)
       guard isTerminal else { return emit(line.plain + "\n") }
-      let bar = line.bar(width: windowWidth)
+      let bar = line.bar(width: ProgressBar.windowWidth(of: descriptor))
       state.bar = bar
       let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
       guard isDue || record.step >= totalSteps else { return }
       state.lastDrawn = time
-      emit(Self.cleared + bar)
+      emit(ProgressBar.cleared + bar)
     }
   }
 
@@ -67,10 +67,11 @@ package final class RunDisplay: Sendable {
       let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
       guard isDue || done >= total else { return }
       state.lastDrawn = time
-      let bar = ProgressLine.bar(
-        done, of: total, text: "\(done) of \(total) \(work)", width: windowWidth)
+      let bar = ProgressBar.line(
+        done, of: total, text: "\(done) of \(total) \(work)",
+        width: ProgressBar.windowWidth(of: descriptor))
       state.bar = done < total ? bar : nil
-      emit(Self.cleared + (done < total ? bar : ""))
+      emit(ProgressBar.cleared + (done < total ? bar : ""))
     }
   }
 
@@ -81,7 +82,7 @@ package final class RunDisplay: Sendable {
     let message = message.printableLines
     state.withLock { state in
       guard let bar = state.bar else { return emit(message + "\n") }
-      emit(Self.cleared + message + "\n" + bar)
+      emit(ProgressBar.cleared + message + "\n" + bar)
     }
   }
 
@@ -91,18 +92,9 @@ package final class RunDisplay: Sendable {
   /// Takes the bar away, at the end of a run or before an error.
   package func finish() {
     state.withLock { state in
-      if state.bar != nil { emit(Self.cleared) }
+      if state.bar != nil { emit(ProgressBar.cleared) }
       state.bar = nil
     }
-  }
-
-  /// Back to the first column, and the line erased.
-  private static let cleared = "\r\u{1B}[2K"
-
-  private var windowWidth: Int {
-    var window = winsize()
-    guard ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else { return 80 }
-    return Int(window.ws_col)
   }
 
   private func emit(_ text: String) {

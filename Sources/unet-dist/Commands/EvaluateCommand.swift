@@ -188,8 +188,20 @@ struct EvaluateCommand: ParsableCommand {
       instanceBorders: instanceBorders(of: trained, found, isFirst: isFirst))
     var decoding = Decoding(
       form, cache: cache, crew: HostCrew(communicator), team: trained.predictor.team)
-    if isFirst { decoding.note = { printNote($0) } }
+    var progress: WorkProgress?
+    if isFirst {
+      decoding.note = { printNote($0) }
+      decoding.progress = { done, total in
+        let own =
+          progress
+          ?? WorkProgress(
+            "decoding", total: total, pieces: "images", isShown: true, hasLines: false)
+        progress = own
+        own.advance(to: done)
+      }
+    }
     let stored = try SampleIndex(found, decoding)
+    progress?.finish()
     let channels = trained.checkpoint.network.inputChannels
     return try communicator.together {
       guard let index = stored.adapted(to: channels) else {

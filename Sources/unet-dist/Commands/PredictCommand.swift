@@ -3,13 +3,10 @@
 import ArgumentParser
 import Checkpoints
 import Communication
-import Configuration
 import Datasets
 import Files
 import Foundation
-import Imaging
 import Inference
-import Network
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,7 +14,8 @@ struct PredictCommand: ParsableCommand {
     discussion: """
       Writes NAME.png for each image, which can be used as its mask: of the values that the masks of \
       the training had. With --mc-samples also NAME-entropy.png and NAME-entropy.npy, the predictive \
-      entropy. Under mpirun the images are partitioned over the ranks.
+      entropy. Under mpirun the images are partitioned over the ranks. A TIFF of more than 64 MiB of \
+      samples is read and written by windows, which the ranks share, and gives NAME.tif.
       """)
 
   @OptionGroup var network: TrainedNetworkOptions
@@ -30,6 +28,20 @@ struct PredictCommand: ParsableCommand {
   var overlay = false
   @Flag(help: "Also write NAME.npy, the probabilities: float32, height x width x classes.")
   var probabilities = false
+  @Option(
+    help: ArgumentHelp(
+      """
+      Kind of the pictures' files: png, or tiff, which keeps the size of pixels and GeoTIFF's place, and by \
+      which the pages of a stack stay one file (png: NAME-0001.png and on). By default png, and tiff for \
+      images that go by windows.
+      """))
+  var format: PictureFormat?
+  @Flag(
+    help: """
+      Predict what can be, and list at the end what cannot, with the reason; the exit status is then not 0. \
+      By default the first failure ends the run.
+      """)
+  var keepGoing = false
   @Option(
     help: "What NAME.png holds: the values of the masks, or the numbers of the classes from 0.")
   var values = PredictedValues.masks
@@ -57,199 +69,41 @@ struct PredictCommand: ParsableCommand {
   func run() throws {
     try runCommand { communicator in
       let trained = try TrainedNetwork(network, communicator: communicator)
-      let index = try communicator.together {
-        let index = try SampleIndex.images(inputs)
-        try checkOutputs(index)
+      let channels = trained.predictor.channels
+      let (index, plan) = try communicator.together {
         let classes = trained.checkpoint.classes
         let border = try classes.border(named: borderClass)
         if instances != nil, communicator.rank == 0 {
           let names = classes.backgrounds(border: border).sorted().map { classes.names[Int($0)] }
           printText("no objects: \(names.joined(separator: ", "))\n")
         }
-        return index
+        let index = try SampleIndex.images(inputs, channels: channels, keepsGoing: keepGoing)
+        return (
+          index,
+          try PredictionPlan(index, request, channels: channels, keepsGoing: keepGoing)
+        )
       }
-      try communicator.verifyEqualOnAllRanks(trained.digests + digests(of: index))
-      try communicator.together { if communicator.rank == 0 { try Folder.make(output) } }
-      let images = index.entries.count
-      warnOfIdleRanks(images, images == 1 ? "image" : "images", communicator)
+      try communicator.verifyEqualOnAllRanks(
+        trained.digests + request.digests + PredictionPlan.digests(index)
+          + [NamedDigest(name: "--keep-going", text: "\(keepGoing)")])
       try communicator.together {
-        let mine = index.entries.filter { $0.id % communicator.size == communicator.rank }
-        for entry in mine { try predict(entry, trained) }
+        guard communicator.rank == 0 else { return }
+        for note in index.notes { printNote(note) }
+        try Folder.make(output)
       }
-      if communicator.rank == 0 {
-        printText("\(images) \(images == 1 ? "image" : "images") segmented into \(output)\n")
-      }
+      var run = PredictionRun(
+        ImagePrediction(trained: trained, request: request), plan, keepsGoing: keepGoing,
+        communicator)
+      try run.predictAll()
+      try run.report()
     }
   }
 
-  /// What the ranks must agree on, beside the network, so that their results belong together.
-  private func digests(of index: SampleIndex) -> [NamedDigest] {
-    [
-      NamedDigest(
-        name: "list of images",
-        lines: index.entries.map { "\($0.name) \($0.imagePath) \($0.imagePage)" }),
-      NamedDigest(name: "--output", text: output),
-      NamedDigest(name: "--overlay", text: "\(overlay)"),
-      NamedDigest(name: "--probabilities", text: "\(probabilities)"),
-      NamedDigest(name: "--values", text: values.rawValue),
-      NamedDigest(name: "--instances", text: instances?.rawValue ?? "none"),
-      NamedDigest(name: "--border-class", text: borderClass ?? "none"),
-    ]
+  /// What is wanted of each image.
+  private var request: PredictionRequest {
+    PredictionRequest(
+      output: output, format: format, values: values, hasOverlay: overlay,
+      hasProbabilities: probabilities, hasEntropy: network.mcSamples > 0, instances: instances,
+      borderClass: borderClass)
   }
-
-  /// The files that an image's results go to.
-  private func results(of name: String) -> [String] {
-    [".png"].map { "\(output)/\(name)\($0)" }
-      + (overlay ? ["\(output)/\(name)-overlay.png"] : [])
-      + (probabilities ? ["\(output)/\(name).npy"] : [])
-      + (instances != nil ? ["\(output)/\(name)-instances.png"] : [])
-      + (network.mcSamples > 0
-        ? ["\(output)/\(name)-entropy.png", "\(output)/\(name)-entropy.npy"] : [])
-  }
-
-  /// Refuses to write over an image that is read, or twice to one file.
-  private func checkOutputs(_ index: SampleIndex) throws {
-    let read = Set(index.entries.map { canonical($0.imagePath) })
-    var written: Set<String> = []
-    for entry in index.entries {
-      for path in results(of: entry.name) {
-        if read.contains(canonical(path)) {
-          throw ConfigurationError(
-            option: "output", expected: "a folder whose files are not those to segment",
-            found: "\(path), which is an input", hint: "choose another folder")
-        }
-        if !written.insert(path).inserted {
-          throw ConfigurationError(
-            option: "output", expected: "one result for each file",
-            found: "two results for \(path)", hint: "rename one of the images")
-        }
-      }
-    }
-  }
-
-  private func canonical(_ path: String) -> String {
-    URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
-  }
-
-  /// Bytes of what is held at once for each pixel of an image.
-  private func pixelByteCount(_ image: Image, _ trained: TrainedNetwork) -> Int {
-    let sample = image.samples.sampleByteCount
-    let float = MemoryLayout<Float>.stride
-    // The image as stored and normalised, the probabilities, the labels, and a mask of 16-bit colours.
-    var count =
-      image.channels * (sample + float) + trained.checkpoint.network.classes * float + 1 + 6
-    // Its intensities, and the picture.
-    if overlay { count += image.channels * float + 3 }
-    // Numbers, distances, order and parents, the queue of a watershed, the picture.
-    if instances != nil { count += 96 }
-    // The entropy and its picture.
-    if network.mcSamples > 0 { count += float + 1 }
-    return count
-  }
-
-  private func predict(_ entry: SampleIndex.Entry, _ trained: TrainedNetwork) throws {
-    let stored = try ImageFile.read(entry.imagePath, page: entry.imagePage)
-    let channels = trained.checkpoint.network.inputChannels
-    guard let image = stored.adapted(to: channels) else {
-      throw ConfigurationError(
-        option: nil,
-        expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
-        found: "\(stored.channels)", hint: "convert the image",
-        origin: .init(file: entry.imagePath))
-    }
-    try trained.checkMemory(
-      height: image.height, width: image.width,
-      imageByteCount: image.height * image.width * pixelByteCount(image, trained),
-      path: entry.imagePath)
-    let pixels = try trained.checkpoint.normalization.normalized(image, path: entry.imagePath)
-    let base = "\(output)/\(entry.name)"
-    let map = try trained.predictor.probabilities(
-      height: image.height, width: image.width, channels: channels, pixels: pixels, image: entry.id)
-    if network.mcSamples > 0 {
-      let entropy = map.entropy
-      try PNGFile.write(
-        SegmentationPictures.grey(
-          entropy, limit: log(Float(map.classes)), width: image.width, height: image.height),
-        to: base + "-entropy.png")
-      try NumPyFile.write(
-        entropy, shape: [image.height, image.width], to: base + "-entropy.npy")
-    }
-    let labels = map.labels(above: trained.predictor.threshold)
-    try PNGFile.write(
-      picture(labels, width: image.width, height: image.height, trained, path: entry.imagePath),
-      to: base + ".png")
-    if let instances {
-      let classes = trained.checkpoint.classes
-      let backgrounds = classes.backgrounds(border: try classes.border(named: borderClass))
-      let numbers = instances.segmentation(backgrounds: backgrounds)
-        .objects(of: map, labels: labels)
-      try PNGFile.write(
-        try Self.picture(
-          ofObjects: numbers, width: image.width, height: image.height, path: entry.imagePath),
-        to: base + "-instances.png")
-    }
-    if overlay {
-      var intensities = image.intensities()
-      if let missing = image.missingPixels(trained.checkpoint.normalization.missingValue) {
-        for place in intensities.indices where missing[place / channels] {
-          intensities[place] = .nan
-        }
-      }
-      try PNGFile.write(
-        SegmentationPictures.overlay(
-          intensities: intensities, channels: image.channels, labels: labels,
-          width: image.width, height: image.height), to: base + "-overlay.png")
-    }
-    if probabilities {
-      try NumPyFile.write(
-        map.values, shape: [image.height, image.width, map.classes], to: base + ".npy")
-    }
-  }
-
-  /// The numbers of objects as a picture of 16 bits.
-  private static func picture(
-    ofObjects numbers: [Int32], width: Int, height: Int, path: String
-  ) throws(FileError) -> Image {
-    let count = numbers.max() ?? 0
-    guard count <= InstanceSeparation.limit else {
-      throw FileError(
-        path: path,
-        expected: "at most \(InstanceSeparation.limit) objects, which 16 bits can number",
-        found: "\(count)", hint: "cut the image into parts")
-    }
-    return Image(
-      width: width, height: height, channels: 1, bitsPerSample: 16,
-      samples: .uint16(numbers.map { UInt16($0) }))
-  }
-
-  /// The labels as a picture of the values that were asked for.
-  private func picture(
-    _ labels: [UInt8], width: Int, height: Int, _ trained: TrainedNetwork, path: String
-  ) throws(ConfigurationError) -> Image {
-    guard values == .masks else {
-      return SegmentationPictures.labels(labels, width: width, height: height)
-    }
-    let classes = trained.checkpoint.classes
-    if let stranger = labels.first(where: { $0 >= classes.count }) {
-      throw ConfigurationError(
-        option: "values", expected: "one of the \(classes.count) classes of the masks",
-        found: "class \(stranger) in \(path), which no mask of the training had",
-        hint: "give --values classes")
-    }
-    guard classes.areValuesStorable else {
-      throw ConfigurationError(
-        option: "values", expected: "mask values in 0...65535, which a PNG can hold",
-        found: "\(classes.values.map(\.description).joined(separator: ", "))",
-        hint: "give --values classes")
-    }
-    return classes.mask(of: labels, width: width, height: height)
-  }
-}
-
-/// What a predicted picture holds.
-enum PredictedValues: String, ExpressibleByArgument, CaseIterable {
-  /// The values that the masks of the training had.
-  case masks
-  /// The numbers of the classes, from 0.
-  case classes
 }

@@ -51,11 +51,23 @@ import Testing
     #expect((rows.trailing, columns.trailing) == (5, 3))
     #expect(columns.reversed == WindowShape(inputSide: 10, leading: 3, side: 5))
     var extracted = [Float](repeating: -1, count: 14 * 10 * channels)
-    for window in tiling.windows {
+    for (index, window) in tiling.windows.enumerated() {
+      // Of all pixels, or of no more than the tile shows.
+      let shown = tiling.rectangle(window, tileRows: rows, tileColumns: columns)
+      let part = shown.rows.flatMap { y in
+        pixels[
+          (y * width + shown.columns.lowerBound) * channels..<(y * width + shown.columns.upperBound)
+            * channels]
+      }
+      let source =
+        index % 2 == 0
+        ? PixelRectangle(height: height, width: width, channels: channels, values: pixels)
+        : PixelRectangle(
+          rows: shown.rows, columns: shown.columns, channels: channels, values: part)
       extracted.withUnsafeMutableBufferPointer { buffer in
         guard let base = buffer.baseAddress else { return }
         tiling.extract(
-          window, tileRows: rows, tileColumns: columns, of: pixels, channels: channels, to: base)
+          window, tileRows: rows, tileColumns: columns, of: source, to: base)
       }
       for row in 0..<14 {
         for column in 0..<10 {

@@ -13,6 +13,13 @@
 /// enough that no product of a side and a sample size overflows 32 bits.
 #define CODEC_MAXIMUM_SIDE 65536
 
+/// The longest side of a page that is decoded by rectangles: sixteen times as much, a whole slide at
+/// a tenth of a micrometre.
+#define CODEC_MAXIMUM_WINDOWED_SIDE 1048576
+
+/// The most bytes of a strip or tile of such a page (64 MiB): each is decoded as a whole.
+#define CODEC_MAXIMUM_BLOCK_BYTES 67108864
+
 /// The most samples of one pixel: beyond it is rather a damaged header than a spectrum.
 #define CODEC_MAXIMUM_CHANNELS 1024
 
@@ -138,6 +145,111 @@ codec_status codec_tiff_summarize(
 codec_status codec_tiff_read(
     int descriptor, uint64_t offset, uint32_t frame, codec_purpose purpose, codec_image *image,
     char *message);
+
+/// A page of a TIFF that is open to be decoded by blocks.
+typedef struct codec_tiff_page codec_tiff_page;
+
+/// What such a page is decoded by: a tile, or some rows of the image as wide as it.
+typedef struct {
+  uint32_t width;
+  uint32_t height;
+  /// Bytes of a block before its samples are taken out; beyond CODEC_MAXIMUM_BLOCK_BYTES none is read.
+  uint64_t stored_byte_count;
+} codec_tiff_blocks;
+
+/// Opens the page of the directory at `offset`, or the page `frame` pages behind it, and sets all of
+/// `image` but its samples, and its blocks.
+///
+/// The descriptor stays the caller's, open as long as the page. No memory is taken for the size that the page claims but for what the
+/// file has of its blocks' places.
+codec_status codec_tiff_page_open(
+    int descriptor, uint64_t offset, uint32_t frame, codec_purpose purpose, codec_tiff_page **page,
+    codec_image *image, codec_tiff_blocks *blocks, char *message);
+
+/// Decodes the block whose first pixel is at `left` and `top`, as far as it lies in the image.
+codec_status codec_tiff_page_read(
+    codec_tiff_page *page, uint32_t left, uint32_t top, codec_image *block, char *message);
+
+/// Closes a page.
+void codec_tiff_page_close(codec_tiff_page *page);
+
+/// A tag with its values, in libtiff's numbers of types.
+typedef struct {
+  uint16_t tag;
+  uint16_t type;
+  uint32_t count;
+  const void *values;
+} codec_tiff_tag;
+
+/// The most tags that results take over.
+#define CODEC_MAXIMUM_ORIGIN_TAGS 8
+
+/// What a page says of where it lies and of how large its pixels are.
+typedef struct {
+  /// Pixels per unit; 0 where the page does not say.
+  double x_resolution;
+  double y_resolution;
+  /// 1 for none, 2 for inches, 3 for centimetres.
+  uint16_t resolution_unit;
+  /// How the rows and columns lie, 1...8.
+  uint16_t orientation;
+  uint32_t tag_count;
+  codec_tiff_tag tags[CODEC_MAXIMUM_ORIGIN_TAGS];
+} codec_tiff_origin;
+
+/// Reads the origin of the directory at `offset`, whose tags are the caller's to free.
+codec_status codec_tiff_read_origin(
+    int descriptor, uint64_t offset, codec_tiff_origin *origin, char *message);
+
+/// Releases the tags of an origin.
+void codec_tiff_origin_free(codec_tiff_origin *origin);
+
+/// A TIFF file that is being written.
+typedef struct codec_tiff_writer codec_tiff_writer;
+
+/// The form of a page to write.
+typedef struct {
+  uint32_t width;
+  uint32_t height;
+  /// 1 for grey, 3 for RGB.
+  uint32_t channels;
+  /// 8 or 16 bits, unsigned.
+  codec_sample_type sample_type;
+  /// Tiles of `block_width` x `block_height`, multiples of 16, or strips of `block_height` rows.
+  bool tiled;
+  uint32_t block_width;
+  uint32_t block_height;
+  /// The text of ImageDescription, or NULL.
+  const char *description;
+  /// Pixels per unit, or 0.
+  double x_resolution;
+  double y_resolution;
+  uint16_t resolution_unit;
+  /// Further tags, which must stay until the page ends.
+  const codec_tiff_tag *tags;
+  uint32_t tag_count;
+} codec_tiff_form;
+
+/// Begins a file on an open descriptor, which stays open: BigTIFF, or the classic form of at most
+/// 4 GiB.
+codec_status codec_tiff_writer_open(
+    int descriptor, bool is_big, codec_tiff_writer **writer, char *message);
+
+/// Begins a page.
+codec_status codec_tiff_writer_begin(
+    codec_tiff_writer *writer, const codec_tiff_form *form, char *message);
+
+/// Writes the whole tile, or the strip, whose first pixel is at `left` and `top`; `samples` may be
+/// overwritten.
+codec_status codec_tiff_writer_write(
+    codec_tiff_writer *writer, uint32_t left, uint32_t top, void *samples, size_t byte_count,
+    char *message);
+
+/// Ends a page.
+codec_status codec_tiff_writer_end(codec_tiff_writer *writer, char *message);
+
+/// Releases a writer; what its last page still lacks is not written.
+void codec_tiff_writer_close(codec_tiff_writer *writer);
 
 /// Counts the slices along the third axis of a NIfTI volume, gzipped or not.
 codec_status codec_nifti_count_pages(int descriptor, uint32_t *count, char *message);

@@ -1,0 +1,78 @@
+// How far some work is, on standard error.
+
+import Files
+import Foundation
+
+/// The progress of some work: in a terminal one bar, elsewhere some lines, or none where things are small.
+final class WorkProgress {
+  private let subject: String
+  private let total: Int
+  private let pieces: String
+  private let isShown: Bool
+  private let hasLines: Bool
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private let start = ProcessInfo.processInfo.systemUptime
+  private var done = 0
+  private var lastDrawn = -1.0
+  private var hasBar = false
+
+  /// - Parameters:
+  ///   - subject: what is worked on.
+  ///   - total: the pieces of work, and `pieces` what they are called.
+  ///   - isShown: whether this rank shows it.
+  ///   - hasLines: whether a line tells of each tenth where there is no terminal.
+  init(_ subject: String, total: Int, pieces: String, isShown: Bool, hasLines: Bool) {
+    self.subject = subject
+    self.total = total
+    self.pieces = pieces
+    self.isShown = isShown
+    self.hasLines = hasLines
+  }
+
+  deinit { finish() }
+
+  /// One piece more is done, or so many are.
+  func advance(to done: Int? = nil) {
+    let before = self.done
+    self.done = done ?? before + 1
+    show(after: before)
+  }
+
+  private func show(after before: Int) {
+    guard isShown, total > 0, done > 0 else { return }
+    let seconds = ProcessInfo.processInfo.systemUptime - start
+    let left = seconds / Double(done) * Double(total - done)
+    let text = "\(subject): \(done) of \(total) \(pieces), \(Self.clock(left)) left".printable
+    if isTerminal {
+      guard seconds - lastDrawn >= 0.1 || done == total else { return }
+      lastDrawn = seconds
+      draw(text)
+    } else if hasLines, done * 10 / total > before * 10 / total {
+      printNote(text)
+    }
+  }
+
+  /// Takes the bar away.
+  func finish() {
+    guard hasBar else { return }
+    emit(ProgressBar.cleared)
+    hasBar = false
+  }
+
+  private func draw(_ text: String) {
+    hasBar = true
+    let width = ProgressBar.windowWidth(of: STDERR_FILENO)
+    emit(ProgressBar.cleared + ProgressBar.line(done, of: total, text: text, width: width))
+  }
+
+  private func emit(_ text: String) {
+    FileHandle.standardError.write(Data(text.utf8))
+  }
+
+  /// Minutes and seconds.
+  private static func clock(_ seconds: Double) -> String {
+    let seconds = Int(min(max(0, seconds), 1e9).rounded())
+    let rest = seconds % 60
+    return "\(seconds / 60):" + (rest < 10 ? "0" : "") + "\(rest)"
+  }
+}

@@ -1,0 +1,162 @@
+// Which images are predicted how, and which files become of them; settled before anything is computed.
+
+import Checkpoints
+import Communication
+import Configuration
+import Datasets
+import Files
+import Foundation
+import Imaging
+
+/// What `predict` is to do.
+struct PredictionPlan {
+  /// An image, and how it is predicted.
+  struct Item {
+    let entry: SampleIndex.Entry
+    /// Whether it goes by windows, which the ranks share, since it is too large to be held.
+    let isLarge: Bool
+    let format: PictureFormat
+  }
+
+  /// The pages of a file that give one file of pages.
+  struct Stack {
+    let name: String
+    let path: String
+    /// The pages in their order.
+    let pages: [Item]
+  }
+
+  /// Images that are held as a whole and have files of their own.
+  let whole: [Item]
+  /// Images that go by windows and have files of their own.
+  let large: [Item]
+  /// Files whose pages' results are pages again.
+  let stacks: [Stack]
+  /// Pages of stacks of which another page failed.
+  private let lostPageCount: Int
+  /// Failures so far: of files that cannot be opened.
+  let failures: [PredictionFailure]
+  /// All images, those that cannot be opened too.
+  let imageCount: Int
+
+  /// The plan for the images of an index.
+  ///
+  /// - Throws: `FileError`, `ConfigurationError` for what could not be written.
+  init(
+    _ index: SampleIndex, _ request: PredictionRequest, channels: Int, keepsGoing: Bool
+  ) throws {
+    var failures = index.unreadable.map { PredictionFailure(name: $0.name, message: "\($0.error)") }
+    var items: [Item] = []
+    for entry in index.entries {
+      do {
+        let isLarge =
+          try LargeImage(
+            entry, channels: channels,
+            wholeByteLimit: request.optionForWholeImages == nil
+              ? LargeImage.wholeByteLimit : ImageFile.maximumDecodedByteCount) != nil
+        if isLarge, let option = request.optionForWholeImages {
+          throw Self.refusal(of: option, for: entry)
+        }
+        let format = request.format ?? (isLarge ? .tiff : .png)
+        items.append(Item(entry: entry, isLarge: isLarge, format: format))
+      } catch let error as FileError where keepsGoing {
+        failures.append(PredictionFailure(name: entry.name, message: "\(error)"))
+      }
+    }
+    let failed = Set(failures.map(\.name))
+    let pagesOf = Dictionary(grouping: index.entries, by: \.imagePath)
+    let isPage = { (item: Item) in
+      item.format == .tiff && (pagesOf[item.entry.imagePath]?.count ?? 1) > 1
+    }
+    whole = items.filter { !isPage($0) && !$0.isLarge }
+    large = items.filter { !isPage($0) && $0.isLarge }
+    let complete = Dictionary(grouping: items.filter(isPage), by: \.entry.imagePath)
+      // A stack without one of its pages would be another.
+      .filter { path, _ in pagesOf[path]?.allSatisfy { !failed.contains($0.name) } ?? true }
+    lostPageCount =
+      items.count(where: isPage) - complete.values.reduce(0) { $0 + $1.count }
+    stacks =
+      complete.map { path, pages in
+        Stack(
+          name: pages[0].entry.source.group, path: path,
+          pages: pages.sorted { $0.entry.imagePage < $1.entry.imagePage })
+      }
+      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    self.failures = failures
+    imageCount = index.entries.count + index.unreadable.count
+    try checkFiles(index, request)
+  }
+
+  /// The images that these failures are of: a stack fails with all its pages.
+  func imageCount(of failures: [PredictionFailure]) -> Int {
+    let pagesOf = Dictionary(
+      stacks.map { ($0.name, $0.pages.count) }, uniquingKeysWith: { first, _ in first })
+    return failures.reduce(lostPageCount) { $0 + (pagesOf[$1.name] ?? 1) }
+  }
+
+  /// The error of an option by which an image would have to be held that cannot be.
+  private static func refusal(
+    of option: String, for entry: SampleIndex.Entry
+  ) -> FileError {
+    FileError(
+      path: entry.imagePath,
+      expected: "an image of at most \(ImageFile.maximumDecodedByteCount >> 20) MiB,"
+        + " which --\(option) needs as a whole",
+      found: "a larger one", hint: "leave the option out, or cut the image into parts")
+  }
+
+  /// The files that become of everything.
+  private func files(_ request: PredictionRequest) -> [String] {
+    let own = (whole + large).flatMap { item in
+      request.pictures.map { item.entry.name + $0.suffix(item.format) }
+        + request.arrays.map { item.entry.name + $0 }
+    }
+    let stacked = stacks.flatMap { stack in
+      request.pictures.map { stack.name + $0.suffix(.tiff) }
+        + stack.pages.flatMap { page in request.arrays.map { page.entry.name + $0 } }
+    }
+    return (own + stacked).map { request.output + "/" + $0 }
+  }
+
+  /// Refuses to write over an image that is read, or twice to one file.
+  private func checkFiles(
+    _ index: SampleIndex, _ request: PredictionRequest
+  ) throws(ConfigurationError) {
+    let read = Set(index.entries.flatMap(\.source.imagePaths).map(Self.canonical))
+    var written: Set<String> = []
+    for path in files(request) {
+      if read.contains(Self.canonical(path)) {
+        throw ConfigurationError(
+          option: "output", expected: "a folder whose files are not those to segment",
+          found: "\(path), which is an input", hint: "choose another folder")
+      }
+      if !written.insert(path).inserted {
+        throw ConfigurationError(
+          option: "output", expected: "one result for each file",
+          found: "two results for \(path)", hint: "rename one of the images")
+      }
+    }
+  }
+
+  private static func canonical(_ path: String) -> String {
+    URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
+  }
+
+  /// What the ranks must agree on so that their results belong together.
+  static func digests(_ index: SampleIndex) -> [NamedDigest] {
+    [
+      NamedDigest(
+        name: "list of images",
+        lines: index.entries.map { "\($0.name) \($0.imagePath) \($0.imagePage)" }
+          + index.unreadable.map { "\($0.name) cannot be opened" })
+    ]
+  }
+}
+
+/// An image that was not predicted, and why.
+struct PredictionFailure: Codable {
+  /// The image's name, by which failures are sorted.
+  let name: String
+  /// One line with the path and the reason.
+  let message: String
+}

@@ -1,0 +1,156 @@
+// What `predict` makes of what it is given: failures, stacks, channels in files of their own, remarks.
+
+import Foundation
+import Imaging
+import TestSupport
+import Testing
+
+@Suite struct PredictInputsTests {
+  private static func predict(
+    _ folder: String, ranks: Int = 1, checkpoint: String? = nil, _ arguments: [String]
+  ) throws -> ProgramRun {
+    let checkpoint = try checkpoint ?? TinyTraining.checkpoint(in: folder)
+    return try ProgramRun.unetDist(
+      ranks: ranks,
+      ["predict", "--checkpoint", checkpoint, "--output", folder + "/out", "--threads", "1"]
+        + arguments)
+  }
+
+  private static func names(_ folder: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+  }
+
+  @Test(arguments: [1, 2, 3])
+  func keepsGoingAndListsFailuresInOrder(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      for name in ["a", "c", "e"] {
+        try TinyImages.png("\(folder)/in/\(name).png", width: 9, height: 7) { x, y, _ in x * y }
+      }
+      // Cut in the middle, no image at all, and of too many channels.
+      let whole = try Data(contentsOf: URL(fileURLWithPath: folder + "/in/a.png"))
+      try whole.prefix(40).write(to: URL(fileURLWithPath: folder + "/in/b.png"))
+      try Data("text".utf8).write(to: URL(fileURLWithPath: folder + "/in/d.tif"))
+      try TinyImages.png(folder + "/in/f.png", width: 9, height: 7, channels: 3) { x, _, c in
+        x * c
+      }
+      let run = try Self.predict(folder, ranks: ranks, [folder + "/in", "--keep-going"])
+      run.expectOneError(naming: ["3 of 6 images could not be segmented"])
+      let failures = run.standardError.split(separator: "\n").filter {
+        $0.hasPrefix("not segmented: ")
+      }
+      #expect(failures.count == 3, "\(run)")
+      for (line, name) in zip(failures, ["b.png", "d.tif", "f.png"]) {
+        #expect(line.contains("\(folder)/in/\(name): expected"), "\(run)")
+      }
+      #expect(run.standardOutput == "3 images segmented into \(folder)/out\n")
+      #expect(try Self.names(folder + "/out") == ["a.png", "c.png", "e.png"])
+
+      let strict = try Self.predict(folder, ranks: ranks, [folder + "/in"])
+      strict.expectOneError(naming: [folder + "/in/d.tif"])
+    }
+  }
+
+  @Test func saysWhatItPassesOver() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.png(folder + "/in/a.png", width: 9, height: 7) { x, y, _ in x * y }
+      try TinyImages.png(folder + "/in/below/b.png", width: 9, height: 7) { x, y, _ in x * y }
+      for name in ["one.txt", "two.txt", "table.csv"] {
+        try Data().write(to: URL(fileURLWithPath: "\(folder)/in/\(name)"))
+      }
+      let run = try Self.predict(folder, ranks: 2, [folder + "/in"])
+      #expect(run.succeeded, "\(run)")
+      let line = "\(folder)/in: passed over 2 TXT files, 1 CSV file, 1 folder (below)\n"
+      #expect(run.standardError.components(separatedBy: line).count == 2, "\(run)")
+    }
+  }
+
+  @Test(arguments: [1, 2])
+  func aStackGivesAStack(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.tiff(folder + "/stack.tif", width: 13, height: 8, pageCount: 3) { x, y, page in
+        (x * 20 + y * 30 + page * 70) % 256
+      }
+      let pages = try Self.predict(folder, [folder + "/stack.tif", "--overlay"])
+      #expect(pages.succeeded, "\(pages)")
+      let run = try Self.predict(
+        folder, ranks: ranks,
+        [
+          folder + "/stack.tif", "--overlay", "--instances", "components", "--probabilities",
+          "--format", "tiff",
+        ])
+      #expect(run.succeeded, "\(run)")
+      #expect(run.standardOutput.contains("3 images segmented"), "\(run)")
+      let out = folder + "/out/"
+      let separate = (1...3).map { out + "stack-000\($0)" }
+      let labels = try separate.map { try ImageFile.read($0 + ".png") }
+      #expect(try ImageFile.readAll(out + "stack.tif") == labels)
+      #expect(
+        try ImageFile.readAll(out + "stack-overlay.tif")
+          == separate.map { try ImageFile.read($0 + "-overlay.png") })
+      let instances = try ImageFile.readAll(out + "stack-instances.tif")
+      #expect(instances.count == 3 && instances.allSatisfy { $0.bitsPerSample == 16 })
+      #expect(try Self.names(out).filter { $0.hasSuffix(".npy") }.count == 3)
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: out + "stack.tif"))
+      #expect(bytes.range(of: Data("ImageJ=1.11a\nimages=3\nslices=3\n".utf8)) != nil)
+
+      let clash = try Self.predict(
+        folder, [folder + "/stack.tif", "--format", "tiff", "--output", folder])
+      clash.expectOneError(naming: ["--output", "stack.tif, which is an input"])
+    }
+  }
+
+  @Test func channelsInFilesOfTheirOwn() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.colouredBars(folder + "/data", sizes: [(24, 24), (30, 26)])
+      let training = try ProgramRun.unetDist(
+        ranks: 1,
+        TinyTraining.arguments(
+          data: folder + "/data", output: folder + "/run", ["--steps", "2"]))
+      #expect(training.succeeded, "\(training)")
+      let checkpoint = folder + "/run/latest.safetensors"
+      for (index, size) in [(24, 24), (30, 26)].enumerated() {
+        let image = try ImageFile.read("\(folder)/data/images/bar-\(index).png")
+        guard case .uint8(let samples) = image.samples else { continue }
+        for channel in 0..<3 {
+          try TinyImages.png(
+            "\(folder)/imagesTs/bar-\(index)_000\(channel).png", width: size.0, height: size.1
+          ) { x, y, _ in Int(samples[(y * size.0 + x) * 3 + channel]) }
+        }
+      }
+      let together = try Self.predict(
+        folder, ranks: 2, checkpoint: checkpoint, [folder + "/imagesTs"])
+      #expect(together.succeeded, "\(together)")
+      #expect(together.standardError.contains("2 images of 3 files each"), "\(together)")
+      let names = ["bar-0.png", "bar-1.png"]
+      #expect(try Self.names(folder + "/out") == names)
+      func results() throws -> [Data] {
+        try names.map { try Data(contentsOf: URL(filePath: "\(folder)/out/\($0)")) }
+      }
+      let joined = try results()
+      let whole = try Self.predict(
+        folder, checkpoint: checkpoint, names.map { folder + "/data/images/" + $0 })
+      #expect(whole.succeeded, "\(whole)")
+      #expect(try results() == joined)
+
+      try FileManager.default.removeItem(atPath: folder + "/imagesTs/bar-1_0001.png")
+      let partial = try Self.predict(folder, checkpoint: checkpoint, [folder + "/imagesTs"])
+      partial.expectOneError(naming: ["bar-1_...", "a file for each of the 3 channels"])
+    }
+  }
+
+  @Test func remarksAreMadeOnce() throws {
+    try withTemporaryFolder { folder in
+      for name in ["a", "b", "c"] {
+        try TinyImages.png("\(folder)/in/\(name).png", width: 9, height: 7, channels: 3) {
+          x, y, _ in x * y
+        }
+      }
+      try TinyImages.png(folder + "/in/d.png", width: 9, height: 7) { x, y, _ in x * y }
+      let run = try Self.predict(folder, ranks: 2, [folder + "/in"])
+      #expect(run.succeeded, "\(run)")
+      #expect(
+        run.standardError.components(separatedBy: "3 of the images are grey in three equal").count
+          == 2, "\(run)")
+    }
+  }
+}
