@@ -91,7 +91,7 @@ extension SampleSource {
   /// - Precondition: it has a mask.
   func decoded(
     as form: DecodedForm
-  ) throws(FileError) -> (sample: DecodedSample, image: Image, codes: [UInt16]) {
+  ) throws(FileError) -> (sample: DecodedSample, image: Image, codes: Image.Samples) {
     guard let mask else { preconditionFailure("a sample without a mask is decoded for learning") }
     try refuseOwnFile(mask)
     let image = try image.read()

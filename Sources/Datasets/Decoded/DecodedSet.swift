@@ -175,15 +175,11 @@ extension DecodedSet {
 
     /// Adds a sample.
     mutating func append(
-      _ id: Int, _ sample: DecodedSample, _ image: Image, codes: [UInt16]
+      _ id: Int, _ sample: DecodedSample, _ image: Image, codes: Image.Samples
     ) throws(FileError) {
       var sample = sample
       sample.pixels = try append(image.samples)
-      switch sample.codes.byteCount {
-      case 1: sample.mask = try append(.uint8(codes.map { UInt8(truncatingIfNeeded: $0) }))
-      case 2: sample.mask = try append(.uint16(codes))
-      default: sample.mask = DecodedSample.Place(part: part, offset: 0)
-      }
+      sample.mask = try append(codes)
       samples[id] = sample
     }
 

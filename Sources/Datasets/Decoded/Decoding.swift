@@ -48,8 +48,13 @@ package struct Decoding {
     let name = try crew.together { try DecodedCache.name(of: sources, as: form) }
     let crew = try crew.sharing(Array(name.utf8))
     let isLeader = crew.place == 0
+    // What the leader has found whole it need not read again.
+    var keptSet: DecodedSet?
     let found = try shared(in: crew) {
-      if let kept = kept(name, in: cache, count: sources.count) { return kept }
+      if let path = cache.path(of: name) {
+        keptSet = kept(in: path, count: sources.count)
+        if keptSet != nil { return Finding(folder: path, isComplete: true) }
+      }
       var isNamed = false
       if case .folder = self.cache { isNamed = true }
       return Finding(folder: try cache.makeFolder(isNamed: isNamed), isComplete: false)
@@ -72,7 +77,7 @@ package struct Decoding {
         return Finding(folder: kept, isComplete: true)
       }
       let set = try crew.together {
-        try DecodedSet(in: finding.folder, sampleCount: sources.count)
+        try keptSet ?? DecodedSet(in: finding.folder, sampleCount: sources.count)
       }
       try crew.together {}
       if isLeader && finding.folder == found.folder && !found.isComplete {
@@ -95,18 +100,18 @@ package struct Decoding {
     return try JSONDecoder().decode(Finding.self, from: Data(try crew.fromLeader(own)))
   }
 
-  /// The set of this name where it is kept and whole.
-  private func kept(_ name: String, in cache: DecodedCache, count: Int) -> Finding? {
-    guard let path = cache.path(of: name), Folder.isFolder(path) else { return nil }
+  /// The set that is kept in a folder, where it is there and whole.
+  private func kept(in path: String, count: Int) -> DecodedSet? {
+    guard Folder.isFolder(path) else { return nil }
     do {
-      _ = try DecodedSet(in: path, sampleCount: count)
+      let set = try DecodedSet(in: path, sampleCount: count)
+      DecodedCache.touch(path)
+      return set
     } catch {
       note("the decoded images in \(path) are damaged, and are made anew")
       DecodedCache.remove(path)
       return nil
     }
-    DecodedCache.touch(path)
-    return Finding(folder: path, isComplete: true)
   }
 
   /// Decodes this process's share, several samples at once, and writes it in their order.
@@ -153,7 +158,7 @@ package struct Decoding {
 
 extension SampleSource {
   fileprivate typealias Decoded = Result<
-    (sample: DecodedSample, image: Image, codes: [UInt16]), FileError
+    (sample: DecodedSample, image: Image, codes: Image.Samples), FileError
   >
 
   fileprivate func result(as form: DecodedForm) -> Decoded {

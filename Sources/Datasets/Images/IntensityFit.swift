@@ -82,6 +82,10 @@ package struct IntensityFit {
     guard let pass = passes.first else { preconditionFailure("no pass is needed") }
     unit = Double(part.unit)
     let missing = part.missingPixels(normalization.missingValue)
+    if case .uint8(let samples) = part.samples, missing == nil {
+      add(samples, unit: part.unit, to: pass)
+      return
+    }
     var values = part.intensities()
     if !isChecked { try check(values, missing) }
     let channels = sums.count
@@ -115,6 +119,39 @@ package struct IntensityFit {
           let difference = Double(value) - mean
           sum += difference * difference
         }
+        squares[channel] = sum
+      }
+    }
+  }
+
+  /// The same for samples of one byte that all are measured: of the few values they have, what is done to
+  /// each is looked up, and the sums are the same bits.
+  private mutating func add(_ samples: [UInt8], unit: Float, to pass: Pass) {
+    var table = (0..<256).map { Float($0) / unit }
+    for channel in sums.indices {
+      let places = stride(from: channel, to: samples.count, by: sums.count)
+      if case .digit = pass {
+        for place in places { percentiles[channel].add(table[Int(samples[place])]) }
+        continue
+      }
+      if let bounds = bounds(channel) {
+        table = (0..<256).map { max(bounds.low, min(bounds.high, Float($0) / unit)) }
+      }
+      if case .mean = pass {
+        let terms = table.map { Double($0) }
+        var own = sums[channel]
+        for place in places {
+          let value = terms[Int(samples[place])]
+          own.first += value
+          own.second += value * value
+        }
+        own.count += Double(samples.count / sums.count)
+        sums[channel] = own
+      } else {
+        let mean = mean(channel)
+        let terms = table.map { (Double($0) - mean) * (Double($0) - mean) }
+        var sum = squares[channel]
+        for place in places { sum += terms[Int(samples[place])] }
         squares[channel] = sum
       }
     }

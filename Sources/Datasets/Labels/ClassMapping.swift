@@ -149,7 +149,11 @@ package struct ClassMapping: Sendable, Equatable {
     let values = try MaskValue.packedValues(of: mask, path: path)
     let (codes, pixels) = MaskCodes.coded(values, borders: nil, missing: nil)
     let labels = try labels(of: codes, width: mask.width, path: path)
-    return pixels.map { labels[Int($0)] }
+    return switch pixels {
+    case .uint8(let pixels): pixels.map { labels[Int($0)] }
+    case .uint16(let pixels): pixels.map { labels[Int($0)] }
+    default: preconditionFailure("codes of \(pixels.type)")
+    }
   }
 
   /// The labels of a mask's codes; there are as many as its codes could be, of which those after the last

@@ -1,5 +1,7 @@
 // A mask as a small number for each pixel, whatever its values are.
 
+import Imaging
+
 /// What the codes of a mask's pixels stand for.
 ///
 /// Which class a value is follows from all masks of a set, which are decoded one by one. So a mask is kept
@@ -39,16 +41,25 @@ struct MaskCodes: Codable, Equatable, Sendable {
     }
   }
 
-  /// The codes of a mask of these packed values, and a code for each pixel, modulo 65,536.
+  /// The codes of a mask of these packed values, and the code of each pixel; none of more codes than two
+  /// bytes can tell.
   static func coded(
     _ values: [Int64], borders: [Bool]?, missing: [Bool]?
-  ) -> (codes: MaskCodes, pixels: [UInt16]) {
+  ) -> (codes: MaskCodes, pixels: Image.Samples) {
     struct Key: Hashable {
       let value: Int64
       let kind: Kind
     }
     func kind(_ place: Int) -> Kind {
       missing?[place] == true ? .missing : borders?[place] == true ? .border : .plain
+    }
+    /// The place behind the last of equal values.
+    func run(of value: Int64, from start: Int) -> Int {
+      values.withUnsafeBufferPointer { values in
+        var end = start + 1
+        while end < values.count && values[end] == value { end += 1 }
+        return end
+      }
     }
     var codes = MaskCodes()
     var known: [Key: Int] = [:]
@@ -58,10 +69,8 @@ struct MaskCodes: Codable, Equatable, Sendable {
       var start = 0
       while start < values.count {
         let key = Key(value: values[start], kind: kind(start))
-        var end = start + 1
-        while end < values.count, values[end] == key.value, isPlain || kind(end) == key.kind {
-          end += 1
-        }
+        var end = run(of: key.value, from: start)
+        if !isPlain { end = (start + 1..<end).first { kind($0) != key.kind } ?? end }
         let code = known[key] ?? codes.meanings.count
         if code == codes.meanings.count {
           known[key] = code
@@ -74,6 +83,10 @@ struct MaskCodes: Codable, Equatable, Sendable {
       }
       count = values.count
     }
-    return (codes, pixels)
+    return switch codes.byteCount {
+    case 1: (codes, .uint8(pixels.map { UInt8(truncatingIfNeeded: $0) }))
+    case 2: (codes, .uint16(pixels))
+    default: (codes, .uint8([]))
+    }
   }
 }
