@@ -40,7 +40,7 @@ extension CacheChoice: RawRepresentable {
 /// A set's folder is named by two digests: of what is decoded and how, and of the sizes and times of its
 /// files. It is written under another name and renamed when it is complete, so that what has its name is
 /// whole, and several runs may write and read at once. A set that has changed takes the place of the older
-/// one; a set that nobody has used for a month is removed when another one is kept.
+/// one; a set that nobody has used for a month is removed when another one is kept. What is in use stays.
 struct DecodedCache {
   /// The folder; nil to keep nothing.
   let folder: String?
@@ -143,7 +143,8 @@ struct DecodedCache {
       var status = stat()
       guard stat(path, &status) == 0 else { continue }
       let age = Date().timeIntervalSince1970 - Double(status.st_mtim.tv_sec)
-      if isLeft ? age > Self.day : other.hasPrefix(prefix) || age > Self.month {
+      let isDue = isLeft ? age > Self.day : other.hasPrefix(prefix) || age > Self.month
+      if isDue && (isLeft || !UseLock.isInUse("\(path)/\(DecodedSet.headName)")) {
         Self.remove(path)
       }
     }

@@ -18,6 +18,8 @@ package final class DecodedSet: Sendable {
   /// The bytes of all samples.
   package let byteCount: Int
   private let parts: [MappedFile]
+  /// Keeps others from removing the files, which a network's file system would take from under the map.
+  private let lock: UseLock?
 
   /// The files of a part, which one process has written.
   private struct Files {
@@ -44,7 +46,7 @@ package final class DecodedSet: Sendable {
     let samples: [Int: DecodedSample]
   }
 
-  private static let headName = "set.json"
+  static let headName = "set.json"
   /// A million samples take less.
   private static let largestIndexByteCount = 2 << 30
 
@@ -67,6 +69,7 @@ package final class DecodedSet: Sendable {
       }
       return value
     }
+    lock = UseLock(path)
     let head = try decoded(Head.self, path)
     guard head.format == Self.format, head.sampleCount == sampleCount else {
       throw damage(path, "form \(head.format) with \(head.sampleCount) samples")

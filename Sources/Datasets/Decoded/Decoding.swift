@@ -63,7 +63,15 @@ package struct Decoding {
     do {
       // Every process comes here, whatever its leader has found: all meet again behind it.
       try crew.together {
-        if !found.isComplete { try decodeShare(of: sources, by: crew, into: found.folder) }
+        guard !found.isComplete else { return }
+        do {
+          try decodeShare(of: sources, by: crew, into: found.folder)
+        } catch let error as FileError where [ENOSPC, EDQUOT].contains(error.code) {
+          throw FileError(
+            .system, path: error.path, expected: "room for all decoded images",
+            found: FileError.reason(error.code ?? ENOSPC),
+            hint: "give --cache a folder with more, or --cache none for that of temporary files")
+        }
       }
       finding = try shared(in: crew) {
         guard !found.isComplete else { return found }

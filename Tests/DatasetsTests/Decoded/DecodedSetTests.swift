@@ -116,6 +116,24 @@ import Threading
     #expect(try Folder.names(in: cache.path).count == 2)
   }
 
+  @Test func aSetThatIsInUseStays() throws {
+    let (folder, cache) = (try folder(), try TemporaryFolder())
+    func change(_ seconds: Double) throws {
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSince1970: seconds)],
+        ofItemAtPath: folder.path + "/masks/a.png")
+    }
+    let used = try dataset(folder, .folder(cache.path))
+    let images = try images(used)
+    try change(1e9)
+    _ = try dataset(folder, .folder(cache.path))
+    #expect(try Folder.names(in: cache.path).count == 2)
+    #expect(try self.images(used) == images)
+    try withExtendedLifetime(used) { try change(1e9 + 1) }
+    _ = try dataset(folder, .folder(cache.path))
+    #expect(try Folder.names(in: cache.path).count <= 2)
+  }
+
   /// Whatever is done to the files of a kept set, it is made anew and right.
   @Test(arguments: ["cut", "removed", "emptied", "garbage", "offset", "count", "text"])
   func aDamagedSetIsMadeAnew(_ damage: String) throws {
