@@ -14,7 +14,7 @@ static const uint64_t allocation_bytes_at_least = 16 << 20;
 
 // MARK: Callbacks
 
-static int tiff_keep_error(
+int tiff_keep_error(
     TIFF *tiff, void *context, const char *module, const char *format, va_list arguments) {
   (void)tiff;
   (void)module;

@@ -57,6 +57,10 @@ void tiff_begin(tiff_file *file);
 /// Damage in libtiff's words, or in `otherwise` where it has none.
 codec_status tiff_damaged(const tiff_file *file, const char *otherwise, char *message);
 
+/// Keeps libtiff's first error of the `tiff_file` that `context` is.
+int tiff_keep_error(
+    TIFF *tiff, void *context, const char *module, const char *format, va_list arguments);
+
 /// Whether the open directory itself has an entry for `tag`, whatever libtiff makes of it.
 bool tiff_has_entry(tiff_file *file, uint16_t tag);
 

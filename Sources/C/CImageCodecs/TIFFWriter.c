@@ -60,15 +60,6 @@ static int writer_close(thandle_t handle) {
   return 0;
 }
 
-static int keep_error(
-    TIFF *tiff, void *context, const char *module, const char *format, va_list arguments) {
-  (void)tiff;
-  (void)module;
-  tiff_file *file = context;
-  if (file->error[0] == 0) codec_set_message_list(file->error, format, arguments);
-  return 1;
-}
-
 static codec_status failure(const codec_tiff_writer *writer, const char *step, char *message) {
   const char *error = writer->file.error;
   codec_set_message(message, "%s", error[0] != 0 ? error : step);
@@ -89,8 +80,8 @@ codec_status codec_tiff_writer_open(
     return codec_out_of_memory;
   }
   writer->file.source.descriptor = descriptor;
-  TIFFOpenOptionsSetErrorHandlerExtR(options, keep_error, &writer->file);
-  TIFFOpenOptionsSetWarningHandlerExtR(options, keep_error, &writer->file);
+  TIFFOpenOptionsSetErrorHandlerExtR(options, tiff_keep_error, &writer->file);
+  TIFFOpenOptionsSetWarningHandlerExtR(options, tiff_keep_error, &writer->file);
   writer->file.tiff = TIFFClientOpenExt(
       "TIFF", is_big ? "w8l" : "w4l", writer, writer_read, writer_write, writer_seek,
       writer_close, writer_size, NULL, NULL, options);
