@@ -57,6 +57,27 @@ extension Image {
     return result
   }
 
+  /// Rows of the image, as an image of their own.
+  ///
+  /// - Precondition: they are some, and of the image.
+  package func rows(_ rows: Range<Int>) -> Image {
+    guard rows != 0..<height else { return self }
+    let start = rows.lowerBound * width * channels
+    let count = rows.count * width * channels
+    func part<Sample>(_ values: [Sample]) -> [Sample] { Array(values[start..<start + count]) }
+    let samples: Samples =
+      switch samples {
+      case .uint8(let values): .uint8(part(values))
+      case .uint16(let values): .uint16(part(values))
+      case .uint32(let values): .uint32(part(values))
+      case .int8(let values): .int8(part(values))
+      case .int16(let values): .int16(part(values))
+      case .int32(let values): .int32(part(values))
+      case .float32(let values): .float32(part(values))
+      }
+    return rearranged(width: width, height: rows.count, channels: channels, samples)
+  }
+
   /// True for an image of three channels that are equal in every pixel.
   package var isGreyInColour: Bool {
     func isGrey<Sample: Equatable>(_ values: [Sample]) -> Bool {
@@ -95,7 +116,9 @@ extension Image {
       samples.gathered(count: 3 * width * height) { $0 / 3 })
   }
 
-  private func rearranged(width: Int, height: Int, channels: Int, _ samples: Samples) -> Image {
+  private func rearranged(
+    width: Int, height: Int, channels: Int, _ samples: Samples
+  ) -> Image {
     var image = Image(
       width: width, height: height, channels: channels, bitsPerSample: bitsPerSample,
       samples: samples)

@@ -6,7 +6,7 @@ package import Files
 /// An image too large to be held, of which rectangles are decoded: any image of a TIFF file, of one page
 /// or of several that are its channels.
 ///
-/// A rectangle has the samples that ``ImageFile/read(_:page:as:)`` has there. Decoded parts of the file
+/// A rectangle has the samples that ``ImageFile/read(_:page:as:)`` has there, for the same purpose. Decoded parts of the file
 /// stay as far as ``keptByteLimit`` allows, so that whoever goes through the image by rows of windows
 /// decodes each about once. What is damaged is an error when it is reached. One thread at a time.
 package final class WindowedImage {
@@ -46,25 +46,29 @@ package final class WindowedImage {
 
   /// The image with this number in the file at `path`, or nil where that is no TIFF.
   ///
-  /// Nothing of the samples is read.
+  /// Nothing of the samples is read before a rectangle is asked for.
   ///
   /// - Precondition: `page` is not negative.
   /// - Throws: `FileError` for a file that cannot be opened, and for a page that cannot be decoded.
-  package convenience init?(_ path: String, page: Int) throws(FileError) {
+  package convenience init?(
+    _ path: String, page: Int, as purpose: ImageFile.Purpose = .image
+  ) throws(FileError) {
     precondition(page >= 0, "page \(page) of \(path)")
     let file = try InputFile(path)
     guard try ImageKind(of: file) == .tiff else { return nil }
-    try self.init(consume file, page: page)
+    try self.init(consume file, page: page, purpose)
   }
 
-  private init(_ file: consuming InputFile, page: Int) throws(FileError) {
+  private init(
+    _ file: consuming InputFile, page: Int, _ purpose: ImageFile.Purpose
+  ) throws(FileError) {
     let stack = try TIFFStack.of(file)
     guard page < stack.samples.count else {
       throw pageError(path: file.path, page: page, found: "\(stack.samples.count) pages")
     }
     var pages: [TIFFPage] = []
     for part in stack.samples[page] {
-      let opened = try TIFFPage(part, number: page, of: file, .image)
+      let opened = try TIFFPage(part, number: page, of: file, purpose)
       if let first = pages.first {
         guard opened.hasTheForm(of: first) else {
           throw unsupportedError(

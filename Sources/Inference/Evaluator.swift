@@ -13,8 +13,8 @@ package enum Evaluator {
   /// The scores of the predictor's network on the images with these ids; collective.
   ///
   /// Every rank passes the same ids and a predictor of the same tiles and parameters. The windows of
-  /// all images, in the order of `ids`, are partitioned over the ranks in turn, and a rank decodes only
-  /// the images of which it has a window, one at a time. The counts are integers, and the losses of
+  /// all images, in the order of `ids`, are partitioned over the ranks in turn, and a rank reads only
+  /// what the tiles of its windows show. The counts are integers, and the losses of
   /// the windows are added in window order on every rank, so that the scores are the same bits for
   /// every number of ranks and threads.
   ///
@@ -118,7 +118,7 @@ private struct Share {
       let own = tiling.windows.indices.filter { (windowCount + $0) % size == rank }
       windowCount += tiling.windows.count
       guard !own.isEmpty else { continue }
-      let image = try dataset.image(id)
+      let image = dataset.source(id)
       for window in own {
         try tally.add(window, of: tiling, image: image, predictor: predictor, softmax)
       }

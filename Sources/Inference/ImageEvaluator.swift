@@ -84,7 +84,7 @@ package struct ImageEvaluator {
     let softmax = PixelSoftmax(classes: classes, threads: predictor.team.count)
     var tally = WindowTally(classes: classes)
     var values = [Float](repeating: 0, count: image.labels.count * classes)
-    try values.withUnsafeMutableBufferPointer { values throws(AllocationError) in
+    try values.withUnsafeMutableBufferPointer { values in
       for window in tiling.windows.indices {
         try tally.add(window, of: tiling, image: image, predictor: predictor, softmax) {
           pixel, probabilities in

@@ -21,18 +21,24 @@ struct WindowTally {
 
   /// Predicts window number `index` and counts its pixels.
   ///
-  /// `visit` is told the probabilities of each pixel, on any thread of the team.
+  /// Of the image only the part is read that the window's tile shows. `visit` is told the probabilities of each pixel, on any thread of the team.
   mutating func add(
-    _ index: Int, of tiling: MirroredTiling, image: DatasetImage, predictor: TiledPredictor,
+    _ index: Int, of tiling: MirroredTiling, image: any TileSource, predictor: TiledPredictor,
     _ softmax: borrowing PixelSoftmax,
     visit: (_ pixel: Int, _ probabilities: UnsafePointer<Double>) -> Void = { _, _ in }
-  ) throws(AllocationError) {
+  ) throws {
     let (rows, columns) = (tiling.windows[index].rows, tiling.windows[index].columns)
+    let shown = predictor.rectangle(of: index, in: tiling)
+    let part = try image.part(rows: shown.rows, columns: shown.columns)
     let truth = rows.flatMap { y in
-      image.labels[y * image.width + columns.lowerBound..<y * image.width + columns.upperBound]
+      let start =
+        (y - part.rows.lowerBound) * part.columns.count + columns.lowerBound
+        - part.columns.lowerBound
+      return part.labels[start..<start + columns.count]
     }
     let pixels = PixelRectangle(
-      height: image.height, width: image.width, channels: image.channels, values: image.pixels)
+      rows: part.rows, columns: part.columns, channels: image.channels, values: part.pixels)
+    let (id, width) = (image.id, image.width)
     var prediction = [UInt8](repeating: 0, count: truth.count)
     var bins = [UInt8](repeating: 0, count: foreground == nil ? 0 : truth.count)
     var rowLosses = [Double](repeating: 0, count: rows.count)
@@ -40,7 +46,7 @@ struct WindowTally {
       try bins.withUnsafeMutableBufferPointer { bins throws(AllocationError) in
         try rowLosses.withUnsafeMutableBufferPointer { rowLosses throws(AllocationError) in
           try predictor.predict(
-            window: index, of: tiling, pixels: pixels, image: image.id, softmax: softmax
+            window: index, of: tiling, pixels: pixels, image: id, softmax: softmax
           ) { y, x, said, _ in
             let row = y - rows.lowerBound
             let place = row * columns.count + x - columns.lowerBound
@@ -51,7 +57,7 @@ struct WindowTally {
             if truth[place] != ignoredLabel {
               rowLosses[row] += said.loss(Int(truth[place]))
             }
-            visit(y * image.width + x, said.probabilities)
+            visit(y * width + x, said.probabilities)
           }
         }
       }

@@ -3,6 +3,7 @@
 import Files
 import Foundation
 import Imaging
+import Synchronization
 
 /// The decoded samples of a set: their images in their stored types, and their masks in codes.
 ///
@@ -18,6 +19,8 @@ package final class DecodedSet: Sendable {
   /// The bytes of all samples.
   package let byteCount: Int
   private let parts: [MappedFile]
+  /// The counts of masks by rows that were asked for.
+  private let countsByRows = Mutex<[Int: [CodeCounts]]>([:])
   /// Keeps others from removing the files, which a network's file system would take from under the map.
   private let lock: UseLock?
 
@@ -136,20 +139,64 @@ package final class DecodedSet: Sendable {
   ///   has few enough values to have its codes kept.
   func labels(_ id: Int, rows: Range<Int>, columns: Range<Int>, _ labels: [UInt8]) -> [UInt8] {
     let sample = samples[id]
-    let bytes = parts[sample.mask.part].bytes
     let size = sample.codes.byteCount
     precondition(labels.count >= 1 << 8 * size && size > 0, "\(labels.count) labels of codes")
     return [UInt8](unsafeUninitializedCapacity: rows.count * columns.count) { result, count in
-      for row in rows {
-        let start = sample.mask.offset + (row * sample.width + columns.lowerBound) * size
-        let line = UnsafeRawBufferPointer(rebasing: bytes[start..<start + columns.count * size])
+      forEachCode(of: sample, rows: rows, columns: columns) { code in
+        result[count] = labels[code]
+        count += 1
+      }
+    }
+  }
+}
+
+// MARK: - Codes by rows
+
+extension DecodedSet {
+  /// How often each code of a mask occurs in some rows.
+  struct CodeCounts: Sendable {
+    let rows: Range<Int>
+    let counts: [Int]
+  }
+
+  /// Pixels of rows that are counted together: a search among them takes less time than a tile.
+  private static let countedPixelCount = 1 << 20
+
+  /// How often each code of a sample's mask occurs, by blocks of rows from the top.
+  ///
+  /// Those of a large image are counted when they are first asked for.
+  func codeCounts(_ id: Int) -> [CodeCounts] {
+    let sample = samples[id]
+    let height = max(1, Self.countedPixelCount / sample.width)
+    guard sample.height > height else {
+      return [CodeCounts(rows: 0..<sample.height, counts: sample.codes.meanings.map(\.pixels))]
+    }
+    if let known = countsByRows.withLock({ $0[id] }) { return known }
+    let blocks = stride(from: 0, to: sample.height, by: height).map { top in
+      let rows = top..<min(sample.height, top + height)
+      var counts = [Int](repeating: 0, count: sample.codes.meanings.count)
+      forEachCode(of: sample, rows: rows, columns: 0..<sample.width) { counts[$0] += 1 }
+      return CodeCounts(rows: rows, counts: counts)
+    }
+    countsByRows.withLock { $0[id] = blocks }
+    return blocks
+  }
+
+  /// Calls `body` with the codes of a rectangle of a mask, in rows from the top.
+  @inline(__always)
+  private func forEachCode(
+    of sample: DecodedSample, rows: Range<Int>, columns: Range<Int>, _ body: (Int) -> Void
+  ) {
+    let bytes = parts[sample.mask.part].bytes
+    let size = sample.codes.byteCount
+    for row in rows {
+      let start = sample.mask.offset + (row * sample.width + columns.lowerBound) * size
+      let line = UnsafeRawBufferPointer(rebasing: bytes[start..<start + columns.count * size])
+      if size == 1 {
+        for code in line { body(Int(code)) }
+      } else {
         for column in 0..<columns.count {
-          let code =
-            size == 1
-            ? Int(line[column])
-            : Int(line.loadUnaligned(fromByteOffset: 2 * column, as: UInt16.self))
-          result[count] = labels[code]
-          count += 1
+          body(Int(line.loadUnaligned(fromByteOffset: 2 * column, as: UInt16.self)))
         }
       }
     }
@@ -181,21 +228,31 @@ extension DecodedSet {
       _ id: Int, _ sample: DecodedSample, _ image: Image, codes: Image.Samples
     ) throws(FileError) {
       var sample = sample
-      sample.pixels = try append(image.samples)
-      sample.mask = try append(codes)
+      sample.pixels = try start()
+      try append(image.samples)
+      sample.mask = try start()
+      try append(codes)
       samples[id] = sample
     }
 
-    private mutating func append(_ samples: Image.Samples) throws(FileError) -> DecodedSample.Place
-    {
+    /// Adds a sample by the bands that it is decoded in.
+    mutating func append(_ id: Int, _ bands: SampleBands) throws(FileError) {
+      samples[id] = try bands.write(to: &self)
+    }
+
+    /// Where the pixels lie that are appended next.
+    mutating func start() throws(FileError) -> DecodedSample.Place {
       let padding = (Self.alignment - byteCount % Self.alignment) % Self.alignment
       let zeros = [UInt8](repeating: 0, count: padding)
       try zeros.span.withUnsafeBytes { bytes throws(FileError) in try file.append(bytes) }
       byteCount += padding
-      let place = DecodedSample.Place(part: part, offset: byteCount)
+      return DecodedSample.Place(part: part, offset: byteCount)
+    }
+
+    /// Appends pixels, or their codes.
+    mutating func append(_ samples: Image.Samples) throws(FileError) {
       try samples.withUnsafeBytes { bytes throws(FileError) in try file.append(bytes) }
       byteCount += samples.count * samples.sampleByteCount
-      return place
     }
 
     /// Ends the part.

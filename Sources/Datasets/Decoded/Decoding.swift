@@ -15,6 +15,8 @@ package struct Decoding {
   package var crew: any DecodingCrew
   /// The threads of this process; nil for the calling one.
   package var team: ThreadTeam?
+  /// Bytes of samples beyond which an image is decoded by bands of rows; what is decoded is the same.
+  package var wholeByteLimit = LargeImage.wholeByteLimit
   /// Told how many of how many samples of its own this process has decoded.
   package var progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   /// Told what a user is to know, a line each.
@@ -39,8 +41,9 @@ package struct Decoding {
 
   /// The decoded samples of a set, by their positions; collective.
   ///
-  /// Processes that see the same files share the work: their leader looks whether the set is kept; if not, each process decodes an equal share. The files of
-  /// a set that is not kept have no names any more when this returns, and are gone with the processes.
+  /// Processes that see the same files share the work: their leader looks whether the set is kept; if not,
+  /// each process decodes an equal share, a large image by bands of rows as it is written. The files of a
+  /// set that is not kept have no names any more when this returns, and are gone with the processes.
   ///
   /// - Throws: `FileError` of the first sample in each share that cannot be decoded.
   func decoded(_ sources: [SampleSource]) throws -> DecodedSet {
@@ -136,10 +139,16 @@ package struct Decoding {
       let count = min(own.count - next, threads == 1 ? 1 : min(room, 8 * threads))
       let ids = own[next..<next + count]
       for (id, result) in zip(ids, results(of: ids.map { sources[$0] })) {
-        let (sample, image, codes) = try result.get()
-        try writer.append(id, sample, image, codes: codes)
-        let byteCount = sample.pixelByteCount + 12 * sample.pixelCount
-        largest = largest == .max ? byteCount : max(largest, byteCount)
+        switch try result.get() {
+        case .whole(let sample, let image, let codes):
+          try writer.append(id, sample, image, codes: codes)
+          let byteCount = sample.pixelByteCount + 12 * sample.pixelCount
+          largest = largest == .max ? byteCount : max(largest, byteCount)
+        case .large(let bands):
+          try writer.append(id, bands)
+          // The next ones may be as large: one at a time.
+          largest = Self.batchByteCount
+        }
       }
       next += count
       progress(next, own.count)
@@ -150,26 +159,35 @@ package struct Decoding {
   /// Bytes of samples that are decoded at once.
   private static let batchByteCount = 256 << 20
 
+  /// A decoded sample, or one that is decoded as it is written.
+  private enum Decoded {
+    case whole(DecodedSample, Image, codes: Image.Samples)
+    case large(SampleBands)
+  }
+
+  private static func result(
+    of source: SampleSource, _ form: DecodedForm, wholeByteLimit: Int
+  ) -> Result<Decoded, FileError> {
+    do {
+      let bands = try SampleBands(source, form, wholeByteLimit: wholeByteLimit)
+      if bands.isLarge { return .success(.large(bands)) }
+      let (sample, image, codes) = try bands.decoded()
+      return .success(.whole(sample, image, codes: codes))
+    } catch { return .failure(error) }
+  }
+
   /// The samples of some sources, by all threads.
-  private func results(of sources: [SampleSource]) -> [SampleSource.Decoded] {
-    guard let team, sources.count > 1 else { return sources.map { $0.result(as: form) } }
-    var results = [SampleSource.Decoded?](repeating: nil, count: sources.count)
+  private func results(of sources: [SampleSource]) -> [Result<Decoded, FileError>] {
+    guard let team, sources.count > 1 else {
+      return sources.map { Self.result(of: $0, form, wholeByteLimit: wholeByteLimit) }
+    }
+    var results = [Result<Decoded, FileError>?](repeating: nil, count: sources.count)
     results.withUnsafeMutableBufferPointer { results in
-      team.forEach(sources.count, (sources, results, form)) { context, item, _ in
-        let (sources, results, form) = context
-        results[item] = sources[item].result(as: form)
+      team.forEach(sources.count, (sources, results, form, wholeByteLimit)) { context, item, _ in
+        let (sources, results, form, limit) = context
+        results[item] = Self.result(of: sources[item], form, wholeByteLimit: limit)
       }
     }
     return results.compactMap(\.self)
-  }
-}
-
-extension SampleSource {
-  fileprivate typealias Decoded = Result<
-    (sample: DecodedSample, image: Image, codes: Image.Samples), FileError
-  >
-
-  fileprivate func result(as form: DecodedForm) -> Decoded {
-    do { return .success(try decoded(as: form)) } catch { return .failure(error) }
   }
 }

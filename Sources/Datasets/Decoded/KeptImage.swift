@@ -82,11 +82,20 @@ struct KeptImage: TileSource {
   /// The place, in rows from the top, of the pixel of `label` before which there are `index` others.
   func place(of label: UInt8, index: Int) -> Int {
     var left = index
-    for row in 0..<height {
-      let line = labels(rows: row..<row + 1, columns: 0..<width)
-      for (column, other) in line.enumerated() where other == label {
-        if left == 0 { return row * width + column }
-        left -= 1
+    for block in decoded.codeCounts(id) {
+      let count = block.counts.indices.reduce(0) {
+        labels[$1] == label ? $0 + block.counts[$1] : $0
+      }
+      guard left < count else {
+        left -= count
+        continue
+      }
+      for row in block.rows {
+        let line = labels(rows: row..<row + 1, columns: 0..<width)
+        for (column, other) in line.enumerated() where other == label {
+          if left == 0 { return row * width + column }
+          left -= 1
+        }
       }
     }
     preconditionFailure("no pixel \(index) of the label \(label)")

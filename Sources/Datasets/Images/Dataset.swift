@@ -153,9 +153,11 @@ package struct Dataset: Sendable {
     return images.reduce(0) { $0 + $1.labels.count * Self.pixelByteCount(channels) }
   }
 
-  /// Bytes of the largest image when all of it is asked for: its stored samples, its pixels and labels.
-  package var largestByteCount: Int {
-    let pixels = (0..<count).map { size($0).width * size($0).height }.max() ?? 0
+  /// Bytes of the largest part of an image, of at most so many rows and columns, when it is asked for: its
+  /// stored samples, its pixels and labels.
+  package func largestByteCount(rows: Int = .max, columns: Int = .max) -> Int {
+    let pixels =
+      (0..<count).map { min(rows, size($0).height) * min(columns, size($0).width) }.max() ?? 0
     return pixels * (Self.pixelByteCount(channels) + 4 * channels)
   }
 

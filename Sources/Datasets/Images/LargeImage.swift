@@ -1,9 +1,9 @@
-// An image that is predicted by windows, because it is too large to be held.
+// An image of which parts are decoded, because it is too large to be held.
 
 package import Files
 package import Imaging
 
-/// An image of which rectangles are decoded, in the channels that a network has.
+/// An image of which rectangles are decoded, as it is stored or in the channels that a network has.
 ///
 /// Whether an image is large is decided by its file alone, so that every machine and any number of ranks
 /// treat it alike. One thread at a time.
@@ -30,22 +30,31 @@ package final class LargeImage {
   private let files: [WindowedImage]
   private let path: String
 
-  /// Bytes of samples that are looked at together in a pass over the image.
-  private static let bandByteCount = 4 << 20
+  /// A sample's image in the channels of a network, or nil where it is not large, or not stored as TIFF.
+  ///
+  /// - Throws: as of a source.
+  package convenience init?(
+    _ entry: SampleIndex.Entry, channels: Int, wholeByteLimit: Int = LargeImage.wholeByteLimit
+  ) throws(FileError) {
+    try self.init(
+      entry.source.image, channels: channels, as: .image, wholeByteLimit: wholeByteLimit)
+  }
 
-  /// A sample's image, or nil where it is not large, or not stored as TIFF.
+  /// The image of a source, or nil where it is not large, or not stored as TIFF.
   ///
   /// - Parameters:
-  ///   - channels: those of the network.
+  ///   - channels: those of the network; nil for the stored ones.
   ///   - wholeByteLimit: bytes beyond which an image is large.
   /// - Throws: `FileError` for a file that cannot be opened, for other channels than it can have, and for
   ///   files of channels that differ in size.
-  package init?(
-    _ entry: SampleIndex.Entry, channels: Int, wholeByteLimit: Int = LargeImage.wholeByteLimit
+  init?(
+    _ source: ImageSource, channels: Int?, as purpose: ImageFile.Purpose, wholeByteLimit: Int
   ) throws(FileError) {
     var files: [WindowedImage] = []
-    for part in entry.source.image.channels {
-      guard let file = try WindowedImage(part.path, page: part.page) else { return nil }
+    for part in source.channels {
+      guard let file = try WindowedImage(part.path, page: part.page, as: purpose) else {
+        return nil
+      }
       if let first = files.first, first.width != file.width || first.height != file.height {
         throw FileError(
           .sizesDiffer, path: part.description, expected: "\(first.width)x\(first.height)",
@@ -63,7 +72,7 @@ package final class LargeImage {
         return nil
       }
       throw FileError(
-        path: entry.imagePath,
+        path: source.first.path,
         expected: "strips or tiles of at most \(WindowedImage.maximumBlockByteCount >> 20) MiB,"
           + " by which so large an image is read",
         found: "some of \(blockByteCount >> 20) MiB",
@@ -71,9 +80,10 @@ package final class LargeImage {
     }
     (width, height) = (first.width, first.height)
     storedChannels = files.reduce(0) { $0 + $1.channels }
-    self.channels = channels
+    self.channels = channels ?? storedChannels
     self.files = files
-    path = entry.imagePath
+    path = source.first.path
+    guard let channels else { return }
     guard storedChannels == channels || [storedChannels, channels].sorted() == [1, 3] else {
       throw channelError
     }
@@ -96,6 +106,7 @@ package final class LargeImage {
     guard let image = Image.joined(parts) ?? Image.joined(parts.map(\.asFractions)) else {
       preconditionFailure("rectangles of several sizes")
     }
+    guard channels != storedChannels else { return image }
     guard let adapted = image.adapted(to: channels) else { throw channelError }
     return adapted
   }
@@ -105,13 +116,9 @@ package final class LargeImage {
     _ normalization: IntensityNormalization
   ) throws(FileError) -> IntensityTransform {
     var fit = try IntensityFit(normalization, channels: channels, path: path)
-    let rowByteCount = max(1, byteCount / height)
-    let bandHeight = max(1, Self.bandByteCount / rowByteCount)
+    let bands = BandedImage.large(self)
     while fit.needsPass {
-      for top in stride(from: 0, to: height, by: bandHeight) {
-        try fit.add(
-          try part(rows: top..<min(height, top + bandHeight), columns: 0..<width))
-      }
+      for rows in bands.bands() { try fit.add(try bands.rows(rows)) }
       fit.endPass()
     }
     return fit.transform

@@ -147,13 +147,11 @@ package struct ClassMapping: Sendable, Equatable {
   ///   not know a value.
   package func labels(of mask: Image, path: String) throws(FileError) -> [UInt8] {
     let values = try MaskValue.packedValues(of: mask, path: path)
-    let (codes, pixels) = MaskCodes.coded(values, borders: nil, missing: nil)
-    let labels = try labels(of: codes, width: mask.width, path: path)
-    return switch pixels {
-    case .uint8(let pixels): pixels.map { labels[Int($0)] }
-    case .uint16(let pixels): pixels.map { labels[Int($0)] }
-    default: preconditionFailure("codes of \(pixels.type)")
-    }
+    var encoder = MaskEncoder()
+    let pixels = encoder.add(values, borders: nil, missing: nil)
+    // A mask of more values than two bytes can tell has some that are no class.
+    let labels = try labels(of: encoder.codes, width: mask.width, path: path)
+    return pixels.map { labels[Int($0)] }
   }
 
   /// The labels of a mask's codes; there are as many as its codes could be, of which those after the last

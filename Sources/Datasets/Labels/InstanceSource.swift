@@ -32,12 +32,20 @@ enum InstanceSource: Sendable, Equatable {
   /// - Throws: as `read()`, and for files of another size than the image.
   func numbers(width: Int, height: Int) throws(FileError) -> [Int32] {
     let objects = try read()
-    guard objects.width == width && objects.height == height else {
-      throw FileError(
-        .sizesDiffer, path: first.path, expected: "\(width)x\(height), as its image",
-        found: "\(objects.width)x\(objects.height)", hint: "instances have the size of their image")
-    }
+    try Self.check(
+      width: objects.width, height: objects.height, path: first.path, areOf: (width, height))
     return objects.numbers
+  }
+
+  /// Refuses objects of another size than their image.
+  static func check(
+    width: Int, height: Int, path: String, areOf size: (width: Int, height: Int)
+  ) throws(FileError) {
+    guard width == size.width && height == size.height else {
+      throw FileError(
+        .sizesDiffer, path: path, expected: "\(size.width)x\(size.height), as its image",
+        found: "\(width)x\(height)", hint: "instances have the size of their image")
+    }
   }
 
   /// The numbered objects.
@@ -46,7 +54,7 @@ enum InstanceSource: Sendable, Equatable {
   ///   has values that are no whole numbers from 0 on, or another size than the first object's.
   func read() throws(FileError) -> ObjectNumbers {
     switch self {
-    case .numbered(let file): try ObjectNumbers(file)
+    case .numbered(let file): try ObjectNumbers(try file.read(as: .mask), path: file.path)
     case .separate(let paths): try ObjectNumbers(separate: paths)
     }
   }
@@ -61,20 +69,24 @@ struct ObjectNumbers: Sendable {
   /// The pixels that several objects have; each is the first one's.
   private(set) var overlapCount = 0
 
-  fileprivate init(_ file: FilePage) throws(FileError) {
-    let (image, path) = (try file.read(as: .mask), file.path)
+  /// The numbers in an image, or in rows of it of which the first is `top`.
+  ///
+  /// - Throws: `FileError` naming `path`, as of an `InstanceSource`.
+  init(_ image: Image, path: String, top: Int = 0) throws(FileError) {
     (width, height) = (image.width, image.height)
-    let values = try MaskValue.packedValues(of: image, path: path).map { MaskValue(packed: $0) }
+    let values = try MaskValue.packedValues(of: image, path: path, top: top).map {
+      MaskValue(packed: $0)
+    }
     if let place = values.firstIndex(where: { !$0.isGrey }) {
       throw FileError(
         .unknownValue, path: path, expected: "one number a pixel, the same in red, green and blue",
-        found: "\(values[place]) at x \(place % width), y \(place / width)",
+        found: "\(values[place]) at x \(place % width), y \(top + place / width)",
         hint: "save instances as a grey image of 8, 16 or 32 bits")
     }
     if let place = values.firstIndex(where: { Int32(exactly: $0.red).map { $0 < 0 } ?? true }) {
       throw FileError(
         .unknownValue, path: path, expected: "numbers in 0...\(Int32.max)",
-        found: "\(values[place]) at x \(place % width), y \(place / width)",
+        found: "\(values[place]) at x \(place % width), y \(top + place / width)",
         hint: "number the objects from 1 on, 0 for background")
     }
     numbers = values.map { Int32($0.red) }

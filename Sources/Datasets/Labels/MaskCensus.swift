@@ -42,7 +42,7 @@ struct MaskCensus {
   ///   that is no mask.
   mutating func add(_ mask: Image, path: String) throws(FileError) {
     let values = try MaskValue.packedValues(of: mask, path: path)
-    try add(MaskSummary(values, width: mask.width, height: mask.height), path: path)
+    try add(MaskSummary(values, width: mask.width), path: path)
   }
 
   /// Adds a mask of which this is known.

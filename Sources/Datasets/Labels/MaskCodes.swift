@@ -41,16 +41,39 @@ struct MaskCodes: Codable, Equatable, Sendable {
     }
   }
 
-  /// The codes of a mask of these packed values, and the code of each pixel; none of more codes than two
-  /// bytes can tell.
-  static func coded(
-    _ values: [Int64], borders: [Bool]?, missing: [Bool]?
-  ) -> (codes: MaskCodes, pixels: Image.Samples) {
-    struct Key: Hashable {
-      let value: Int64
-      let kind: Kind
+  /// The codes of pixels as they are kept, in `byteCount` bytes each; none where these do not suffice.
+  ///
+  /// - Parameter pixels: what a ``MaskEncoder`` with these codes made of them.
+  func kept(_ pixels: [UInt16]) -> Image.Samples {
+    switch byteCount {
+    case 1: .uint8(pixels.map { UInt8(truncatingIfNeeded: $0) })
+    case 2: .uint16(pixels)
+    default: .uint8([])
     }
-    func kind(_ place: Int) -> Kind {
+  }
+
+  fileprivate mutating func add(_ meaning: Meaning) { meanings.append(meaning) }
+  fileprivate mutating func count(_ pixels: Int, of code: Int) { meanings[code].pixels += pixels }
+}
+
+/// Finds the codes of a mask that is seen by bands of rows.
+struct MaskEncoder {
+  private struct Key: Hashable {
+    let value: Int64
+    let kind: MaskCodes.Kind
+  }
+
+  /// The codes found so far.
+  private(set) var codes = MaskCodes()
+  private var known: [Key: Int] = [:]
+  /// The pixels seen so far.
+  private var seen = 0
+
+  /// Adds the next pixels, by their packed values.
+  ///
+  /// - Returns: the code of each of them, which is cut to 16 bits.
+  mutating func add(_ values: [Int64], borders: [Bool]?, missing: [Bool]?) -> [UInt16] {
+    func kind(_ place: Int) -> MaskCodes.Kind {
       missing?[place] == true ? .missing : borders?[place] == true ? .border : .plain
     }
     /// The place behind the last of equal values.
@@ -61,8 +84,6 @@ struct MaskCodes: Codable, Equatable, Sendable {
         return end
       }
     }
-    var codes = MaskCodes()
-    var known: [Key: Int] = [:]
     let isPlain = missing == nil && borders == nil
     let pixels = [UInt16](unsafeUninitializedCapacity: values.count) { pixels, count in
       // Neighbours are mostly equal: one search a run, not one a pixel.
@@ -74,19 +95,16 @@ struct MaskCodes: Codable, Equatable, Sendable {
         let code = known[key] ?? codes.meanings.count
         if code == codes.meanings.count {
           known[key] = code
-          codes.meanings.append(
-            Meaning(value: key.value, kind: key.kind, pixels: 0, first: start))
+          codes.add(
+            MaskCodes.Meaning(value: key.value, kind: key.kind, pixels: 0, first: seen + start))
         }
-        codes.meanings[code].pixels += end - start
+        codes.count(end - start, of: code)
         pixels[start..<end].initialize(repeating: UInt16(truncatingIfNeeded: code))
         start = end
       }
       count = values.count
     }
-    return switch codes.byteCount {
-    case 1: (codes, .uint8(pixels.map { UInt8(truncatingIfNeeded: $0) }))
-    case 2: (codes, .uint16(pixels))
-    default: (codes, .uint8([]))
-    }
+    seen += values.count
+    return pixels
   }
 }

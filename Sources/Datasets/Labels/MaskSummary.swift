@@ -1,7 +1,5 @@
 // What a mask holds, in numbers: how often each value, and in how many pieces.
 
-import Files
-import Imaging
 import Morphology
 
 /// The values of one mask, from which those of a set follow without its pixels.
@@ -19,39 +17,46 @@ struct MaskSummary: Codable, Equatable, Sendable {
   let values: [Value]
 
   /// What a mask holds, by its packed values.
-  init(_ packed: [Int64], width: Int, height: Int) {
-    var counts: [Int64: Int] = [:]
-    // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
-    var start = 0
-    while start < packed.count {
-      let value = packed[start]
-      var end = start + 1
-      while end < packed.count && packed[end] == value { end += 1 }
-      counts[value, default: 0] += end - start
-      start = end
-    }
-    let objects = counts.keys.filter { $0 != 0 }.sorted()
-    let pieces =
-      objects.count > 1 ? Self.pieces(of: objects, packed, width: width, height: height) : [:]
-    values = counts.keys.sorted().map {
-      Value(value: $0, pixels: counts[$0] ?? 0, pieces: pieces[$0] ?? 0)
+  init(_ packed: [Int64], width: Int) {
+    var count = Count(width: width)
+    count.add(packed)
+    self.init(count)
+  }
+
+  /// What was counted.
+  init(_ count: Count) {
+    let objects = count.pixels.keys.count { $0 != 0 }
+    values = count.pixels.keys.sorted().map {
+      Value(
+        value: $0, pixels: count.pixels[$0] ?? 0,
+        pieces: objects > 1 ? count.components.counts[$0] ?? 0 : 0)
     }
   }
 
-  private static func pieces(
-    of objects: [Int64], _ packed: [Int64], width: Int, height: Int
-  ) -> [Int64: Int] {
-    var numbers: [Int64: Int32] = [:]
-    for (number, value) in zip(Int32(1)..., objects) { numbers[value] = number }
-    let components = ConnectedComponents(
-      of: packed.map { numbers[$0] ?? 0 }, width: width, height: height, connectivity: .eight)
-    var pieces: [Int64: Int] = [:]
-    var seen = [Bool](repeating: false, count: components.count)
-    for (place, component) in components.labels.enumerated() where component > 0 {
-      guard !seen[Int(component) - 1] else { continue }
-      seen[Int(component) - 1] = true
-      pieces[packed[place], default: 0] += 1
+  /// A mask that is counted by bands of rows.
+  struct Count {
+    fileprivate private(set) var pixels: [Int64: Int] = [:]
+    fileprivate private(set) var components: ComponentCounter
+
+    /// A count of no row yet.
+    init(width: Int) {
+      components = ComponentCounter(width: width)
     }
-    return pieces
+
+    /// Counts the next rows, by their packed values.
+    mutating func add(_ packed: [Int64]) {
+      // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
+      packed.withUnsafeBufferPointer { packed in
+        var start = 0
+        while start < packed.count {
+          let value = packed[start]
+          var end = start + 1
+          while end < packed.count && packed[end] == value { end += 1 }
+          pixels[value, default: 0] += end - start
+          start = end
+        }
+      }
+      components.add(packed)
+    }
   }
 }

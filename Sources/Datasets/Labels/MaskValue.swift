@@ -84,31 +84,35 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
     first.packed < second.packed
   }
 
-  /// The packed values of a mask's pixels in rows from the top.
+  /// The packed values of the pixels of a mask, or of rows of it, in rows from the top.
   ///
+  /// - Parameter top: the number of the first of these rows, for messages.
   /// - Throws: `FileError` naming `path` for a mask of two or more than three channels, a colour
   ///   beyond 16 bits, and a floating-point sample that is no whole number of 32 bits.
-  static func packedValues(of mask: Image, path: String) throws(FileError) -> [Int64] {
+  static func packedValues(
+    of mask: Image, path: String, top: Int = 0
+  ) throws(FileError) -> [Int64] {
     guard mask.channels == 1 || mask.channels == 3 else {
       throw FileError(
         .channelsDiffer, path: path, expected: "a mask of one channel, or of three for colours",
         found: "\(mask.channels) channels", hint: "save the mask with one value a pixel")
     }
     return switch mask.samples {
-    case .uint8(let samples): try packed(samples, of: mask, path: path)
-    case .uint16(let samples): try packed(samples, of: mask, path: path)
-    case .uint32(let samples): try packed(samples, of: mask, path: path)
-    case .int8(let samples): try packed(samples, of: mask, path: path)
-    case .int16(let samples): try packed(samples, of: mask, path: path)
-    case .int32(let samples): try packed(samples, of: mask, path: path)
+    case .uint8(let samples): try packed(samples, of: mask, path: path, top: top)
+    case .uint16(let samples): try packed(samples, of: mask, path: path, top: top)
+    case .uint32(let samples): try packed(samples, of: mask, path: path, top: top)
+    case .int8(let samples): try packed(samples, of: mask, path: path, top: top)
+    case .int16(let samples): try packed(samples, of: mask, path: path, top: top)
+    case .int32(let samples): try packed(samples, of: mask, path: path, top: top)
     case .float32(let samples):
-      try packed(try whole(samples, of: mask, path: path), of: mask, path: path)
+      try packed(
+        try whole(samples, of: mask, path: path, top: top), of: mask, path: path, top: top)
     }
   }
 
   /// Floating-point samples as the whole numbers that they are.
   private static func whole(
-    _ samples: [Float], of mask: Image, path: String
+    _ samples: [Float], of mask: Image, path: String, top: Int
   ) throws(FileError) -> [Int64] {
     var whole: [Int64] = []
     whole.reserveCapacity(samples.count)
@@ -117,7 +121,7 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
         let pixel = index / mask.channels
         throw FileError(
           .unknownValue, path: path, expected: "whole numbers of at most 32 bits in a mask",
-          found: "\(sample) at x \(pixel % mask.width), y \(pixel / mask.width)",
+          found: "\(sample) at x \(pixel % mask.width), y \(top + pixel / mask.width)",
           hint: "save the mask as an 8-bit image with one value a class")
       }
       whole.append(value)
@@ -126,7 +130,7 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
   }
 
   private static func packed<Sample: FixedWidthInteger>(
-    _ samples: [Sample], of mask: Image, path: String
+    _ samples: [Sample], of mask: Image, path: String, top: Int
   ) throws(FileError) -> [Int64] {
     if mask.channels == 1 {
       return samples.map { packed(grey: Int64(truncatingIfNeeded: $0)) }
@@ -144,7 +148,7 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
       else {
         throw FileError(
           .unknownValue, path: path, expected: "parts of colours in 0...65535",
-          found: "others at x \(start / 3 % mask.width), y \(start / 3 / mask.width)",
+          found: "others at x \(start / 3 % mask.width), y \(top + start / 3 / mask.width)",
           hint: "save the mask with one value a pixel")
       }
       values.append(MaskValue(red: red, green: green, blue: blue).packed)

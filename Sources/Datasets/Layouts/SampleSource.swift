@@ -118,12 +118,12 @@ struct ImageSource: Sendable, Equatable {
   /// The image, its files' channels one behind the other.
   ///
   /// - Throws: `FileError` for a file that cannot be decoded, or is of another size than the first.
-  func read() throws(FileError) -> Image {
-    let image = try first.read()
+  func read(as purpose: ImageFile.Purpose = .image) throws(FileError) -> Image {
+    let image = try first.read(as: purpose)
     guard channels.count > 1 else { return image }
     var images = [image]
     for file in channels.dropFirst() {
-      let channel = try file.read()
+      let channel = try file.read(as: purpose)
       guard channel.width == image.width && channel.height == image.height else {
         throw FileError(
           .sizesDiffer, path: file.description,
@@ -161,21 +161,6 @@ enum MaskSource: Sendable, Equatable {
     switch self {
     case .values(let file): [file.path]
     case .objects(let objects): objects.paths
-    }
-  }
-
-  /// The mask, and how many of its pixels several objects have.
-  ///
-  /// - Throws: `FileError` for a file that cannot be decoded, or numbers no objects.
-  func read() throws(FileError) -> (image: Image, overlapCount: Int) {
-    switch self {
-    case .values(let file): return (try file.read(as: .mask), 0)
-    case .objects(let source):
-      let objects = try source.read()
-      let image = Image(
-        width: objects.width, height: objects.height, channels: 1, bitsPerSample: 8,
-        samples: .uint8(objects.numbers.map { $0 == 0 ? 0 : 1 }))
-      return (image, objects.overlapCount)
     }
   }
 }

@@ -52,9 +52,12 @@ extension MemoryDemand {
     }
     let isApart = configuration.validationData != nil
     add("images", data.dataset.ownByteCount + (isApart ? data.validation.ownByteCount : 0))
-    // Validation takes one whole image at a time.
-    let largest = data.validationIDs.isEmpty ? 0 : data.validation.largestByteCount
-    add("image being validated on", largest)
+    // Validation takes what a tile shows at a time.
+    let side = configuration.tile
+    let largest =
+      data.validationIDs.isEmpty
+      ? 0 : data.validation.largestByteCount(rows: side, columns: side)
+    add("tile being validated on", largest)
     let isWeighted = configuration.weightMap != .none
     if isWeighted {
       let inMemory = data.dataset.ownByteCount > 0

@@ -220,7 +220,7 @@ struct EvaluateCommand: ParsableCommand {
   ) throws -> Int {
     var count = 0
     var checked: Set<TilePlan> = []
-    let largest =
+    let scores =
       !byImage
       ? 0
       : ImageEvaluator.byteCount(
@@ -231,9 +231,15 @@ struct EvaluateCommand: ParsableCommand {
       let size = dataset.size(id)
       let plan = trained.predictor.plan(height: size.height, width: size.width)
       if checked.insert(plan).inserted {
+        let images =
+          byImage
+          ? dataset.largestByteCount()
+          : dataset.largestByteCount(
+            rows: plan.tiles.map(\.rows.inputSide).max() ?? .max,
+            columns: plan.tiles.map(\.columns.inputSide).max() ?? .max)
         try trained.checkMemory(
-          height: size.height, width: size.width,
-          imageByteCount: dataset.largestByteCount + largest, path: dataset.names[id])
+          height: size.height, width: size.width, imageByteCount: images + scores,
+          path: dataset.names[id])
       }
       count += plan.tiling(height: size.height, width: size.width).windows.count
     }

@@ -4,6 +4,7 @@ import Datasets
 import Files
 import Foundation
 import Imaging
+import Tensors
 import Testing
 import Threading
 
@@ -74,6 +75,84 @@ import Threading
     for threads in [1, 2, 3] {
       let team = ThreadTeam(count: threads)
       #expect(try images(dataset(folder, team: team)) == alone)
+    }
+  }
+
+  /// Images of several types and channels, TIFFs that are read by rectangles and one that is not, with
+  /// pixels that are not measured, and objects that touch across the borders of bands.
+  private func mixedFolder(numbered: Bool) throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    let (width, height) = (7, 23)
+    let samples = (0..<width * height).map { ($0 * 37) % 200 }
+    let masks = samples.indices.map { place in
+      numbered ? (place / width / 3 + 10 * (place % width / 3)) % 4 : samples[place] / 70
+    }
+    func image(_ samples: Image.Samples, bits: Int) -> Image {
+      Image(width: width, height: height, channels: 1, bitsPerSample: bits, samples: samples)
+    }
+    let floats = samples.map { $0 == 37 ? Float.nan : Float($0) - 50 }
+    try TIFFFile.write(
+      image(.uint8(samples.map { UInt8($0) }), bits: 8), to: folder.place("images/a.tif"))
+    try NumPyFile.write(floats, shape: [height, width], to: folder.place("images/b.npy"))
+    try folder.png("images/c.png", image(.uint16(samples.map { UInt16($0 * 9) }), bits: 16))
+    for name in ["a.tif", "b.png", "c.tif"] {
+      let mask = image(.uint8(masks.map { UInt8($0) }), bits: 8)
+      for part in numbered ? ["masks", "instances"] : ["masks"] {
+        if name.hasSuffix("png") {
+          try folder.png("\(part)/\(name)", mask)
+        } else {
+          try TIFFFile.write(mask, to: folder.place("\(part)/\(name)"))
+        }
+      }
+    }
+    return folder
+  }
+
+  /// Everything that follows from decoded images, whatever bands they were decoded in.
+  @Test(arguments: [
+    IntensityNormalization(), IntensityNormalization(rule: .percentiles),
+    IntensityNormalization(rule: .set), IntensityNormalization(missingValue: 111),
+  ])
+  func bandsAreTheSameAsTheWhole(_ normalization: IntensityNormalization) throws {
+    for numbered in [false, true] {
+      let folder = try mixedFolder(numbered: numbered)
+      func images(_ limit: Int) throws -> ([DatasetImage], [[Int]], [MaskValue]) {
+        var decoding = Decoding(
+          DecodedForm(normalization: normalization, instanceBorders: numbered),
+          team: ThreadTeam(count: 2))
+        decoding.wholeByteLimit = limit
+        let index = try SampleIndex.folder(folder.path, decoding)
+        let dataset = try Dataset(
+          index, mapping: ClassMapping(scanning: index),
+          normalization: normalization.fitted(to: index, ids: [0, 1]))
+        let places = (0..<dataset.count).map { id in
+          (0..<5).map { dataset.source(id).place(of: 1, index: $0) }
+        }
+        return (try self.images(dataset), places, dataset.mapping.values)
+      }
+      let whole = try images(.max)
+      #expect(whole.0.contains { $0.labels.contains(ignoredLabel) })
+      // Of one row, of three, and of eight that do not part the rows evenly.
+      for limit in [1, 21, 60] {
+        let bands = try images(limit)
+        #expect(bands.0 == whole.0 && bands.1 == whole.1 && bands.2 == whole.2)
+      }
+    }
+  }
+
+  @Test func whatIsWrongInABandIsSaidWithItsPlace() throws {
+    let folder = try TemporaryFolder()
+    let values = (0..<7 * 23).map { $0 == 7 * 20 + 3 ? Float(0.5) : 1 }
+    for part in ["images", "masks"] {
+      try NumPyFile.write(values, shape: [23, 7], to: folder.place("\(part)/a.npy"))
+    }
+    var decoding = Decoding()
+    for limit in [Int.max, 60] {
+      decoding.wholeByteLimit = limit
+      let error = #expect(throws: FileError.self) {
+        try SampleIndex.folder(folder.path, decoding)
+      }
+      #expect(error?.found == "0.5 at x 3, y 20")
     }
   }
 
