@@ -42,66 +42,107 @@ package struct IntensityVariation {
     }
     guard contrast != nil || brightness != nil || gamma != nil || noise != nil else { return }
     for channel in 0..<channels {
-      if let gamma { Self.raise(tile, channel: channel, channels: channels, to: gamma) }
-      let (mean, deviation) = Self.moments(tile, channel: channel, channels: channels)
-      if contrast != nil || brightness != nil {
-        let factor = Float(contrast ?? 1)
-        let offset = Float(mean) * (1 - factor) + Float((brightness ?? 0) * deviation)
-        for index in stride(from: channel, to: tile.count, by: channels) {
-          tile[index] = tile[index] * factor + offset
+      if channels == 1 {
+        vary(tile, channel: channel, channels: channels)
+      } else {
+        // Side by side, so that sixteen are changed at a time.
+        var values = [Float](unsafeUninitializedCapacity: tile.count / channels) { values, count in
+          for pixel in values.indices { values[pixel] = tile[pixel * channels + channel] }
+          count = values.count
         }
+        values.withUnsafeMutableBufferPointer { vary($0, channel: channel, channels: channels) }
+        for pixel in values.indices { tile[pixel * channels + channel] = values[pixel] }
       }
-      if let noise {
-        // A block gives two pairs, hence four values; each channel has blocks of its own.
-        let blocks = (tile.count / channels + 3) / 4
-        var stream = noise.stream.starting(atBlock: noise.firstBlock + channel * blocks)
-        let scale = Float(noise.deviation * deviation)
-        var next: Float?
-        for index in stride(from: channel, to: tile.count, by: channels) {
-          if let value = next {
-            tile[index] += value * scale
-            next = nil
-          } else {
-            let (first, second) = stream.normalPair()
-            tile[index] += first * scale
-            next = second
-          }
+    }
+  }
+
+  /// Changes the values of one channel of so many.
+  private func vary(_ values: UnsafeMutableBufferPointer<Float>, channel: Int, channels: Int) {
+    if let gamma { Self.raise(values, to: gamma) }
+    let (mean, deviation) = Self.moments(values)
+    if contrast != nil || brightness != nil {
+      let factor = Float(contrast ?? 1)
+      let offset = Float(mean) * (1 - factor) + Float((brightness ?? 0) * deviation)
+      for index in values.indices { values[index] = values[index] * factor + offset }
+    }
+    if let noise {
+      // A block gives two pairs, hence four values; each channel has blocks of its own.
+      let blocks = (values.count + 3) / 4
+      var stream = noise.stream.starting(atBlock: noise.firstBlock + channel * blocks)
+      let scale = Float(noise.deviation * deviation)
+      var next: Float?
+      for index in values.indices {
+        if let value = next {
+          values[index] += value * scale
+          next = nil
+        } else {
+          let (first, second) = stream.normalPair()
+          values[index] += first * scale
+          next = second
         }
       }
     }
   }
 
-  /// Mean and standard deviation of a channel, summed in Double in the order of pixels.
+  /// Mean and standard deviation, summed in Double: eight sums of every eighth value, then these.
   private static func moments(
-    _ tile: UnsafeMutableBufferPointer<Float>, channel: Int, channels: Int
+    _ values: UnsafeMutableBufferPointer<Float>
   ) -> (mean: Double, deviation: Double) {
-    let count = Double(tile.count / channels)
-    var (sum, squares) = (0.0, 0.0)
-    for index in stride(from: channel, to: tile.count, by: channels) {
-      let value = Double(tile[index])
-      sum += value
+    var (sums, squares) = (SIMD8<Double>(repeating: 0), SIMD8<Double>(repeating: 0))
+    let rest = forEachEight(values) { eight in
+      let value = SIMD8<Double>(eight)
+      sums += value
       squares += value * value
     }
-    let mean = sum / count
-    return (mean, max(0, squares / count - mean * mean).squareRoot())
+    var (sum, square) = (sums.sum(), squares.sum())
+    for index in rest {
+      let value = Double(values[index])
+      sum += value
+      square += value * value
+    }
+    let mean = sum / Double(values.count)
+    return (mean, max(0, square / Double(values.count) - mean * mean).squareRoot())
   }
 
-  /// value := smallest + range * ((value - smallest) / range)^gamma, over a channel.
-  private static func raise(
-    _ tile: UnsafeMutableBufferPointer<Float>, channel: Int, channels: Int, to gamma: Double
-  ) {
-    var (smallest, largest) = (Float.infinity, -Float.infinity)
-    for index in stride(from: channel, to: tile.count, by: channels) {
-      smallest = min(smallest, tile[index])
-      largest = max(largest, tile[index])
-    }
+  /// value := smallest + range * ((value - smallest) / range)^gamma.
+  private static func raise(_ values: UnsafeMutableBufferPointer<Float>, to gamma: Double) {
+    let (smallest, largest) = extremes(values)
     let range = largest - smallest
     guard range > 0, range.isFinite else { return }
-    let (scale, exponent) = (1 / range, Float(gamma))
-    for index in stride(from: channel, to: tile.count, by: channels) {
-      let part = (tile[index] - smallest) * scale
-      tile[index] = smallest + range * Powers.power(part, exponent)
+    PowerTable(exponent: Float(gamma)).raise(values, from: smallest, over: range)
+  }
+
+  /// The smallest and the largest value.
+  private static func extremes(
+    _ values: UnsafeMutableBufferPointer<Float>
+  ) -> (smallest: Float, largest: Float) {
+    var least = SIMD8<Float>(repeating: .infinity)
+    var most = SIMD8<Float>(repeating: -.infinity)
+    let rest = forEachEight(values) { eight in
+      least = pointwiseMin(least, eight)
+      most = pointwiseMax(most, eight)
     }
+    var (smallest, largest) = (least.min(), most.max())
+    for index in rest {
+      smallest = min(smallest, values[index])
+      largest = max(largest, values[index])
+    }
+    return (smallest, largest)
+  }
+
+  /// Calls `body` with eight values at a time, and returns where those lie that are left.
+  @inline(__always)
+  private static func forEachEight(
+    _ values: UnsafeMutableBufferPointer<Float>, _ body: (SIMD8<Float>) -> Void
+  ) -> Range<Int> {
+    let bytes = UnsafeRawBufferPointer(values)
+    let end = values.count / 8 * 8
+    for index in stride(from: 0, to: end, by: 8) {
+      body(
+        bytes.loadUnaligned(
+          fromByteOffset: index * MemoryLayout<Float>.stride, as: SIMD8<Float>.self))
+    }
+    return end..<values.count
   }
 
   /// Differences from grey times `factor`, turned about the axis of greys by `hue` (Rodrigues).
@@ -156,45 +197,5 @@ package struct IntensityVariation {
         }
       }
     }
-  }
-}
-
-/// Powers by basic operations alone, so that no C library decides the bits of a tile.
-package enum Powers {
-  /// base^exponent for a base in 0...1, within 1e-5 of it; 0 for a base of 0.
-  @inline(__always)
-  package static func power(_ base: Float, _ exponent: Float) -> Float {
-    base > 0 ? exponential2(exponent * logarithm2(base)) : 0
-  }
-
-  /// e^x for x <= 0.
-  static func exponential(_ x: Float) -> Float { exponential2(x * 1.442_695_04) }
-
-  /// log2 of a positive number: its exponent, and the series of artanh for its fraction.
-  @inline(__always)
-  static func logarithm2(_ x: Float) -> Float {
-    let bits = max(x, .leastNormalMagnitude).bitPattern
-    let exponent = Float(Int32(bits >> 23) - 127)
-    let fraction = Float(bitPattern: bits & 0x7F_FFFF | 0x3F80_0000)
-    let r = (fraction - 1) / (fraction + 1)
-    let square = r * r
-    let series =
-      1 + square
-      * (1 / 3 + square * (1 / 5 + square * (1 / 7 + square * (1 / 9 + square * (1 / 11 as Float)))))
-    return exponent + r * series * 2.885_390_08
-  }
-
-  /// 2^x for -126 <= x <= 0, 0 below: whole powers by the exponent, the rest by Taylor's series.
-  @inline(__always)
-  static func exponential2(_ x: Float) -> Float {
-    guard x >= -126 else { return 0 }
-    let whole = x.rounded(.down)
-    let t = (x - whole) * 0.693_147_18
-    let series =
-      1 + t
-      * (1 + t
-        * (1 / 2 + t
-          * (1 / 6 + t * (1 / 24 + t * (1 / 120 + t * (1 / 720 + t * (1 / 5040 as Float)))))))
-    return series * Float(bitPattern: UInt32(Int32(whole) + 127) << 23)
   }
 }

@@ -69,6 +69,38 @@ import Testing
     #expect(Powers.power(0, 0.5) == 0 && Powers.power(1e-38, 10) == 0)
   }
 
+  @Test(arguments: [Float(0.3), 0.7, 1, 1.5, 4]) func aTableHasTheSamePowers(_ exponent: Float) {
+    let power = PowerTable(exponent: exponent)
+    // Steps that meet the table's ends, its values and what lies between; small ones by their logarithms.
+    let bases =
+      (0...5000).map { Float($0) / 5000 }
+      + stride(from: Float(-40), through: 0, by: 0.01).map { exp2($0) }
+    for base in bases {
+      let expected = Double(pow(base, exponent))
+      #expect(abs(Double(power(base)) - expected) <= 1e-4 * expected + 1e-9)
+    }
+    #expect(power(0) == 0 && power(1) == Powers.power(1, exponent))
+  }
+
+  /// Values that are not a multiple of eight, so that sums have a rest.
+  @Test func aChannelOfAnyCountIsVaried() {
+    var variation = IntensityVariation()
+    variation.gamma = 0.7
+    variation.contrast = 1.25
+    var tile: [Float] = (0..<9 * 3).map { Float($0 * 7 % 10) }
+    let before = tile
+    tile.withUnsafeMutableBufferPointer { variation.apply(to: $0, side: 3, channels: 3) }
+    for channel in 0..<3 {
+      let own = stride(from: channel, to: before.count, by: 3).map { Double(before[$0]) }
+      let (low, high) = (own.min() ?? 0, own.max() ?? 0)
+      let raised = own.map { low + (high - low) * pow(($0 - low) / (high - low), 0.7) }
+      let mean = raised.reduce(0, +) / 9
+      for (pixel, value) in raised.enumerated() {
+        #expect(abs(Double(tile[pixel * 3 + channel]) - (mean + 1.25 * (value - mean))) < 1e-4)
+      }
+    }
+  }
+
   @Test func coloursTurnAboutGrey() {
     let (before, after) = Self.varied(3) { $0.saturation = (factor: 0.5, hue: 2 * .pi / 3) }
     for pixel in stride(from: 0, to: before.count, by: 3) {
