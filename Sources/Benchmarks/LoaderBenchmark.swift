@@ -3,7 +3,7 @@
 package import Communication
 package import Configuration
 package import Files
-package import Training
+import Training
 
 /// Tiles a second by what is done to them; see `LoadingRate`.
 package struct LoaderBenchmark {

@@ -19,20 +19,21 @@ package enum Evaluator {
   /// every number of ranks and threads.
   ///
   /// The loss is the mean over all labelled pixels of -log p(label), without class weights; ignored
-  /// pixels are not scored.
+  /// pixels are not scored. `progress` is told how many of how many windows of its own a rank has scored.
   ///
   /// - Precondition: `ids` is not empty, and each is in 0..<dataset.count.
   /// - Throws: `RankFailure`, on all ranks, when an image cannot be read on one of them or the set
   ///   does not fit the network; `RankDisagreement`, on all ranks, when they have other numbers of
   ///   windows or classes, whose counts cannot be added; `MPIError`.
   package static func evaluate(
-    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator
+    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator,
+    progress: (_ windows: Int, _ of: Int) -> Void = { _, _ in }
   ) throws -> SegmentationScores {
     precondition(!ids.isEmpty, "an evaluation of no images")
     let share = try communicator.together {
       try Share(
         of: communicator.rank, among: communicator.size, dataset: dataset, ids: ids,
-        predictor: predictor)
+        predictor: predictor, progress: progress)
     }
     // Ranks whose data or networks differ have counts and losses that do not belong together.
     try communicator.verifyEqualOnAllRanks([
@@ -107,21 +108,26 @@ private struct Share {
 
   /// Scores every window whose number leaves the remainder `rank` when divided by `size`.
   init(
-    of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor
+    of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor,
+    progress: (_ windows: Int, _ of: Int) -> Void
   ) throws {
     try Evaluator.check(dataset, fits: predictor)
     tally = WindowTally(classes: predictor.classes)
     let softmax = PixelSoftmax(classes: predictor.classes, threads: predictor.team.count)
-    for id in ids {
-      let extents = dataset.size(id)
-      let tiling = predictor.tiling(height: extents.height, width: extents.width)
-      let own = tiling.windows.indices.filter { (windowCount + $0) % size == rank }
-      windowCount += tiling.windows.count
-      guard !own.isEmpty else { continue }
+    let tilings = ids.map {
+      let size = dataset.size($0)
+      return predictor.tiling(height: size.height, width: size.width)
+    }
+    windowCount = tilings.reduce(0) { $0 + $1.windows.count }
+    let ownCount = (windowCount + size - 1 - rank) / size
+    var first = 0
+    for (id, tiling) in zip(ids, tilings) {
       let image = dataset.source(id)
-      for window in own {
+      for window in tiling.windows.indices where (first + window) % size == rank {
         try tally.add(window, of: tiling, image: image, predictor: predictor, softmax)
+        progress(tally.losses.count, ownCount)
       }
+      first += tiling.windows.count
     }
   }
 }

@@ -46,18 +46,23 @@ package struct ImageEvaluator {
   /// Image i of `ids` belongs to rank i % size, which predicts it window by window as `Evaluator` does
   /// and holds one image at a time. What an image adds is computed by its rank alone and summed in the
   /// order of `ids` on every rank, so that the scores are the same bits for every number of ranks and
-  /// threads, and those of pixels the same as `Evaluator`'s.
+  /// threads, and those of pixels the same as `Evaluator`'s. `progress` is told how many of how many images
+  /// of its own a rank has scored.
   ///
   /// - Precondition: `ids` is not empty, and each is in 0..<dataset.count.
   /// - Throws: as `Evaluator.evaluate`.
   package func evaluate(
-    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator
+    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator,
+    progress: (_ images: Int, _ of: Int) -> Void = { _, _ in }
   ) throws -> SetScores {
     precondition(!ids.isEmpty, "an evaluation of no images")
     let own = try communicator.together { () throws -> [UInt8] in
       try Evaluator.check(dataset, fits: predictor)
       let share = ids.indices.filter { $0 % communicator.size == communicator.rank }
-      let scores = try share.map { try self.scores(of: ids[$0], dataset, predictor) }
+      let scores = try share.enumerated().map { done, index in
+        defer { progress(done + 1, share.count) }
+        return try self.scores(of: ids[index], dataset, predictor)
+      }
       return Array(try Self.encoder.encode(scores))
     }
     try communicator.verifyEqualOnAllRanks([

@@ -235,9 +235,11 @@ extension DecodedSet {
       samples[id] = sample
     }
 
-    /// Adds a sample by the bands that it is decoded in.
-    mutating func append(_ id: Int, _ bands: SampleBands) throws(FileError) {
-      samples[id] = try bands.write(to: &self)
+    /// Adds a sample by the bands that it is decoded in; `progress` is told the part that is done.
+    mutating func append(
+      _ id: Int, _ bands: SampleBands, progress: (Double) -> Void
+    ) throws(FileError) {
+      samples[id] = try bands.write(to: &self, progress: progress)
     }
 
     /// Where the pixels lie that are appended next.

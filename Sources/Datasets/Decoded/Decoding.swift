@@ -17,8 +17,8 @@ package struct Decoding {
   package var team: ThreadTeam?
   /// Bytes of samples beyond which an image is decoded by bands of rows; what is decoded is the same.
   package var wholeByteLimit = LargeImage.wholeByteLimit
-  /// Told how many of how many samples of its own this process has decoded.
-  package var progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+  /// Told how many of how many samples of its own this process has decoded, a large one in part.
+  package var progress: (_ done: Double, _ of: Int) -> Void = { _, _ in }
   /// Told what a user is to know, a line each.
   package var note: (String) -> Void = { _ in }
 
@@ -138,20 +138,22 @@ package struct Decoding {
       let room = largest == .max ? 1 : max(1, Self.batchByteCount / max(1, largest))
       let count = min(own.count - next, threads == 1 ? 1 : min(room, 8 * threads))
       let ids = own[next..<next + count]
-      for (id, result) in zip(ids, results(of: ids.map { sources[$0] })) {
+      for (offset, result) in results(of: ids.map { sources[$0] }).enumerated() {
+        let id = own[next + offset]
         switch try result.get() {
         case .whole(let sample, let image, let codes):
           try writer.append(id, sample, image, codes: codes)
           let byteCount = sample.pixelByteCount + 12 * sample.pixelCount
           largest = largest == .max ? byteCount : max(largest, byteCount)
         case .large(let bands):
-          try writer.append(id, bands)
+          let before = Double(next) + Double(offset)
+          try writer.append(id, bands) { progress(before + $0, own.count) }
           // The next ones may be as large: one at a time.
           largest = Self.batchByteCount
         }
       }
       next += count
-      progress(next, own.count)
+      progress(Double(next), own.count)
     }
     try writer.finish()
   }

@@ -79,17 +79,30 @@ struct SampleBands {
   func decoded() throws(FileError) -> (sample: DecodedSample, image: Image, codes: Image.Samples) {
     precondition(!isLarge, "\(source.name) is large")
     var pixels: (image: Image, codes: [UInt16])?
-    let sample = try scanned { image, codes in pixels = (image, codes) }
+    let sample = try scanned { image, codes in
+      pixels = (image, codes)
+    } progress: { _ in
+    }
     guard let pixels else { preconditionFailure("an image without a band") }
     return (sample, pixels.image, sample.codes.kept(pixels.codes))
   }
 
-  /// Goes through the sample, writes its pixels to `writer`, and returns what is known of it.
+  /// Goes through the sample, writes its pixels to `writer`, and returns what is known of it; `progress` is
+  /// told the part of the work that is done.
   ///
   /// - Throws: `FileError` as `decoded()`, and where the pixels cannot be written.
-  func write(to writer: inout DecodedSet.PartWriter) throws(FileError) -> DecodedSample {
+  func write(
+    to writer: inout DecodedSet.PartWriter, progress: (Double) -> Void
+  ) throws(FileError) -> DecodedSample {
     let start = try writer.start()
-    var sample = try scanned { image, _ throws(FileError) in try writer.append(image.samples) }
+    // The codes take about as long as a pass.
+    let passCount = try emptyFit(channels: 1).passCount
+    let scanning = Double(passCount) / Double(passCount + 1)
+    var sample = try scanned { image, _ throws(FileError) in
+      try writer.append(image.samples)
+    } progress: {
+      progress(scanning * $0)
+    }
     sample.pixels = start
     sample.mask = try writer.start()
     guard sample.codes.byteCount > 0 else { return sample }
@@ -99,6 +112,7 @@ struct SampleBands {
       let band = try band(rows)
       let codes = encoder.add(band.values, borders: band.borders, missing: band.missing)
       try writer.append(sample.codes.kept(codes))
+      progress(scanning + (1 - scanning) * Double(rows.upperBound) / Double(height))
     }
     return sample
   }
@@ -127,30 +141,38 @@ struct SampleBands {
   /// Goes through the sample as often as it takes; `take` gets each band of the image once, with the
   /// codes of its pixels.
   private func scanned(
-    take: (Image, [UInt16]) throws(FileError) -> Void
+    take: (Image, [UInt16]) throws(FileError) -> Void, progress: (Double) -> Void
   ) throws(FileError) -> DecodedSample {
     var encoder = MaskEncoder()
     var count = MaskSummary.Count(width: width)
     var fit: IntensityFit?
     var (first, isGreyInColour) = (Image?.none, true)
+    var (pass, passCount) = (0, 1)
+    func tell(_ rows: Range<Int>) {
+      progress((Double(pass) + Double(rows.upperBound) / Double(height)) / Double(passCount))
+    }
     for rows in bands {
       let band = try band(rows)
       let codes = encoder.add(band.values, borders: band.borders, missing: band.missing)
       count.add(band.values)
       if objects != nil, !form.instanceBorders { _ = try objects?.numbers(rows) }
       isGreyInColour = isGreyInColour && ImageChannels(band.image).isGreyInColour
-      if fit == nil { fit = try emptyFit(channels: band.image.channels) }
+      if fit == nil {
+        fit = try emptyFit(channels: band.image.channels)
+        passCount = fit?.passCount ?? 1
+      }
       try fit?.add(band.image)
       try take(band.image, codes)
       first = first ?? band.image
+      tell(rows)
     }
     guard let first, var fit else { preconditionFailure("an image without a band") }
     fit.endPass()
     while fit.needsPass {
-      if isLarge {
-        for rows in bands { try fit.add(try image.rows(rows)) }
-      } else {
-        try fit.add(first)
+      pass += 1
+      for rows in bands {
+        try fit.add(isLarge ? try image.rows(rows) : first)
+        tell(rows)
       }
       fit.endPass()
     }

@@ -195,6 +195,17 @@ package struct Dataset: Sendable {
     try instanceFiles[image.id]?.numbers(width: image.width, height: image.height)
   }
 
+  /// The numbers of the objects in a rectangle of the image with this id, rows x columns.
+  ///
+  /// - Throws: as `instances(of:)`.
+  func instances(
+    _ id: Int, rows: Range<Int>, columns: Range<Int>
+  ) throws(FileError) -> [Int32]? {
+    let size = size(id)
+    return try instanceFiles[id]?.numbers(
+      rows: rows, columns: columns, width: size.width, height: size.height)
+  }
+
   /// The same images with the weights that `map` gives them, from their instances where they have some.
   ///
   /// Each map is computed once: at once where the images are in memory, else when it is first needed, and

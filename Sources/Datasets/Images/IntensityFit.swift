@@ -72,6 +72,8 @@ package struct IntensityFit {
 
   /// Whether the image has to be seen once more.
   package var needsPass: Bool { !passes.isEmpty }
+  /// How often the image has to be seen.
+  var passCount: Int { passes.count }
 
   /// Adds the next rows of the image.
   ///

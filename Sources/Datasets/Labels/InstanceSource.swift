@@ -37,6 +37,29 @@ enum InstanceSource: Sendable, Equatable {
     return objects.numbers
   }
 
+  /// The numbers in a rectangle, rows x columns, of an image of this size.
+  ///
+  /// - Throws: as `numbers(width:height:)`.
+  func numbers(
+    rows: Range<Int>, columns: Range<Int>, width: Int, height: Int
+  ) throws(FileError) -> [Int32] {
+    if case .numbered(let file) = self,
+      let large = try LargeImage(
+        ImageSource(channels: [file]), channels: nil, as: .mask,
+        wholeByteLimit: LargeImage.wholeByteLimit)
+    {
+      try Self.check(
+        width: large.width, height: large.height, path: file.path, areOf: (width, height))
+      let part = try large.part(rows: rows, columns: columns)
+      return try ObjectNumbers(part, path: file.path, top: rows.lowerBound).numbers
+    }
+    let numbers = try numbers(width: width, height: height)
+    guard columns.count < width || rows.count < height else { return numbers }
+    return rows.flatMap { row in
+      numbers[row * width + columns.lowerBound..<row * width + columns.upperBound]
+    }
+  }
+
   /// Refuses objects of another size than their image.
   static func check(
     width: Int, height: Int, path: String, areOf size: (width: Int, height: Int)

@@ -41,25 +41,37 @@ struct LabelledObjects {
 extension Dataset {
   /// Images, and pixels of them, that the size of a set's objects is taken from at most.
   private static let measured = (images: 64, pixels: 8 << 20)
+  /// The side of a square of about so many pixels.
+  private static let measuredSide = 2896
 
   /// The diameter, in pixels, up to which objects hold half of the pixels of all objects; nil where
   /// there is no object.
   ///
   /// An object's diameter is that of a circle of its area, 2 sqrt(A / pi). Of large sets a few images
-  /// are taken, evenly spaced.
+  /// are taken, evenly spaced, and of large images the middle.
   ///
-  /// - Throws: as `image`.
+  /// - Throws: as `TileSource.part` and `instances`.
   package func objectDiameter(of ids: [Int]) throws -> Int? {
     let pixels = ids.reduce(0) { $0 + size($1).width * size($1).height }
     let most = max(1, Self.measured.pixels * ids.count / max(1, pixels))
     let count = min(ids.count, Self.measured.images, most)
     var areas: [Int] = []
     for index in 0..<count {
-      let image = try image(ids[index * ids.count / count])
+      let id = ids[index * ids.count / count]
+      let image = source(id)
+      // A band across the middle, or a square in it.
+      let width = min(image.width, max(Self.measured.pixels / image.height, Self.measuredSide))
+      let height = min(image.height, Self.measured.pixels / width)
+      func middle(_ count: Int, of length: Int) -> Range<Int> {
+        (length - count) / 2..<(length - count) / 2 + count
+      }
+      let part = try image.part(
+        rows: middle(height, of: image.height), columns: middle(width, of: image.width))
       areas +=
         LabelledObjects(
-          labels: image.labels, instances: try instances(of: image), width: image.width,
-          height: image.height
+          labels: part.labels,
+          instances: try instances(id, rows: part.rows, columns: part.columns),
+          width: part.columns.count, height: part.rows.count
         ).areas
     }
     areas.sort()

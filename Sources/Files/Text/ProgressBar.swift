@@ -11,11 +11,11 @@ package enum ProgressBar {
   /// less than those.
   ///
   /// The last column stays free: writing to it makes some terminals start a new line.
-  package static func line(_ done: Int, of total: Int, text: String, width: Int) -> String {
+  package static func line(_ done: Double, of total: Int, text: String, width: Int) -> String {
     let room = max(0, width - 1)
     let barWidth = min(40, room - text.count - 3)
     guard barWidth >= 5 else { return String(text.prefix(room)) }
-    let part = total > 0 ? min(1, max(0, Double(done) / Double(total))) : 0
+    let part = total > 0 ? min(1, max(0, done / Double(total))) : 0
     let filled = Int(part * Double(barWidth))
     return "[" + String(repeating: "#", count: filled)
       + String(repeating: ".", count: barWidth - filled) + "] " + text

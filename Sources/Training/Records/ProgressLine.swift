@@ -24,7 +24,7 @@ package struct ProgressLine {
 
   /// The line for a window of `width` columns, with a bar.
   package func bar(width: Int) -> String {
-    ProgressBar.line(record.step, of: totalSteps, text: plain, width: width)
+    ProgressBar.line(Double(record.step), of: totalSteps, text: plain, width: width)
   }
 
   private var timeLeft: String {

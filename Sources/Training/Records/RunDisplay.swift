@@ -60,18 +60,19 @@ package final class RunDisplay: Sendable {
   }
 
   /// Shows in a window how much of some work other than steps is done, until all is; elsewhere nothing.
-  package func show(_ done: Int, of total: Int, _ work: String) {
+  package func show(_ done: Double, of total: Int, _ work: String) {
     guard isTerminal else { return }
     state.withLock { state in
       let time = ProcessInfo.processInfo.systemUptime
       let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
-      guard isDue || done >= total else { return }
+      let isDone = done >= Double(total)
+      guard isDue || isDone else { return }
       state.lastDrawn = time
       let bar = ProgressBar.line(
-        done, of: total, text: "\(done) of \(total) \(work)",
+        done, of: total, text: "\(Int(done)) of \(total) \(work)",
         width: ProgressBar.windowWidth(of: descriptor))
-      state.bar = done < total ? bar : nil
-      emit(ProgressBar.cleared + (done < total ? bar : ""))
+      state.bar = isDone ? nil : bar
+      emit(ProgressBar.cleared + (isDone ? "" : bar))
     }
   }
 

@@ -115,6 +115,7 @@ struct EvaluateCommand: ParsableCommand {
       let classes = mapping.reportLabels(count: trained.checkpoint.network.classes)
       let json: JSONValue
       let table: String
+      let progress = FirstRankProgress("scoring", isFirst: communicator.rank == 0)
       if byImage {
         let report = EvaluationReport(
           groups: groups, classes: classes, border: border,
@@ -123,7 +124,9 @@ struct EvaluateCommand: ParsableCommand {
           groups, border: UInt8(border), backgrounds: mapping.backgrounds(border: border),
           segmentation: instances?.segmentation(backgrounds: mapping.backgrounds(border: border))
         ).evaluate(
-          dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
+          dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator,
+          progress: progress.show(of: "images"))
+        progress.finish()
         try communicator.together {
           guard communicator.rank == 0, let perImage else { return }
           try DurableFile.write(scores.perImageTable(report), to: perImage)
@@ -132,7 +135,9 @@ struct EvaluateCommand: ParsableCommand {
         table = scores.table(report)
       } else {
         let scores = try Evaluator.evaluate(
-          dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator)
+          dataset: dataset, ids: ids, predictor: trained.predictor, communicator: communicator,
+          progress: progress.show(of: "tiles"))
+        progress.finish()
         json = scores.json(classes: classes)
         table = scores.table(names: classes.map(\.name))
       }
@@ -141,7 +146,7 @@ struct EvaluateCommand: ParsableCommand {
         printText(json.json + "\n")
       } else {
         printText(
-          "\(dataset.count) images, \(trained.steps)\n" + table + "\n")
+          "\(dataset.count) \(dataset.count == 1 ? "image" : "images"), \(trained.steps)\n" + table + "\n")
       }
     }
   }
@@ -188,20 +193,11 @@ struct EvaluateCommand: ParsableCommand {
       instanceBorders: instanceBorders(of: trained, found, isFirst: isFirst))
     var decoding = Decoding(
       form, cache: cache, crew: HostCrew(communicator), team: trained.predictor.team)
-    var progress: WorkProgress?
-    if isFirst {
-      decoding.note = { printNote($0) }
-      decoding.progress = { done, total in
-        let own =
-          progress
-          ?? WorkProgress(
-            "decoding", total: total, pieces: "images", isShown: true, hasLines: false)
-        progress = own
-        own.advance(to: done)
-      }
-    }
+    if isFirst { decoding.note = { printNote($0) } }
+    let progress = FirstRankProgress("decoding", isFirst: isFirst)
+    decoding.progress = { progress.advance(to: $0, of: $1, "images") }
     let stored = try SampleIndex(found, decoding)
-    progress?.finish()
+    progress.finish()
     let channels = trained.checkpoint.network.inputChannels
     return try communicator.together {
       guard let index = stored.adapted(to: channels) else {

@@ -12,7 +12,7 @@ final class WorkProgress {
   private let hasLines: Bool
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let start = ProcessInfo.processInfo.systemUptime
-  private var done = 0
+  private var done = 0.0
   private var lastDrawn = -1.0
   private var hasBar = false
 
@@ -31,23 +31,23 @@ final class WorkProgress {
 
   deinit { finish() }
 
-  /// One piece more is done, or so many are.
-  func advance(to done: Int? = nil) {
+  /// One piece more is done, or so many are, the last of them in part.
+  func advance(to done: Double? = nil) {
     let before = self.done
     self.done = done ?? before + 1
     show(after: before)
   }
 
-  private func show(after before: Int) {
+  private func show(after before: Double) {
     guard isShown, total > 0, done > 0 else { return }
     let seconds = ProcessInfo.processInfo.systemUptime - start
-    let left = seconds / Double(done) * Double(total - done)
-    let text = "\(subject): \(done) of \(total) \(pieces), \(Self.clock(left)) left".printable
+    let left = seconds / done * (Double(total) - done)
+    let text = "\(subject): \(Int(done)) of \(total) \(pieces), \(Self.clock(left)) left".printable
     if isTerminal {
-      guard seconds - lastDrawn >= 0.1 || done == total else { return }
+      guard seconds - lastDrawn >= 0.1 || done == Double(total) else { return }
       lastDrawn = seconds
       draw(text)
-    } else if hasLines, done * 10 / total > before * 10 / total {
+    } else if hasLines, Int(done * 10 / Double(total)) > Int(before * 10 / Double(total)) {
       printNote(text)
     }
   }
@@ -75,4 +75,37 @@ final class WorkProgress {
     let rest = seconds % 60
     return "\(seconds / 60):" + (rest < 10 ? "0" : "") + "\(rest)"
   }
+}
+
+/// The progress of the first rank's share of some work, whose pieces are known when the first is done.
+final class FirstRankProgress {
+  private let subject: String
+  private let isFirst: Bool
+  private var progress: WorkProgress?
+
+  /// - Parameters:
+  ///   - subject: what is worked on.
+  ///   - isFirst: whether this is the first rank; others show nothing.
+  init(_ subject: String, isFirst: Bool) {
+    self.subject = subject
+    self.isFirst = isFirst
+  }
+
+  /// So many of so many pieces are done.
+  func advance(to done: Double, of total: Int, _ pieces: String) {
+    guard isFirst else { return }
+    let progress =
+      progress
+      ?? WorkProgress(subject, total: total, pieces: pieces, isShown: true, hasLines: false)
+    self.progress = progress
+    progress.advance(to: done)
+  }
+
+  /// What tells of pieces of this name.
+  func show(of pieces: String) -> (_ done: Int, _ of: Int) -> Void {
+    { self.advance(to: Double($0), of: $1, pieces) }
+  }
+
+  /// Takes the bar away.
+  func finish() { progress?.finish() }
 }

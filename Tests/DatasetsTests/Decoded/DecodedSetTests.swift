@@ -35,7 +35,7 @@ import Threading
   ) throws -> Dataset {
     var decoding = Decoding(cache: cache, team: team)
     decoding.note = { notes?.lines.append($0) }
-    decoding.progress = { notes?.progress.append([$0, $1]) }
+    decoding.progress = { notes?.progress.append([$0, Double($1)]) }
     let index = try SampleIndex.folder(folder.path, decoding)
     return try Dataset(index, mapping: ClassMapping(scanning: index))
   }
@@ -43,7 +43,7 @@ import Threading
   /// What a decoding says.
   private final class Notes {
     var lines: [String] = []
-    var progress: [[Int]] = []
+    var progress: [[Double]] = []
   }
 
   private func images(_ dataset: Dataset) throws -> [DatasetImage] {
@@ -121,7 +121,10 @@ import Threading
           DecodedForm(normalization: normalization, instanceBorders: numbered),
           team: ThreadTeam(count: 2))
         decoding.wholeByteLimit = limit
+        var parts: [Double] = []
+        decoding.progress = { done, _ in parts.append(done) }
         let index = try SampleIndex.folder(folder.path, decoding)
+        #expect(parts == parts.sorted() && parts.last == 3 && (limit == .max || parts[0] < 1))
         let dataset = try Dataset(
           index, mapping: ClassMapping(scanning: index),
           normalization: normalization.fitted(to: index, ids: [0, 1]))
