@@ -8,11 +8,16 @@ package struct AnnotationSet: Sendable {
   package let images: [AnnotatedImage]
   /// What was in the source and is not here.
   package let dropped: DroppedCounts
+  /// What was taken for something else than the source says, a line each.
+  package let remarks: [String]
 
-  init(classes: [String], images: [AnnotatedImage], dropped: DroppedCounts) {
+  init(
+    classes: [String], images: [AnnotatedImage], dropped: DroppedCounts, remarks: [String] = []
+  ) {
     self.classes = classes
     self.images = images.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     self.dropped = dropped
+    self.remarks = remarks
   }
 }
 

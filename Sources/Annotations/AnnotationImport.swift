@@ -63,7 +63,7 @@ package struct AnnotationImport: Sendable {
           ?? "check the source")
     }
     try Self.write(classes: set.classes, to: output + "/classes.json")
-    notes = dropped.lines
+    notes = dropped.lines + set.remarks
     if overlapCount > 0 {
       notes.append("pixels of several objects, each taken for the first one's: \(overlapCount)")
     }

@@ -9,7 +9,8 @@ import Foundation
 package final class ScratchFile: Sendable {
   /// The name it had, for messages.
   private let path: String
-  private let descriptor: CInt
+  /// The open file, for libraries that write by themselves.
+  package let descriptor: CInt
 
   /// An empty file.
   ///
@@ -27,6 +28,10 @@ package final class ScratchFile: Sendable {
   }
 
   deinit { _ = close(descriptor) }
+
+  /// The same file opened once more, with a place of its own, for libraries that read by themselves; nil
+  /// where the system does not allow that.
+  package func reopened() -> InputFile? { try? InputFile("/proc/self/fd/\(descriptor)") }
 
   /// Writes all bytes at `offset`.
   ///

@@ -51,7 +51,7 @@ func tooLargeError(path: String, found: String) -> FileError {
     expected: "sides of at most \(ImageFile.maximumSide) pixels, at most \(mebibytes) MiB"
       + " decoded and \(ImageFile.maximumPageCount) pages",
     found: found,
-    hint: "cut it into smaller images; `predict` reads a tiled TIFF of any size by windows")
+    hint: "cut it into smaller images, or save it as a tiled TIFF, which is read by parts")
 }
 
 /// The error for a file that is cut or corrupt.

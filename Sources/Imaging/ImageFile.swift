@@ -117,11 +117,24 @@ package enum ImageFile {
     case .numPy: return try NumPyFile.image(of: file, page: page)
     case .bitmap: return try BitmapFile.image(of: file, purpose)
     case .nifti:
-      decode = { codec_nifti_read(descriptor, UInt32(clamping: page), purpose.code, $0, $1) }
+      if let unpacked = try UnpackedVolumes.file(of: file) {
+        return try slice(page, of: unpacked, path: path, purpose)
+      }
+      return try slice(page, of: file, path: path, purpose)
     case .png: decode = { codec_png_read(descriptor, purpose.code, $0, $1) }
     case .jpeg: decode = { codec_jpeg_read(descriptor, purpose.code, $0, $1) }
     case .jpeg2000: decode = { codec_jpeg2000_read(descriptor, purpose.code, $0, $1) }
     }
     return try decodedImage(path: path, kind: kind, page: page, decode: decode)
+  }
+
+  /// A slice of an open volume, which is called `path`.
+  private static func slice(
+    _ page: Int, of file: borrowing InputFile, path: String, _ purpose: Purpose
+  ) throws(FileError) -> Image {
+    let descriptor = file.descriptor
+    return try decodedImage(path: path, kind: .nifti, page: page) {
+      codec_nifti_read(descriptor, UInt32(clamping: page), purpose.code, $0, $1)
+    }
   }
 }

@@ -35,7 +35,7 @@ private func write(_ text: String, _ path: String) throws {
                 {"id": 3, "file_name": "gone.png", "width": 2, "height": 2}],
      "annotations": [
        {"id": 1, "image_id": 1, "category_id": 7, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2], [3, 0, 4, 0, 4, 1, 3, 1]]},
-       {"id": 2, "image_id": 1, "category_id": 3, "segmentation": {"size": [3, 4], "counts": [4, 5, 3]}},
+       {"id": 2, "image_id": 1, "category_id": 3, "iscrowd": 1, "segmentation": {"size": [3, 4], "counts": [4, 5, 3]}},
        {"id": 3, "image_id": 1, "category_id": 3, "segmentation": {"size": [3, 4], "counts": "912"}},
        {"id": 4, "image_id": 1, "category_id": 3, "segmentation": [[9, 9, 12, 9, 12, 12]]},
        {"id": 5, "image_id": 1, "category_id": 3, "segmentation": {"size": [2, 4], "counts": [4, 4]}},
@@ -72,6 +72,7 @@ private func write(_ text: String, _ path: String) throws {
           "left out (1): objects that lie behind others",
           "left out (1): objects without a pixel inside their image",
           "left out (1): run lengths of another size than their image",
+          "regions of crowds, each taken for one object: 1",
           "pixels of several objects, each taken for the first one's: 2",
         ])
       // Never into a folder that has something in it.

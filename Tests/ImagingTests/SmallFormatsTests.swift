@@ -154,6 +154,36 @@ import Testing
     #expect(try read(colours).samples == .uint8([1, 2, 3, 4, 5, 6]) && read(colours).channels == 3)
   }
 
+  /// A volume is unpacked once; another file in its place is another volume.
+  @Test func slicesOfAGzippedVolume() throws {
+    let folder = try ScratchFolder()
+    func gzipped(_ first: Int) throws -> String {
+      let data = (0..<60).map { UInt8($0 + first) }
+      let plain = try folder.file("a.nii", nifti([2, 3, 10], type: 2, bits: 8, data))
+      let gzip = Process()
+      gzip.executableURL = URL(fileURLWithPath: "/bin/gzip")
+      gzip.arguments = ["-f", plain]
+      try gzip.run()
+      gzip.waitUntilExit()
+      try #require(gzip.terminationStatus == 0)
+      return plain + ".gz"
+    }
+    for first in [0, 100] {
+      let path = try gzipped(first)
+      #expect(try ImageFile.pageCount(path) == 10)
+      for page in [9, 0, 4] {
+        let start = UInt8(first + 6 * page)
+        #expect(try ImageFile.read(path, page: page).samples == .uint8(Array(start..<start + 6)))
+      }
+      #expect(throws: FileError.self) { try ImageFile.read(path, page: 10) }
+    }
+    let whole = Array(try Data(contentsOf: URL(fileURLWithPath: try gzipped(0))))
+    for count in [whole.count - 9, whole.count / 2, 20, 4] {
+      let error = try failure(Array(whole.prefix(count)))
+      #expect(error?.found.isEmpty == false, "\(count) bytes")
+    }
+  }
+
   @Test func volumesThatAreNotRead() throws {
     let good = nifti([2, 1, 1], type: 64, bits: 64, littleEndian(0, 16))
     #expect(try read(good).samples == .float32([0, 0]))

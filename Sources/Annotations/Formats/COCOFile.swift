@@ -31,9 +31,12 @@ struct COCOFile: Decodable {
     let image: Int
     let category: Int
     let segmentation: Segmentation?
+    /// 1 of a region of many objects that nobody told apart.
+    let crowd: Int?
 
     private enum CodingKeys: String, CodingKey {
       case segmentation
+      case crowd = "iscrowd"
       case image = "image_id"
       case category = "category_id"
     }
@@ -115,6 +118,7 @@ struct COCOFile: Decodable {
     let values = Dictionary(
       uniqueKeysWithValues: categories.enumerated().map { ($1.id, UInt8($0 + 1)) })
     var dropped = DroppedCounts()
+    var crowdCount = 0
     var objectsOf: [Int: [AnnotatedObject]] = [:]
     let known = Set(file.images.map(\.id))
     for annotation in file.annotations {
@@ -130,6 +134,7 @@ struct COCOFile: Decodable {
         dropped.add("annotations without a segmentation that can be read")
         continue
       }
+      if annotation.crowd == 1 { crowdCount += 1 }
       objectsOf[annotation.image, default: []].append(AnnotatedObject(value: value, shapes: shapes))
     }
     let names = AnnotationSource.names(file.images.map(\.fileName))
@@ -139,7 +144,10 @@ struct COCOFile: Decodable {
         size: ImageSize(width: image.width, height: image.height),
         objects: objectsOf[image.id] ?? [])
     }
-    return AnnotationSet(classes: categories.map(\.name), images: images, dropped: dropped)
+    return AnnotationSet(
+      classes: categories.map(\.name), images: images, dropped: dropped,
+      remarks: crowdCount > 0 ? ["regions of crowds, each taken for one object: \(crowdCount)"] : []
+    )
   }
 
   private static func checkIDs(_ ids: [Int], of what: String, _ path: String) throws(FileError) {

@@ -2,6 +2,7 @@
 //
 // Source: the header files of the format, nifti1.h and nifti2.h (nifti.nimh.nih.gov).
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,71 @@ static codec_status read_slices(
   return status;
 }
 
+/// Bytes of all samples as they are stored.
+static uint64_t stored_byte_count(const nifti_volume *volume) {
+  return volume->columns * volume->rows * volume->type->colors *
+         (volume->type->stored_bits / 8) * volume->volumes * volume->slices;
+}
+
+static bool write_exactly(int target, const uint8_t *bytes, size_t count, uint64_t at) {
+  while (count > 0) {
+    ssize_t written = pwrite(target, bytes, count, (off_t)at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    bytes += written;
+    count -= (size_t)written;
+    at += (uint64_t)written;
+  }
+  return true;
+}
+
+codec_status codec_nifti_unpack(
+    int descriptor, int target, uint64_t byte_limit, bool *is_whole, char *message) {
+  *is_whole = false;
+  nifti_volume volume;
+  codec_status status = open_volume(descriptor, &volume, message);
+  if (status != codec_ok) return status;
+  codec_source source = {.descriptor = descriptor};
+  uint64_t stored = stored_byte_count(&volume);
+  uint64_t end = volume.offset + stored;
+  if (gzdirect(volume.file) || volume.slices < 2 || end < stored || end > byte_limit) {
+    gzclose(volume.file);
+    return codec_ok;
+  }
+  status = codec_check_deflated(&source, stored, message);
+  enum { piece_bytes = 1 << 20 };
+  uint8_t *bytes = malloc(piece_bytes);
+  if (status == codec_ok && bytes == NULL) {
+    codec_set_message(message, "%d bytes could not be allocated", piece_bytes);
+    status = codec_out_of_memory;
+  }
+  if (status == codec_ok && gzrewind(volume.file) < 0) {
+    status = incomplete(&volume, "a file that cannot be read again", message);
+  }
+  bool has_room = true;
+  for (uint64_t done = 0; done < end && status == codec_ok && has_room;) {
+    size_t count = end - done < piece_bytes ? (size_t)(end - done) : piece_bytes;
+    if (!read_exactly(&volume, bytes, count)) {
+      status = incomplete(&volume, "the file ends early", message);
+    } else {
+      has_room = write_exactly(target, bytes, count, done);
+    }
+    done += count;
+  }
+  // What is behind the samples has the checksum.
+  if (status == codec_ok && has_room && gzread(volume.file, bytes, piece_bytes) < 0) {
+    status = incomplete(&volume, "a wrong checksum", message);
+  }
+  free(bytes);
+  // The end of a stream that is cut is told last.
+  if (gzclose(volume.file) == Z_BUF_ERROR && status == codec_ok && has_room) {
+    codec_set_message(message, "the file ends early");
+    status = codec_damaged;
+  }
+  *is_whole = status == codec_ok && has_room;
+  return status;
+}
+
 codec_status codec_nifti_read(
     int descriptor, uint32_t page, codec_purpose purpose, codec_image *image, char *message) {
   memset(image, 0, sizeof *image);
@@ -273,8 +339,7 @@ codec_status codec_nifti_read(
   image->sample_type = is_scaled ? codec_float32 : volume.type->type;
   image->bits_per_sample = (uint32_t)codec_sample_size(image->sample_type) * 8;
   codec_source source = {.descriptor = descriptor};
-  uint64_t stored = volume.columns * volume.rows * volume.type->colors *
-                    (volume.type->stored_bits / 8) * volume.volumes * volume.slices;
+  uint64_t stored = stored_byte_count(&volume);
   if (page >= volume.slices) {
     codec_set_message(message, "%llu slices", (unsigned long long)volume.slices);
     status = codec_no_such_page;

@@ -146,7 +146,8 @@ struct EvaluateCommand: ParsableCommand {
         printText(json.json + "\n")
       } else {
         printText(
-          "\(dataset.count) \(dataset.count == 1 ? "image" : "images"), \(trained.steps)\n" + table + "\n")
+          "\(dataset.count) \(dataset.count == 1 ? "image" : "images"), \(trained.steps)\n" + table
+            + "\n")
       }
     }
   }

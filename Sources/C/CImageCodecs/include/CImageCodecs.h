@@ -254,6 +254,13 @@ void codec_tiff_writer_close(codec_tiff_writer *writer);
 /// Counts the slices along the third axis of a NIfTI volume, gzipped or not.
 codec_status codec_nifti_count_pages(int descriptor, uint32_t *count, char *message);
 
+/// Writes the whole of a gzipped NIfTI volume, unpacked, to the beginning of `target`.
+///
+/// `is_whole` tells whether that was done: not of a volume that is not gzipped, has one slice, or takes more
+/// than `byte_limit` bytes or than there is room for.
+codec_status codec_nifti_unpack(
+    int descriptor, int target, uint64_t byte_limit, bool *is_whole, char *message);
+
 /// Decodes a slice of a NIfTI volume; the fourth and further axes are channels.
 codec_status codec_nifti_read(
     int descriptor, uint32_t page, codec_purpose purpose, codec_image *image, char *message);
