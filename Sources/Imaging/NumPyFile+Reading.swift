@@ -31,7 +31,11 @@ extension NumPyFile {
 
     /// Pages, rows, columns and channels: see ``image(of:page:)``.
     var axes: (pages: Int, height: Int, width: Int, channels: Int) {
-      let hasChannels = shape.count > 2 && shape[shape.count - 1] <= mostChannels
+      let last = shape[shape.count - 1]
+      let hasChannels =
+        shape.count > 3
+        || shape.count == 3
+          && (last <= surelyChannels || last <= mostChannels && last < min(shape[0], shape[1]))
       let channels = hasChannels ? shape[shape.count - 1] : 1
       let sides = hasChannels ? Array(shape.dropLast()) : shape
       return (
@@ -40,8 +44,10 @@ extension NumPyFile {
     }
   }
 
-  /// The longest last axis that is one of channels: grey, grey and alpha or two stains, RGB, RGBA.
-  private static let mostChannels = 4
+  /// A last axis so long is one of channels: grey, grey and alpha or two stains, RGB, RGBA.
+  private static let surelyChannels = 4
+  /// And so is one up to this that is the shortest of three: no image is so narrow.
+  private static let mostChannels = 16
 
   /// The number of images in an array.
   static func pageCount(of file: borrowing InputFile) throws(FileError) -> Int {
@@ -50,10 +56,10 @@ extension NumPyFile {
 
   /// An image of an array.
   ///
-  /// Two axes are rows and columns. A last axis of at most 4 behind them is one of channels, all of which
-  /// are kept; a first axis in front of them is one of images. So 3 axes are [rows, columns, channels] where
-  /// the last has at most 4 places, else [images, rows, columns], and 4 axes are [images, rows, columns,
-  /// channels]. Both orders of axes in memory and of bytes are read, of booleans, integers and floating
+  /// Two axes are rows and columns. A last axis behind them is one of channels, all of which are kept; a first
+  /// axis in front of them is one of images. So 3 axes are [rows, columns, channels] where the last has at most
+  /// 4 places, or at most 16 and fewer than the others, else [images, rows, columns]; and 4 axes are [images,
+  /// rows, columns, channels]. Both orders of axes in memory and of bytes are read, of booleans, integers and floating
   /// point of the format's versions 1 to 3.
   ///
   /// - Throws: `FileError` for other arrays, pickled objects, and a file that is not as long as it has to be.
@@ -187,7 +193,7 @@ extension NumPyFile {
       element: element, isBigEndian: order == ">", isFortran: header.isFortran,
       shape: header.shape, offset: offset)
     guard (2...4).contains(array.shape.count), array.shape.allSatisfy({ $0 > 0 }),
-      array.shape.count < 4 || array.shape[3] <= mostChannels
+      array.shape.count < 4 || array.shape[3] <= ImageFile.maximumChannelCount
     else {
       throw unsupportedError(path: path, kind: .numPy, found: "the shape \(array.shape)")
     }

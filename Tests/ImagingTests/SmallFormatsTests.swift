@@ -226,6 +226,12 @@ import Testing
     #expect(try read(turned, page: 1).samples == .uint8([1, 3, 5, 7, 9]))
     let all = numPy("'|u1'", "(2, 1, 1, 2)", [1, 2, 3, 4])
     #expect(try read(all, page: 1).samples == .uint8([3, 4]))
+    // Five bands of a spectrum: the shortest of three axes, and the last of four.
+    let spectra = try read(numPy("'|u1'", "(6, 7, 5)", (0..<210).map { UInt8($0) }))
+    #expect(spectra.channels == 5 && spectra.width == 7 && spectra.height == 6)
+    let one = try read(numPy("'|u1'", "(1, 2, 3, 5)", (0..<30).map { UInt8($0) }))
+    #expect(one.channels == 5 && one.width == 3 && one.height == 2)
+    #expect(try read(numPy("'|u1'", "(5, 6, 5)", (0..<150).map { UInt8($0) })).channels == 1)
   }
 
   @Test func elements() throws {
@@ -253,7 +259,7 @@ import Testing
     ("[('a', '<f4')]", "(1, 1)", 4, "elements of ["), ("'<f4'", "(1, 0)", 0, "the shape"),
     ("'<f4'", "(99999999, 99999999)", 4, "the shape"), ("'<f4'", "(1, -2)", 8, "the shape"),
     ("'<f4'", "(1, x)", 8, "a header that is none"), ("'<i8'", "(1, 1)", 8, "beyond 32 bits"),
-    ("'|u1'", "(2, 2, 2, 5)", 40, "the shape"),
+    ("'|u1'", "(2, 2, 2, 2, 2)", 32, "the shape"),
   ])
   func arraysThatAreNotRead(
     description: String, shape: String, count: Int, found: String
