@@ -154,6 +154,14 @@ let package = Package(
       name: "communication-check", dependencies: ["Communication", "MPICommunication"],
       path: "Tests/CommunicationCheck", swiftSettings: importSettings),
 
+    // The readers that Scripts/fuzz gives inputs to, and the tests of those that were found.
+    .target(
+      name: "FuzzSubjects",
+      dependencies: [
+        "Annotations", "Checkpoints", "Configuration", "Datasets", "Files", "Imaging",
+      ], path: "Tests/FuzzSubjects", swiftSettings: importSettings),
+    tests("FuzzSubjectsTests", ["FuzzSubjects", "TestSupport"], exclude: ["Found"]),
+
     tests("TestSupportTests", ["Communication", "Files", "TestSupport"]),
     tests("ThreadingTests", ["Randomness", "Threading"]),
     tests("RandomnessTests", ["Randomness"]),
@@ -201,3 +209,12 @@ let package = Package(
       ]),
   ]
 )
+
+// Its main function is libFuzzer's, so that it can be built for nothing else.
+if Context.environment["UNET_DIST_BUILDS_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz", dependencies: ["FuzzSubjects"], path: "Tests/Fuzz", exclude: ["Corpus"],
+      swiftSettings: importSettings + [.unsafeFlags(["-parse-as-library"])]))
+  package.products.append(.executable(name: "Fuzz", targets: ["Fuzz"]))
+}

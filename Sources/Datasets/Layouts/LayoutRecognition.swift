@@ -16,14 +16,21 @@ extension DatasetLayouts {
       return describe(try layout.find(in: contents), layout, fitting, contents)
     }
     if let found = try foundInParts(of: contents, choice) { return found }
-    let rules = choice.candidates.map { "\($0.rule) (\($0.name))" }
     throw FileError(
-      .missing, path: path,
-      expected: (rules.count == 1 ? "" : "a folder with ") + rules.joined(separator: ", or "),
-      found: contents.summary,
+      .missing, path: path, expected: expectation(of: choice), found: contents.summary,
       hint:
         "put the images into images/ and the masks into masks/, or name both by --images and --masks"
-    )
+        + (choice == .automatic ? "; --layout NAME tells what another layout looks like" : ""))
+  }
+
+  /// What a chosen layout looks like; of all of them the most common, and the names of the others.
+  private static func expectation(of choice: LayoutChoice) -> String {
+    guard choice == .automatic else {
+      return choice.candidates.map { "\($0.rule) (\($0.name))" }.joined(separator: ", or ")
+    }
+    let others = all.map { $0.name }.filter { $0 != ImagesAndMasksLayout.name }
+    return "a folder with \(ImagesAndMasksLayout.rule), or in another layout: "
+      + others.joined(separator: ", ")
   }
 
   /// The samples of a folder that is divided into `train/` and `val/`, or has only the first.
