@@ -182,6 +182,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var seed: UInt64 = 0
   /// Steps between comparisons of the ranks' weights; 0 is never.
   package var checkReplicas = 10
+  /// Seconds without progress after which the job ends; 0 is never.
+  package var stallTimeout = 300
   /// Least severe messages that are shown.
   package var logLevel = Logger.Level.info
 

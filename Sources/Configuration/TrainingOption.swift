@@ -225,6 +225,10 @@ extension TrainingOption {
       "check-replicas", \.checkReplicas, "N",
       "steps between comparisons of the ranks' weights; every save compares too",
       .ranks, must: .atLeast(0)),
+    required(
+      "stall-timeout", \.stallTimeout, "SECONDS",
+      "time without progress of a rank after which the job ends; 0 is never", .local,
+      must: .within(0...604_800)),
     required("log-level", \.logLevel, "LEVEL", "least severe messages that are shown", .local),
   ]
 

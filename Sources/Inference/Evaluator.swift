@@ -21,18 +21,24 @@ package enum Evaluator {
   /// The loss is the mean over all labelled pixels of -log p(label), without class weights; ignored
   /// pixels are not scored.
   ///
+  /// Each rank asks `isStopped` before every window; when one says so, all ranks end without scores.
+  ///
   /// - Precondition: `ids` is not empty, and each is in 0..<dataset.count.
   /// - Throws: `RankFailure`, on all ranks, when an image cannot be read on one of them or the set
   ///   does not fit the network; `RankDisagreement`, on all ranks, when they have other numbers of
-  ///   windows or classes, whose counts cannot be added; `MPIError`.
+  ///   windows or classes, whose counts cannot be added; ``EvaluationStopped``, on all ranks; `MPIError`.
   package static func evaluate(
-    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator
+    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator,
+    unless isStopped: () -> Bool = { false }
   ) throws -> SegmentationScores {
     precondition(!ids.isEmpty, "an evaluation of no images")
     let share = try communicator.together {
       try Share(
         of: communicator.rank, among: communicator.size, dataset: dataset, ids: ids,
-        predictor: predictor)
+        predictor: predictor, unless: isStopped)
+    }
+    guard try communicator.allReduceSum([share.isCutShort ? Int64(1) : 0]) == [0] else {
+      throw EvaluationStopped()
     }
     // Ranks whose data or networks differ have counts and losses that do not belong together.
     try communicator.verifyEqualOnAllRanks([
@@ -96,6 +102,9 @@ package enum Evaluator {
   }
 }
 
+/// An evaluation that was stopped before all windows were scored.
+package struct EvaluationStopped: Error {}
+
 // MARK: - One rank's part
 
 /// The counts and losses of one rank.
@@ -104,10 +113,13 @@ private struct Share {
   var tally: WindowTally
   /// The windows of all ranks.
   private(set) var windowCount = 0
+  /// Whether it was stopped before its last window.
+  private(set) var isCutShort = false
 
   /// Scores every window whose number leaves the remainder `rank` when divided by `size`.
   init(
-    of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor
+    of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor,
+    unless isStopped: () -> Bool
   ) throws {
     try Evaluator.check(dataset, fits: predictor)
     tally = WindowTally(classes: predictor.classes)
@@ -120,6 +132,8 @@ private struct Share {
       guard !own.isEmpty else { continue }
       let image = try dataset.image(id)
       for window in own {
+        isCutShort = isStopped()
+        if isCutShort { return }
         try tally.add(window, of: tiling, image: image, predictor: predictor, softmax)
       }
     }

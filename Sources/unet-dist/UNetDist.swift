@@ -4,6 +4,7 @@ import ArgumentParser
 import Checkpoints
 import Communication
 import Foundation
+import Liveness
 import MPICommunication
 
 @main
@@ -42,7 +43,9 @@ struct UNetDist: ParsableCommand {
     let message = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
     // Ranks that were given other arguments hear of it where their own commands begin.
     _ = Job.run { communicator in
-      try communicator.together { throw UsageFailure(description: message) }
+      try communicator.together { () throws -> JobStatus in
+        throw UsageFailure(description: message)
+      }
     }
     exit(withError: status)
   }

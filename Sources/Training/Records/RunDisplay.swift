@@ -116,6 +116,11 @@ extension RunDisplay: RecordSink {
         "evaluation after step \(evaluation.step)"
           + "\(evaluation.isBest ? " (the best so far)" : "")\n"
           + evaluation.scores.table(names: evaluation.classNames) + evaluation.thresholdText)
+    case .stop(let stop):
+      finish()
+      write(
+        "stopped by \(stop.signal) after step \(stop.step), which is saved as \(stop.checkpointPath);"
+          + " --resume goes on")
     case .end(let end):
       finish()
       var text = "\(end.steps) steps done; the newest checkpoint is \(end.latestPath)"

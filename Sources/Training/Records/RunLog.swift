@@ -114,6 +114,8 @@ extension RunLog: RecordSink {
         event: "evaluation", step: evaluation.step,
         [("best", .boolean(evaluation.isBest)), ("scores", evaluation.scores.json())]
           + evaluation.thresholdFields)
+    case .stop(let stop):
+      try append(event: "stop", step: stop.step, [("signal", .text(stop.signal))])
     case .end: break
     }
   }

@@ -1,10 +1,12 @@
 // The output of a run on rank 0: records and checkpoints.
 
 import Checkpoints
+import Communication
 import Configuration
 import Datasets
 import Files
 import Foundation
+import Liveness
 import Network
 import Tensors
 
@@ -91,6 +93,26 @@ final class RunOutput {
 
   /// Takes the progress bar away.
   func finish() { display.finish() }
+
+  /// Lets one line say at once what a signal that asks for the end will do.
+  func answerStopSignals() {
+    let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
+    StallWatch.shared.onStopSignal { [display] signal in
+      // mpirun sends TERM whenever a job ends, also because another rank has failed.
+      if signal == .terminate && launcher?.command == "mpirun" { return }
+      display.write(
+        "\(signal.name): stopping after this step, which will be saved; "
+          + (signal == .interrupt ? "Ctrl-C again ends at once" : "INT ends at once"))
+    }
+  }
+
+  /// Records that a signal has ended the run early.
+  func recordStop(by signal: StopSignal, step: Int) throws {
+    try record(
+      .stop(
+        StopRecord(
+          step: step, signal: signal.name, checkpointPath: folder.checkpointPath(step: step))))
+  }
 
   /// Records the end of the run, which says where the results are.
   func recordEnd(steps: Int, best: Checkpoint.BestScore?) throws {

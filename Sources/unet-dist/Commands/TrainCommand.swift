@@ -5,6 +5,7 @@ import Communication
 import Configuration
 import Files
 import Foundation
+import Liveness
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -19,9 +20,14 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var options: TrainOptions
 
   func run() throws {
-    try runCommand { communicator in
+    let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
+    // Before the ranks meet: by default these signals would end one that has just started.
+    StopSignal.catchAll(speaks: launcher?.rank ?? 0 == 0)
+    try runCommandWithStatus { communicator in
+      Progress.enter(.preparation)
       let configuration = try options.configurationOfRun(communicator)
-      try Trainer(configuration, communicator: communicator).run()
+      StallWatch.shared.allow(Double(configuration.stallTimeout))
+      return try Trainer(configuration, communicator: communicator).run()
     }
   }
 }
