@@ -262,7 +262,7 @@ extension Checkpoint {
     let values = try file.floats(of: name)
     guard !values.contains(where: { !$0.isFinite }) else {
       throw FileError(
-        path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
+        .altered, path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
         hint: "take an earlier checkpoint")
     }
     parameter.store(fileValues: values, to: buffer.base)

@@ -155,6 +155,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   /// Checkpoint from which the run goes on as if it had not stopped.
   package var resume: ResumePoint?
+  /// Whether the run goes on where its folder has a checkpoint, and starts where it has none.
+  package var resumeOrStart = false
   /// Checkpoint from which only the weights are taken.
   package var load: String?
 

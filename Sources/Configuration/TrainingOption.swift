@@ -197,6 +197,9 @@ extension TrainingOption {
       "keep", \.keep, "N", "newest checkpoints that stay", .local, must: .atLeast(1)),
 
     optional("resume", \.resume, "PATH", "go on from PATH or the newest checkpoint", .ranks),
+    required(
+      "resume-or-start", \.resumeOrStart, "BOOL",
+      "go on where --output has a checkpoint, else start: the same command for every start", .local),
     optional("load", \.load, "FILE", "take only the weights from this checkpoint", .ranks),
 
     required(

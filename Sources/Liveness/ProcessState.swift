@@ -27,13 +27,15 @@ package struct ProcessState: Equatable, Sendable {
     (self.letter, self.start) = (letter, start)
   }
 
+  /// Whether a signal or a debugger has stopped it.
+  package var isStopped: Bool { letter == "T" || letter == "t" }
+  /// Whether it has ended, and its parent has not asked how.
+  package var hasEnded: Bool { letter == "Z" || letter == "X" }
+
   /// What the state means where a process does not get on; nil where it says nothing.
   package var cause: String? {
-    switch letter {
-    case "T", "t": "stopped by a signal"
-    case "D": "waiting for a disk or a network"
-    case "Z", "X": "ended"
-    default: nil
-    }
+    if isStopped { return "stopped by a signal" }
+    if hasEnded { return "ended" }
+    return letter == "D" ? "waiting for a disk or a network" : nil
   }
 }

@@ -43,6 +43,16 @@ package struct Stall: Equatable, Sendable {
   }
 }
 
+extension Stall {
+  /// The same with those who wait, but cannot go on for another reason, among those at fault.
+  package func blaming(_ isUnable: (RankSighting) -> Bool) -> Stall {
+    var stall = self
+    stall.culprits += waiting.filter(isUnable)
+    stall.waiting = waiting.filter { !isUnable($0) }
+    return stall
+  }
+}
+
 /// Looks at the ranks of a host again and again, and knows how long each has not moved.
 ///
 /// A rank at work that does not move for too long is a stall, whatever the others do. Where all wait, it

@@ -104,14 +104,19 @@ package final class StallWatch: Sendable {
       }
       switch verdict {
       case .fine: break
-      case .warning(let stall): warn(stall)
-      case .end(let stall): end(stall)
+      case .warning(let stall): warn(stall.blaming(Self.isUnable))
+      case .end(let stall): end(stall.blaming(Self.isUnable))
       }
     }
   }
 
   private static func sightings(_ board: HostBoard?) -> [RankSighting] {
     board?.sightings() ?? CLiveness_marks().flatMap { RankSighting($0) }.map { [$0] } ?? []
+  }
+
+  /// Whether the process is stopped or gone, be it in the middle of a wait for others.
+  private static func isUnable(_ sighting: RankSighting) -> Bool {
+    ProcessState(of: sighting.process).map { $0.isStopped || $0.hasEnded } ?? true
   }
 
   private func warn(_ stall: Stall) {

@@ -35,6 +35,9 @@ package enum StopSignal: Int32, CaseIterable, Sendable {
     }
   }
 
+  /// Lets one line tell of a fault in the program itself, in place of a trace with what is in its memory.
+  package static func explainFaults() { CLiveness_explain_faults() }
+
   /// From now on a signal is kept until somebody asks for it; a second INT still ends the process.
   package static func finishFirst() { CLiveness_defer() }
 

@@ -55,6 +55,7 @@ package enum Job {
         status = .failure
       }
       Progress.enter(.end)
+      WatchedStream.standardError.flush()
       try communicator.leave()
       return status
     } catch {
@@ -98,6 +99,7 @@ package enum Job {
   /// Prints in one piece, so that lines of several ranks do not mix; every error of a command comes by
   /// here, with what it quotes from files.
   private static func report(_ message: String) {
-    FileHandle.standardError.write(Data("Error: \(message.printableLines)\n".utf8))
+    WatchedStream.standardError.write("Error: \(message.printableLines)\n")
+    WatchedStream.standardError.flush()
   }
 }

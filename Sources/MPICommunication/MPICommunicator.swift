@@ -240,7 +240,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     if isInitialized && !isFinalized {
       _ = MPI_Abort(CMPI_COMM_WORLD(), failureStatus(status))
     }
-    exit(failureStatus(status))
+    // Not by exit(), in which libraries may wait for threads that are stuck.
+    _exit(failureStatus(status))
   }
 
   // MARK: Parts of the above

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Checkpoints
 import Communication
+import Files
 import Foundation
 import Liveness
 import MPICommunication
@@ -19,6 +20,8 @@ struct UNetDist: ParsableCommand {
 
   /// Reads the arguments, runs the command that they name, and ends the process.
   static func main() {
+    StandardStreams.prepare()
+    StopSignal.explainFaults()
     do {
       var command = try parseAsRoot()
       try command.run()

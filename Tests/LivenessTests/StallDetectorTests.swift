@@ -102,6 +102,15 @@ import Testing
       } == nil)
   }
 
+  /// A rank that was stopped while it waited is at fault all the same.
+  @Test func whoCannotGoOnIsBlamed() {
+    let ranks = (0..<3).map { sighting($0, beats: 0, isWaiting: true) }
+    let stall = Stall(seconds: 5, limit: 10, culprits: [], waiting: ranks)
+      .blaming { $0.rank == 1 }
+    #expect(stall.culprits.map(\.rank) == [1])
+    #expect(stall.waiting.map(\.rank) == [0, 2])
+  }
+
   // MARK: Words
 
   @Test func textNamesPhaseRankAndCause() {

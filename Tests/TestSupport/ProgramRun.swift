@@ -107,6 +107,14 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether a process has a handler for a signal.
+  package static func catches(_ signal: Int32, _ process: pid_t) -> Bool {
+    let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+    let line = status?.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
+    let mask = line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) }
+    return (mask ?? 0) >> UInt64(signal - 1) & 1 == 1
+  }
+
   /// The processes that `mpirun`, of this number, has started, by rank.
   package static func ranks(of launcher: pid_t) -> [Int: pid_t] {
     var found: [Int: pid_t] = [:]

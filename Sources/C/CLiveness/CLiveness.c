@@ -63,6 +63,29 @@ void CLiveness_catch(int number, int status, bool speaks) {
 
 void CLiveness_defer(void) { is_deferred = 1; }
 
+static void explain(int number) {
+  static const char text[] =
+      "Error: a fault in the program itself; please report it with the command and the lines above\n";
+  CLiveness_say(text, sizeof text - 1);
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+void CLiveness_explain_faults(void) {
+  // For a stack that is full; other threads have their own.
+  static char stack[1 << 16];
+  stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
+  sigaltstack(&other, NULL);
+  const int faults[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = explain;
+    action.sa_flags = SA_ONSTACK;
+    sigaction(faults[i], &action, NULL);
+  }
+}
+
 int CLiveness_received(void) { return received; }
 
 // MARK: Ending

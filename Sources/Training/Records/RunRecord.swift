@@ -25,6 +25,13 @@ package protocol RecordSink: Sendable {
   ///
   /// - Throws: what ends the run, such as a full disk.
   func take(_ record: RunRecord) throws
+
+  /// Sees that what was taken outlives a crash of the machine, before a checkpoint says that it happened.
+  func flush() throws
+}
+
+extension RecordSink {
+  package func flush() throws {}
 }
 
 /// The start of a run: what it is.

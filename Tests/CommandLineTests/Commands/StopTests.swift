@@ -17,7 +17,7 @@ import Testing
   func losesNoStepHoweverOftenItIsStopped(ranks: Int, signal: Int32) throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
-      let options = Self.options + ["--steps", ranks == 1 ? "1500" : "120"]
+      let options = Self.options + ["--steps", ranks == 1 ? "4000" : "120"]
       let whole = try TrainingRunTests.train(folder, into: "whole", ranks: 1, options)
 
       let trace = RunTrace(path: folder + "/stopped")
@@ -30,9 +30,8 @@ import Testing
         if run.exitStatus == 0 { break }
         #expect(run.exitStatus == 85, "\(run)")
         guard run.exitStatus == 85, stops < 40 else { return }
-        // Stopped before its first step, it begins again.
+        // Stopped before its first step, it begins again by the same command.
         guard FileManager.default.fileExists(atPath: trace.path + "/latest.safetensors") else {
-          try? FileManager.default.removeItem(atPath: trace.path)
           continue
         }
         stops += 1
@@ -57,17 +56,22 @@ import Testing
   private static func train(
     _ arguments: [String], ranks: Int, trace: RunTrace, signal: Int32
   ) throws -> ProgramRun {
-    let before = (try? trace.steps().count) ?? 0
+    let before = logLength(trace)
     var due: Date?
     return try ProgramRun.unetDist(ranks: ranks, arguments, timeLimit: 60) { process in
       if let moment = due {
         guard moment < Date() else { return }
         kill(process, signal)
         due = .distantFuture
-      } else if ((try? trace.steps().count) ?? 0) > before {
+      } else if logLength(trace) > before {
         due = Date(timeIntervalSinceNow: .random(in: 0...0.2))
       }
     }
+  }
+
+  private static func logLength(_ trace: RunTrace) -> Int {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: trace.path + "/log.jsonl")
+    return attributes?[.size] as? Int ?? 0
   }
 
   private static func evaluations(_ trace: RunTrace) throws -> [String] {
@@ -115,6 +119,25 @@ import Testing
         if sent == 50 || sent == 80 { kill(process, SIGINT) }
       }
       #expect(run.exitStatus == 128 + SIGINT && !run.timedOut, "\(run)")
+    }
+  }
+
+  /// Before its first step a run has nothing to save, and says so.
+  @Test func endsAtOnceInThePreparation() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data", count: 400, side: 200)
+      let arguments = TinyTraining.arguments(
+        data: folder + "/data", output: folder + "/run",
+        ["--steps", "9", "--weight-map", "unet", "--cache", "none"])
+      var hasSent = false
+      let run = try ProgramRun.unetDist(ranks: 1, arguments, timeLimit: 40) { process in
+        guard !hasSent, ProgramRun.catches(SIGTERM, process) else { return }
+        hasSent = true
+        kill(process, SIGTERM)
+      }
+      #expect(run.exitStatus == 85 && !run.timedOut, "\(run)")
+      let text = "stopped by a signal before the first step, with nothing to save"
+      #expect(run.standardError.contains(text), "\(run)")
     }
   }
 

@@ -64,6 +64,10 @@ void CLiveness_catch(int signal, int status, bool speaks);
 // From now on there is work to save, and the end waits for whoever asks CLiveness_received.
 void CLiveness_defer(void);
 
+// Catches the signals of faults (illegal instruction, memory that is not there, ...): one line says so, and
+// the process ends by the signal. Without a trace, which would show what is in memory.
+void CLiveness_explain_faults(void);
+
 // The first signal that was caught, or 0.
 int CLiveness_received(void);
 
