@@ -71,6 +71,7 @@ let package = Package(
     cModule("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     cModule("CScheduling"),
     .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
+    .target(name: "CLiveness", path: "Sources/C/CLiveness"),
     cModule("CVectors"),
     cModule("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev"),
     .target(
@@ -78,18 +79,19 @@ let package = Package(
       linkerSettings: ["png", "tiff", "jpeg", "z"].map { .linkedLibrary($0) }),
 
     // MARK: Foundations
-    module("Threading"),
+    module("Liveness", ["CLiveness"]),
+    module("Threading", ["Liveness"]),
     module("Randomness"),
-    module("Files", ["CCrypto"]),
+    module("Files", ["CCrypto", "Liveness"]),
     module("Tensors"),
     module("Morphology"),
 
     // MARK: The engine, images, and the ranks
     module("Kernels", ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"]),
-    module("Imaging", ["CImageCodecs", "Files"]),
+    module("Imaging", ["CImageCodecs", "Files", "Liveness"]),
     module("Annotations", ["CZlib", "Files", "Imaging"]),
-    module("Communication", ["CScheduling", "Tensors"]),
-    module("MPICommunication", ["CMPI", "Communication", "Files"]),
+    module("Communication", ["CScheduling", "Liveness", "Tensors"]),
+    module("MPICommunication", ["CMPI", "Communication", "Files", "Liveness"]),
 
     // MARK: The network and its data
     module("Network", ["Kernels", "Randomness", "Tensors", "Threading"]),
@@ -124,7 +126,7 @@ let package = Package(
       "Training",
       [
         "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Inference",
-        "Kernels", "Metrics", "Network", "Randomness", "Tensors", "Threading", logging,
+        "Kernels", "Liveness", "Metrics", "Network", "Randomness", "Tensors", "Threading", logging,
       ]),
     module(
       "Benchmarks",
@@ -139,9 +141,8 @@ let package = Package(
       name: "unet-dist",
       dependencies: [
         "Annotations", "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets",
-        "Files", "Imaging", "Inference", "Kernels", "Metrics", "MPICommunication", "Network",
-        "Tensors",
-        "Threading", "Training", argumentParser, logging,
+        "Files", "Imaging", "Inference", "Kernels", "Liveness", "Metrics", "MPICommunication",
+        "Network", "Tensors", "Threading", "Training", argumentParser, logging,
       ], swiftSettings: importSettings),
 
     // MARK: Tests
@@ -151,7 +152,7 @@ let package = Package(
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     // The program that MPICommunicationTests start by mpirun.
     .executableTarget(
-      name: "communication-check", dependencies: ["Communication", "MPICommunication"],
+      name: "communication-check", dependencies: ["Communication", "Liveness", "MPICommunication"],
       path: "Tests/CommunicationCheck", swiftSettings: importSettings),
 
     // The readers that Scripts/fuzz gives inputs to, and the tests of those that were found.
@@ -162,6 +163,7 @@ let package = Package(
       ], path: "Tests/FuzzSubjects", swiftSettings: importSettings),
     tests("FuzzSubjectsTests", ["FuzzSubjects", "TestSupport"], exclude: ["Found"]),
 
+    tests("LivenessTests", ["Liveness", "TestSupport"]),
     tests("TestSupportTests", ["Communication", "Files", "TestSupport"]),
     tests("ThreadingTests", ["Randomness", "Threading"]),
     tests("RandomnessTests", ["Randomness"]),
@@ -197,15 +199,15 @@ let package = Package(
     tests(
       "TrainingTests",
       [
-        "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Kernels", "Network",
-        "Randomness", "Tensors", "TestSupport", "Threading", "Training", logging,
+        "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Kernels", "Liveness",
+        "Network", "Randomness", "Tensors", "TestSupport", "Threading", "Training", logging,
       ]),
     tests("BenchmarksTests", ["Benchmarks", "Communication"]),
     tests(
       "CommandLineTests",
       [
-        "Checkpoints", "Configuration", "Files", "Imaging", "Network", "Tensors", "TestSupport",
-        "unet-dist",
+        "Checkpoints", "Configuration", "Files", "Imaging", "Liveness", "Network", "Tensors",
+        "TestSupport", "unet-dist",
       ]),
   ]
 )

@@ -78,8 +78,8 @@ package struct BenchmarkMeasurement {
   }
 
   /// Prints the report on rank 0.
-  package func print(_ report: BenchmarkReport, asJSON: Bool) {
+  package func print(_ report: BenchmarkReport, asJSON: Bool) throws {
     guard communicator.rank == 0 else { return }
-    printText(asJSON ? report.json.json + "\n" : report.text)
+    try printText(asJSON ? report.json.json + "\n" : report.text)
   }
 }

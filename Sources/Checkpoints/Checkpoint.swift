@@ -42,6 +42,8 @@ package struct Checkpoint: Sendable, Equatable {
   package var best: BestScore?
   /// How long a run of some patience has waited for a better score; nil without patience.
   package var patience: Patience?
+  /// Whether the run was stopped before an evaluation that was due after this step.
+  package var isUnscored = false
   /// The version of the program that wrote the file; nil in files from before 0.2.0.
   package var version: String?
   /// The revision that program was built from; nil in files from before 0.2.0.
@@ -53,7 +55,8 @@ package struct Checkpoint: Sendable, Equatable {
     configuration: String, step: Int, epoch: Int, seed: UInt64, tile: Int, optimizer: OptimizerKind,
     matrixKernels: String, arithmetic: String? = nil, dataDigest: String,
     divisionDigest: String? = nil, threshold: Threshold? = nil, best: BestScore? = nil,
-    patience: Patience? = nil, version: String? = nil, revision: String? = nil
+    patience: Patience? = nil, isUnscored: Bool = false, version: String? = nil,
+    revision: String? = nil
   ) {
     self.network = network
     self.classes = classes
@@ -71,6 +74,7 @@ package struct Checkpoint: Sendable, Equatable {
     self.threshold = threshold
     self.best = best
     self.patience = patience
+    self.isUnscored = isUnscored
     self.version = version
     self.revision = revision
   }
@@ -126,6 +130,7 @@ extension Checkpoint {
     if let threshold { metadata["threshold"] = try Self.json(threshold) }
     if let best { metadata["best"] = try Self.json(best) }
     if let patience { metadata["patience"] = try Self.json(patience) }
+    if isUnscored { metadata["unscored"] = "true" }
     return metadata
   }
 
@@ -202,6 +207,7 @@ extension Checkpoint {
     }
     best = metadata["best"] == nil ? nil : try decoded("best")
     patience = metadata["patience"] == nil ? nil : try decoded("patience")
+    isUnscored = metadata["unscored"] == "true"
     version = metadata["program_version"]
     revision = metadata["program_revision"]
   }
@@ -256,7 +262,7 @@ extension Checkpoint {
     let values = try file.floats(of: name)
     guard !values.contains(where: { !$0.isFinite }) else {
       throw FileError(
-        path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
+        .altered, path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
         hint: "take an earlier checkpoint")
     }
     parameter.store(fileValues: values, to: buffer.base)

@@ -20,7 +20,8 @@ extension NamedDigest {
 
   /// The digests of what decides how a process rounds: its matrix kernels and ``ArithmeticProbe``.
   package static func arithmetic() throws -> [NamedDigest] {
-    [
+    try MatrixProduct.checkWorkspace()
+    return [
       NamedDigest(name: "choice of matrix kernels", text: MatrixProduct.kernels),
       NamedDigest(name: "arithmetic", text: try ArithmeticProbe.digest),
     ]

@@ -155,6 +155,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   /// Checkpoint from which the run goes on as if it had not stopped.
   package var resume: ResumePoint?
+  /// Whether the run goes on where its folder has a checkpoint, and starts where it has none.
+  package var resumeOrStart = false
   /// Checkpoint from which only the weights are taken.
   package var load: String?
 
@@ -182,6 +184,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var seed: UInt64 = 0
   /// Steps between comparisons of the ranks' weights; 0 is never.
   package var checkReplicas = 10
+  /// Seconds without progress after which the job ends; 0 is never.
+  package var stallTimeout = 300
   /// Least severe messages that are shown.
   package var logLevel = Logger.Level.info
 

@@ -197,6 +197,9 @@ extension TrainingOption {
       "keep", \.keep, "N", "newest checkpoints that stay", .local, must: .atLeast(1)),
 
     optional("resume", \.resume, "PATH", "go on from PATH or the newest checkpoint", .ranks),
+    required(
+      "resume-or-start", \.resumeOrStart, "BOOL",
+      "go on where --output has a checkpoint, else start: the same command for every start", .local),
     optional("load", \.load, "FILE", "take only the weights from this checkpoint", .ranks),
 
     required(
@@ -225,6 +228,10 @@ extension TrainingOption {
       "check-replicas", \.checkReplicas, "N",
       "steps between comparisons of the ranks' weights; every save compares too",
       .ranks, must: .atLeast(0)),
+    required(
+      "stall-timeout", \.stallTimeout, "SECONDS",
+      "time without progress of a rank after which the job ends; 0 is never", .local,
+      must: .within(0...604_800)),
     required("log-level", \.logLevel, "LEVEL", "least severe messages that are shown", .local),
   ]
 

@@ -1,6 +1,7 @@
 // Writing files so that a crash leaves either the old file or the new one, never half of one.
 
 import Glibc
+import Liveness
 
 /// Whole files, written so that no crash, full disk or power cut leaves half of one.
 ///
@@ -55,6 +56,9 @@ package struct DurableFileWriter: ~Copyable {
 
   /// Bytes given to one call of `write`; Linux takes at most 2 GiB at once.
   private static let largestWrite = 1 << 26
+  /// Bytes that are forced to the disk at once, so that no flush takes longer than a watch may wait.
+  private static let largestFlush = 1 << 28
+  private var unflushedByteCount = 0
 
   /// Creates the temporary file beside `path`.
   package init(path: String, isFlushed: Bool = true) throws(FileError) {
@@ -104,7 +108,22 @@ package struct DurableFileWriter: ~Copyable {
         throw failure("write")
       }
       rest = rest.dropFirst(written)
+      Progress.beat()
+      unflushedByteCount += written
+      if isFlushed && unflushedByteCount >= Self.largestFlush {
+        guard Self.flush(descriptor, by: fdatasync) else { throw failure("flush to the disk") }
+        unflushedByteCount = 0
+      }
     }
+  }
+
+  /// Calls fsync(2) or its like until no signal interrupts it; false where it fails.
+  private static func flush(_ descriptor: CInt, by flush: (CInt) -> CInt) -> Bool {
+    while flush(descriptor) != 0 {
+      if errno != EINTR { return false }
+    }
+    Progress.beat()
+    return true
   }
 
   /// Writes `bytes` over those at `offset`, which have been appended before.
@@ -125,7 +144,9 @@ package struct DurableFileWriter: ~Copyable {
 
   /// Flushes the file, renames it to its path and flushes the folder.
   package mutating func commit() throws(FileError) {
-    guard !isFlushed || fsync(descriptor) == 0 else { throw failure("flush to the disk") }
+    guard !isFlushed || Self.flush(descriptor, by: fsync) else {
+      throw failure("flush to the disk")
+    }
     // Network file systems report a full disk only here.
     let closed = close(descriptor)
     descriptor = -1
@@ -137,7 +158,7 @@ package struct DurableFileWriter: ~Copyable {
     guard folderDescriptor >= 0 else { throw failure("flush its folder") }
     defer { _ = close(folderDescriptor) }
     // Some file systems cannot flush a folder and say EINVAL; there is nothing more to do there.
-    guard fsync(folderDescriptor) == 0 || errno == EINVAL else {
+    guard Self.flush(folderDescriptor, by: fsync) || errno == EINVAL else {
       throw failure("flush its folder")
     }
   }

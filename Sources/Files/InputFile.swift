@@ -1,6 +1,7 @@
 // The one reader of files: opened without blocking, checked to be regular, closed at its end.
 
 import Glibc
+import Liveness
 
 /// A regular file that is open for reading.
 package struct InputFile: ~Copyable {
@@ -76,6 +77,7 @@ package struct InputFile: ~Copyable {
         if received <= 0 { break }
         visit(UnsafeRawBufferPointer(rebasing: piece[..<received]))
         done += received
+        Progress.beat()
       }
       initializedCount = done
     }
@@ -86,7 +88,8 @@ package struct InputFile: ~Copyable {
   /// The first `count` bytes, or as many as there are; the place of reading stays.
   package func signature(_ count: Int) throws(FileError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
-    let received = pread(descriptor, &bytes, count, 0)
+    var received = -1
+    repeat { received = pread(descriptor, &bytes, count, 0) } while received < 0 && errno == EINTR
     guard received >= 0 else { throw FileError(path: path, operation: "read", code: errno) }
     return Array(bytes.prefix(received))
   }

@@ -2,6 +2,7 @@
 
 import CImageCodecs
 import Files
+import Liveness
 
 /// The image one C decoder makes, upright, or its error.
 func decodedImage(
@@ -11,6 +12,7 @@ func decodedImage(
   var decoded = codec_image()
   defer { codec_image_free(&decoded) }
   try checked(path: path, kind: kind, page: page) { message in decode(&decoded, message) }
+  Progress.beat()
   let raw = UnsafeRawBufferPointer(start: decoded.samples, count: decoded.byte_count)
   let samples: Image.Samples =
     switch decoded.sample_type {

@@ -21,19 +21,25 @@ package enum Evaluator {
   /// The loss is the mean over all labelled pixels of -log p(label), without class weights; ignored
   /// pixels are not scored. `progress` is told how many of how many windows of its own a rank has scored.
   ///
+  /// Each rank asks `isStopped` before every window; when one says so, all ranks end without scores.
+  ///
   /// - Precondition: `ids` is not empty, and each is in 0..<dataset.count.
   /// - Throws: `RankFailure`, on all ranks, when an image cannot be read on one of them or the set
   ///   does not fit the network; `RankDisagreement`, on all ranks, when they have other numbers of
-  ///   windows or classes, whose counts cannot be added; `MPIError`.
+  ///   windows or classes, whose counts cannot be added; ``EvaluationStopped``, on all ranks; `MPIError`.
   package static func evaluate(
     dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator,
+    unless isStopped: () -> Bool = { false },
     progress: (_ windows: Int, _ of: Int) -> Void = { _, _ in }
   ) throws -> SegmentationScores {
     precondition(!ids.isEmpty, "an evaluation of no images")
     let share = try communicator.together {
       try Share(
         of: communicator.rank, among: communicator.size, dataset: dataset, ids: ids,
-        predictor: predictor, progress: progress)
+        predictor: predictor, unless: isStopped, progress: progress)
+    }
+    guard try communicator.allReduceSum([share.isCutShort ? Int64(1) : 0]) == [0] else {
+      throw EvaluationStopped()
     }
     // Ranks whose data or networks differ have counts and losses that do not belong together.
     try communicator.verifyEqualOnAllRanks([
@@ -97,6 +103,9 @@ package enum Evaluator {
   }
 }
 
+/// An evaluation that was stopped before all windows were scored.
+package struct EvaluationStopped: Error {}
+
 // MARK: - One rank's part
 
 /// The counts and losses of one rank.
@@ -105,11 +114,13 @@ private struct Share {
   var tally: WindowTally
   /// The windows of all ranks.
   private(set) var windowCount = 0
+  /// Whether it was stopped before its last window.
+  private(set) var isCutShort = false
 
   /// Scores every window whose number leaves the remainder `rank` when divided by `size`.
   init(
     of rank: Int, among size: Int, dataset: Dataset, ids: [Int], predictor: TiledPredictor,
-    progress: (_ windows: Int, _ of: Int) -> Void
+    unless isStopped: () -> Bool, progress: (_ windows: Int, _ of: Int) -> Void
   ) throws {
     try Evaluator.check(dataset, fits: predictor)
     tally = WindowTally(classes: predictor.classes)
@@ -124,6 +135,8 @@ private struct Share {
     for (id, tiling) in zip(ids, tilings) {
       let image = dataset.source(id)
       for window in tiling.windows.indices where (first + window) % size == rank {
+        isCutShort = isStopped()
+        if isCutShort { return }
         try tally.add(window, of: tiling, image: image, predictor: predictor, softmax)
         progress(tally.losses.count, ownCount)
       }

@@ -3,6 +3,7 @@
 package import Communication
 import Files
 import Foundation
+package import Liveness
 
 /// The run of a program as one or several ranks.
 package enum Job {
@@ -29,14 +30,16 @@ package enum Job {
   /// cannot be told, because they may wait in any operation: the rank prints its own message and
   /// ends the whole job.
   ///
-  /// - Returns: the exit status: 0, or 1 after a failure that all ranks know of.
+  /// A ``StallWatch`` ends the process where it would hang.
+  ///
+  /// - Returns: the exit status: what `body` says, or that of a failure that all ranks know of.
   package static func run(
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    _ body: (any Communicator) throws -> Void
-  ) -> Int32 {
+    _ body: (any Communicator) throws -> JobStatus
+  ) -> JobStatus {
     let communicator: any Communicator
     do {
-      communicator = try join(environment: environment)
+      communicator = try joinWatched(environment: environment)
     } catch {
       // Every rank meets a launch error, and they cannot agree on who prints it.
       let rank = Launcher.detect(in: environment)?.rank ?? 0
@@ -44,19 +47,43 @@ package enum Job {
       MPICommunicator.abortJob(status: 1)
     }
     do {
+      var status = JobStatus.success
       do {
-        try body(communicator)
+        status = try body(communicator)
       } catch let failure as any AgreedFailure {
         if communicator.rank == failure.reportingRank { report(failure.description) }
-        try communicator.leave()
-        return 1
+        status = .failure
       }
+      Progress.enter(.end)
+      WatchedStream.standardError.flush()
       try communicator.leave()
-      return 0
+      return status
     } catch {
       reportInTurn(error, from: communicator)
       communicator.abort(status: 1)
     }
+  }
+
+  /// Joins the other ranks under the eyes of a watch.
+  private static func joinWatched(environment: [String: String]) throws -> any Communicator {
+    let launcher = Launcher.detect(in: environment)
+    Progress.enter(launcher == nil ? .work : .joining)
+    let joiningLimit = environment[StallWatch.joiningVariable].flatMap { Double($0) }
+    StallWatch.shared.start(
+      rank: launcher?.rank ?? 0,
+      joiningLimit: joiningLimit.map { $0 > 0 ? $0 : 0 } ?? StallWatch.joiningLimit)
+    let communicator = try join(environment: environment)
+    let hasOtherHosts = communicator.localSize < communicator.size
+    StallWatch.shared.joined(
+      host: communicator.size > 1 ? communicator.hostName : "",
+      board: try HostBoard.joined(by: communicator), hasOtherHosts: hasOtherHosts)
+    if hasOtherHosts, communicator.rank == 0,
+      let warning = launcher?.keepaliveWarning(in: environment)
+    {
+      printWarning(warning)
+    }
+    Progress.enter(.work)
+    return communicator
   }
 
   /// Prints an error that this rank may have alone or in common with others.
@@ -72,6 +99,7 @@ package enum Job {
   /// Prints in one piece, so that lines of several ranks do not mix; every error of a command comes by
   /// here, with what it quotes from files.
   private static func report(_ message: String) {
-    FileHandle.standardError.write(Data("Error: \(message.printableLines)\n".utf8))
+    WatchedStream.standardError.write("Error: \(message.printableLines)\n")
+    WatchedStream.standardError.flush()
   }
 }

@@ -18,7 +18,7 @@ extension MPICommunicator {
     }
     var all = [UInt8](repeating: 0, count: rank == root ? total : 0)
     let starts = zip(ends, counts).map { CInt($0 - $1) }
-    try check(
+    try checkWaiting(
       MPI_Gatherv(
         bytes, CInt(bytes.count), CMPI_BYTE(), &all, counts.map { CInt($0) }, starts, CMPI_BYTE(),
         CInt(root), handle),
@@ -38,7 +38,7 @@ extension MPICommunicator {
     }
     var all = [UInt8](repeating: 0, count: total)
     let starts = zip(ends, counts).map { CInt($0 - $1) }
-    try check(
+    try checkWaiting(
       MPI_Allgatherv(
         bytes, CInt(bytes.count), CMPI_BYTE(), &all, counts.map { CInt($0) }, starts, CMPI_BYTE(),
         handle),
@@ -52,7 +52,7 @@ extension MPICommunicator {
     var own = count
     var counts = [Int](repeating: 0, count: size)
     let stride = CInt(MemoryLayout<Int>.size)
-    try check(
+    try checkWaiting(
       MPI_Allgather(&own, stride, CMPI_BYTE(), &counts, stride, CMPI_BYTE(), handle),
       "MPI_Allgather")
     return counts
@@ -66,7 +66,7 @@ extension MPICommunicator {
       for start in stride(from: 0, to: bytes.count, by: Self.chunkByteCount) {
         let count = min(Self.chunkByteCount, bytes.count - start)
         try bytes.withUnsafeBufferPointer { (buffer) throws(MPIError) in
-          try check(
+          try checkWaiting(
             MPI_Send(
               buffer.baseAddress?.advanced(by: start), CInt(count), CMPI_BYTE(), CInt(root), 0,
               handle),
@@ -85,7 +85,7 @@ extension MPICommunicator {
       for start in stride(from: 0, to: total, by: Self.chunkByteCount) {
         let count = min(Self.chunkByteCount, total - start)
         try received.withUnsafeMutableBufferPointer { (buffer) throws(MPIError) in
-          try check(
+          try checkWaiting(
             CMPI_Recv(
               buffer.baseAddress?.advanced(by: start), CInt(count), CMPI_BYTE(), CInt(source), 0,
               handle),

@@ -3,6 +3,7 @@
 import CMPI
 package import Communication
 import Glibc
+import Liveness
 
 /// The ranks that a launcher such as `mpirun` started.
 ///
@@ -115,6 +116,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     guard size > 1 else { return }
     let request = try requestMemory(1, for: "MPI_Ibarrier")
     try check(CMPI_Ibarrier(handle, request, 0), "MPI_Ibarrier")
+    Progress.beginWaiting()
+    defer { Progress.endWaiting() }
     var backoff = Backoff()
     var hasEnded: CInt = 0
     while true {
@@ -135,7 +138,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     var start = 0
     while start < bytes.count {
       let count = min(Self.chunkByteCount, bytes.count - start)
-      try check(
+      try checkWaiting(
         MPI_Bcast(
           bytes.baseAddress?.advanced(by: start), CInt(count), CMPI_BYTE(), CInt(root), handle),
         "MPI_Bcast")
@@ -186,7 +189,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
       "\(result.count) bytes for \(size) ranks with \(count) bytes each")
     guard count > 0 else { return }
     if result.count <= Self.chunkByteCount {
-      try check(
+      try checkWaiting(
         MPI_Allgather(
           bytes.baseAddress, CInt(count), CMPI_BYTE(),
           result.baseAddress, CInt(count), CMPI_BYTE(), handle),
@@ -219,7 +222,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
   /// The corresponding MPI function is `MPI_Finalize`.
   package func leave() throws(MPIError) {
     try check(CMPI_Comm_free(handle), "MPI_Comm_free")
-    try check(MPI_Finalize(), "MPI_Finalize")
+    try checkWaiting(MPI_Finalize(), "MPI_Finalize")
   }
 
   /// Ends every rank at once, from one of them.
@@ -237,7 +240,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     if isInitialized && !isFinalized {
       _ = MPI_Abort(CMPI_COMM_WORLD(), failureStatus(status))
     }
-    exit(failureStatus(status))
+    // Not by exit(), in which libraries may wait for threads that are stuck.
+    _exit(failureStatus(status))
   }
 
   // MARK: Parts of the above
@@ -253,7 +257,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     var start = 0
     while start < bytes.count {
       let count = min(Self.chunkByteCount, bytes.count - start)
-      try check(
+      try checkWaiting(
         MPI_Allreduce(
           CMPI_IN_PLACE(), bytes.baseAddress?.advanced(by: start), CInt(count / stride), type,
           CMPI_SUM(), handle),
@@ -285,6 +289,16 @@ func check(_ code: CInt, _ function: StaticString) throws(MPIError) {
   throw MPIError(
     code: code, function: function,
     text: known ? text(message.prefix(Int(length))) : "unknown error")
+}
+
+/// The same for a `call` that returns when other ranks have done their part.
+func checkWaiting(
+  _ call: @autoclosure () -> CInt, _ function: StaticString
+) throws(MPIError) {
+  Progress.beginWaiting()
+  let code = call()
+  Progress.endWaiting()
+  try check(code, function)
 }
 
 /// This process's rank in a communicator and the communicator's size.

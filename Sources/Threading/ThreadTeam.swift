@@ -1,6 +1,7 @@
 // A fixed team of threads, the only parallelism inside a rank.
 
 import Glibc
+import Liveness
 import Synchronization
 
 /// A fixed team of threads that share loops; the thread that calls works too.
@@ -71,7 +72,10 @@ package final class ThreadTeam: @unchecked Sendable {
     _ body: @escaping (_ context: Context, _ item: Int, _ thread: Int) -> Void
   ) {
     if self.count == 1 || count <= 1 {
-      for item in 0..<count { body(context, item, 0) }
+      for item in 0..<count {
+        body(context, item, 0)
+        Progress.beat()
+      }
       return
     }
     withUnsafePointer(to: context) { context in
@@ -154,6 +158,8 @@ private final class TeamState: @unchecked Sendable {
       let item = next.add(1, ordering: .relaxed).oldValue
       guard item < count else { return }
       loop.run(item: item, thread: thread)
+      // One thread tells for all, so that they do not write to one place.
+      if thread == 0 { Progress.beat() }
     }
   }
 

@@ -3,7 +3,9 @@
 import ArgumentParser
 import Checkpoints
 import Communication
+import Files
 import Foundation
+import Liveness
 import MPICommunication
 
 @main
@@ -18,6 +20,8 @@ struct UNetDist: ParsableCommand {
 
   /// Reads the arguments, runs the command that they name, and ends the process.
   static func main() {
+    StandardStreams.prepare()
+    StopSignal.explainFaults()
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -42,7 +46,9 @@ struct UNetDist: ParsableCommand {
     let message = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
     // Ranks that were given other arguments hear of it where their own commands begin.
     _ = Job.run { communicator in
-      try communicator.together { throw UsageFailure(description: message) }
+      try communicator.together { () throws -> JobStatus in
+        throw UsageFailure(description: message)
+      }
     }
     exit(withError: status)
   }

@@ -2,6 +2,7 @@
 
 import Communication
 import Foundation
+import Liveness
 import MPICommunication
 
 /// A failure of one rank.
@@ -16,8 +17,9 @@ private enum CommunicationCheck {
     let status = Job.run { communicator in
       try run(scenario, communicator)
       if communicator.rank == 0 { print("ok") }
+      return .success
     }
-    exit(status)
+    exit(status.rawValue)
   }
 
   private static func run(_ scenario: String, _ communicator: any Communicator) throws {

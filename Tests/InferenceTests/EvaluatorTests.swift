@@ -58,6 +58,24 @@ import Threading
     #expect(abs(scores.loss - loss / Double(counts.pixelCount)) < 1e-6)
   }
 
+  /// Asked on one rank after its first window, all of them end without scores.
+  @Test(arguments: 1...3) func aStoppedEvaluationEndsOnAllRanks(ranks: Int) throws {
+    let dataset = try dataset()
+    let results = ThreadedCommunicator.run(ranks: ranks) { communicator in
+      var windows = 0
+      _ = try Evaluator.evaluate(
+        dataset: dataset, ids: [0, 1, 2], predictor: SmallNetwork().predictor(tile: 52),
+        communicator: communicator
+      ) {
+        windows += 1
+        return communicator.rank == ranks - 1 && windows == 2
+      }
+    }
+    for result in results {
+      #expect(throws: EvaluationStopped.self) { try result.get() }
+    }
+  }
+
   @Test(arguments: [Averaging.none, .symmetries, .dropout(samples: 2, seed: 3)])
   func ranksAndThreadsDoNotChangeABit(_ averaging: Averaging) throws {
     let dataset = try dataset()

@@ -31,6 +31,18 @@ import Testing
         == Launcher(command: "srun", rank: 2, size: 4, servesMPI: false))
   }
 
+  @Test func longSilenceOfMpirunIsWarnedOf() {
+    let mpirun = Launcher(command: "mpirun", rank: 0, size: 4, servesMPI: true)
+    let name = "OMPI_MCA_oob_tcp_keepalive_time"
+    #expect(mpirun.keepaliveWarning(in: [:])?.contains("--mca oob_tcp_keepalive_time 30") == true)
+    // Open MPI's own default, and none at all.
+    #expect(mpirun.keepaliveWarning(in: [name: "300"]) != nil)
+    #expect(mpirun.keepaliveWarning(in: [name: "0"]) != nil)
+    #expect(mpirun.keepaliveWarning(in: [name: "30"]) == nil)
+    let srun = Launcher(command: "srun", rank: 0, size: 4, servesMPI: true)
+    #expect(srun.keepaliveWarning(in: [:]) == nil)
+  }
+
   @Test func tasksWithoutMPIAreAnError() {
     #expect(throws: LaunchError.self) {
       try Job.join(environment: ["SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"])

@@ -51,11 +51,12 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
   ///
   /// `environment` is added to this process's own; nil takes a variable away. At the time limit (in
   /// seconds) the program is asked to end, and soon after it and all its descendants are killed.
+  /// While it runs, `disturb` is called again and again with the number of its process.
   ///
   /// - Throws: ``StartFailure`` if it cannot be started; or an error of the temporary files.
   package init(
     _ program: URL, arguments: [String] = [], environment: [String: String?] = [:],
-    workingFolder: URL? = nil, timeLimit: Double = 60
+    workingFolder: URL? = nil, timeLimit: Double = 60, disturb: (pid_t) -> Void = { _ in }
   ) throws {
     guard Self.isProgram(program) else {
       throw StartFailure(description: "no program at \(program.path)")
@@ -75,7 +76,7 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
     let changingFolder = workingFolder.map { ["/usr/bin/env", "-C", $0.path] } ?? []
     let process = try ChildProcess(
       command: changingFolder + command, environment: environment, output: output, errors: errors)
-    let end = process.wait(until: start + .seconds(timeLimit))
+    let end = process.wait(until: start + .seconds(timeLimit), disturb)
     exitStatus = end ?? process.stop()
     timedOut = end == nil
     seconds = (clock.now - start) / .seconds(1)
@@ -91,7 +92,7 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
   package static func mpirun(
     ranks: Int, launcherOptions: [String] = ["--oversubscribe", "--bind-to", "none"],
     program: URL, arguments: [String] = [], environment: [String: String?] = [:],
-    workingFolder: URL? = nil, timeLimit: Double = 60
+    workingFolder: URL? = nil, timeLimit: Double = 60, disturb: (pid_t) -> Void = { _ in }
   ) throws -> ProgramRun {
     // Open MPI refuses to run as root unless told twice, and containers mostly run as root.
     let launcherEnvironment: [String: String?] = [
@@ -102,8 +103,32 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
         onPath("mpirun"),
         arguments: ["-np", String(ranks)] + launcherOptions + [program.path] + arguments,
         environment: environment.merging(launcherEnvironment) { own, _ in own },
-        workingFolder: workingFolder, timeLimit: timeLimit)
+        workingFolder: workingFolder, timeLimit: timeLimit, disturb: disturb)
     }
+  }
+
+  /// Whether a process has a handler for a signal.
+  package static func catches(_ signal: Int32, _ process: pid_t) -> Bool {
+    let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+    let line = status?.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
+    let mask = line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) }
+    return (mask ?? 0) >> UInt64(signal - 1) & 1 == 1
+  }
+
+  /// The processes that `mpirun`, of this number, has started, by rank.
+  package static func ranks(of launcher: pid_t) -> [Int: pid_t] {
+    var found: [Int: pid_t] = [:]
+    for (process, _) in runningProcesses().filter({ $0.value.parent == launcher }) {
+      let variables = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(process)/environ"))
+      let prefix = "OMPI_COMM_WORLD_RANK="
+      for variable in (variables ?? Data()).split(separator: 0) {
+        let text = String(decoding: variable, as: UTF8.self)
+        if text.hasPrefix(prefix), let rank = Int(text.dropFirst(prefix.count)) {
+          found[rank] = process
+        }
+      }
+    }
+    return found
   }
 
   /// The program of this package called `name`, as the build put it beside the tests.
@@ -186,13 +211,16 @@ private struct ChildProcess {
   }
 
   /// The exit status, or nil when the program still runs at `deadline`.
-  func wait(until deadline: ContinuousClock.Instant) -> Int32? {
+  func wait(
+    until deadline: ContinuousClock.Instant, _ disturb: (pid_t) -> Void = { _ in }
+  ) -> Int32? {
     repeat {
       var status: CInt = 0
       if waitpid(id, &status, WNOHANG) == id {
         let signal = status & 0x7F
         return signal == 0 ? status >> 8 & 0xFF : 128 + signal
       }
+      disturb(id)
       usleep(10_000)
     } while ContinuousClock.now < deadline
     return nil

@@ -1,5 +1,7 @@
 // The operations that a rank may ask of the other ranks.
 
+import Liveness
+
 /// The group of ranks that train together, seen from one of them.
 ///
 /// Every operation except `abort` is collective: all ranks call it, in the same order, with the
@@ -108,6 +110,8 @@ package protocol RequestGroup: AnyObject {
 extension RequestGroup {
   /// Returns when everything that was begun has left and arrived.
   package func wait() throws(MPIError) {
+    Progress.beginWaiting()
+    defer { Progress.endWaiting() }
     var backoff = Backoff()
     while try !test() { backoff.pause() }
   }

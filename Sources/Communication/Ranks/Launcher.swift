@@ -51,6 +51,24 @@ package struct Launcher: Sendable, Equatable {
   }
 }
 
+extension Launcher {
+  /// Seconds of silence after which a launcher should ask whether a host is still there.
+  private static let longestSilence = 120
+
+  /// What to do so that a launcher over several hosts notices a lost one, or nil.
+  ///
+  /// Open MPI's `mpirun` hands its parameters on in the environment. By its defaults it waits for minutes.
+  package func keepaliveWarning(in environment: [String: String]) -> String? {
+    guard command == "mpirun" else { return nil }
+    let time = environment["OMPI_MCA_oob_tcp_keepalive_time"].flatMap { Int($0) } ?? .max
+    guard !(1...Self.longestSilence).contains(time) else { return nil }
+    return """
+      mpirun will be slow to notice a lost host; start it with --mca oob_tcp_keepalive_time 30 \
+      --mca oob_tcp_keepalive_intvl 10 --mca oob_tcp_keepalive_probes 6
+      """
+  }
+}
+
 /// A job whose processes did not find each other.
 package struct LaunchError: Error, CustomStringConvertible {
   /// The launcher, as the environment describes it.

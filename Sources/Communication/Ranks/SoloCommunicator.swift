@@ -73,7 +73,9 @@ package final class SoloCommunicator: Communicator {
 
   /// Ends this process.
   package func abort(status: Int) -> Never {
-    exit(failureStatus(status))
+    // Not by exit(), in which libraries may wait for threads that are stuck.
+    fflush(nil)
+    _exit(failureStatus(status))
   }
 }
 

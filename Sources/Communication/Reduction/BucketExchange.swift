@@ -1,5 +1,7 @@
 // The sums of a step's buckets over the ranks, several under way at once.
 
+import Liveness
+
 /// How gradients are summed over the samples and ranks.
 package enum Reduction: String, Codable, CaseIterable, Sendable {
   /// In the order of a ``ReductionTree``: the same bits for every number of ranks.
@@ -150,6 +152,7 @@ package final class BucketExchange {
         moved = true
       }
       while finishedCount < started && finished[finishedCount] { finishedCount += 1 }
+      if moved { Progress.beat() }
       if !moved || started == enqueuedCount { return }
     }
   }
@@ -183,6 +186,7 @@ package final class BucketExchange {
       let ranks = communicator.size
       libraryByteCount += 2 * bucket.count * MemoryLayout<Float>.size * (ranks - 1) / ranks
       finishedCount += 1
+      Progress.beat()
     }
   }
 

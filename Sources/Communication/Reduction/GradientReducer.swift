@@ -1,5 +1,6 @@
 // The sum of the gradients over the ranks, while the backward pass is still at work.
 
+import Liveness
 import Tensors
 
 /// Sums the gradients of all ranks, bucket by bucket, as the backward pass finishes them.
@@ -146,8 +147,8 @@ package final class GradientReducer {
   /// Returns when the first `bucket` + 1 buckets, which were declared final, are through.
   package func wait(forBucket bucket: Int) throws(MPIError) {
     guard let exchange else { return }
-    let start = clock.now
-    defer { seconds += (clock.now - start) / .seconds(1) }
+    let start = beginWaiting()
+    defer { endWaiting(since: start) }
     precondition(bucket < enqueuedCount, "a wait for bucket \(bucket) of \(enqueuedCount)")
     if let thread { return try thread.wait(for: bucket + 1) }
     try advance { exchange.finishedCount > bucket }
@@ -168,8 +169,8 @@ package final class GradientReducer {
   package func gather(_ values: [Double]) throws(MPIError) -> [[Double]] {
     guard let exchange else { return [values] }
     precondition(reduction == .tree || !isInFlight, "a gather beside the library's sums")
-    let start = clock.now
-    defer { seconds += (clock.now - start) / .seconds(1) }
+    let start = beginWaiting()
+    defer { endWaiting(since: start) }
     // As pairs of floats: they are moved and never added.
     let count = 2 * values.count
     let all = UnsafeMutableBufferPointer<Float>.allocate(capacity: count * communicator.size)
@@ -215,6 +216,16 @@ package final class GradientReducer {
   }
 
   // MARK: Parts of the above
+
+  private func beginWaiting() -> ContinuousClock.Instant {
+    Progress.beginWaiting()
+    return clock.now
+  }
+
+  private func endWaiting(since start: ContinuousClock.Instant) {
+    seconds += (clock.now - start) / .seconds(1)
+    Progress.endWaiting()
+  }
 
   private func begin(_ own: [UnsafeMutableBufferPointer<Float>], phase: ExchangePhase) {
     precondition(!isInFlight, "begin before the last step was finished")

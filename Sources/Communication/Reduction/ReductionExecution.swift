@@ -1,5 +1,7 @@
 // The run of a reduction schedule: its rounds of messages and additions, one after the other.
 
+import Glibc
+
 /// One reduction at a time on its way through the rounds of its schedule.
 ///
 /// Between the calls nothing waits, so that several of them can be in flight side by side, and the
@@ -49,6 +51,13 @@ package final class ReductionExecution {
     let workspaceCount = max(schedule.workspaceCount, (packedCount + 1) / 2)
     if workspaceCount > workspace.count {
       workspace.deallocate()
+      workspace = .init(start: nil, count: 0)
+      // Swift ends the process where there is no memory; here it is an error.
+      guard let probe = malloc(4 * workspaceCount) else {
+        throw MPIError(
+          code: ENOMEM, function: "reduction", text: "no memory for \(4 * workspaceCount) bytes")
+      }
+      free(probe)
       workspace = .allocate(capacity: workspaceCount)
     }
     if !rounds.isEmpty { try post() }

@@ -93,6 +93,7 @@ extension SafetensorsFile {
     for place in header.checksumDigits ?? 0..<0 { headerBytes[place] = UInt8(ascii: "0") }
     let isHashed = header.checksumDigits != nil
     hash.update(headerBytes)
+    try AvailableMemory.check(dataByteCount, path: path)
     let data = try input.read(dataByteCount) { if isHashed { hash.update($0) } }
     if let stored = header.metadata[SafetensorsHeader.checksumKey] {
       let computed = SafetensorsHeader.checksumPrefix + hash.finalize().hexadecimal

@@ -2,6 +2,7 @@
 
 import COpenBLAS
 import Glibc
+package import Tensors
 
 /// Products of float matrices by OpenBLAS's sgemm on the calling thread.
 package enum MatrixProduct {
@@ -38,6 +39,17 @@ package enum MatrixProduct {
       b.transposed ? CblasTrans : CblasNoTrans, blasint(rows), blasint(columns), blasint(depth),
       1, a.base, blasint(a.rowStride), b.base, blasint(b.rowStride), accumulating ? 1 : 0, c,
       blasint(rowStride))
+  }
+
+  /// Bytes that OpenBLAS takes for a thread that calls it, with some to spare.
+  private static let workspaceByteCount = 9 << 24
+
+  /// Sees that there is memory for OpenBLAS's workspace: where there is none, OpenBLAS asks for it for ever.
+  package static func checkWorkspace() throws(AllocationError) {
+    guard let probe = malloc(workspaceByteCount) else {
+      throw AllocationError(byteCount: workspaceByteCount, purpose: "workspace of matrix products")
+    }
+    free(probe)
   }
 
   /// Takes OpenBLAS's own threads away and chooses the widest kernels the processor can run.

@@ -10,7 +10,8 @@ import Synchronization
 /// each other.
 ///
 /// In a terminal window the steps are one bar, redrawn at most ten times a second; elsewhere each
-/// is one line. It shows and never fails: a closed terminal must not end a run of days.
+/// is one line. It shows, never fails and never waits: a terminal that is closed, or that nobody reads,
+/// must not end a run of days or hold it up.
 package final class RunDisplay: Sendable {
   private struct State {
     var bar: String?
@@ -20,7 +21,7 @@ package final class RunDisplay: Sendable {
 
   private static let secondsBetweenDrawings = 0.1
 
-  private let descriptor: Int32
+  private let stream: WatchedStream
   private let isTerminal: Bool
   private let state = Mutex(State())
 
@@ -30,7 +31,7 @@ package final class RunDisplay: Sendable {
   }
 
   package init(descriptor: Int32, isTerminal: Bool) {
-    self.descriptor = descriptor
+    stream = descriptor == STDERR_FILENO ? .standardError : WatchedStream(descriptor: descriptor)
     self.isTerminal = isTerminal
   }
 
@@ -50,7 +51,7 @@ package final class RunDisplay: Sendable {
         ? (time - start.time) / Double(done) * Double(totalSteps - record.step) : nil
       let line = ProgressLine(record: record, totalSteps: totalSteps, secondsLeft: secondsLeft)
       guard isTerminal else { return emit(line.plain + "\n") }
-      let bar = line.bar(width: ProgressBar.windowWidth(of: descriptor))
+      let bar = line.bar(width: ProgressBar.windowWidth(of: stream.descriptor))
       state.bar = bar
       let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
       guard isDue || record.step >= totalSteps else { return }
@@ -70,7 +71,7 @@ package final class RunDisplay: Sendable {
       state.lastDrawn = time
       let bar = ProgressBar.line(
         done, of: total, text: "\(Int(done)) of \(total) \(work)",
-        width: ProgressBar.windowWidth(of: descriptor))
+        width: ProgressBar.windowWidth(of: stream.descriptor))
       state.bar = isDone ? nil : bar
       emit(ProgressBar.cleared + (isDone ? "" : bar))
     }
@@ -98,10 +99,7 @@ package final class RunDisplay: Sendable {
     }
   }
 
-  private func emit(_ text: String) {
-    let bytes = Array(text.utf8)
-    _ = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-  }
+  private func emit(_ text: String) { stream.write(text) }
 }
 
 // MARK: - Records
@@ -117,6 +115,11 @@ extension RunDisplay: RecordSink {
         "evaluation after step \(evaluation.step)"
           + "\(evaluation.isBest ? " (the best so far)" : "")\n"
           + evaluation.scores.table(names: evaluation.classNames) + evaluation.thresholdText)
+    case .stop(let stop):
+      finish()
+      write(
+        "stopped by \(stop.signal) after step \(stop.step), which is saved as \(stop.checkpointPath);"
+          + " --resume goes on")
     case .end(let end):
       finish()
       var text = "\(end.steps) steps done; the newest checkpoint is \(end.latestPath)"

@@ -11,6 +11,8 @@ import Metrics
 package final class RunLog: Sendable {
   /// The path of the file.
   package let path: String
+  /// The steps whose lines are missing where a run goes on, in words; nil where all are there.
+  package let missingSteps: String?
   private let file: Int32
 
   /// Opens the log at `path`, creating it if it is missing.
@@ -22,10 +24,14 @@ package final class RunLog: Sendable {
     self.path = path
     file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
     guard file >= 0 else { throw .refused("open the log", path) }
-    guard let step else { return }
+    guard let step else {
+      missingSteps = nil
+      return
+    }
     do throws(FileError) {
-      let length = try Self.length(of: path, upTo: step)
-      guard ftruncate(file, length) == 0 else { throw .refused("cut the log", path) }
+      let kept = try Kept(of: path, upTo: step)
+      guard ftruncate(file, kept.length) == 0 else { throw .refused("cut the log", path) }
+      missingSteps = kept.missingSteps(upTo: step)
     } catch {
       close(file)
       throw error
@@ -114,20 +120,38 @@ extension RunLog: RecordSink {
         event: "evaluation", step: evaluation.step,
         [("best", .boolean(evaluation.isBest)), ("scores", evaluation.scores.json())]
           + evaluation.thresholdFields)
+    case .stop(let stop):
+      try append(event: "stop", step: stop.step, [("signal", .text(stop.signal))])
     case .end: break
+    }
+  }
+
+  /// Forces all lines to the disk.
+  package func flush() throws {
+    while fsync(file) != 0 {
+      // Pipes and the like have nothing to flush.
+      if errno == EINVAL || errno == EROFS { return }
+      guard errno == EINTR else { throw FileError.refused("flush the log", path) }
     }
   }
 }
 
 // MARK: - Resuming
 
-extension RunLog {
+/// What stays of a log when a run goes on from a step.
+private struct Kept {
   private struct Line: Decodable {
+    let event: String?
     let step: Int?
   }
 
-  /// The bytes of the log at `path` before the first line of a step after `step`.
-  private static func length(of path: String, upTo step: Int) throws(FileError) -> Int {
+  /// The bytes before the first line of a step after that.
+  private(set) var length = 0
+  /// The step that the log begins after; nil for one without a beginning.
+  private var start: Int?
+  private var steps: Set<Int> = []
+
+  init(of path: String, upTo step: Int) throws(FileError) {
     let bytes: Data
     do {
       bytes = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
@@ -140,11 +164,34 @@ extension RunLog {
     var start = bytes.startIndex
     while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
       // A line that is no JSON is not this program's; it stays where it is.
-      if let found = try? decoder.decode(Line.self, from: bytes[start..<end]).step, found > step {
-        break
+      if let line = try? decoder.decode(Line.self, from: bytes[start..<end]), let found = line.step
+      {
+        if found > step { break }
+        if line.event == nil { steps.insert(found) }
+        if self.start == nil { self.start = line.event == nil ? found - 1 : found }
       }
       start = end + 1
     }
-    return start - bytes.startIndex
+    length = start - bytes.startIndex
+  }
+
+  /// "5 to 7, 9 and 12": steps without a line, from where the log begins; nil where there are none.
+  func missingSteps(upTo last: Int) -> String? {
+    guard let start, start < last else { return nil }
+    var ranges: [ClosedRange<Int>] = []
+    for step in start + 1...last where !steps.contains(step) {
+      if let range = ranges.last, range.upperBound == step - 1 {
+        ranges[ranges.count - 1] = range.lowerBound...step
+      } else {
+        ranges.append(step...step)
+      }
+    }
+    let texts = ranges.prefix(8).map { range in
+      range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+    }
+    guard let first = texts.first else { return nil }
+    if ranges.count > texts.count { return texts.joined(separator: ", ") + " and more" }
+    return texts.count == 1
+      ? first : texts.dropLast().joined(separator: ", ") + " and " + texts[texts.count - 1]
   }
 }

@@ -11,6 +11,8 @@ package enum RunRecord: Sendable {
   case step(StepRecord, of: Int)
   /// The validation images were scored.
   case evaluation(EvaluationRecord)
+  /// A signal has ended the run early, in good order.
+  case stop(StopRecord)
   /// The last step was made and saved.
   case end(EndRecord)
 }
@@ -23,6 +25,13 @@ package protocol RecordSink: Sendable {
   ///
   /// - Throws: what ends the run, such as a full disk.
   func take(_ record: RunRecord) throws
+
+  /// Sees that what was taken outlives a crash of the machine, before a checkpoint says that it happened.
+  func flush() throws
+}
+
+extension RecordSink {
+  package func flush() throws {}
 }
 
 /// The start of a run: what it is.
@@ -62,6 +71,16 @@ package struct EvaluationRecord: Sendable {
       "\nbest threshold of \(classNames.last ?? "the foreground"): \(best.threshold), with a Dice of "
       + best.dice.decimals(4)
   }
+}
+
+/// A stop before the last step: why, and what it leaves.
+package struct StopRecord: Sendable {
+  /// The updates made, and saved.
+  package var step: Int
+  /// The name of the signal.
+  package var signal: String
+  /// The checkpoint of the last step.
+  package var checkpointPath: String
 }
 
 /// The end of a run: what it leaves.

@@ -25,6 +25,8 @@ package final class RunFolder: Sendable {
 
   /// The path as the user gave it.
   package let path: String
+  /// Whether a run was here that has ended before its first checkpoint, and now begins again.
+  package let beginsAgain: Bool
   private let lock: Int32
 
   /// Opens the folder, creating what is missing, and locks it.
@@ -32,17 +34,24 @@ package final class RunFolder: Sendable {
   /// - Parameters:
   ///   - path: the folder; folders above it are created too.
   ///   - resuming: whether a run that is there already is to be continued.
+  /// A run that has saved nothing is not lost when it begins again; its log is removed.
+  ///
   /// - Throws: when it cannot be written, holds a run that is not resumed, or is in use.
   package init(path: String, resuming: Bool) throws(FileError) {
     self.path = path
     try Folder.make(path)
     lock = try Self.lockedFile(in: path)
     do throws(FileError) {
-      if !resuming, let existing = Self.trace(of: path) {
+      let existing = resuming ? nil : Self.trace(of: path)
+      // This program makes the folder of checkpoints before anything else.
+      let hasSaved = existing?.isCheckpoint == true || !Folder.isFolder(path + "/checkpoints")
+      if let existing, hasSaved {
         throw FileError(
-          path: path, expected: "a folder without a run", found: "one (\(existing))",
+          path: path, expected: "a folder without a run", found: "one (\(existing.name))",
           hint: "continue it with --resume, or give another --output")
       }
+      beginsAgain = existing != nil
+      if beginsAgain { unlink(path + "/log.jsonl") }
       try Folder.make(path + "/checkpoints")
       Self.removePartialFiles(in: path)
       Self.removePartialFiles(in: path + "/checkpoints")
@@ -107,6 +116,13 @@ extension RunFolder {
     try Folder.names(in: path + "/checkpoints").compactMap(Self.step(ofCheckpoint:)).sorted()
   }
 
+  /// Whether there is anything in a folder that need not be opened from which a run could go on, be it
+  /// damaged.
+  package static func hasCheckpoint(in folder: String) -> Bool {
+    let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
+    return names.contains { step(ofCheckpoint: $0) != nil || isPutAside($0) }
+  }
+
   /// The newest checkpoint of a folder that need not be opened, or nil.
   static func newestCheckpoint(in folder: String) -> String? {
     let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
@@ -121,7 +137,8 @@ extension RunFolder {
   package func newestCheckpoint() throws(FileError) -> String {
     guard let step = try checkpointSteps().last else {
       throw FileError(
-        path: path + "/checkpoints", expected: "a checkpoint to resume from", found: "none",
+        path: path + "/checkpoints", expected: "a checkpoint to resume from",
+        found: Self.hasCheckpoint(in: path) ? "damaged ones only" : "none",
         hint: "leave --resume out to start anew in another --output, or give --resume PATH")
     }
     return checkpointPath(step: step)
@@ -148,11 +165,32 @@ extension RunFolder {
     }
   }
 
-  /// Removes the checkpoints after `step`, and points `latest` to that of `step` if it is here.
-  package func abandon(after step: Int) throws(FileError) {
-    let steps = try checkpointSteps()
-    if steps.contains(step) { try point(.latest, toStep: step) }
-    for later in steps where later > step { try remove(path: checkpointPath(step: later)) }
+  /// Points `latest` to the checkpoint of `step`, from which the run goes on, if it is here.
+  package func goOn(from step: Int) throws(FileError) {
+    if try checkpointSteps().contains(step) { try point(.latest, toStep: step) }
+  }
+
+  /// Removes the checkpoints after `step` but for `new`, the first of the course that was taken instead.
+  package func abandon(after step: Int, for new: Int) throws(FileError) {
+    for later in try checkpointSteps() where later > step && later != new {
+      try remove(path: checkpointPath(step: later))
+    }
+  }
+
+  /// Renames a checkpoint that is damaged, so that it is not taken again.
+  ///
+  /// - Returns: its path from now on.
+  package func putAside(_ checkpoint: String) throws(FileError) -> String {
+    let aside = checkpoint + Self.damagedSuffix
+    guard rename(checkpoint, aside) == 0 else { throw .refused("rename", checkpoint) }
+    return aside
+  }
+
+  private static let damagedSuffix = ".damaged"
+
+  private static func isPutAside(_ name: String) -> Bool {
+    name.hasSuffix(damagedSuffix)
+      && step(ofCheckpoint: String(name.dropLast(damagedSuffix.count))) != nil
   }
 
   /// Points `best` to the checkpoint of `step`, or removes the link where there is none.
@@ -191,7 +229,9 @@ extension RunFolder {
     let path = folder + "/.lock"
     let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard file >= 0 else { throw .refused("write to the folder", folder) }
-    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+    var result = flock(file, LOCK_EX | LOCK_NB)
+    while result != 0 && errno == EINTR { result = flock(file, LOCK_EX | LOCK_NB) }
+    guard result == 0 else {
       let code = errno
       let error = FileError.refused("lock the folder", path)
       close(file)
@@ -204,12 +244,15 @@ extension RunFolder {
   }
 
   /// What shows that there is a run in `folder`, or nil.
-  private static func trace(of folder: String) -> String? {
-    for name in ["config.yaml", "log.jsonl"] where access(folder + "/" + name, F_OK) == 0 {
-      return name
-    }
+  private static func trace(of folder: String) -> (name: String, isCheckpoint: Bool)? {
     let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
-    return names.first { step(ofCheckpoint: $0) != nil }.map { "checkpoints/" + $0 }
+    if let name = names.first(where: { step(ofCheckpoint: $0) != nil || isPutAside($0) }) {
+      return ("checkpoints/" + name, true)
+    }
+    for name in ["config.yaml", "log.jsonl"] where access(folder + "/" + name, F_OK) == 0 {
+      return (name, false)
+    }
+    return nil
   }
 
   /// Removes what a killed process left half written; nobody else writes while the lock is held.

@@ -1,10 +1,12 @@
 // The output of a run on rank 0: records and checkpoints.
 
 import Checkpoints
+import Communication
 import Configuration
 import Datasets
 import Files
 import Foundation
+import Liveness
 import Network
 import Tensors
 
@@ -14,6 +16,8 @@ final class RunOutput {
   private let keep: Int
   /// The checkpoint that the run was resumed from.
   private var startPath: String?
+  /// The step after which checkpoints are of a course that is not taken, until the first one of this course.
+  private var abandonedAfter: Int?
   private let display: RunDisplay
   private var sinks: [any RecordSink]
 
@@ -23,6 +27,9 @@ final class RunOutput {
     keep = configuration.keep
     self.display = display
     sinks = [display]
+    if folder.beginsAgain {
+      display.write("\(folder.path): a run that had saved nothing begins again")
+    }
   }
 
   /// Tells that the run goes on from the checkpoint at `path`.
@@ -35,7 +42,8 @@ final class RunOutput {
 
   /// Writes the configuration and the division of the images, and opens the log.
   ///
-  /// What a resumed run wrote after `start` is of a course that is not taken: it is removed.
+  /// What a resumed run wrote after `start` is of a course that is not taken. Lines of the log are removed,
+  /// checkpoints stay until the first new one is there.
   ///
   /// - Returns: whether the best checkpoint that `start` knows of is in the folder.
   func open(
@@ -44,10 +52,14 @@ final class RunOutput {
     let step = start?.step
     try folder.writeConfiguration(configuration.yaml())
     if let division = data.division { try folder.writeDivision(division) }
-    if let step { try folder.abandon(after: step) }
+    if let step { try folder.goOn(from: step) }
+    abandonedAfter = step
+    let log = try RunLog(path: folder.logPath, resumedFrom: step)
+    if let missing = log.missingSteps {
+      display.warn("\(folder.logPath) has no lines of step \(missing)")
+    }
     sinks += [
-      try RunLog(path: folder.logPath, resumedFrom: step),
-      EvaluationFile(path: folder.path + "/evaluation.json"),
+      log, EvaluationFile(path: folder.path + "/evaluation.json"),
     ]
     try record(
       .start(
@@ -58,6 +70,12 @@ final class RunOutput {
           trainingImageCount: data.trainingIDs.count,
           validationImages: data.validationIDs.map { data.validation.names[$0] })))
     return try folder.restoreBest(step: start?.best?.step)
+  }
+
+  /// Puts a checkpoint aside that cannot be read, so that the run can go on from the one before it.
+  func putAside(_ path: String, because error: FileError) throws {
+    let aside = try folder.putAside(path)
+    display.warn("\(error); it is kept as \(aside), and the checkpoint before it is taken")
   }
 
   /// Tells the user something.
@@ -73,12 +91,15 @@ final class RunOutput {
     _ checkpoint: Checkpoint, step: TrainingStep, state: [(name: String, values: FloatBuffer)],
     isBest: Bool
   ) throws {
+    for sink in sinks { try sink.flush() }
     try checkpoint.write(
       to: folder.checkpointPath(step: checkpoint.step), layout: step.network.layout,
       parameters: step.parameters, state: state)
     try folder.point(.latest, toStep: checkpoint.step)
     if isBest { try folder.point(.best, toStep: checkpoint.step) }
     verifiedCheckpoint = folder.checkpointPath(step: checkpoint.step)
+    if let step = abandonedAfter { try folder.abandon(after: step, for: checkpoint.step) }
+    abandonedAfter = nil
     try folder.prune(keep: keep)
   }
 
@@ -91,6 +112,26 @@ final class RunOutput {
 
   /// Takes the progress bar away.
   func finish() { display.finish() }
+
+  /// Lets one line say at once what a signal that asks for the end will do.
+  func answerStopSignals() {
+    let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
+    StallWatch.shared.onStopSignal { [display] signal in
+      // mpirun sends TERM whenever a job ends, also because another rank has failed.
+      if signal == .terminate && launcher?.command == "mpirun" { return }
+      display.write(
+        "\(signal.name): stopping after this step, which will be saved; "
+          + (signal == .interrupt ? "Ctrl-C again ends at once" : "INT ends at once"))
+    }
+  }
+
+  /// Records that a signal has ended the run early.
+  func recordStop(by signal: StopSignal, step: Int) throws {
+    try record(
+      .stop(
+        StopRecord(
+          step: step, signal: signal.name, checkpointPath: folder.checkpointPath(step: step))))
+  }
 
   /// Records the end of the run, which says where the results are.
   func recordEnd(steps: Int, best: Checkpoint.BestScore?) throws {

@@ -98,13 +98,16 @@ struct EvaluationMemory {
   }
 
   /// The scores of the validation images by the weights that are evaluated; collective.
+  ///
+  /// - Throws: also `EvaluationStopped`, on all ranks, when `isStopped` said so on one.
   func score(
-    _ data: TrainingData, _ communicator: any Communicator
+    _ data: TrainingData, _ communicator: any Communicator,
+    unless isStopped: () -> Bool = { false }
   ) throws -> SegmentationScores {
     try evaluated.gather()
     return try Evaluator.evaluate(
       dataset: data.validation, ids: data.validationIDs, predictor: predictor,
-      communicator: communicator)
+      communicator: communicator, unless: isStopped)
   }
 }
 

@@ -5,6 +5,7 @@ import Communication
 import Configuration
 import Datasets
 import Files
+import Glibc
 import Inference
 import Kernels
 import Network
@@ -95,6 +96,8 @@ struct RunPreparation {
 
 extension RunPreparation {
   /// Reads the checkpoint that a resumed run starts from, on rank 0, and tells the others what it says.
+  ///
+  /// Where none is named it is the newest that is not damaged.
   private static func loadStart(
     _ configuration: TrainingConfiguration, output: RunOutput?, data: TrainingData,
     step: TrainingStep, state: [(name: String, values: FloatBuffer)],
@@ -102,23 +105,35 @@ extension RunPreparation {
   ) throws -> Checkpoint? {
     let start = try communicator.together { () throws -> Checkpoint? in
       guard let output else { return nil }
-      let path: String
-      if case .checkpoint(let given) = configuration.resume {
-        path = given
-      } else {
-        path = try output.folder.newestCheckpoint()
+      func load(_ path: String) throws -> Checkpoint {
+        let (checkpoint, file) = try Checkpoint.read(path)
+        try checkpoint.check(resumedBy: configuration, data: data, path: path)
+        try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
+        for (name, buffer) in state {
+          try Checkpoint.load(
+            file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
+        }
+        output.startsFrom(checkpoint, at: path)
+        return checkpoint
       }
-      let (checkpoint, file) = try Checkpoint.read(path)
-      try checkpoint.check(resumedBy: configuration, data: data, path: path)
-      try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
-      for (name, buffer) in state {
-        try Checkpoint.load(
-          file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
+      if case .checkpoint(let given) = configuration.resume { return try load(given) }
+      while true {
+        let path = try output.folder.newestCheckpoint()
+        do {
+          return try load(path)
+        } catch let error as FileError where error.tellsOfDamage {
+          try output.putAside(path, because: error)
+        }
       }
-      output.startsFrom(checkpoint, at: path)
-      return checkpoint
     }
     return try Checkpoint.shared(start, communicator)
+  }
+}
+
+extension FileError {
+  /// Whether a checkpoint's bytes are not those that were written, as after a disk's fault.
+  fileprivate var tellsOfDamage: Bool {
+    [.malformed, .altered, .withoutChecksum].contains(kind) || code == EIO
   }
 }
 

@@ -8,6 +8,7 @@ import Files
 import Foundation
 import Inference
 import Kernels
+package import Liveness
 import Logging
 import Metrics
 import Network
@@ -26,40 +27,64 @@ package final class Trainer {
   private let evaluation: EvaluationMemory
   private let output: RunOutput?
   private var updates: Int
+  /// The epoch of the last step before this run.
+  private let startEpoch: Int
   private var best: Checkpoint.BestScore?
   private var patience: Checkpoint.Patience
   /// The threshold that the newest evaluation has found.
   private var threshold: Checkpoint.Threshold?
   private var loading = LoadingWatch()
+  /// Tells the signal that has asked this rank for the end.
+  private let stopAsked: () -> StopSignal?
+  /// The signal by which all ranks have agreed to end.
+  private var stop: StopSignal?
+  /// Whether an evaluation is due after the last step, and was not made.
+  private var isUnscored: Bool
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
   ///
   /// Collective. Whatever fails on one rank fails on all of them.
+  ///
+  /// - Parameter stop: tells the signal that has asked this rank for the end, if one has.
   package convenience init(
-    _ asked: TrainingConfiguration, communicator: any Communicator
+    _ asked: TrainingConfiguration, communicator: any Communicator,
+    stop: @escaping () -> StopSignal? = { StopSignal.received }
   ) throws {
-    self.init(try RunPreparation(asked, communicator: communicator))
+    self.init(try RunPreparation(asked, communicator: communicator), stop: stop)
   }
 
   /// The trainer of a run that is ready for its first step.
-  init(_ prepared: RunPreparation) {
+  private init(_ prepared: RunPreparation, stop: @escaping () -> StopSignal?) {
     plan = prepared.plan
     communicator = prepared.communicator
     (step, state, replicas) = (prepared.step, prepared.state, prepared.replicas)
     (evaluation, output) = (prepared.evaluation, prepared.output)
     updates = prepared.start?.step ?? 0
+    startEpoch = prepared.start?.epoch ?? 0
     best = prepared.best
     patience = prepared.start?.patience ?? Checkpoint.Patience()
     threshold = prepared.start?.threshold
+    isUnscored = prepared.start?.isUnscored ?? false
+    stopAsked = stop
   }
 
   // MARK: The run
 
-  /// Trains to the end; collective.
+  /// Trains to the end, or until a signal asks one of the ranks to stop; collective.
   ///
+  /// Then the step at work is finished and saved, and a run that is resumed goes on as if it had not
+  /// stopped.
+  ///
+  /// - Returns: how the process is to end.
   /// - Throws: what ended the run early. The checkpoints written until then stay.
-  package func run() throws {
+  package func run() throws -> JobStatus {
+    output?.answerStopSignals()
+    StopSignal.finishFirst()
     try advance(to: totalSteps)
+    if let stop {
+      try output?.recordStop(by: stop, step: updates)
+      return .stopped
+    }
     if let path = configuration.timeline { try step.timeline?.write(to: path) }
     if isOutOfPatience, updates < totalSteps {
       output?.say(
@@ -68,9 +93,10 @@ package final class Trainer {
       )
     }
     try output?.recordEnd(steps: updates, best: best)
+    return .success
   }
 
-  /// Trains until `count` updates were made, or patience has ended; collective.
+  /// Trains until `count` updates were made, patience has ended, or a signal asks for the end; collective.
   ///
   /// - Throws: what ended the run early.
   package func advance(to count: Int) throws {
@@ -78,19 +104,22 @@ package final class Trainer {
     let loader = plan.loader(communicator, startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }
-    while updates < count && !isOutOfPatience {
+    if isUnscored { try conclude(epoch: startEpoch) }
+    while updates < count && !isOutOfPatience && stop == nil {
+      Progress.enter(.step, step: updates + 1)
       let began = ContinuousClock().now
       step.timeline?.begin(step: updates + 1)
       let batch = try communicator.together { try loader.next() }
       let loaded = ContinuousClock().now
       step.timeline?.add("load", from: began, to: loaded)
       let rate = plan.schedule.rate(at: updates)
-      var result = try step.run(batch, rate: rate)
+      var result = try step.run(batch, rate: rate, stop: stopAsked)
       result.seconds.load = loader.secondsWaited
       // The slowest to load is waited for here.
       result.seconds.reduce += max(0, (loaded - began) / .seconds(1) - loader.secondsWaited)
       try stopUnlessFinite(result, batch.batch)
       updates += 1
+      stop = result.stop
       let seconds = (ContinuousClock().now - began) / .seconds(1)
       try report(result, batch.batch, rate: rate, seconds: seconds)
       if let warning = loading.add(
@@ -98,20 +127,43 @@ package final class Trainer {
       {
         output?.say("warning: " + warning)
       }
-
       if isDue(configuration.checkReplicas) { try verifyReplicas([weights]) }
-      var isLast = updates == totalSteps
-      var isBest = false
-      if !data.validationIDs.isEmpty, isLast || isDue(configuration.evaluateEvery) {
-        // Numbers that are broken are not to be scored, and called the best.
-        try verifyState()
+      isUnscored =
+        !data.validationIDs.isEmpty
+        && (updates == totalSteps || isDue(configuration.evaluateEvery))
+      try conclude(epoch: batch.batch.epoch)
+    }
+  }
+
+  /// Scores the step that was made, where that is due, and saves it where that is due or a stop was asked for.
+  ///
+  /// A stop does not wait for scores: the run that goes on makes them.
+  private func conclude(epoch: Int) throws {
+    var isBest = false
+    if isUnscored && stop == nil {
+      // Numbers that are broken are not to be scored, and called the best.
+      try verifyState()
+      Progress.enter(.evaluation, step: updates)
+      do {
         isBest = try evaluate()
-        isLast = isLast || isOutOfPatience
-      }
-      if isLast || isBest || isDue(configuration.checkpointEvery) {
-        try save(epoch: batch.batch.epoch, isBest: isBest)
+        isUnscored = false
+      } catch is EvaluationStopped {
+        stop = try agreedStop()
       }
     }
+    let isLast = updates == totalSteps || isOutOfPatience
+    if isLast || isBest || isDue(configuration.checkpointEvery) || stop != nil {
+      Progress.enter(.checkpoint, step: updates)
+      try save(epoch: epoch, isBest: isBest)
+    }
+    // There is nothing left to stop.
+    if isLast && !isUnscored { stop = nil }
+  }
+
+  /// The signal by which the first rank that was asked for the end was; collective.
+  private func agreedStop() throws -> StopSignal? {
+    let all = try communicator.allgatherv([Int(stopAsked()?.rawValue ?? 0)])
+    return all.joined().lazy.compactMap { StopSignal(rawValue: Int32($0)) }.first
   }
 
   private var configuration: TrainingConfiguration { plan.configuration }
@@ -158,7 +210,7 @@ package final class Trainer {
 
   /// Scores the validation images; true when the scores are the best so far.
   private func evaluate() throws -> Bool {
-    let scores = try evaluation.score(data, communicator)
+    let scores = try evaluation.score(data, communicator) { stopAsked() != nil }
     let score = scores.meanIntersectionOverUnion
     patience.take(score)
     let isBest = score > best?.meanIntersectionOverUnion ?? -1
@@ -208,7 +260,7 @@ package final class Trainer {
       optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
       arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText,
       divisionDigest: data.divisionDigest, threshold: threshold, best: best,
-      patience: configuration.patience == nil ? nil : patience,
+      patience: configuration.patience == nil ? nil : patience, isUnscored: isUnscored,
       version: Version.number, revision: Version.revision)
     let whole = try state.gathered()
     try communicator.together {

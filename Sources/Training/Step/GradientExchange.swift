@@ -3,6 +3,7 @@
 import Communication
 import Datasets
 import Kernels
+import Liveness
 import Tensors
 import Threading
 
@@ -18,6 +19,8 @@ final class GradientExchange {
     let losses: [Double]
     /// The Euclidean norm of the gradient, before clipping.
     let norm: Double
+    /// The signal that has asked one of them for the end.
+    let stop: StopSignal?
 
     /// Whether weights may be updated.
     var isFinite: Bool { norm.isFinite && losses.allSatisfy(\.isFinite) }
@@ -119,15 +122,19 @@ final class GradientExchange {
   ///
   /// The update is left out, on every rank alike, when the loss or the gradient is not finite.
   ///
-  /// - Parameter losses: the summed loss of each of this rank's samples.
+  /// - Parameters:
+  ///   - losses: the summed loss of each of this rank's samples.
+  ///   - stop: tells the signal that has asked this rank for the end.
   /// - Throws: `MPIError`.
-  func finish(losses: [Double], rate: Double, timeline: Timeline?) throws -> Sums {
+  func finish(
+    losses: [Double], rate: Double, timeline: Timeline?, stop: @escaping () -> StopSignal?
+  ) throws -> Sums {
     guard let batch else { preconditionFailure("the end of a step that has not begun") }
     self.batch = nil
     let step = UpdateStep(
       batch: batch, losses: losses, areSmall: areSmall, gradients: accumulator.sums[0],
       rate: rate, reducer: reducer, rank: communicator.rank, ranks: communicator.size,
-      timeline: timeline)
+      timeline: timeline, stop: stop)
     return try order.run(step, update)
   }
 

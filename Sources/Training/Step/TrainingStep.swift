@@ -3,6 +3,7 @@
 package import Communication
 package import Datasets
 package import Kernels
+package import Liveness
 package import Network
 import Randomness
 package import Tensors
@@ -25,6 +26,8 @@ package final class TrainingStep {
     package var seconds: StepRecord.Seconds
     /// The bytes that this rank has sent.
     package var sentByteCount: Int
+    /// The signal that has asked one of the ranks for the end.
+    package var stop: StopSignal?
   }
 
   /// The network.
@@ -95,8 +98,12 @@ package final class TrainingStep {
   /// The update is left out, on every rank alike, when the loss or the gradient is not finite, so
   /// the parameters stay those of the last good step.
   ///
+  /// - Parameter stop: tells the signal that has asked this rank for the end; all ranks hear of it with
+  ///   the losses.
   /// - Throws: `MPIError`.
-  package func run(_ batch: LoadedBatch, rate: Double) throws -> Result {
+  package func run(
+    _ batch: LoadedBatch, rate: Double, stop: @escaping () -> StopSignal? = { nil }
+  ) throws -> Result {
     var seconds = StepRecord.Seconds()
     var start = clock.now
     func lap(_ part: String) -> Double {
@@ -136,7 +143,8 @@ package final class TrainingStep {
       exchange.endSample()
       seconds.backward += lap("backward")
     }
-    let sums = try exchange.finish(losses: losses, rate: rate, timeline: timeline)
+    let sums = try exchange.finish(
+      losses: losses, rate: rate, timeline: timeline, stop: stop)
     seconds.reduce = reducer.seconds
     seconds.update = max(0, lap("exchange and update") - reducer.seconds)
     if !reducer.isSharded { timeline?.add("sum", reducer.times) }
@@ -144,6 +152,6 @@ package final class TrainingStep {
       loss: sums.losses.reduce(0, +) / Double(sums.losses.count * outputPixels),
       gradientNorm: sums.norm,
       brokenBatchIndices: sums.losses.indices.filter { !sums.losses[$0].isFinite },
-      seconds: seconds, sentByteCount: reducer.sentByteCount)
+      seconds: seconds, sentByteCount: reducer.sentByteCount, stop: sums.stop)
   }
 }

@@ -3,6 +3,7 @@
 import Communication
 import Datasets
 import Kernels
+import Liveness
 import Tensors
 import Threading
 
@@ -40,11 +41,14 @@ struct UpdateStep {
   let rank: Int
   let ranks: Int
   let timeline: Timeline?
+  /// The signal that has asked this rank for the end so far.
+  let stop: () -> StopSignal?
 
   /// What every rank says of its part of the step, in rank order; collective.
   func reports(squares: [Double] = []) throws -> RankReports {
     let most = (0..<ranks).map { batch.batchIndices(rank: $0, ranks: ranks).count }.max() ?? 0
-    let report = RankReports.Report(losses: losses, areSmall: areSmall, squares: squares)
+    let report = RankReports.Report(
+      losses: losses, areSmall: areSmall, stop: stop(), squares: squares)
     let gathered = try reducer.gather(report.values(lossCount: most))
     return RankReports(
       reports: gathered.enumerated().map { rank, values in
@@ -62,25 +66,32 @@ struct RankReports {
     let losses: [Double]
     /// See `UpdateStep.areSmall`.
     let areSmall: Bool
+    /// The signal that has asked it for the end.
+    let stop: StopSignal?
     /// Sums of squares of the blocks that it owns.
     let squares: [Double]
 
-    init(losses: [Double], areSmall: Bool, squares: [Double]) {
+    init(losses: [Double], areSmall: Bool, stop: StopSignal?, squares: [Double]) {
       self.losses = losses
       self.areSmall = areSmall
+      self.stop = stop
       self.squares = squares
     }
 
     /// The report as numbers, as many on every rank: the losses up to `lossCount`, then the others.
     func values(lossCount: Int) -> [Double] {
-      losses + [Double](repeating: 0, count: lossCount - losses.count) + [areSmall ? 1 : 0]
-        + squares
+      losses + [Double](repeating: 0, count: lossCount - losses.count) + [Double(flags)] + squares
     }
+
+    /// All that is no measure in one number, so that being asked for the end costs no bytes.
+    private var flags: Int32 { (areSmall ? 1 : 0) + 2 * (stop?.rawValue ?? 0) }
 
     /// The report of a rank with `lossCount` samples, where the most that any rank has are `most`.
     init(_ values: [Double], lossCount: Int, most: Int) {
       losses = Array(values.prefix(lossCount))
-      areSmall = values[most] == 1
+      let flags = Int32(values[most])
+      areSmall = flags & 1 == 1
+      stop = StopSignal(rawValue: flags / 2)
       squares = Array(values.dropFirst(most + 1))
     }
   }
@@ -92,6 +103,8 @@ struct RankReports {
   var losses: [Double] { reports.flatMap(\.losses) }
   /// Whether no sum over the ranks can overflow.
   var areSmall: Bool { reports.allSatisfy(\.areSmall) }
+  /// The signal by which the first rank that was asked for the end was; the same on every rank.
+  var stop: StopSignal? { reports.lazy.compactMap(\.stop).first }
 }
 
 /// An order of waiting for sums and updating parameters.
@@ -111,16 +124,17 @@ struct WholeUpdateOrder: UpdateOrder {
 
   func run(_ step: UpdateStep, _ update: ParameterUpdate) throws -> GradientExchange.Sums {
     try step.reducer.finish()
-    return finish(step, update, losses: try step.reports().losses)
+    return finish(step, update, try step.reports())
   }
 
   /// Updates everything by sums that are all there.
   func finish(
-    _ step: UpdateStep, _ update: ParameterUpdate, losses: [Double]
+    _ step: UpdateStep, _ update: ParameterUpdate, _ reports: RankReports
   ) -> GradientExchange.Sums {
     let whole = 0..<step.gradients.count
     update.squares.add(step.gradients, whole, on: update.team)
-    let sums = GradientExchange.Sums(losses: losses, norm: update.squares.norm)
+    let sums = GradientExchange.Sums(
+      losses: reports.losses, norm: update.squares.norm, stop: reports.stop)
     if sums.isFinite { update.apply(whole, step, norm: sums.norm) }
     return sums
   }
@@ -143,7 +157,7 @@ struct BucketUpdateOrder: UpdateOrder {
     let losses = reports.losses
     guard reports.areSmall, losses.allSatisfy(\.isFinite) else {
       try reducer.finish()
-      return WholeUpdateOrder().finish(step, update, losses: losses)
+      return WholeUpdateOrder().finish(step, update, reports)
     }
     for (bucket, range) in reducer.buckets.ranges.enumerated() {
       try reducer.wait(forBucket: bucket)
@@ -151,7 +165,8 @@ struct BucketUpdateOrder: UpdateOrder {
       update.apply(range, step, norm: 0)
     }
     try reducer.finish()
-    return GradientExchange.Sums(losses: losses, norm: update.squares.norm)
+    return GradientExchange.Sums(
+      losses: losses, norm: update.squares.norm, stop: reports.stop)
   }
 }
 
@@ -168,7 +183,8 @@ struct ShardedUpdateOrder: UpdateOrder {
     for (rank, report) in reports.reports.enumerated() {
       squares.setBlocks(of: rank, report.squares)
     }
-    let sums = GradientExchange.Sums(losses: reports.losses, norm: squares.norm)
+    let sums = GradientExchange.Sums(
+      losses: reports.losses, norm: squares.norm, stop: reports.stop)
     guard sums.isFinite else { return sums }
     reducer.beginGather(of: update.parameters.floats)
     for bucket in reducer.buckets.ranges.indices {

@@ -185,7 +185,7 @@ struct BenchCommand: ParsableCommand {
           overlap: communicator.size > 1 ? resolved.overlap : exchange.overlap, given: given,
           communicator)
         guard communicator.rank == 0 else { return }
-        printText(options.json ? benchmark.json.json + "\n" : benchmark.text)
+        try printText(options.json ? benchmark.json.json + "\n" : benchmark.text)
       }
     }
 
@@ -210,7 +210,7 @@ struct BenchCommand: ParsableCommand {
           arguments: options.arguments + exchange.arguments, launcher: launcher)
         try benchmark.validate()
         let results = try benchmark.run()
-        printText(options.json ? benchmark.json(results).json + "\n" : benchmark.text(results))
+        try printText(options.json ? benchmark.json(results).json + "\n" : benchmark.text(results))
       }
     }
   }
@@ -224,6 +224,6 @@ private func runBenchmark(
   try runCommand { communicator in
     let setting = try options.setting(for: communicator)
     let report = try benchmark(setting, communicator)
-    BenchmarkMeasurement(communicator).print(report, asJSON: options.json)
+    try BenchmarkMeasurement(communicator).print(report, asJSON: options.json)
   }
 }

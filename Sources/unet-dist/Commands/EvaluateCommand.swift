@@ -143,9 +143,9 @@ struct EvaluateCommand: ParsableCommand {
       }
       guard communicator.rank == 0 else { return }
       if self.json {
-        printText(json.json + "\n")
+        try printText(json.json + "\n")
       } else {
-        printText(
+        try printText(
           "\(dataset.count) \(dataset.count == 1 ? "image" : "images"), \(trained.steps)\n" + table
             + "\n")
       }

@@ -26,7 +26,7 @@ struct ImportCommand: ParsableCommand {
       let result = try AnnotationImport(
         AnnotationSource.read(source, images: images), to: output)
       for note in result.notes { printWarning(note) }
-      printText(
+      try printText(
         "wrote \(result.imageCount) images with \(result.objectCount) objects to \(output)\n")
     }
   }

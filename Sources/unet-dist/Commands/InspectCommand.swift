@@ -67,6 +67,6 @@ struct InspectCommand: ParsableCommand {
     }
     let report = InspectionReport(
       summary: summary, contents: contents, threads: threads, showsPlan: plan)
-    printText(json ? report.json.json + "\n" : report.text)
+    try printText(json ? report.json.json + "\n" : report.text)
   }
 }

@@ -49,7 +49,7 @@ extension BenchCommand {
         let range = try LearningRateBenchmark.run(
           configuration, from: from, to: to, communicator: communicator)
         guard communicator.rank == 0 else { return }
-        printText(json ? range.json.json + "\n" : range.text)
+        try printText(json ? range.json.json + "\n" : range.text)
       }
     }
 

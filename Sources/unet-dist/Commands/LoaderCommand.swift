@@ -40,7 +40,7 @@ extension BenchCommand {
         let benchmark = try LoaderBenchmark(
           configuration, tiles: tiles, repetitions: repetitions, communicator: communicator)
         guard communicator.rank == 0 else { return }
-        printText(json ? benchmark.json.json + "\n" : benchmark.text)
+        try printText(json ? benchmark.json.json + "\n" : benchmark.text)
       }
     }
   }

@@ -92,7 +92,7 @@ struct PreviewCommand: ParsableCommand {
       sheet.draw(Self.weights(buffer), row, 2 + Self.variants)
     }
     try PNGFile.write(sheet.image, to: output)
-    printText("\(rows) of \(dataset.count) images drawn to \(output)\n")
+    try printText("\(rows) of \(dataset.count) images drawn to \(output)\n")
   }
 
   /// A tile from dark to light over its own range, with its classes in colour if asked for.

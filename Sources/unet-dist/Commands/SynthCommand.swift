@@ -27,7 +27,7 @@ struct SynthCommand: ParsableCommand {
     try runCommandOnce {
       try checkOutput()
       try SyntheticCells.write(to: output, count: count, side: side, seed: seed)
-      printText("wrote \(count) images with masks, \(side) x \(side) pixels, to \(output)\n")
+      try printText("wrote \(count) images with masks, \(side) x \(side) pixels, to \(output)\n")
     }
   }
 

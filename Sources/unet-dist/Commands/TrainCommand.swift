@@ -5,6 +5,7 @@ import Communication
 import Configuration
 import Files
 import Foundation
+import Liveness
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -19,9 +20,14 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var options: TrainOptions
 
   func run() throws {
-    try runCommand { communicator in
+    let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
+    // Before the ranks meet: by default these signals would end one that has just started.
+    StopSignal.catchAll(speaks: launcher?.rank ?? 0 == 0)
+    try runCommandWithStatus { communicator in
+      Progress.enter(.preparation)
       let configuration = try options.configurationOfRun(communicator)
-      try Trainer(configuration, communicator: communicator).run()
+      StallWatch.shared.allow(Double(configuration.stallTimeout))
+      return try Trainer(configuration, communicator: communicator).run()
     }
   }
 }
@@ -29,23 +35,33 @@ struct TrainCommand: ParsableCommand {
 extension TrainOptions {
   /// The configuration, where a run resumed without --config takes the one in its folder; collective.
   ///
-  /// Rank 0 reads that file for all, because the others' hosts need not have the folder.
+  /// Rank 0 looks into the folder for all, because the others' hosts need not have it.
   fileprivate func configurationOfRun(
     _ communicator: any Communicator
   ) throws -> TrainingConfiguration {
-    let (asked, text) = try communicator.together { () throws -> (TrainingConfiguration, [UInt8]) in
-      let asked = try configuration()
-      let written = asked.output + "/config.yaml"
+    let asked = try communicator.together { try configuration() }
+    guard asked.resumeOrStart else { return try configuration(asked, communicator) }
+    let hasCheckpoint = communicator.rank == 0 && RunFolder.hasCheckpoint(in: asked.output)
+    guard try communicator.allReduceSum([hasCheckpoint ? Int64(1) : 0]) != [0] else { return asked }
+    let options = resuming(in: asked.output)
+    return try options.configuration(
+      try communicator.together { try options.configuration() }, communicator)
+  }
+
+  private func configuration(
+    _ asked: TrainingConfiguration, _ communicator: any Communicator
+  ) throws -> TrainingConfiguration {
+    let written = asked.output + "/config.yaml"
+    let text = try communicator.together { () throws -> [UInt8] in
       guard communicator.rank == 0, asked.resume != nil, config == nil,
         FileManager.default.fileExists(atPath: written)
-      else { return (asked, []) }
-      return (asked, try InputFile.contents(of: written, limit: ConfigurationFile.sizeLimit))
+      else { return [] }
+      return try InputFile.contents(of: written, limit: ConfigurationFile.sizeLimit)
     }
     let shared = try communicator.allgatherv(text)[0]
     guard !shared.isEmpty else { return asked }
     return try communicator.together {
-      try configuration(
-        yaml: String(decoding: shared, as: UTF8.self), file: asked.output + "/config.yaml")
+      try configuration(yaml: String(decoding: shared, as: UTF8.self), file: written)
     }
   }
 }

@@ -66,7 +66,7 @@ final class WorkProgress {
   }
 
   private func emit(_ text: String) {
-    FileHandle.standardError.write(Data(text.utf8))
+    WatchedStream.standardError.write(text)
   }
 
   /// Minutes and seconds.

@@ -72,6 +72,18 @@ extension TrainOptions {
     try TrainingConfiguration(file: config, flags: flags)
   }
 
+  /// The same options of a run that goes on: its length and weights were settled when it began.
+  ///
+  /// - Parameter output: the run's folder, which the file of options may have named.
+  func resuming(in output: String) -> TrainOptions {
+    var options = self
+    options.config = nil
+    options.flags["output"] = output
+    for name in ["minutes", "load", "resume-or-start"] { options.flags[name] = nil }
+    options.flags["resume"] = ""
+    return options
+  }
+
   /// The configuration that these flags and the text of a file ask for; `file` names it in errors.
   func configuration(yaml: String, file: String) throws -> TrainingConfiguration {
     try TrainingConfiguration(yaml: yaml, file: file, flags: flags)

@@ -99,7 +99,7 @@ struct PredictionRun {
       remark(counts[1], "is", "are", "grey: the channel is used three times")
       remark(counts[2], "is", "are", "grey in three equal channels, of which one is used")
       for failure in all { printNote("not segmented: \(failure.message)") }
-      printText(
+      try printText(
         "\(done) \(done == 1 ? "image" : "images") segmented into \(images.request.output)\n")
     }
     guard all.isEmpty else {

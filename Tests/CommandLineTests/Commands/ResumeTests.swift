@@ -75,6 +75,86 @@ import Testing
     }
   }
 
+  /// Cut short, altered or empty, it is kept under another name, and the run ends as if it had been whole.
+  @Test(arguments: [1, 2]) func takesTheCheckpointBeforeADamagedOne(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = Self.options + ["--checkpoint-every", "2", "--keep", "9"]
+      let whole = try TrainingRunTests.train(
+        folder, into: "whole", options + ["--steps", "9"])
+      let run = try TrainingRunTests.train(folder, options + ["--steps", "6"])
+      let newest = try Data(
+        contentsOf: URL(fileURLWithPath: run.path + "/checkpoints/step-00000006.safetensors"))
+      var altered = newest
+      altered[newest.count - 5] ^= 1
+      let damages = [altered, newest.prefix(newest.count / 2), Data()]
+      for (index, step) in [6, 4, 2].enumerated().prefix(ranks == 1 ? 2 : 1) {
+        try damages[index].write(
+          to: URL(fileURLWithPath: run.path + "/checkpoints/step-0000000\(step).safetensors"))
+      }
+      let resumed = try ProgramRun.unetDist(
+        ranks: ranks, ["train", "--resume", "--output", run.path, "--steps", "9"])
+      #expect(resumed.succeeded, "\(resumed)")
+      let warnings = resumed.standardError.split(separator: "\n").filter {
+        $0.hasPrefix("warning: ") && $0.contains("it is kept as")
+      }
+      #expect(warnings.count == (ranks == 1 ? 2 : 1), "\(resumed)")
+      #expect(try run.tensors() == whole.tensors())
+      #expect(try run.losses() == whole.losses())
+      let kept = try Data(
+        contentsOf: URL(
+          fileURLWithPath: run.path + "/checkpoints/step-00000006.safetensors.damaged"))
+      #expect(kept == altered)
+    }
+  }
+
+  /// The same command starts a run, goes on with it, and has nothing left to do.
+  @Test(arguments: [1, 2]) func oneCommandForEveryStart(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let whole = try TrainingRunTests.train(
+        folder, into: "whole", Self.options + ["--steps", "6"])
+      let trace = RunTrace(path: folder + "/run")
+      for (steps, said) in [
+        ("3", "3 steps done"), ("6", "continuing after step 3"), ("6", "after step 6"),
+      ] {
+        let run = try ProgramRun.unetDist(
+          ranks: ranks,
+          TinyTraining.arguments(
+            data: folder + "/data", output: trace.path,
+            Self.options + ["--steps", steps, "--resume-or-start"]))
+        #expect(run.succeeded && run.standardError.contains(said), "\(run)")
+      }
+      #expect(try trace.tensors() == whole.tensors())
+      #expect(try trace.losses() == whole.losses())
+      // With nothing but damaged checkpoints it does not begin anew in silence.
+      for name in try trace.checkpointNames() {
+        try Data("damaged".utf8).write(
+          to: URL(fileURLWithPath: trace.path + "/checkpoints/" + name))
+      }
+      let run = try ProgramRun.unetDist(
+        ranks: ranks, ["train", "--output", trace.path, "--resume-or-start"])
+      run.expectOneError(naming: ["checkpoints", "damaged ones only"])
+    }
+  }
+
+  @Test func aRunKilledBeforeItsFirstCheckpointStartsAgain() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = Self.options + ["--checkpoint-every", "0", "--evaluate-every", "0"]
+      let trace = RunTrace(path: folder + "/run")
+      let arguments = TinyTraining.arguments(data: folder + "/data", output: trace.path, options)
+      let killed = try ProgramRun.unetDist(ranks: 1, arguments + ["--steps", "1000000"]) {
+        if ((try? trace.steps().count) ?? 0) > 3 { kill($0, SIGKILL) }
+      }
+      #expect(killed.exitStatus == 128 + SIGKILL, "\(killed)")
+      let again = try ProgramRun.unetDist(ranks: 1, arguments + ["--steps", "4"])
+      #expect(again.succeeded, "\(again)")
+      #expect(again.standardError.contains("a run that had saved nothing begins again"))
+      #expect(try trace.steps().map { $0["step"] as? Int } == [1, 2, 3, 4])
+    }
+  }
+
   @Test func warnsWhereTheArithmeticIsAnother() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

@@ -7,22 +7,29 @@ import Testing
 extension ProgramRun {
   /// Runs `unet-dist`, by mpirun where there are several ranks.
   static func unetDist(
-    ranks: Int, _ arguments: [String], timeLimit: Double = 60
+    ranks: Int, _ arguments: [String], environment: [String: String?] = [:],
+    timeLimit: Double = 60, disturb: (pid_t) -> Void = { _ in }
   ) throws -> ProgramRun {
-    try run(builtProgram(named: "unet-dist"), ranks: ranks, arguments, timeLimit: timeLimit)
+    try run(
+      builtProgram(named: "unet-dist"), ranks: ranks, arguments, environment: environment,
+      timeLimit: timeLimit, disturb: disturb)
   }
 
   /// Runs any program, by mpirun where there are several ranks.
   static func run(
-    _ program: URL, ranks: Int, _ arguments: [String], timeLimit: Double = 60
+    _ program: URL, ranks: Int, _ arguments: [String], environment: [String: String?] = [:],
+    timeLimit: Double = 60, disturb: (pid_t) -> Void = { _ in }
   ) throws -> ProgramRun {
     if ranks == 1 {
-      return try ProgramRun(program, arguments: arguments, timeLimit: timeLimit)
+      return try ProgramRun(
+        program, arguments: arguments, environment: environment, timeLimit: timeLimit,
+        disturb: disturb)
     }
     return try mpirun(
       ranks: ranks, program: program, arguments: arguments,
       // After a failure the launcher would wait for a second before it looks who is still there.
-      environment: ["OMPI_MCA_odls_base_sigkill_timeout": "0"], timeLimit: timeLimit)
+      environment: ["OMPI_MCA_odls_base_sigkill_timeout": "0"].merging(environment) { $1 },
+      timeLimit: timeLimit, disturb: disturb)
   }
 
   /// Writes a shell script and runs it, by mpirun where there are several ranks.

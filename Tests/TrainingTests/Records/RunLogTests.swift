@@ -63,6 +63,26 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
     #expect(try folder.text(of: "log.jsonl") == "{\"event\": \"start\", \"step\": 0}\n")
   }
 
+  @Test func resumingTellsWhichLinesAreMissing() throws {
+    let folder = try ScratchFolder()
+    func missing(from start: Int, _ steps: [Int], upTo last: Int) throws -> String? {
+      let path = folder.path + "/log-\(UUID().uuidString).jsonl"
+      let log = try RunLog(path: path)
+      try log.append(event: "start", step: start, [])
+      for step in steps { try log.append(record(step)) }
+      try log.flush()
+      return try RunLog(path: path, resumedFrom: last).missingSteps
+    }
+    #expect(try missing(from: 0, [1, 2, 3, 4], upTo: 3) == nil)
+    #expect(try missing(from: 0, [1, 2, 3], upTo: 5) == "4 to 5")
+    #expect(try missing(from: 0, [2, 3, 6, 8], upTo: 8) == "1, 4 to 5 and 7")
+    // A run that goes on in another folder has no lines of what was before.
+    #expect(try missing(from: 4, [5, 7], upTo: 7) == "6")
+    #expect(
+      try missing(from: 0, Array(stride(from: 2, through: 40, by: 2)), upTo: 40)
+        == "1, 3, 5, 7, 9, 11, 13, 15 and more")
+  }
+
   @Test func resumingToleratesStrangeLogs() throws {
     let folder = try ScratchFolder()
     for text in ["", "\n\n", "no newline", "{\"step\": \"x\"}\n", "[1]\n\u{0}\n"] {

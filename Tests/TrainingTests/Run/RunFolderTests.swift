@@ -27,7 +27,9 @@ import Training
     #expect(try workspace.text(of: "a/b/config.yaml") == "seed: 2\n")
   }
 
-  @Test(arguments: ["config.yaml", "log.jsonl", "checkpoints/step-00000007.safetensors"])
+  @Test(arguments: [
+    "checkpoints/step-00000007.safetensors", "checkpoints/step-00000007.safetensors.damaged",
+  ])
   func existingRunIsRefusedUnlessResumed(trace: String) throws {
     let workspace = try ScratchFolder()
     try FileManager.default.createDirectory(
@@ -37,12 +39,68 @@ import Training
     _ = try workspace.write("", to: "checkpoints/step-7.safetensors")
     _ = try RunFolder(path: workspace.path, resuming: false)
     _ = try workspace.write("", to: trace)
+    #expect(RunFolder.hasCheckpoint(in: workspace.path))
     let error = try #require(throws: FileError.self) {
       try RunFolder(path: workspace.path, resuming: false)
     }
     #expect(error.found.contains(trace))
     #expect(error.hint == "continue it with --resume, or give another --output")
     _ = try RunFolder(path: workspace.path, resuming: true)
+  }
+
+  /// A file of the user's own is not taken for one.
+  @Test(arguments: ["config.yaml", "log.jsonl"])
+  func aTraceWithoutItsFolderOfCheckpointsIsRefused(trace: String) throws {
+    let workspace = try ScratchFolder()
+    _ = try workspace.write("mine", to: trace)
+    // However often it is tried.
+    for _ in 0..<2 {
+      let error = try #require(throws: FileError.self) {
+        try RunFolder(path: workspace.path, resuming: false)
+      }
+      #expect(error.found.contains(trace))
+    }
+    #expect(try workspace.text(of: trace) == "mine")
+  }
+
+  @Test func aRunThatHasSavedNothingBeginsAgain() throws {
+    let workspace = try ScratchFolder()
+    do {
+      let folder = try RunFolder(path: workspace.path, resuming: false)
+      #expect(!folder.beginsAgain)
+      try folder.writeConfiguration("seed: 1\n")
+      _ = try workspace.write("{\"step\": 1}\n", to: "log.jsonl")
+    }
+    #expect(!RunFolder.hasCheckpoint(in: workspace.path))
+    let folder = try RunFolder(path: workspace.path, resuming: false)
+    #expect(folder.beginsAgain)
+    #expect(!FileManager.default.fileExists(atPath: folder.logPath))
+  }
+
+  @Test func anotherCourseReplacesTheOldOneWithItsFirstCheckpoint() throws {
+    let workspace = try ScratchFolder()
+    let folder = try RunFolder(path: workspace.path, resuming: true)
+    try touchCheckpoints(folder, [10, 20, 30, 40])
+    try folder.point(.latest, toStep: 40)
+    try folder.goOn(from: 20)
+    #expect(try folder.checkpointSteps() == [10, 20, 30, 40])
+    #expect(folder.step(of: .latest) == 20)
+    try touchCheckpoints(folder, [30])
+    try folder.abandon(after: 20, for: 30)
+    #expect(try folder.checkpointSteps() == [10, 20, 30])
+  }
+
+  @Test func aDamagedCheckpointIsPutAside() throws {
+    let workspace = try ScratchFolder()
+    let folder = try RunFolder(path: workspace.path, resuming: true)
+    try touchCheckpoints(folder, [10, 20])
+    let aside = try folder.putAside(folder.newestCheckpoint())
+    #expect(aside == folder.checkpointPath(step: 20) + ".damaged")
+    #expect(try String(contentsOfFile: aside, encoding: .utf8) == "x")
+    #expect(try folder.newestCheckpoint() == folder.checkpointPath(step: 10))
+    _ = try folder.putAside(folder.newestCheckpoint())
+    let error = try #require(throws: FileError.self) { try folder.newestCheckpoint() }
+    #expect(error.found == "damaged ones only")
   }
 
   @Test func oneRunAtATime() throws {

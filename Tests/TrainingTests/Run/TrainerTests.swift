@@ -5,6 +5,7 @@ import Communication
 import Configuration
 import Files
 import Foundation
+import Liveness
 import Logging
 import Network
 import Tensors
@@ -57,6 +58,25 @@ import Training
   /// Before a ReLU it gives finite losses and gradients, so only a look at the weights finds it.
   private static func poison(_ trainer: Trainer) {
     trainer.parameters.base[9 * 2] = -.infinity
+  }
+
+  /// One rank alone is asked, and every one ends after the same step.
+  @Test func allRanksStopWhereOneIsAsked() throws {
+    let folder = try ScratchFolder()
+    let configuration = Self.configuration(folder.path + "/run")
+    let statuses = ThreadedCommunicator.run(ranks: 3) { communicator -> JobStatus in
+      // The other two are asked by another signal in a step that never comes.
+      var steps = 0
+      let trainer = try Trainer(configuration, communicator: communicator) {
+        steps += 1
+        return steps == (communicator.rank == 2 ? 2 : 3) ? .user1 : nil
+      }
+      return try trainer.run()
+    }
+    #expect(try statuses.map { try $0.get() } == [.stopped, .stopped, .stopped])
+    #expect(
+      try Self.checkpoints(in: configuration.output)
+        == ["step-00000001.safetensors", "step-00000002.safetensors"])
   }
 
   @Test func aFlippedBitIsFoundBeforeItIsSaved() throws {

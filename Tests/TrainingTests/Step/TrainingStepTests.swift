@@ -4,6 +4,7 @@ import Communication
 import Datasets
 import Foundation
 import Kernels
+import Liveness
 import Network
 import Randomness
 import Tensors
@@ -43,6 +44,23 @@ import Training
 
   @Test(arguments: exchanges) func stepsAreTheSame(_ exchange: Exchange) throws {
     try Self.expectSameBits(exchange, steps: 2, .adam)
+  }
+
+  /// The lowest of the ranks that were asked is heard by all, whatever the order of updates.
+  @Test(arguments: exchanges) func aStopIsHeardByAllRanks(_ exchange: Exchange) throws {
+    let heard = ThreadedCommunicator.run(ranks: exchange.ranks) { communicator in
+      let step = try Self.makeStep(exchange, .adam, communicator)
+      let batch = try Self.loadedBatch(0, exchange, communicator)
+      let last = exchange.ranks - 1
+      let first = try step.run(batch, rate: 0.01)
+      let second = try step.run(batch, rate: 0.01) {
+        communicator.rank == last ? .terminate : communicator.rank == last - 1 ? .user1 : nil
+      }
+      return [first.stop, second.stop]
+    }
+    for rank in heard {
+      #expect(try rank.get() == [nil, exchange.ranks == 1 ? .terminate : .user1], "\(exchange)")
+    }
   }
 
   /// Every legal way to exchange with two to four ranks.

@@ -1,0 +1,86 @@
+// Terminals that are closed, full or unread: training goes on, and results are not lost in silence.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct TerminalTests {
+  /// Runs a shell's line with the program as $0 and a run folder as $1.
+  private func shell(_ line: String, _ folder: String, timeLimit: Double = 40) throws -> ProgramRun
+  {
+    let program = try ProgramRun.builtProgram(named: "unet-dist").path
+    return try ProgramRun(
+      URL(fileURLWithPath: "/bin/bash"), arguments: ["-c", line, program, folder],
+      timeLimit: timeLimit)
+  }
+
+  private static func train(_ folder: String, steps: Int = 200) throws -> String {
+    try TinyImages.squares(folder + "/data")
+    let arguments = TinyTraining.arguments(
+      data: folder + "/data", output: folder + "/run",
+      ["--steps", "\(steps)", "--global-batch", "1"])
+    return "\"$0\" " + arguments.map { "'\($0)'" }.joined(separator: " ")
+  }
+
+  @Test(arguments: [
+    ">&- 2>&- <&-", "> /dev/full 2> /dev/full", "2>&1 | head -n 1",
+    // A reader that never reads, for longer than the run takes.
+    "2> >(exec sleep 30 > /dev/null)",
+  ])
+  func trainingGoesOn(redirection: String) throws {
+    try withTemporaryFolder { folder in
+      // More lines than a pipe has room for.
+      let command = try Self.train(folder, steps: 3000) + " " + redirection
+      let run = try shell("set -o pipefail; \(command)", folder)
+      #expect(run.succeeded, "\(run)")
+      let trace = RunTrace(path: folder + "/run")
+      #expect(try trace.steps().count == 3000)
+      _ = try trace.tensors()
+    }
+  }
+
+  @Test func aFileThatMayNotGrowIsOneError() throws {
+    try withTemporaryFolder { folder in
+      let run = try shell("ulimit -f 16; \(try Self.train(folder))", folder)
+      run.expectOneError(naming: ["log.jsonl"])
+    }
+  }
+
+  @Test func resultsThatCannotBeWrittenAreAnError() throws {
+    try withTemporaryFolder { folder in
+      let checkpoint = try TinyTraining.checkpoint(in: folder)
+      for target in ["> /dev/full", ">&-"] {
+        let run = try shell("\"$0\" inspect '\(checkpoint)' \(target)", folder)
+        run.expectOneError(naming: ["standard output"])
+      }
+      // A reader that has seen enough.
+      let run = try shell(
+        "set -o pipefail; \"$0\" inspect '\(checkpoint)' | head -n 1", folder)
+      #expect(run.succeeded && run.errorLines.isEmpty, "\(run)")
+    }
+  }
+
+  /// OpenBLAS would ask for its workspace for ever.
+  @Test func tooLittleAddressSpaceIsOneError() throws {
+    try withTemporaryFolder { folder in
+      let run = try shell("ulimit -v 300000; \(try Self.train(folder))", folder, timeLimit: 30)
+      run.expectOneError(naming: ["memory"])
+    }
+  }
+
+  @Test func aCheckpointLargerThanTheMemoryIsOneError() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let path = folder + "/sparse.safetensors"
+      try (Data([2, 0, 0, 0, 0, 0, 0, 0]) + Data("{}".utf8)).write(to: URL(fileURLWithPath: path))
+      #expect(truncate(path, 1 << 42) == 0)
+      for arguments in [
+        ["train", "--output", folder + "/run", "--load", path],
+        ["evaluate", "--checkpoint", path, "--data", folder + "/data"],
+      ] {
+        let run = try ProgramRun.unetDist(ranks: 1, arguments)
+        run.expectOneError(naming: ["sparse.safetensors"])
+      }
+    }
+  }
+}
