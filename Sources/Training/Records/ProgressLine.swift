@@ -7,18 +7,28 @@ package struct ProgressLine {
   let record: StepRecord
   /// The steps of the whole run.
   let totalSteps: Int
+  /// The loss that is shown, a mean of the last ones.
+  let loss: Double
+  /// The newest mean IoU of the validation images; nil before the first.
+  let score: Double?
   /// An estimate of the seconds that the run still takes; nil where there is none yet.
   let secondsLeft: Double?
 
-  package init(record: StepRecord, totalSteps: Int, secondsLeft: Double?) {
+  package init(
+    record: StepRecord, totalSteps: Int, loss: Double? = nil, score: Double? = nil,
+    secondsLeft: Double?
+  ) {
     self.record = record
     self.totalSteps = totalSteps
+    self.loss = loss ?? record.loss
+    self.score = score
     self.secondsLeft = secondsLeft
   }
 
   /// The line for a file or a pipe.
   package var plain: String {
-    "step \(record.step)/\(totalSteps)  loss \(decimal(record.loss, digits: 4))  "
+    "step \(record.step)/\(totalSteps)  loss \(decimal(loss, digits: 4))  "
+      + (score.map { "IoU \(decimal($0, digits: 4))  " } ?? "")
       + "\(decimal(record.imagesPerSecond, digits: 2)) images/s" + timeLeft
   }
 

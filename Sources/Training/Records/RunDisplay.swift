@@ -9,28 +9,37 @@ import Synchronization
 /// The one writer to standard error, so that messages and the progress bar do not overwrite
 /// each other.
 ///
-/// In a terminal window the steps are one bar, redrawn at most ten times a second; elsewhere each
-/// is one line. It shows, never fails and never waits: a terminal that is closed, or that nobody reads,
+/// In a terminal window the steps are one bar, redrawn at most ten times a second; elsewhere some are a line
+/// each: the first, the last, and in between one every ten seconds, or every so many steps. It shows, never fails and never waits: a terminal that is closed, or that nobody reads,
 /// must not end a run of days or hold it up.
 package final class RunDisplay: Sendable {
   private struct State {
     var bar: String?
     var lastDrawn: Double?
     var start: (step: Int, time: Double)?
+    /// When a line of a step was written where there is no window.
+    var lastLine: Double?
+    var loss = MovingMean()
+    /// The newest mean IoU of the validation images.
+    var score: Double?
   }
 
   private static let secondsBetweenDrawings = 0.1
+  private static let secondsBetweenLines = 10.0
 
   private let stream: WatchedStream
   private let isTerminal: Bool
   private let state = Mutex(State())
+  /// Steps from line to line where there is no window; 0 for one every ten seconds.
+  private let logEvery: Int
 
   /// A display on `descriptor`, standard error unless told otherwise.
-  package convenience init(descriptor: Int32 = STDERR_FILENO) {
-    self.init(descriptor: descriptor, isTerminal: isatty(descriptor) == 1)
+  package convenience init(descriptor: Int32 = STDERR_FILENO, logEvery: Int = 0) {
+    self.init(descriptor: descriptor, isTerminal: isatty(descriptor) == 1, logEvery: logEvery)
   }
 
-  package init(descriptor: Int32, isTerminal: Bool) {
+  package init(descriptor: Int32, isTerminal: Bool, logEvery: Int = 0) {
+    self.logEvery = logEvery
     stream = descriptor == STDERR_FILENO ? .standardError : WatchedStream(descriptor: descriptor)
     self.isTerminal = isTerminal
   }
@@ -49,8 +58,19 @@ package final class RunDisplay: Sendable {
       let secondsLeft =
         done > 0
         ? (time - start.time) / Double(done) * Double(totalSteps - record.step) : nil
-      let line = ProgressLine(record: record, totalSteps: totalSteps, secondsLeft: secondsLeft)
-      guard isTerminal else { return emit(line.plain + "\n") }
+      state.loss.add(record.loss)
+      let line = ProgressLine(
+        record: record, totalSteps: totalSteps, loss: state.loss.mean, score: state.score,
+        secondsLeft: secondsLeft)
+      guard isTerminal else {
+        let isDue =
+          logEvery > 0
+          ? record.step % logEvery == 0
+          : state.lastLine.map { time - $0 >= Self.secondsBetweenLines } ?? true
+        guard isDue || done == 0 || record.step >= totalSteps else { return }
+        state.lastLine = time
+        return emit(line.plain + "\n")
+      }
       let bar = line.bar(width: ProgressBar.windowWidth(of: stream.descriptor))
       state.bar = bar
       let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
@@ -102,6 +122,17 @@ package final class RunDisplay: Sendable {
   private func emit(_ text: String) { stream.write(text) }
 }
 
+/// The mean of the last values, which an old one leaves slowly: m + (x - m) / n with n up to 20.
+private struct MovingMean {
+  private(set) var mean = 0.0
+  private var count = 0.0
+
+  mutating func add(_ value: Double) {
+    count = min(count + 1, 20)
+    mean += (value - mean) / count
+  }
+}
+
 // MARK: - Records
 
 extension RunDisplay: RecordSink {
@@ -111,6 +142,7 @@ extension RunDisplay: RecordSink {
     case .start: break
     case .step(let step, of: let totalSteps): show(step, totalSteps: totalSteps)
     case .evaluation(let evaluation):
+      state.withLock { $0.score = evaluation.scores.meanIntersectionOverUnion }
       write(
         "evaluation after step \(evaluation.step)"
           + "\(evaluation.isBest ? " (the best so far)" : "")\n"

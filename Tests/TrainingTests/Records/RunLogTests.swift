@@ -107,26 +107,45 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
 }
 
 @Suite struct RunDisplayTests {
-  private func shown(terminal: Bool, _ body: (RunDisplay) -> Void) throws -> String {
+  private func shown(
+    terminal: Bool, logEvery: Int = 0, _ body: (RunDisplay) -> Void
+  ) throws -> String {
     let folder = try ScratchFolder()
     let path = try folder.write("", to: "out")
     let file = open(path, O_WRONLY)
     try #require(file >= 0)
     defer { close(file) }
-    body(RunDisplay(descriptor: file, isTerminal: terminal))
+    body(RunDisplay(descriptor: file, isTerminal: terminal, logEvery: logEvery))
     return try folder.text(of: "out")
   }
 
-  @Test func oneLineAStepOutsideATerminal() throws {
-    let text = try shown(terminal: false) { display in
-      for step in 1...3 { display.show(record(step), totalSteps: 3, at: Double(step) * 0.01) }
+  /// The first step, one every ten seconds or so many steps, and the last.
+  @Test(arguments: [(0, [1, 11, 21, 30]), (7, [1, 7, 14, 21, 28, 30]), (1, Array(1...30))])
+  func someStepsAreLinesOutsideATerminal(logEvery: Int, expected: [Int]) throws {
+    let text = try shown(terminal: false, logEvery: logEvery) { display in
+      for step in 1...30 { display.show(record(step), totalSteps: 30, at: Double(step)) }
       display.write("note")
       display.finish()
     }
     let lines = text.split(separator: "\n")
-    #expect(lines.count == 4)
-    #expect(lines[0] == "step 1/3  loss 0.5000  3.25 images/s")
+    #expect(lines.dropLast().map { Int($0.dropFirst(5).prefix { $0 != "/" }) } == expected)
+    #expect(lines[0] == "step 1/30  loss 0.5000  3.25 images/s" && lines.last == "note")
     #expect(!text.contains("\u{1B}"))
+  }
+
+  @Test func theLossThatIsShownIsAMovingMean() throws {
+    let losses = (1...100).map { $0 <= 50 ? 2.0 : 1 }
+    let text = try shown(terminal: false, logEvery: 1) { display in
+      for (step, loss) in losses.enumerated() {
+        display.show(record(step + 1, loss: loss), totalSteps: 100, at: Double(step))
+      }
+    }
+    let shown = text.split(separator: "\n").compactMap {
+      Double($0.split(separator: "  ")[1].dropFirst(5))
+    }
+    #expect(shown[0] == 2 && shown[49] == 2)
+    // A twentieth of what is left goes with each step.
+    #expect(abs(shown[50] - 1.95) < 1e-4 && abs(shown[99] - (1 + pow(0.95, 50))) < 1e-4)
   }
 
   @Test func theBarIsRedrawnTenTimesASecondAndCleared() throws {
@@ -152,6 +171,9 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
     #expect(
       line.bar(width: 72)
         == "[######.......] step 500/1000  loss 0.5000  3.25 images/s  left 1:01:01")
+    let scored = ProgressLine(
+      record: record(500), totalSteps: 1000, loss: 0.25, score: 0.875, secondsLeft: nil)
+    #expect(scored.plain == "step 500/1000  loss 0.2500  IoU 0.8750  3.25 images/s")
   }
 
   @Test func strangeNumbersAreShown() {
