@@ -53,6 +53,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 // MARK: - Package
@@ -66,6 +67,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
@@ -131,13 +133,16 @@ let package = Package(
         "CZlib", "Checkpoints", "Datasets", "Files", "Imaging", "Inference", "Kernels", "Network",
         "Tensors", "Threading", protobuf,
       ], exclude: ["ONNX/onnx.proto"]),
+    module(
+      "Reports", ["Files", "Imaging", mustache, protobuf],
+      exclude: ["TensorBoard/tensorboard.proto"]),
 
     // MARK: Training one
     module(
       "Training",
       [
         "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Inference",
-        "Kernels", "Metrics", "Network", "Randomness", "Tensors", "Threading", logging,
+        "Kernels", "Metrics", "Network", "Randomness", "Reports", "Tensors", "Threading", logging,
       ]),
     module(
       "Benchmarks",
@@ -153,7 +158,7 @@ let package = Package(
       dependencies: [
         "Annotations", "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets",
         "Export", "Files", "Imaging", "Inference", "Kernels", "Metrics", "MPICommunication",
-        "Network", "Tensors", "Threading", "Training", argumentParser, logging,
+        "Network", "Reports", "Tensors", "Threading", "Training", argumentParser, logging,
       ], swiftSettings: importSettings),
 
     // MARK: Tests
@@ -204,6 +209,7 @@ let package = Package(
         "Checkpoints", "Datasets", "Export", "Files", "Imaging", "Network", "Tensors",
         "TestSupport", "Threading", protobuf,
       ]),
+    tests("ReportsTests", ["Files", "Imaging", "Reports", "TestSupport", protobuf]),
     tests(
       "TrainingTests",
       [

@@ -13,8 +13,8 @@ struct UNetDist: ParsableCommand {
     version: Version.number,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExportCommand.self,
-      InspectCommand.self, SynthCommand.self, ImportCommand.self, PreviewCommand.self,
-      BenchCommand.self,
+      ReportCommand.self, InspectCommand.self, SynthCommand.self, ImportCommand.self,
+      PreviewCommand.self, BenchCommand.self,
     ])
 
   /// Reads the arguments, runs the command that they name, and ends the process.
