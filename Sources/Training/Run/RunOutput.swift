@@ -6,6 +6,7 @@ import Datasets
 import Files
 import Foundation
 import Network
+import Reports
 import Tensors
 
 /// The run's folder and display, on the one rank that writes.
@@ -49,6 +50,9 @@ final class RunOutput {
       try RunLog(path: folder.logPath, resumedFrom: step),
       EvaluationFile(path: folder.path + "/evaluation.json"),
     ]
+    if let events = configuration.tensorboard.path(output: folder.path) {
+      sinks.append(try TensorBoardRecords(EventFile(in: events, after: step ?? 0)))
+    }
     try record(
       .start(
         StartRecord(
