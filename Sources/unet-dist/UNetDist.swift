@@ -14,7 +14,7 @@ struct UNetDist: ParsableCommand {
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExportCommand.self,
       ReportCommand.self, InspectCommand.self, SynthCommand.self, ImportCommand.self,
-      PreviewCommand.self, BenchCommand.self,
+      PreviewCommand.self, DoctorCommand.self, BenchCommand.self,
     ])
 
   /// Reads the arguments, runs the command that they name, and ends the process.

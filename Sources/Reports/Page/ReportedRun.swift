@@ -78,6 +78,8 @@ package struct ReportedRun: Sendable {
   package var data: String?
   /// What a reader is to know of the page, a line each: what is missing and why.
   package var remarks: [String] = []
+  /// The names of the classes; of more than there are names others are told by their numbers.
+  package var classNames: [String] = []
   /// Where the pixels of the validation images went, by the best checkpoint.
   package var confusion: Confusion?
   /// The validation images.

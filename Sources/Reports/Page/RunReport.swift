@@ -136,7 +136,7 @@ package struct RunReport {
     let evaluations = run.history.evaluations
     let count = min(Self.runLimit, evaluations.map(\.scores.classes.count).max() ?? 0)
     let names = (0..<count).map { label in
-      run.confusion.map { $0.names.indices.contains(label) ? $0.names[label] : nil } ?? nil
+      run.classNames.indices.contains(label) ? run.classNames[label] : "class \(label)"
     }
     let lines = (0..<count).map { label in
       LineChart.Line(
@@ -151,7 +151,7 @@ package struct RunReport {
       [
         "title": "Dice of each class", "text": "", "svg": svg,
         "keys": names.enumerated().map {
-          ["style": "s\($0)", "text": $1 ?? "class \($0)"]
+          ["style": "s\($0)", "text": $1]
         },
       ]
     }
@@ -232,7 +232,7 @@ package struct RunReport {
 
   private func images(_ run: ReportedRun) -> [String: Any] {
     [
-      "heads": (run.confusion?.names ?? []).map { ["text": "Dice of \($0)"] },
+      "heads": run.classNames.map { ["text": "Dice of \($0)"] },
       "rows": run.images.map { image in
         [
           "name": image.name, "score": image.score.decimals(4),

@@ -43,7 +43,7 @@ struct RunReporter {
       let configuration = try addOptions(of: folder, to: &run)
       try addScores(of: folder, configuration, to: &run)
     } catch {
-      run.remarks.append("Images and options are not shown in full: \(error)")
+      run.remarks.append("Not all is shown of it: \(error)")
     }
     return run
   }
@@ -99,10 +99,11 @@ struct RunReporter {
       "U-Net of depth \(network.configuration.depth) and \(network.configuration.baseChannels) channels "
       + "at its first level, \(network.layout.count.grouped) parameters; of its weights those after step "
       + "\(trained.checkpoint.step) are shown."
+    let mapping = trained.checkpoint.classes
+    run.classNames = Self.names(mapping, network)
     let data = try TrainingData.read(
       configuration, division: Self.division(of: folder),
       Decoding(cache: configuration.cache, team: team), on: team)
-    let mapping = trained.checkpoint.classes
     let source = configuration.data ?? configuration.images ?? "the built-in synthetic cells"
     run.data =
       "Trained on \(data.trainingIDs.count) images of \(source), validated on "
@@ -128,7 +129,7 @@ struct RunReporter {
     let predictor = TiledPredictor(
       [TrainedMember(network, parameters: trained.parameters)], tile: nil, averaging: .none,
       threshold: nil, threads: team)
-    try add(ids, of: data.validation, by: predictor, names: Self.names(mapping, network), to: &run)
+    try add(ids, of: data.validation, by: predictor, names: run.classNames, to: &run)
   }
 
   /// A name for each class of the network, which may have more than the masks.

@@ -43,6 +43,7 @@ import Testing
     run.options = [.init(name: "tile", value: "192", reason: "the largest within every image")]
     run.command = "unet-dist train --config runs/a/config.yaml --output NEW"
     run.confusion = .init(names: ["background", "cell"], counts: [[900, 100], [50, 950]])
+    run.classNames = ["background", "cell"]
     run.images = [.init(name: "a", score: 0.75, pixelError: 0.25, dice: [0.5, nil])]
     let html = RunReport([run], version: "1.2.3", date: Date(timeIntervalSince1970: 0)).html()
     #expect(html.contains("<h1>a</h1>") && html.contains("1970-01-01"))
@@ -75,6 +76,7 @@ import Testing
       run.options = [.init(name: name, value: name, reason: name)]
       (run.command, run.data, run.network, run.remarks) = (name, name, name, [name])
       run.confusion = .init(names: [name, name], counts: [[1, 0], [0, 1]])
+      run.classNames = [name, name]
       run.images = [.init(name: name, score: 1, pixelError: 0, dice: [1, 1])]
       let picture = try ReportPicture(
         Image(width: 1, height: 1, channels: 1, bitsPerSample: 8, samples: .uint8([7])))
