@@ -35,8 +35,11 @@ func cModule(_ name: String, pkgConfig: String? = nil, apt: String? = nil) -> Ta
 }
 
 /// A Swift module of the program.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: numericSettings)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, exclude: exclude, swiftSettings: numericSettings)
 }
 
 /// The tests of a module; their folders mirror its own.
@@ -50,6 +53,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 // MARK: - Package
 
@@ -61,6 +66,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
@@ -121,12 +128,24 @@ let package = Package(
         "Randomness", "Tensors", "Threading",
       ]),
 
+    // MARK: What others see of it
+    module(
+      "Export",
+      [
+        "CZlib", "Checkpoints", "Datasets", "Files", "Imaging", "Inference", "Kernels", "Network",
+        "Tensors", "Threading", protobuf,
+      ], exclude: ["ONNX/onnx.proto"]),
+    module(
+      "Reports", ["Files", "Imaging", mustache, protobuf],
+      exclude: ["TensorBoard/tensorboard.proto"]),
+
     // MARK: Training one
     module(
       "Training",
       [
         "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Inference",
-        "Kernels", "Liveness", "Metrics", "Network", "Randomness", "Tensors", "Threading", logging,
+        "Kernels", "Liveness", "Metrics", "Network", "Randomness", "Reports", "Tensors", "Threading",
+        logging,
       ]),
     module(
       "Benchmarks",
@@ -141,8 +160,9 @@ let package = Package(
       name: "unet-dist",
       dependencies: [
         "Annotations", "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets",
-        "Files", "Imaging", "Inference", "Kernels", "Liveness", "Metrics", "MPICommunication",
-        "Network", "Tensors", "Threading", "Training", argumentParser, logging,
+        "Export", "Files", "Imaging", "Inference", "Kernels", "Liveness", "Metrics",
+        "MPICommunication", "Network", "Reports", "Tensors", "Threading", "Training",
+        argumentParser, logging,
       ], swiftSettings: importSettings),
 
     // MARK: Tests
@@ -196,6 +216,13 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Datasets", "Network", "TestSupport"]),
     tests(
       "CheckpointsTests", ["Checkpoints", "Datasets", "Files", "Network", "Tensors", "TestSupport"]),
+    tests(
+      "ExportTests",
+      [
+        "Checkpoints", "Datasets", "Export", "Files", "Imaging", "Network", "Tensors",
+        "TestSupport", "Threading", protobuf,
+      ]),
+    tests("ReportsTests", ["Files", "Imaging", "Reports", "TestSupport", protobuf]),
     tests(
       "TrainingTests",
       [

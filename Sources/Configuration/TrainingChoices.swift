@@ -41,6 +41,25 @@ package enum ResumePoint: Equatable, Codable, Sendable {
   case checkpoint(String)
 }
 
+/// Where the event files for TensorBoard go.
+package enum EventFolder: Equatable, Codable, Sendable {
+  /// Nowhere: there are none.
+  case none
+  /// The folder `tensorboard` in the output folder.
+  case inOutput
+  /// This folder.
+  case folder(String)
+
+  /// The folder of a run that is written to `output`; nil where there is none.
+  package func path(output: String) -> String? {
+    switch self {
+    case .none: nil
+    case .inOutput: output + "/tensorboard"
+    case .folder(let path): path
+    }
+  }
+}
+
 extension LossKind {
   /// The loss with these weights of the classes, nil for 1.
   ///
@@ -142,6 +161,28 @@ extension ResumePoint: OptionValue {
     switch self {
     case .newest: "true"
     case .checkpoint(let path): path
+    }
+  }
+}
+
+extension EventFolder: OptionValue {
+  static var expectation: String { "true, false or the path of a folder" }
+  static var standsAlone: Bool { true }
+
+  // An empty text is the flag without a path.
+  init?(optionText: String) {
+    switch optionText {
+    case "", "true": self = .inOutput
+    case "false": self = .none
+    default: self = .folder(optionText)
+    }
+  }
+
+  var optionText: String {
+    switch self {
+    case .none: "false"
+    case .inOutput: "true"
+    case .folder(let path): path
     }
   }
 }

@@ -175,6 +175,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   /// File for a trace of what all ranks did when; nil is none.
   package var timeline: String?
+  /// Folder of event files for TensorBoard.
+  package var tensorboard = EventFolder.none
 
   // MARK: Machine
 

@@ -220,6 +220,9 @@ extension TrainingOption {
     optional(
       "timeline", \.timeline, "FILE", "trace of what all ranks did in the first 100 steps",
       .ranks),
+    required(
+      "tensorboard", \.tensorboard, "DIR",
+      "event files for TensorBoard, in OUTPUT/tensorboard or in DIR; false is none", .local),
     optional(
       "threads", \.threads, "N", "threads a rank (default: the cores it may use)", .local,
       must: .within(1...4096)),

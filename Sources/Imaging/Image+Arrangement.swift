@@ -116,6 +116,20 @@ extension Image {
       samples.gathered(count: 3 * width * height) { $0 / 3 })
   }
 
+  /// The image of these rows and columns, each as often as it is named.
+  ///
+  /// - Precondition: they are the image's, and there is one of each.
+  package func part(rows: [Int], columns: [Int]) -> Image {
+    func place(_ index: Int) -> Int {
+      let (pixel, channel) = index.quotientAndRemainder(dividingBy: channels)
+      let (y, x) = pixel.quotientAndRemainder(dividingBy: columns.count)
+      return (rows[y] * width + columns[x]) * channels + channel
+    }
+    return rearranged(
+      width: columns.count, height: rows.count, channels: channels,
+      samples.gathered(count: rows.count * columns.count * channels, from: place))
+  }
+
   private func rearranged(
     width: Int, height: Int, channels: Int, _ samples: Samples
   ) -> Image {

@@ -13,17 +13,29 @@ package enum NumPyFile {
   package static func write(
     _ values: [Float], shape: [Int], to path: String
   ) throws(FileError) {
-    precondition(
-      shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == values.count,
-      "\(values.count) values for the shape \(shape)")
+    check(values, shape)
     let head = header(shape: shape)
-    #if _endian(big)
-      #error("the values need their bytes swapped: the file is little-endian")
-    #endif
     var writer = try DurableFileWriter(path: path, isFlushed: false)
     try head.span.withUnsafeBytes { (bytes) throws(FileError) in try writer.append(bytes) }
     try values.span.withUnsafeBytes { (bytes) throws(FileError) in try writer.append(bytes) }
     try writer.commit()
+  }
+
+  /// The bytes of such a file.
+  ///
+  /// - Precondition: the product of `shape` is the number of values.
+  package static func encoded(_ values: [Float], shape: [Int]) -> [UInt8] {
+    check(values, shape)
+    return header(shape: shape) + values.withUnsafeBytes { Array($0) }
+  }
+
+  private static func check(_ values: [Float], _ shape: [Int]) {
+    precondition(
+      shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == values.count,
+      "\(values.count) values for the shape \(shape)")
+    #if _endian(big)
+      #error("the values need their bytes swapped: the file is little-endian")
+    #endif
   }
 
   /// Magic, version 1.0, the length of the dictionary, the dictionary padded to 64 bytes in all.

@@ -2,6 +2,7 @@
 
 import CImageCodecs
 package import Files
+import Glibc
 
 /// PNG files, for writing; `ImageFile` reads them.
 package enum PNGFile {
@@ -13,6 +14,30 @@ package enum PNGFile {
   /// - Precondition: samples of fewer than 8 bits are below `1 << bitsPerSample`.
   /// - Throws: where the file cannot be written, or the samples or channels are others.
   package static func write(_ image: Image, to path: String) throws(FileError) {
+    var writer = try DurableFileWriter(path: path, isFlushed: false)
+    try write(image, to: writer.descriptor, path: path)
+    try writer.commit()
+  }
+
+  /// The bytes of such a file.
+  package static func encoded(_ image: Image) throws(FileError) -> [UInt8] {
+    let name = "a picture in memory"
+    // A file without a name: the encoder writes to a descriptor.
+    guard let file = tmpfile() else { throw FileError(path: name, operation: "open", code: errno) }
+    defer { fclose(file) }
+    let descriptor = fileno(file)
+    try write(image, to: descriptor, path: name)
+    let count = lseek(descriptor, 0, SEEK_END)
+    var bytes = [UInt8](repeating: 0, count: max(0, count))
+    guard count >= 0, pread(descriptor, &bytes, count, 0) == count else {
+      throw FileError(path: name, operation: "read", code: errno)
+    }
+    return bytes
+  }
+
+  private static func write(
+    _ image: Image, to descriptor: CInt, path: String
+  ) throws(FileError) {
     guard image.channels == 1 || image.channels == 3 else {
       throw FileError(
         path: path, expected: "1 or 3 channels", found: "\(image.channels)",
@@ -23,9 +48,9 @@ package enum PNGFile {
       precondition(
         image.bitsPerSample >= 8 || values.allSatisfy { $0 >> image.bitsPerSample == 0 },
         "samples above \(image.bitsPerSample) bits")
-      try write(values, of: image, as: codec_uint8, to: path)
+      try write(values, of: image, as: codec_uint8, to: descriptor, path: path)
     case .uint16(let values):
-      try write(values, of: image, as: codec_uint16, to: path)
+      try write(values, of: image, as: codec_uint16, to: descriptor, path: path)
     case .uint32, .int8, .int16, .int32, .float32:
       throw FileError(
         path: path, expected: "unsigned samples of 8 or 16 bits",
@@ -35,9 +60,9 @@ package enum PNGFile {
   }
 
   private static func write<Sample>(
-    _ values: [Sample], of image: Image, as type: codec_sample_type, to path: String
+    _ values: [Sample], of image: Image, as type: codec_sample_type, to descriptor: CInt,
+    path: String
   ) throws(FileError) {
-    var writer = try DurableFileWriter(path: path, isFlushed: false)
     var message = [CChar](repeating: 0, count: Int(CODEC_MESSAGE_CAPACITY))
     let status = values.withUnsafeBytes { bytes in
       var encoded = codec_image()
@@ -49,7 +74,7 @@ package enum PNGFile {
       encoded.byte_count = bytes.count
       // Encoding only reads; the one structure serves both directions.
       encoded.samples = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
-      return codec_png_write(writer.descriptor, &encoded, &message)
+      return codec_png_write(descriptor, &encoded, &message)
     }
     guard status == codec_ok else {
       throw FileError(
@@ -57,6 +82,5 @@ package enum PNGFile {
         hint: "check its folder and the space left, and that no side is above"
           + " \(ImageFile.maximumSide) pixels")
     }
-    try writer.commit()
   }
 }

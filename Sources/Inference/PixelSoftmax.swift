@@ -6,13 +6,13 @@ import Glibc
 ///
 /// Training uses the kernel in single precision. Here the sum over a whole data set and an entropy
 /// are wanted, and beside a pass of the network the precision costs nothing.
-struct PixelSoftmax: ~Copyable {
+package struct PixelSoftmax: ~Copyable {
   private let classes: Int
   private let stride: Int
   private let workspace: UnsafeMutablePointer<Double>
 
   /// Workspace for pixels of `classes` scores on `threads` threads.
-  init(classes: Int, threads: Int) {
+  package init(classes: Int, threads: Int) {
     self.classes = classes
     // Whole cache lines of 8 doubles, so that threads do not write to each other's.
     stride = (classes + 7) / 8 * 8
@@ -26,7 +26,7 @@ struct PixelSoftmax: ~Copyable {
   ///
   /// p(k) = exp(a(k) - max a) / sum over j of exp(a(j) - max a).
   @inline(__always)
-  func callAsFunction(
+  package func callAsFunction(
     _ scores: UnsafePointer<Float>, thread: Int
   ) -> (probabilities: UnsafePointer<Double>, logSum: Double) {
     let probabilities = workspace + thread * stride

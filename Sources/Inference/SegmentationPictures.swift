@@ -57,6 +57,30 @@ package enum SegmentationPictures {
       samples: .uint8(values.map { UInt8(max(0, min(255, ($0 / limit * 255).rounded()))) }))
   }
 
+  /// Where a prediction is right and where not.
+  ///
+  /// Right pixels are dark, lighter for classes other than the first; orange is a pixel of the first class that
+  /// was taken for another one, blue any other pixel that was taken for another class; what is ignored is black.
+  package static func differences(
+    truth: [UInt8], prediction: [UInt8], width: Int, height: Int
+  ) -> Image {
+    var samples: [UInt8] = []
+    samples.reserveCapacity(3 * truth.count)
+    for (truth, prediction) in zip(truth, prediction) {
+      let colour: [UInt8] =
+        if truth == ignoredLabel {
+          [0, 0, 0]
+        } else if truth == prediction {
+          truth == 0 ? [40, 44, 47] : [96, 102, 106]
+        } else {
+          truth == 0 ? [230, 134, 20] : [86, 180, 233]
+        }
+      samples += colour
+    }
+    return Image(
+      width: width, height: height, channels: 3, bitsPerSample: 8, samples: .uint8(samples))
+  }
+
   /// The colour of a class: the palette of Okabe and Ito (2008), told apart by colour-blind readers.
   private static func colour(_ label: UInt8) -> SIMD3<Float> {
     let palette: [SIMD3<Float>] = [

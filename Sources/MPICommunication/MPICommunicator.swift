@@ -90,6 +90,18 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     hostName = text(name.prefix(Int(length)))
   }
 
+  /// The name and version of the MPI library, in a line.
+  ///
+  /// The corresponding MPI function is `MPI_Get_library_version`.
+  package static var libraryVersion: String {
+    var name = [CChar](repeating: 0, count: Int(CMPI_MAX_LIBRARY_VERSION()))
+    var length: CInt = 0
+    guard MPI_Get_library_version(&name, &length) == MPI_SUCCESS else { return "unknown" }
+    // Of the rest of Open MPI's text where and by whom it was built.
+    let whole = text(name.prefix(Int(length)).prefix { $0 != CChar(UInt8(ascii: "\n")) })
+    return whole.split(separator: ",").first.map(String.init) ?? whole
+  }
+
   /// Whether MPI was initialised in this process.
   ///
   /// The corresponding MPI function is `MPI_Initialized`.

@@ -14,8 +14,9 @@ struct UNetDist: ParsableCommand {
     commandName: "unet-dist", abstract: "Trains a U-Net on one process or many.",
     version: Version.number,
     subcommands: [
-      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
-      SynthCommand.self, ImportCommand.self, PreviewCommand.self, BenchCommand.self,
+      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExportCommand.self,
+      ReportCommand.self, InspectCommand.self, SynthCommand.self, ImportCommand.self,
+      PreviewCommand.self, DoctorCommand.self, BenchCommand.self,
     ])
 
   /// Reads the arguments, runs the command that they name, and ends the process.

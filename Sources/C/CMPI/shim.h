@@ -24,6 +24,7 @@ static inline int CMPI_SUCCESS(void) { return MPI_SUCCESS; }
 static inline int CMPI_ERR_NO_MEM(void) { return MPI_ERR_NO_MEM; }
 static inline int CMPI_MAX_ERROR_STRING(void) { return MPI_MAX_ERROR_STRING; }
 static inline int CMPI_MAX_PROCESSOR_NAME(void) { return MPI_MAX_PROCESSOR_NAME; }
+static inline int CMPI_MAX_LIBRARY_VERSION(void) { return MPI_MAX_LIBRARY_VERSION_STRING; }
 
 static inline int CMPI_THREAD_FUNNELED(void) { return MPI_THREAD_FUNNELED; }
 static inline int CMPI_THREAD_SERIALIZED(void) { return MPI_THREAD_SERIALIZED; }

@@ -8,6 +8,7 @@ import Files
 import Foundation
 import Liveness
 import Network
+import Reports
 import Tensors
 
 /// The run's folder and display, on the one rank that writes.
@@ -61,6 +62,9 @@ final class RunOutput {
     sinks += [
       log, EvaluationFile(path: folder.path + "/evaluation.json"),
     ]
+    if let events = configuration.tensorboard.path(output: folder.path) {
+      sinks.append(try TensorBoardRecords(EventFile(in: events, after: step ?? 0)))
+    }
     try record(
       .start(
         StartRecord(

@@ -27,7 +27,28 @@ struct TrainCommand: ParsableCommand {
       Progress.enter(.preparation)
       let configuration = try options.configurationOfRun(communicator)
       StallWatch.shared.allow(Double(configuration.stallTimeout))
-      return try Trainer(configuration, communicator: communicator).run()
+      let status = try Trainer(configuration, communicator: communicator).run()
+      // Who was asked to stop has little time left.
+      if status == .success { try writeReport(of: configuration, communicator) }
+      return status
+    }
+  }
+
+  /// Writes the page of the finished run, on rank 0, once the memory of the training is free.
+  ///
+  /// A run whose page cannot be written has succeeded all the same.
+  private func writeReport(
+    of configuration: TrainingConfiguration, _ communicator: any Communicator
+  ) throws {
+    let threads = try configuration.threads ?? ThreadBudget.measure(for: communicator).threads
+    try communicator.together {
+      guard communicator.rank == 0 else { return }
+      do {
+        let path = try RunReporter(threads: threads).writePage(of: configuration.output)
+        printNote("the report of the run is \(path)")
+      } catch {
+        printWarning("no report was written: \(error)")
+      }
     }
   }
 }

@@ -148,7 +148,7 @@ struct TrainedNetwork {
   }
 
   /// The file that a path stands for: itself, or the best or newest checkpoint of a run's folder.
-  private static func checkpointFile(_ path: String) throws(FileError) -> String {
+  static func checkpointFile(_ path: String) throws(FileError) -> String {
     guard Folder.isFolder(path) else { return path }
     let names = ["best.safetensors", "latest.safetensors"]
     let found = names.map { path + "/" + $0 }.first { FileManager.default.fileExists(atPath: $0) }

@@ -31,7 +31,7 @@ import unet_dist
       "foreground-tiles": "0.5",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
-      "timeline": "t.json", "bucket-kib": "1024", "threads": "2", "seed": "14",
+      "timeline": "t.json", "tensorboard": "tb", "bucket-kib": "1024", "threads": "2", "seed": "14",
       "check-replicas": "15", "stall-timeout": "90", "resume-or-start": "true",
       "log-level": "debug",
     ]
@@ -66,6 +66,17 @@ import unet_dist
     #expect(followed.seed == 3)
     let path = try TrainOptions.parse(["--resume", "a.safetensors"]).configuration()
     #expect(path.resume == .checkpoint("a.safetensors"))
+  }
+
+  @Test func tensorboardMayStandWithoutAFolder() throws {
+    func folder(_ arguments: [String]) throws -> String? {
+      try TrainOptions.parse(arguments).configuration().tensorboard.path(output: "run")
+    }
+    #expect(try folder([]) == nil)
+    #expect(try folder(["--tensorboard"]) == "run/tensorboard")
+    #expect(try folder(["--tensorboard", "--seed", "3"]) == "run/tensorboard")
+    #expect(try folder(["--tensorboard", "events"]) == "events")
+    #expect(try folder(["--tensorboard", "false"]) == nil)
   }
 
   @Test func flagsWinOverTheFile() throws {

@@ -1,0 +1,133 @@
+// The page of a report: what it shows, and that nothing in it comes from elsewhere.
+
+import Foundation
+import Imaging
+import Reports
+import TestSupport
+import Testing
+
+@Suite struct RunReportTests {
+  /// The log of three steps on two ranks and two evaluations.
+  private static let log = """
+    {"event": "start", "step": 0, "program_version": "0.2.0", "program_revision": "abcdef0123456789", \
+    "configuration_digest": "0", "training_images": 20, "validation_images": ["a", "b"]}
+    {"step": 1, "epoch": 0, "loss": 1.25, "learning_rate": 0.001, "gradient_norm": 2, "images_per_second": 4, \
+    "seconds": {"load": 1, "forward": 2, "backward": 3, "reduce": 4, "update": 10}, \
+    "rank_seconds": {"load": [1, 0], "forward": [2, 2], "backward": [3, 3], "reduce": [4, 5], "update": [10, 9]}}
+    {"event": "evaluation", "step": 1, "best": true, "scores": {"mean_iou": 0.5, "mean_dice": 0.6, \
+    "loss": 0.7, "classes": [{"dice": 0.5}, {"dice": null}]}}
+    {"step": 2, "epoch": 0, "loss": 0.5, "learning_rate": 0.001, "gradient_norm": 1, "images_per_second": 5, \
+    "seconds": {"load": 1, "forward": 2, "backward": 3, "reduce": 4, "update": 10}}
+    {"event": "evaluation", "step": 2, "best": false, "scores": {"mean_iou": 0.4, "mean_dice": 0.5, \
+    "loss": 0.6, "classes": []}}
+    {"step": 3, "epoch": 0, "loss": null, "learn
+    """
+
+  private static func run(_ path: String = "runs/a") -> ReportedRun {
+    ReportedRun(path: path, history: RunHistory(log: Array(log.utf8)))
+  }
+
+  @Test func theHistoryIsWhatTheLogTells() {
+    let history = Self.run().history
+    // The third step's line was cut off.
+    #expect(history.steps.map(\.step) == [1, 2])
+    #expect(history.steps.map(\.loss) == [1.25, 0.5])
+    #expect(history.best?.step == 1 && history.evaluations.count == 2)
+    #expect(history.start?.validationImages == ["a", "b"] && history.resumptions == 0)
+    #expect(history.secondsByPart.map(\.seconds) == [2, 4, 6, 8, 20] && history.seconds == 40)
+    #expect(history.secondsByRank == [[1, 2, 3, 4, 10], [0, 2, 3, 5, 9]])
+  }
+
+  @Test func thePageHasNumbersCurvesAndTables() throws {
+    var run = Self.run()
+    run.options = [.init(name: "tile", value: "192", reason: "the largest within every image")]
+    run.command = "unet-dist train --config runs/a/config.yaml --output NEW"
+    run.confusion = .init(names: ["background", "cell"], counts: [[900, 100], [50, 950]])
+    run.classNames = ["background", "cell"]
+    run.images = [.init(name: "a", score: 0.75, pixelError: 0.25, dice: [0.5, nil])]
+    let html = RunReport([run], version: "1.2.3", date: Date(timeIntervalSince1970: 0)).html()
+    #expect(html.contains("<h1>a</h1>") && html.contains("1970-01-01"))
+    #expect(html.contains("<dt>best mean IoU</dt><dd>0.5000</dd>"))
+    // 900 of 1,000 pixels of the background were found.
+    #expect(html.contains("<b>90.00 %</b><br><span class=\"quiet\">900</span>"))
+    #expect(html.contains("style=\"--depth:63%\""))
+    #expect(html.contains("<td>192</td><td class=\"quiet\">the largest within every image</td>"))
+    #expect(html.contains("--config runs/a/config.yaml --output NEW"))
+    #expect(html.contains("<td data-value=\"0.25\">25.00 %</td>"))
+    #expect(html.contains("Dice of cell"))
+    // Half of the steps' 40 seconds were updates.
+    #expect(html.contains("update 50.0 %"))
+    // Loss, scores, Dice, rate, norm, images per second.
+    #expect(html.components(separatedBy: "<svg ").count == 7)
+    #expect(!html.contains("{{"))
+  }
+
+  @Test func nothingOfThePageComesFromElsewhere() throws {
+    let html = RunReport([Self.run(), Self.run("b")], version: "1").html()
+    for word in ["http:", "https:", "src=\"/", "url(", "@import", "<link rel=\"stylesheet"] {
+      #expect(!html.contains(word), "\(word)")
+    }
+  }
+
+  /// Whatever files and classes are called, they are text, also with an accent that joins a quotation mark.
+  @Test func textFromDataIsNeverMarkup() throws {
+    for name in ["<script>alert(1)</script>", "\"\u{301} onload=\"x", "a' & b", "\u{1B}[2J"] {
+      var run = Self.run("runs/" + name)
+      run.options = [.init(name: name, value: name, reason: name)]
+      (run.command, run.data, run.network, run.remarks) = (name, name, name, [name])
+      run.confusion = .init(names: [name, name], counts: [[1, 0], [0, 1]])
+      run.classNames = [name, name]
+      run.images = [.init(name: name, score: 1, pixelError: 0, dice: [1, 1])]
+      let picture = try ReportPicture(
+        Image(width: 1, height: 1, channels: 1, bitsPerSample: 8, samples: .uint8([7])))
+      run.examples = [.init(place: "best", name: name, score: 1, pictures: [(name, picture)])]
+      let plain = RunReport([Self.run()], version: "1").html()
+      let html = RunReport([run, run], version: name).html()
+      #expect(!html.unicodeScalars.contains("\u{1B}"))
+      #expect(!html.contains("<script>alert"))
+      // By scalars, since an accent hides a quotation mark from a search by characters.
+      let scalars = Array(html.unicodeScalars)
+      let accents = scalars.indices.filter { scalars[$0] == "\u{301}" }
+      #expect(accents.allSatisfy { scalars[$0 - 1] == ";" })
+      func scripts(_ page: String) -> Int { page.components(separatedBy: "<script").count }
+      #expect(scripts(plain) == scripts(html))
+    }
+    #expect("<a b='c'>&\"".escapedForPage == "&lt;a b=&#39;c&#39;&gt;&amp;&quot;")
+  }
+
+  @Test func runsSideBySideShowWhereTheyDiffer() throws {
+    var (first, second) = (Self.run("runs/a"), Self.run("runs/b"))
+    first.options = [
+      .init(name: "tile", value: "192", reason: nil), .init(name: "depth", value: "4", reason: nil),
+    ]
+    second.options = [
+      .init(name: "tile", value: "256", reason: nil), .init(name: "depth", value: "4", reason: nil),
+    ]
+    let html = RunReport([first, second], version: "1").html()
+    #expect(html.contains("<tr><th>--tile</th><td>192</td><td>256</td></tr>"))
+    #expect(!html.contains("<tr><th>--depth</th><td>4</td><td>4</td></tr>"))
+    #expect(html.components(separatedBy: "<details").count == 3)
+  }
+
+  @Test func aRunOfNothingHasAPageToo() {
+    let html = RunReport([ReportedRun(path: "empty/", history: RunHistory())], version: "1").html()
+    #expect(html.contains("<h1>empty</h1>") && !html.contains("<svg"))
+  }
+
+  @Test func picturesAreMadeSmallByMeans() throws {
+    // Columns of 0 and 100 by turns: the mean of any two is 50.
+    let image = Image(
+      width: 720, height: 360, channels: 1, bitsPerSample: 8,
+      samples: .uint8((0..<720 * 360).map { UInt8($0 % 2 * 100) }))
+    let picture = try ReportPicture(image)
+    #expect((picture.width, picture.height) == (360, 180))
+    let prefix = "data:image/png;base64,"
+    #expect(picture.address.hasPrefix(prefix))
+    let bytes = try #require(Data(base64Encoded: String(picture.address.dropFirst(prefix.count))))
+    try withTemporaryFolder { folder in
+      try bytes.write(to: URL(fileURLWithPath: folder + "/a.png"))
+      let read = try ImageFile.read(folder + "/a.png")
+      #expect(read.samples == .uint8([UInt8](repeating: 50, count: 360 * 180)))
+    }
+  }
+}
