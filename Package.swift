@@ -144,8 +144,8 @@ let package = Package(
       "Training",
       [
         "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Inference",
-        "Kernels", "Liveness", "Metrics", "Network", "Randomness", "Reports", "Tensors", "Threading",
-        logging,
+        "Kernels", "Liveness", "Metrics", "Network", "Randomness", "Reports", "Tensors",
+        "Threading", logging,
       ]),
     module(
       "Benchmarks",

@@ -188,6 +188,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var checkReplicas = 10
   /// Seconds without progress after which the job ends; 0 is never.
   package var stallTimeout = 300
+  /// Steps from line to line of the progress where there is no terminal; 0 is a line every ten seconds.
+  package var logEvery = 0
   /// Least severe messages that are shown.
   package var logLevel = Logger.Level.info
 

@@ -235,6 +235,10 @@ extension TrainingOption {
       "stall-timeout", \.stallTimeout, "SECONDS",
       "time without progress of a rank after which the job ends; 0 is never", .local,
       must: .within(0...604_800)),
+    required(
+      "log-every", \.logEvery, "STEPS",
+      "steps from line to line where there is no terminal; 0 is a line every 10 seconds", .local,
+      must: .atLeast(0)),
     required("log-level", \.logLevel, "LEVEL", "least severe messages that are shown", .local),
   ]
 

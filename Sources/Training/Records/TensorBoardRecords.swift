@@ -12,10 +12,10 @@ struct TensorBoardRecords: RecordSink {
 
   init(_ file: EventFile) { self.file = file }
 
-  /// Appends the numbers of a record; of the start and the end there are none.
+  /// Appends the numbers of a record; of the start and of ends there are none.
   func take(_ record: RunRecord) throws {
     switch record {
-    case .start, .end: break
+    case .start, .stop, .end: break
     case .step(let step, of: _):
       try file.append(
         step: step.step,

@@ -33,7 +33,7 @@ struct RunPreparation {
   init(_ asked: TrainingConfiguration, communicator: any Communicator) throws {
     self.communicator = communicator
     let began = ContinuousClock().now
-    let display = RunDisplay()
+    let display = RunDisplay(logEvery: asked.logEvery)
     try asked.verifySameStart(communicator)
     var plan = try RunPlan(
       asked.withoutMinutes, display: display, communicator: communicator)

@@ -100,7 +100,7 @@ struct DoctorCommand: ParsableCommand {
       guard communicator.rank == 0 else { return false }
       let ranks = try all.map { try JSONDecoder().decode(Diagnosis.Rank.self, from: Data($0)) }
       let diagnosis = Diagnosis(ranks)
-      printText(json ? diagnosis.json.json + "\n" : diagnosis.text)
+      try printText(json ? diagnosis.json.json + "\n" : diagnosis.text)
       return diagnosis.status == .error
     }
     if try communicator.allReduceSum([hasFailed ? Int64(1) : 0])[0] > 0 {

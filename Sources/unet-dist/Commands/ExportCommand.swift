@@ -99,7 +99,7 @@ struct ExportCommand: ParsableCommand {
       case .bioimageio:
         try package(trained, path: path).write(to: output, on: ThreadTeam(count: 1))
       }
-      printText(
+      try printText(
         "\(path), step \(trained.checkpoint.step), exported to \(output); \(sizes)\n".printableLines
       )
     }

@@ -46,7 +46,7 @@ struct ReportCommand: ParsableCommand {
         }
         let path = output ?? (runs.count == 1 ? runs[0] + "/report.html" : "report.html")
         try RunReport(reported, version: Version.number).write(to: path)
-        printText("\(path)\n".printableLines)
+        try printText("\(path)\n".printableLines)
       }
     }
   }
