@@ -124,8 +124,15 @@ package struct InputFile: ~Copyable {
   /// - Throws: `FileError`, also for a file of more than `limit` bytes.
   package static func contents(of path: String, limit: Int) throws(FileError) -> [UInt8] {
     let file = try InputFile(path)
-    // Not by the size: files of /proc have none.
-    let bytes = try file.readUpTo(limit + 1)
+    var bytes: [UInt8] = []
+    // One byte more than there should be tells of a file that grows; files of /proc have no size at all.
+    var room = file.byteCount + 1
+    while bytes.count <= limit {
+      let piece = try file.readUpTo(min(room, limit + 1 - bytes.count))
+      if piece.isEmpty { break }
+      if bytes.isEmpty { bytes = piece } else { bytes += piece }
+      room = 1 << 16
+    }
     guard bytes.count <= limit else {
       throw FileError(
         .tooLarge, path: path, expected: "at most \(limit) bytes", found: "more",

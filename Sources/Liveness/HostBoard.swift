@@ -21,6 +21,7 @@ package struct HostBoard: @unchecked Sendable {
 
   /// A new board for `count` ranks; nil where the system has no room for it.
   package static func make(count: Int) -> HostBoard? {
+    removeNamesOfTheDead()
     let tag = String(UInt64.random(in: .min ... .max), radix: 16)
     let path = "\(folder)/\(prefix)\(getpid())-\(tag)"
     let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -57,6 +58,25 @@ package struct HostBoard: @unchecked Sendable {
     self.count = count
   }
 
+  /// Removes the names of boards whose makers were killed before they could.
+  ///
+  /// A board without a name is still there for those who have it.
+  private static func removeNamesOfTheDead() {
+    guard let folder = opendir(folder) else { return }
+    defer { closedir(folder) }
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      let number = name.hasPrefix(prefix) ? name.dropFirst(prefix.count).split(separator: "-") : []
+      guard let process = number.first.flatMap({ Int($0) }), ProcessState(of: process) == nil else {
+        continue
+      }
+      // Another user's is refused by the system.
+      unlink("\(Self.folder)/\(name)")
+    }
+  }
+
   /// Takes the name away, when all who will ever open it have.
   package func removeName() { unlink(path) }
 
@@ -76,6 +96,18 @@ package struct HostBoard: @unchecked Sendable {
       let isOwn = sighting?.process == Int(getpid())
       return sighting?.phase == .end && !isOwn ? nil : sighting
     }
+  }
+
+  /// Whether one of the ranks has told of a stall; else this one, at `place`, is to.
+  func takeWord(place: Int) -> Bool {
+    for other in 0..<count where CLiveness_load(&marks[other].spoken) != 0 { return false }
+    CLiveness_store(&marks[place].spoken, 1)
+    return true
+  }
+
+  /// The place of this process.
+  var ownPlace: Int? {
+    (0..<count).first { Int(CLiveness_load(&marks[$0].process)) == Int(getpid()) }
   }
 
   /// Handles to the processes of the other ranks that are still there.

@@ -127,7 +127,7 @@ package final class StallWatch: Sendable {
 
   private func end(_ stall: Stall) -> Never {
     let (rank, board) = state.withLock { ($0.rank, $0.board) }
-    if isSpeaker(stall) {
+    if isSpeaker(stall), board?.ownPlace.map({ board?.takeWord(place: $0) ?? true }) ?? true {
       // Ranks that do not see each other speak in turn, and the first ends the job.
       if board == nil { usleep(UInt32(min(rank, 8)) * 250_000) }
       say("Error: \(text(stall)); the job was ended")

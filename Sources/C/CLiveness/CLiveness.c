@@ -59,6 +59,10 @@ void CLiveness_catch(int number, int status, bool speaks) {
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
   sigaction(number, &action, NULL);
+  sigset_t own;
+  sigemptyset(&own);
+  sigaddset(&own, number);
+  sigprocmask(SIG_UNBLOCK, &own, NULL);
 }
 
 void CLiveness_defer(void) { is_deferred = 1; }

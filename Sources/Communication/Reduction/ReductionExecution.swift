@@ -1,6 +1,7 @@
 // The run of a reduction schedule: its rounds of messages and additions, one after the other.
 
 import Glibc
+import Tensors
 
 /// One reduction at a time on its way through the rounds of its schedule.
 ///
@@ -53,11 +54,11 @@ package final class ReductionExecution {
       workspace.deallocate()
       workspace = .init(start: nil, count: 0)
       // Swift ends the process where there is no memory; here it is an error.
-      guard let probe = malloc(4 * workspaceCount) else {
-        throw MPIError(
-          code: ENOMEM, function: "reduction", text: "no memory for \(4 * workspaceCount) bytes")
+      do throws(AllocationError) {
+        try AllocationError.check(4 * workspaceCount, for: "messages between ranks")
+      } catch {
+        throw MPIError(code: ENOMEM, function: "reduction", text: "\(error)")
       }
-      free(probe)
       workspace = .allocate(capacity: workspaceCount)
     }
     if !rounds.isEmpty { try post() }

@@ -46,10 +46,7 @@ package enum MatrixProduct {
 
   /// Sees that there is memory for OpenBLAS's workspace: where there is none, OpenBLAS asks for it for ever.
   package static func checkWorkspace() throws(AllocationError) {
-    guard let probe = malloc(workspaceByteCount) else {
-      throw AllocationError(byteCount: workspaceByteCount, purpose: "workspace of matrix products")
-    }
-    free(probe)
+    try AllocationError.check(workspaceByteCount, for: "workspace of matrix products")
   }
 
   /// Takes OpenBLAS's own threads away and chooses the widest kernels the processor can run.

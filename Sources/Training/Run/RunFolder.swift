@@ -55,6 +55,7 @@ package final class RunFolder: Sendable {
       try Folder.make(path + "/checkpoints")
       Self.removePartialFiles(in: path)
       Self.removePartialFiles(in: path + "/checkpoints")
+      for link in Link.allCases { unlink("\(path)/\(link.rawValue).safetensors.tmp") }
       guard access(path, W_OK | X_OK) == 0 else { throw .refused("write to the folder", path) }
     } catch {
       close(lock)

@@ -19,7 +19,7 @@ import Testing
     var stopped = Date.distantFuture
     let run = try ProgramRun.unetDist(ranks: 3, arguments, timeLimit: 60) { launcher in
       if ranks.isEmpty {
-        guard ((try? trace.steps().count) ?? 0) > 2 else { return }
+        guard trace.lineCount > 2 else { return }
         ranks = ProgramRun.ranks(of: launcher)
         if withLauncher { kill(launcher, SIGSTOP) }
         if let process = ranks[rank] { kill(process, SIGSTOP) }
@@ -104,7 +104,7 @@ import Testing
             kill(process, SIGCONT)
             paused = .distantFuture
           }
-        } else if ((try? trace.steps().count) ?? 0) > 2 {
+        } else if trace.lineCount > 2 {
           kill(process, SIGSTOP)
           paused = Date()
         }

@@ -54,6 +54,12 @@ struct RunTrace {
     }
   }
 
+  /// The lines of `log.jsonl` so far, of a run that is under way.
+  var lineCount: Int {
+    let bytes = (try? Data(contentsOf: URL(fileURLWithPath: path + "/log.jsonl"))) ?? Data()
+    return bytes.count { $0 == UInt8(ascii: "\n") }
+  }
+
   /// The lines of steps in `log.jsonl`.
   func steps() throws -> [[String: Any]] {
     try log().filter { $0["event"] == nil }

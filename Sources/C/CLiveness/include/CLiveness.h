@@ -20,7 +20,8 @@ typedef struct {
   int64_t phase;
   int64_t step;
   int64_t waits;    // how many calls that wait for other ranks it is in
-  int64_t reserved[9];
+  int64_t spoken;   // whether it has told of a stall, so that others need not
+  int64_t reserved[8];
 } CLiveness_Marks;
 
 // The marks of this process: its own until it moves to those that others see.
@@ -54,7 +55,8 @@ void CLiveness_move(CLiveness_Marks *shared);
 
 // MARK: Signals
 
-// Catches the signal from now on, unless the process ignores it, as under nohup.
+// Catches the signal from now on, unless the process ignores it, as under nohup. Whoever started the process
+// may have blocked it without wanting to.
 //
 // Before CLiveness_defer a signal ends the process with `status`, and says so if it `speaks`.
 // After it the signal is only kept in CLiveness_received; an interrupt (SIGINT) behind another signal ends
