@@ -43,6 +43,12 @@ package struct ExportableNetwork {
   /// The architecture.
   var configuration: UNetConfiguration { network.configuration }
 
+  /// A name for each class, of which the network may have more than the masks.
+  var classNames: [String] {
+    let names = checkpoint.classes.names
+    return names + (names.count..<max(names.count, configuration.classes)).map { "class \($0)" }
+  }
+
   /// The shape of a parameter and its values, as PyTorch and ONNX order them.
   ///
   /// - Precondition: the network has a parameter of this name.

@@ -55,6 +55,9 @@ package enum ImageFile {
   /// The extensions of image files, for messages.
   package static var kinds: String { "PNG, TIFF, JPEG, JPEG 2000, BMP, NIfTI or NumPy" }
 
+  /// Lets go of what is kept for further pages of the files that were read last.
+  package static func releaseKept() { UnpackedVolumes.release() }
+
   /// The number of images in a file.
   package static func pageCount(_ path: String) throws(FileError) -> Int {
     let file = try InputFile(path)

@@ -11,15 +11,16 @@ import Synchronization
 enum UnpackedVolumes {
   private struct Volume: Sendable {
     let identity: FileIdentity
-    let file: ScratchFile
+    /// Nil where it is not unpacked.
+    let file: ScratchFile?
   }
 
   /// The last ones used come last.
   private static let known = Mutex<[Volume]>([])
   /// Channels and masks of a volume are read in turn with it.
   private static let mostVolumes = 8
-  /// Bytes of a volume beyond which each slice is unpacked by itself.
-  private static let byteLimit = 4 << 30
+  /// Bytes of a volume beyond which each slice is unpacked by itself: room for temporary files may be memory.
+  private static let byteLimit = 1 << 30
 
   /// The unpacked form of an open volume; nil where it is not gzipped, has one slice only, or there is no room.
   ///
@@ -41,11 +42,13 @@ enum UnpackedVolumes {
           codec_nifti_unpack(
             descriptor, target.descriptor, UInt64(Self.byteLimit), &isWhole, message)
         }
-        guard isWhole else { return nil }
-        known.append(Volume(identity: identity, file: target))
+        known.append(Volume(identity: identity, file: isWhole ? target : nil))
         if known.count > Self.mostVolumes { known.removeFirst() }
       }
-      return known.last?.file.reopened()
+      return known.last?.file?.reopened()
     }
   }
+
+  /// Lets go of all of them.
+  static func release() { known.withLock { $0.removeAll() } }
 }

@@ -70,7 +70,7 @@ package enum Evaluator {
   }
 
   /// Refuses a set that the predictor's network cannot score.
-  static func check(_ dataset: Dataset, fits predictor: TiledPredictor) throws(FileError) {
+  package static func check(_ dataset: Dataset, fits predictor: TiledPredictor) throws(FileError) {
     guard dataset.channels == predictor.channels else {
       throw FileError(
         path: "the data set", expected: "images of \(predictor.channels) channels",

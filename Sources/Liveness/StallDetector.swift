@@ -116,7 +116,11 @@ package struct StallDetector: Sendable {
           culprits: working.filter { rest($0) >= longest / 2 }, waiting: waiting,
           hasOtherHosts: hasOtherHosts))
     }
-    if working.isEmpty, let last = waiting.min(by: { rest($0) < rest($1) }), limit(last) > 0 {
+    // What a command without steps shares out may take ranks of other hosts any time.
+    let mayTakeLong = hasOtherHosts && waiting.contains { $0.phase == .work }
+    if working.isEmpty, !mayTakeLong, let last = waiting.min(by: { rest($0) < rest($1) }),
+      limit(last) > 0
+    {
       let isLong = hasOtherHosts && waiting.contains { $0.phase != .step && $0.phase != .joining }
       let longest = limit(last) * (isLong ? Self.patience : 1)
       if rest(last) >= longest / 2 {

@@ -142,7 +142,8 @@ package final class StallWatch: Sendable {
   /// Whether it is this rank that tells: the lowest of the host that can.
   private func isSpeaker(_ stall: Stall) -> Bool {
     let rank = state.withLock { $0.rank }
-    let able = stall.waiting.isEmpty ? stall.culprits : stall.waiting
+    var able = stall.waiting.isEmpty ? stall.culprits : stall.waiting
+    if able.contains(where: { !Self.isUnable($0) }) { able.removeAll(where: Self.isUnable) }
     return able.map(\.rank).min() == rank
   }
 

@@ -74,9 +74,11 @@ package enum Job {
       joiningLimit: joiningLimit.map { $0 > 0 ? $0 : 0 } ?? StallWatch.joiningLimit)
     let communicator = try join(environment: environment)
     let hasOtherHosts = communicator.localSize < communicator.size
+    let board = try HostBoard.joined(by: communicator)
+    // Ranks without a common board know no more of each other than those of other hosts.
     StallWatch.shared.joined(
-      host: communicator.size > 1 ? communicator.hostName : "",
-      board: try HostBoard.joined(by: communicator), hasOtherHosts: hasOtherHosts)
+      host: communicator.size > 1 ? communicator.hostName : "", board: board,
+      hasOtherHosts: hasOtherHosts || (communicator.size > 1 && board == nil))
     if hasOtherHosts, communicator.rank == 0,
       let warning = launcher?.keepaliveWarning(in: environment)
     {

@@ -67,6 +67,7 @@ package struct Decoding {
       // Every process comes here, whatever its leader has found: all meet again behind it.
       try crew.together {
         guard !found.isComplete else { return }
+        defer { ImageFile.releaseKept() }
         do {
           try decodeShare(of: sources, by: crew, into: found.folder)
         } catch let error as FileError where [ENOSPC, EDQUOT].contains(error.code) {
@@ -131,12 +132,14 @@ package struct Decoding {
   ) throws {
     let own = Array(stride(from: crew.place, to: sources.count, by: crew.count))
     var writer = try DecodedSet.PartWriter(crew.place, in: folder)
-    var (next, largest) = (0, Int.max)
+    var (next, largest, previous) = (0, Int.max, 1)
     while next < own.count {
       // One alone at first, which tells how many may be in memory at once.
       let threads = team?.count ?? 1
       let room = largest == .max ? 1 : max(1, Self.batchByteCount / max(1, largest))
-      let count = min(own.count - next, threads == 1 ? 1 : min(room, 8 * threads))
+      let count = min(own.count - next, threads == 1 ? 1 : min(room, 8 * threads, 4 * previous))
+      // A few more each time, since the next ones may be larger than all before.
+      previous = count
       let ids = own[next..<next + count]
       for (offset, result) in results(of: ids.map { sources[$0] }).enumerated() {
         let id = own[next + offset]

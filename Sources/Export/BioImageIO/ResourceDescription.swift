@@ -25,7 +25,7 @@ struct ResourceDescription {
   let digests: Digests
 
   private var checkpoint: Checkpoint { trained.checkpoint }
-  private var classNames: [String] { checkpoint.classes.names }
+  private var classNames: [String] { trained.classNames }
 
   /// One line on what the network does.
   private var abstract: String {

@@ -78,7 +78,7 @@ package struct ONNXModel {
       [
         .any("batch"), .fixed(configuration.classes), .any(isAsLarge ? height : "output_height"),
         .any(isAsLarge ? width : "output_width"),
-      ], "a channel for each class: " + trained.checkpoint.classes.names.joined(separator: ", "))
+      ], "a channel for each class: " + trained.classNames.joined(separator: ", "))
 
     var model = Onnx_ModelProto()
     model.irVersion = Self.structureVersion
@@ -138,7 +138,7 @@ package struct ONNXModel {
     let configuration = trained.configuration
     let classes = trained.checkpoint.classes
     return [
-      "class_names": JSONValue.list(classes.names.map { .text($0) }).json,
+      "class_names": JSONValue.list(trained.classNames.map { .text($0) }).json,
       "class_values": JSONValue.list(classes.values.map { .text("\($0)") }).json,
       "size_step": "\(options.isSameSize ? 1 : configuration.tileStep)",
       "size_minimum": "\(options.isSameSize ? 1 : configuration.smallestTile)",

@@ -42,7 +42,7 @@ package enum PyTorchModel {
     let border =
       configuration.margin == 0
       ? "as large" : "\(configuration.margin) pixels smaller on each side"
-    let names = trained.checkpoint.classes.names.map { JSONValue.text($0).json }
+    let names = trained.classNames.map { JSONValue.text($0).json }
     return """
       \"\"\"A U-Net that unet-dist has trained, after step \(trained.checkpoint.step).
 

@@ -14,6 +14,12 @@ package func printText(_ text: String) throws(FileError) {
     let count = bytes.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
     if count < 0 && errno == EINTR { continue }
     if count < 0 && errno == EPIPE { return }
+    if count < 0 && errno == EAGAIN {
+      // Another program has made it a stream that does not wait.
+      var stream = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+      poll(&stream, 1, -1)
+      continue
+    }
     guard count > 0 else {
       throw FileError(path: "standard output", operation: "write", code: count < 0 ? errno : EIO)
     }

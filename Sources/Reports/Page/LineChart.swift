@@ -118,7 +118,7 @@ private struct Scale {
   /// About five multiples of a round number, the first not above `low` and the last not below `high`.
   private static func multiples(from low: Double, to high: Double) -> [Double] {
     // Of what hardly varies the number matters, not how: it is drawn in the middle of a tenth around it.
-    let margin = high - low < abs(high) / 1000 ? max(abs(high) / 10, 1e-9) : 0
+    let margin = high - low <= abs(high) / 1000 ? max(abs(high) / 10, 1e-9) : 0
     let (low, high) = (low - margin, high + margin)
     let step = step((high - low) / 4)
     let first = (low / step).rounded(.down)
@@ -142,6 +142,7 @@ private struct Scale {
 
   /// 1, 2 or 5 times a power of ten that is not less.
   private static func step(_ least: Double) -> Double {
+    guard least > 0 else { return 1 }
     let power = pow(10, log10(least).rounded(.down))
     return [1, 2, 5, 10].map { $0 * power }.first { $0 >= least * (1 - 1e-9) } ?? least
   }

@@ -42,7 +42,7 @@ package final class RunFolder: Sendable {
     try Folder.make(path)
     lock = try Self.lockedFile(in: path)
     do throws(FileError) {
-      let existing = resuming ? nil : Self.trace(of: path)
+      let existing = resuming ? nil : try Self.trace(of: path)
       // This program makes the folder of checkpoints before anything else.
       let hasSaved = existing?.isCheckpoint == true || !Folder.isFolder(path + "/checkpoints")
       if let existing, hasSaved {
@@ -119,15 +119,31 @@ extension RunFolder {
 
   /// Whether there is anything in a folder that need not be opened from which a run could go on, be it
   /// damaged.
-  package static func hasCheckpoint(in folder: String) -> Bool {
-    let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
-    return names.contains { step(ofCheckpoint: $0) != nil || isPutAside($0) }
+  ///
+  /// - Throws: where the folder cannot be listed: what cannot be seen is not nothing.
+  package static func hasCheckpoint(in folder: String) throws(FileError) -> Bool {
+    try checkpointNames(in: folder).contains { step(ofCheckpoint: $0) != nil || isPutAside($0) }
+      || hasLatest(in: folder)
+  }
+
+  /// The names in a run's folder of checkpoints; none where there is no such folder.
+  private static func checkpointNames(in folder: String) throws(FileError) -> [String] {
+    do throws(FileError) {
+      return try Folder.names(in: folder + "/checkpoints")
+    } catch  where error.code == ENOENT || error.code == ENOTDIR {
+      return []
+    }
+  }
+
+  /// Whether a run has named a checkpoint its newest, be that still there or not.
+  private static func hasLatest(in folder: String) -> Bool {
+    var status = stat()
+    return lstat("\(folder)/\(Link.latest.rawValue).safetensors", &status) == 0
   }
 
   /// The newest checkpoint of a folder that need not be opened, or nil.
-  static func newestCheckpoint(in folder: String) -> String? {
-    let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
-    return names.compactMap(Self.step(ofCheckpoint:)).max().map {
+  static func newestCheckpoint(in folder: String) throws(FileError) -> String? {
+    try checkpointNames(in: folder).compactMap(Self.step(ofCheckpoint:)).max().map {
       folder + "/checkpoints/" + checkpointName(step: $0)
     }
   }
@@ -139,7 +155,7 @@ extension RunFolder {
     guard let step = try checkpointSteps().last else {
       throw FileError(
         path: path + "/checkpoints", expected: "a checkpoint to resume from",
-        found: Self.hasCheckpoint(in: path) ? "damaged ones only" : "none",
+        found: try Self.hasCheckpoint(in: path) ? "damaged ones only" : "none",
         hint: "leave --resume out to start anew in another --output, or give --resume PATH")
     }
     return checkpointPath(step: step)
@@ -245,11 +261,15 @@ extension RunFolder {
   }
 
   /// What shows that there is a run in `folder`, or nil.
-  private static func trace(of folder: String) -> (name: String, isCheckpoint: Bool)? {
-    let names = (try? Folder.names(in: folder + "/checkpoints")) ?? []
+  private static func trace(
+    of folder: String
+  ) throws(FileError) -> (name: String, isCheckpoint: Bool)? {
+    let names = try checkpointNames(in: folder)
     if let name = names.first(where: { step(ofCheckpoint: $0) != nil || isPutAside($0) }) {
       return ("checkpoints/" + name, true)
     }
+    // Its checkpoints were moved elsewhere.
+    if hasLatest(in: folder) { return ("\(Link.latest.rawValue).safetensors", true) }
     for name in ["config.yaml", "log.jsonl"] where access(folder + "/" + name, F_OK) == 0 {
       return (name, false)
     }

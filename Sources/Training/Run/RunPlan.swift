@@ -224,7 +224,7 @@ extension RunPlan {
       let path: String
       if case .checkpoint(let given) = asked.resume {
         path = given
-      } else if let newest = RunFolder.newestCheckpoint(in: asked.output) {
+      } else if let newest = try RunFolder.newestCheckpoint(in: asked.output) {
         path = newest
       } else {
         return false

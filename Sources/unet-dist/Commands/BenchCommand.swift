@@ -5,6 +5,7 @@ import Benchmarks
 import Communication
 import Configuration
 import Files
+import Liveness
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -196,6 +197,8 @@ struct BenchCommand: ParsableCommand {
             option: "ranks", expected: "one process that starts the ranks itself",
             found: "\(communicator.size) ranks", hint: "start it without mpirun")
         }
+        // The ranks that are waited for have watches of their own.
+        StallWatch.shared.allow(0)
         // Checked here too, so that a mistake is not told by each number of ranks.
         let setting = try options.setting(for: communicator)
         _ = try exchange.setting(threads: setting.threads, communicator)

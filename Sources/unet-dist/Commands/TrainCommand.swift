@@ -23,32 +23,36 @@ struct TrainCommand: ParsableCommand {
     let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
     // Before the ranks meet: by default these signals would end one that has just started.
     StopSignal.catchAll(speaks: launcher?.rank ?? 0 == 0)
+    var finished: (folder: String, threads: Int?)?
     try runCommandWithStatus { communicator in
       Progress.enter(.preparation)
       let configuration = try options.configurationOfRun(communicator)
       StallWatch.shared.allow(Double(configuration.stallTimeout))
       let status = try Trainer(configuration, communicator: communicator).run()
-      // Who was asked to stop has little time left.
-      if status == .success { try writeReport(of: configuration, communicator) }
+      // What comes now is no step that a signal could let finish.
+      StallWatch.shared.onStopSignal(nil)
+      if status == .success && communicator.rank == 0 {
+        finished = (configuration.output, configuration.threads)
+      }
       return status
     }
+    if let finished { writeReport(in: finished.folder, threads: finished.threads) }
   }
 
-  /// Writes the page of the finished run, on rank 0, once the memory of the training is free.
+  /// Writes the page of the finished run, on rank 0, once all ranks have left and the memory of the training
+  /// is free.
   ///
-  /// A run whose page cannot be written has succeeded all the same.
-  private func writeReport(
-    of configuration: TrainingConfiguration, _ communicator: any Communicator
-  ) throws {
-    let threads = try configuration.threads ?? ThreadBudget.measure(for: communicator).threads
-    try communicator.together {
-      guard communicator.rank == 0 else { return }
-      do {
-        let path = try RunReporter(threads: threads).writePage(of: configuration.output)
-        printNote("the report of the run is \(path)")
-      } catch {
-        printWarning("no report was written: \(error)")
-      }
+  /// A run whose page cannot be written has succeeded all the same. Who was asked to stop has little time
+  /// left, and writes none.
+  private func writeReport(in folder: String, threads: Int?) {
+    guard StopSignal.received == nil else { return }
+    do {
+      let threads = try threads ?? ThreadBudget.measure(for: SoloCommunicator()).threads
+      let path = try RunReporter(threads: threads, secondLimit: RunReporter.secondsOfATraining)
+        .writePage(of: folder)
+      printNote("the report of the run is \(path)")
+    } catch {
+      printWarning("no report was written: \(error)")
     }
   }
 }
@@ -61,8 +65,14 @@ extension TrainOptions {
     _ communicator: any Communicator
   ) throws -> TrainingConfiguration {
     let asked = try communicator.together { try configuration() }
+    // It decides what the ranks do together next.
+    try communicator.verifyEqualOnAllRanks([
+      NamedDigest(name: "--resume-or-start", text: "\(asked.resumeOrStart)")
+    ])
     guard asked.resumeOrStart else { return try configuration(asked, communicator) }
-    let hasCheckpoint = communicator.rank == 0 && RunFolder.hasCheckpoint(in: asked.output)
+    let hasCheckpoint = try communicator.together {
+      try communicator.rank == 0 && RunFolder.hasCheckpoint(in: asked.output)
+    }
     guard try communicator.allReduceSum([hasCheckpoint ? Int64(1) : 0]) != [0] else { return asked }
     let options = resuming(in: asked.output)
     return try options.configuration(

@@ -8,6 +8,7 @@ import Files
 import Foundation
 import Imaging
 import Inference
+import Liveness
 import Metrics
 import Network
 import Reports
@@ -20,11 +21,18 @@ struct RunReporter {
   /// Validation images that are scored one by one at most; of more as many, evenly chosen.
   private static let imageLimit = 200
   /// Pixels of an image that is predicted as a whole for a page.
-  private static let pixelLimit = 1 << 26
+  private static let pixelLimit = 1 << 24
+  /// Seconds that scores at the end of a training may take.
+  static let secondsOfATraining = 60.0
 
   private let team: ThreadTeam
+  private let secondLimit: Double
 
-  init(threads: Int) { team = ThreadTeam(count: threads) }
+  /// - Parameter secondLimit: seconds after which no further image is scored.
+  init(threads: Int, secondLimit: Double = .infinity) {
+    team = ThreadTeam(count: threads)
+    self.secondLimit = secondLimit
+  }
 
   /// What is to be told of the run in a folder.
   ///
@@ -122,14 +130,21 @@ struct RunReporter {
     }
     let count = min(all.count, Self.imageLimit)
     let ids = (0..<count).map { all[$0 * all.count / count] }
-    if ids.count < data.validationIDs.count {
-      run.remarks.append(
-        "\(ids.count) of \(data.validationIDs.count) validation images are scored here.")
+    guard mapping.values == data.validation.mapping.values else {
+      throw FileError(
+        path: source, expected: "the classes that the network has learnt", found: "others",
+        hint: "was the data changed after the run?")
     }
     let predictor = TiledPredictor(
       [TrainedMember(network, parameters: trained.parameters)], tile: nil, averaging: .none,
       threshold: nil, threads: team)
+    try Evaluator.check(data.validation, fits: predictor)
     try add(ids, of: data.validation, by: predictor, names: run.classNames, to: &run)
+    if run.images.count < data.validationIDs.count {
+      run.remarks.append(
+        "\(run.images.count) of \(data.validationIDs.count) validation images are scored here; "
+          + "unet-dist report scores up to \(Self.imageLimit).")
+    }
   }
 
   /// A name for each class of the network, which may have more than the masks.
@@ -154,7 +169,11 @@ struct RunReporter {
   ) throws {
     var counts = ConfusionCounts(classes: names.count)
     var scored: [(id: Int, score: Double)] = []
+    let start = ProcessInfo.processInfo.systemUptime
     for id in ids {
+      guard StopSignal.received == nil,
+        ProcessInfo.processInfo.systemUptime - start <= secondLimit
+      else { break }
       let image = try dataset.image(id)
       var own = ConfusionCounts(classes: names.count)
       own.add(truth: image.labels, prediction: try labels(of: image, by: predictor))

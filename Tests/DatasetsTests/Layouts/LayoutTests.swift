@@ -151,8 +151,14 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     try folder.text("more/x.txt", "")
     let error = refusal(folder)
     #expect(error?.kind == .missing)
+    #expect(error?.expected.hasPrefix("a folder with images/ (or imgs/) and masks/") == true)
     for layout in DatasetLayouts.all {
-      #expect(error?.expected.contains("\(layout.rule) (\(layout.name))") == true)
+      if layout.name != "images-masks" {
+        #expect(error?.expected.contains(layout.name) == true)
+      }
+      // The rule of one that is named.
+      let named = refusal(folder, layout: layout.name)
+      #expect(named?.expected.contains("\(layout.rule) (\(layout.name))") == true)
     }
     #expect(error?.found == "2 PNG files, 1 GIF file, 1 extensionless file, 1 folder (more)")
     #expect(LayoutChoice(rawValue: "other") == nil)

@@ -39,7 +39,7 @@ import Training
     _ = try workspace.write("", to: "checkpoints/step-7.safetensors")
     _ = try RunFolder(path: workspace.path, resuming: false)
     _ = try workspace.write("", to: trace)
-    #expect(RunFolder.hasCheckpoint(in: workspace.path))
+    #expect(try RunFolder.hasCheckpoint(in: workspace.path))
     let error = try #require(throws: FileError.self) {
       try RunFolder(path: workspace.path, resuming: false)
     }
@@ -71,7 +71,7 @@ import Training
       try folder.writeConfiguration("seed: 1\n")
       _ = try workspace.write("{\"step\": 1}\n", to: "log.jsonl")
     }
-    #expect(!RunFolder.hasCheckpoint(in: workspace.path))
+    #expect(try !RunFolder.hasCheckpoint(in: workspace.path))
     let folder = try RunFolder(path: workspace.path, resuming: false)
     #expect(folder.beginsAgain)
     #expect(!FileManager.default.fileExists(atPath: folder.logPath))
