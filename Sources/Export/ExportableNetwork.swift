@@ -1,6 +1,7 @@
 // A trained network as it leaves this program: its layers, its weights, and what its checkpoint says of them.
 
 package import Checkpoints
+import Datasets
 import Files
 package import Network
 package import Tensors

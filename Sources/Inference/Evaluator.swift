@@ -2,7 +2,7 @@
 
 package import Communication
 package import Datasets
-import Files
+package import Files
 package import Metrics
 import Network
 import Tensors

@@ -62,6 +62,23 @@ import Testing
     #expect(!html.contains("{{"))
   }
 
+  /// Scores of 0 everywhere, as of the first evaluations of a hard set, are curves too.
+  @Test(arguments: ["0", "1", "1e-30", "-2"]) func constantCurvesAreDrawn(value: String) {
+    let log = (1...2).map {
+      """
+      {"event": "evaluation", "step": \($0), "best": false, "scores": {"mean_iou": \(value), \
+      "mean_dice": \(value), "loss": \(value), "classes": [{"dice": \(value)}]}}
+      {"step": \($0), "epoch": 0, "loss": \(value), "learning_rate": \(value), "gradient_norm": \(value), \
+      "images_per_second": \(value), "seconds": {"load": 0, "forward": 0, "backward": 0, "reduce": 0, \
+      "update": 0}}
+
+      """
+    }.joined()
+    let run = ReportedRun(path: "runs/a", history: RunHistory(log: Array(log.utf8)))
+    let html = RunReport([run], version: "1").html()
+    #expect(html.contains("<svg ") && !html.contains("nan"))
+  }
+
   @Test func nothingOfThePageComesFromElsewhere() throws {
     let html = RunReport([Self.run(), Self.run("b")], version: "1").html()
     for word in ["http:", "https:", "src=\"/", "url(", "@import", "<link rel=\"stylesheet"] {

@@ -77,6 +77,22 @@ import Training
     #expect(!FileManager.default.fileExists(atPath: folder.logPath))
   }
 
+  /// What a run has saved may have been moved elsewhere: its log is not lost to another run.
+  @Test func aRunWhoseCheckpointsWereMovedIsRefused() throws {
+    let workspace = try ScratchFolder()
+    do {
+      let folder = try RunFolder(path: workspace.path, resuming: false)
+      try folder.point(.latest, toStep: 7)
+      _ = try workspace.write("{\"step\": 1}\n", to: "log.jsonl")
+    }
+    #expect(try RunFolder.hasCheckpoint(in: workspace.path))
+    let error = try #require(throws: FileError.self) {
+      try RunFolder(path: workspace.path, resuming: false)
+    }
+    #expect(error.found.contains("latest.safetensors"))
+    #expect(try workspace.text(of: "log.jsonl") == "{\"step\": 1}\n")
+  }
+
   @Test func anotherCourseReplacesTheOldOneWithItsFirstCheckpoint() throws {
     let workspace = try ScratchFolder()
     let folder = try RunFolder(path: workspace.path, resuming: true)
