@@ -127,9 +127,18 @@ static codec_status jpeg2000_store(
   return codec_ok;
 }
 
+/// Whether a file of this length can hold so many samples of a picture.
+///
+/// The format has no bound of its own, since a bit can stand for 2^30 empty samples, and the library takes
+/// memory for each of their blocks. A code block of 64 x 64 takes a byte at least where it holds anything.
+static bool jpeg2000_is_plausible(uint64_t samples, codec_source *source) {
+  static const uint64_t any_samples = 1 << 22, samples_a_byte = 4096;
+  return samples <= any_samples || samples / samples_a_byte <= codec_source_size(source);
+}
+
 static codec_status jpeg2000_decode(
     opj_codec_t *codec, opj_stream_t *stream, opj_image_t **stored, codec_image *image,
-    char *message) {
+    codec_source *source, char *message) {
   if (!opj_read_header(stream, codec, stored) || *stored == NULL) return codec_damaged;
   codec_status status = jpeg2000_describe(*stored, image, message);
   if (status != codec_ok) return status;
@@ -139,6 +148,11 @@ static codec_status jpeg2000_decode(
     codec_set_message(message, "an image of %u x %u pixels and %u components", image->width,
                       image->height, (*stored)->numcomps);
     return codec_too_large;
+  }
+  if (!jpeg2000_is_plausible(bytes / 4, source)) {
+    codec_set_message(message, "an image of %u x %u pixels in %llu bytes", image->width,
+                      image->height, (unsigned long long)codec_source_size(source));
+    return codec_damaged;
   }
   if (!opj_decode(codec, stream, *stored) || !opj_end_decompress(codec, stream))
     return codec_damaged;
@@ -174,7 +188,7 @@ codec_status codec_jpeg2000_read(
     if (purpose == codec_for_mask) parameters.flags |= OPJ_DPARAMETERS_IGNORE_PCLR_CMAP_CDEF_FLAG;
     status = opj_setup_decoder(codec, &parameters) &&
                      opj_decoder_set_strict_mode(codec, OPJ_TRUE)
-                 ? jpeg2000_decode(codec, stream, &stored, image, message)
+                 ? jpeg2000_decode(codec, stream, &stored, image, &job.source, message)
                  : codec_out_of_memory;
   }
   if (stored != NULL) opj_image_destroy(stored);
