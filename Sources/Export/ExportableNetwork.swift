@@ -45,7 +45,7 @@ package struct ExportableNetwork {
   var configuration: UNetConfiguration { network.configuration }
 
   /// A name for each class, of which the network may have more than the masks.
-  var classNames: [String] {
+  package var classNames: [String] {
     let names = checkpoint.classes.names
     return names + (names.count..<max(names.count, configuration.classes)).map { "class \($0)" }
   }

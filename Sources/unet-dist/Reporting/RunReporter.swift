@@ -108,7 +108,7 @@ struct RunReporter {
       + "at its first level, \(network.layout.count.grouped) parameters; of its weights those after step "
       + "\(trained.checkpoint.step) are shown."
     let mapping = trained.checkpoint.classes
-    run.classNames = Self.names(mapping, network)
+    run.classNames = trained.classNames
     let data = try TrainingData.read(
       configuration, division: Self.division(of: folder),
       Decoding(cache: configuration.cache, team: team), on: team)
@@ -145,14 +145,6 @@ struct RunReporter {
         "\(run.images.count) of \(data.validationIDs.count) validation images are scored here; "
           + "unet-dist report scores up to \(Self.imageLimit).")
     }
-  }
-
-  /// A name for each class of the network, which may have more than the masks.
-  private static func names(_ mapping: ClassMapping, _ network: UNet) -> [String] {
-    mapping.names
-      + (mapping.count..<max(mapping.count, network.configuration.classes)).map {
-        "class \($0)"
-      }
   }
 
   private static func division(of folder: String) throws -> GivenDivision? {
@@ -214,10 +206,7 @@ struct RunReporter {
   private func labels(
     of image: DatasetImage, by predictor: TiledPredictor
   ) throws -> [UInt8] {
-    try predictor.probabilities(
-      height: image.height, width: image.width, channels: image.channels, pixels: image.pixels,
-      image: image.id
-    ).labels
+    try predictor.probabilities(of: image).labels
   }
 
   private func pictures(
