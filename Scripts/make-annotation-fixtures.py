@@ -51,7 +51,8 @@ def runs(seed, height, width, share):
 
 
 def regions(path):
-    """Regions of every kind that is read, and a line; stored and deflated in turn."""
+    """Regions of every kind that is read, and a line; stored and deflated in turn. The last one is a square of
+    12 with a hole of 4, joined to a square of 4 beside it, and lies on page 1 of a stack."""
     whole = np.array([[1, 2], [9, 2], [9, 7], [5, 12], [1, 7]])
     made = {}
     for name, kind in [("polygon", ROI_TYPE.POLYGON), ("freehand", ROI_TYPE.FREEHAND),
@@ -67,6 +68,17 @@ def regions(path):
         made[name].integer_coordinates = None
         made[name].left, made[name].top = (12, 14) if name == "oval" else (22, 15)
         made[name].right, made[name].bottom = made[name].left + 8, made[name].top + 6
+    path_of = lambda *corners: sum(
+        [[0 if i == 0 else 1, *corner] for i, corner in enumerate(corners)], []) + [4]
+    square = lambda x, y, side: path_of((x, y), (x + side, y), (x + side, y + side), (x, y + side))
+    composed = np.array(square(26, 24, 12) + square(30, 28, 4) + square(38, 30, 4), ">f4")
+    made["composed"] = ImagejRoi.frompoints(np.array([[26, 24], [42, 24], [42, 36]]))
+    made["composed"].roitype = ROI_TYPE.RECT
+    made["composed"].n_coordinates = 0
+    made["composed"].integer_coordinates = None
+    made["composed"].shape_roi_size = len(composed)
+    made["composed"].multi_coordinates = composed
+    made["composed"].position = 1
     with zipfile.ZipFile(path, "w") as archive:
         for number, (name, region) in enumerate(made.items()):
             entry = zipfile.ZipInfo(f"{name}.roi")

@@ -25,12 +25,29 @@ package struct AnnotationSet: Sendable {
 package struct AnnotatedImage: Sendable {
   /// The image's file.
   package let path: String
+  /// The file of LabelMe's that holds the image too, for where that file is not there.
+  package let embeddedIn: String?
   /// What it is called in the set.
   package let name: String
   /// The size that the source says, where it does.
   package let size: ImageSize?
   /// The objects; where several have a pixel, it is the first one's.
   package var objects: [AnnotatedObject]
+
+  /// Whether the source tells images of a stack apart.
+  package let mayBeStack: Bool
+
+  init(
+    path: String, embeddedIn: String? = nil, name: String, size: ImageSize?,
+    mayBeStack: Bool = false, objects: [AnnotatedObject]
+  ) {
+    self.mayBeStack = mayBeStack
+    self.path = path
+    self.embeddedIn = embeddedIn
+    self.name = name
+    self.size = size
+    self.objects = objects
+  }
 }
 
 /// Columns and rows.
@@ -56,6 +73,18 @@ package struct AnnotatedObject: Sendable {
   package let value: UInt8
   /// Its parts.
   package var shapes: [Shape]
+  /// Where it lies in a stack.
+  package var place = StackPlace.everywhere
+}
+
+/// Where in a stack an object lies.
+package enum StackPlace: Sendable, Equatable {
+  /// In every image.
+  case everywhere
+  /// In the image that has this page, counted from 0.
+  case page(Int)
+  /// At a depth and a time, each counted from 0; nil is all of them.
+  case depthAndTime(depth: Int?, time: Int?)
 }
 
 /// What a source has that could not be taken, by what it is.

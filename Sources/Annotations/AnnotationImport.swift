@@ -7,7 +7,7 @@ import Imaging
 /// Writes a set of annotations as `images/`, `masks/`, `instances/` and `classes.json`.
 ///
 /// A mask has the value of a class where an object of it is, 0 elsewhere; instances number the objects of
-/// their image from 1. A pixel of several objects is the first one's in both.
+/// their image from 1. A pixel of several objects is the first one's in both. Masks of a stack are a stack.
 package struct AnnotationImport: Sendable {
   /// Images that were written.
   package private(set) var imageCount = 0
@@ -26,33 +26,36 @@ package struct AnnotationImport: Sendable {
     let folders = ["images", "masks", "instances"].map { output + "/" + $0 }
     for folder in folders { try Folder.make(folder) }
     var dropped = set.dropped
-    var overlapCount = 0
+    var (overlapCount, everywhereCount) = (0, 0)
     for image in set.images {
-      guard FileManager.default.fileExists(atPath: image.path) else {
+      let isThere = FileManager.default.fileExists(atPath: image.path)
+      guard isThere || image.embeddedIn != nil else {
         dropped.add("images that are not there, such as \(set.firstMissing ?? image.path)")
         continue
       }
-      let size = try Self.size(of: image)
-      var canvas = Canvas(size)
-      for object in image.objects { canvas.draw(object, &dropped) }
-      guard canvas.count <= Int(UInt16.max) else {
-        throw FileError(
-          path: image.path, expected: "at most \(UInt16.max) objects", found: "\(canvas.count)",
-          hint: "cut the image into smaller ones")
+      let file =
+        "\(folders[0])/\(image.name).\(try Self.put(image, isThere: isThere, as: folders[0]))"
+      let stack = try AnnotatedStack(image, file: file)
+      let masks = try MaskWriter(stack, path: "\(folders[1])/\(image.name)", sampleByteCount: 1)
+      let numbers = try MaskWriter(stack, path: "\(folders[2])/\(image.name)", sampleByteCount: 2)
+      let objects = stack.objectsByImage(image.objects, &dropped)
+      for objects in objects {
+        var canvas = Canvas(stack.size)
+        for object in objects { canvas.draw(object, &dropped) }
+        guard canvas.count <= Int(UInt16.max) else {
+          throw FileError(
+            path: image.path, expected: "at most \(UInt16.max) objects", found: "\(canvas.count)",
+            hint: "cut the image into smaller ones")
+        }
+        try masks.append(.uint8(canvas.values))
+        try numbers.append(.uint16(canvas.numbers))
+        objectCount += canvas.count
+        overlapCount += canvas.overlapCount
       }
-      let ending = (image.path as NSString).pathExtension
-      try Self.put(image.path, at: "\(folders[0])/\(image.name).\(ending)")
-      try PNGFile.write(
-        Image(
-          width: size.width, height: size.height, channels: 1, bitsPerSample: 8,
-          samples: .uint8(canvas.values)), to: "\(folders[1])/\(image.name).png")
-      try PNGFile.write(
-        Image(
-          width: size.width, height: size.height, channels: 1, bitsPerSample: 16,
-          samples: .uint16(canvas.numbers)), to: "\(folders[2])/\(image.name).png")
-      imageCount += 1
-      objectCount += canvas.count
-      overlapCount += canvas.overlapCount
+      try masks.commit()
+      try numbers.commit()
+      imageCount += stack.count
+      if stack.count > 1 { everywhereCount += image.objects.count { $0.place == .everywhere } }
     }
     guard imageCount > 0 else {
       throw FileError(
@@ -64,6 +67,10 @@ package struct AnnotationImport: Sendable {
     }
     try Self.write(classes: set.classes, to: output + "/classes.json")
     notes = dropped.lines + set.remarks
+    if everywhereCount > 0 {
+      notes.append(
+        "objects without a place in their stack, drawn in all its images: \(everywhereCount)")
+    }
     if overlapCount > 0 {
       notes.append("pixels of several objects, each taken for the first one's: \(overlapCount)")
     }
@@ -91,36 +98,33 @@ package struct AnnotationImport: Sendable {
     }
   }
 
-  /// The size of an image's file, which is what its annotations say.
-  private static func size(of image: AnnotatedImage) throws(FileError) -> ImageSize {
-    let pages = try ImageFile.pageCount(image.path)
-    guard pages == 1 else {
-      throw FileError(
-        path: image.path, expected: "an image of one page", found: "\(pages)",
-        hint: "save the pages as files of their own")
+  /// Puts an image into the folder of images: a second link to its file where the file system makes one, a
+  /// copy, or what LabelMe's file holds.
+  ///
+  /// - Returns: The extension of its name there.
+  private static func put(
+    _ image: AnnotatedImage, isThere: Bool, as folder: String
+  ) throws(FileError) -> String {
+    let ending = (image.path as NSString).pathExtension
+    if let holder = image.embeddedIn, !isThere {
+      let bytes = try LabelMeFile.embeddedImage(in: holder)
+      // Its own name may be of a kind that LabelMe converts, to PNG or JPEG.
+      let kind = ImageFile.isImage(image.path) ? ending : bytes.first == 0x89 ? "png" : "jpg"
+      try DurableFile.write(bytes, to: "\(folder)/\(image.name).\(kind)")
+      return kind
     }
-    let file = try ImageFile.read(image.path)
-    let size = ImageSize(width: file.width, height: file.height)
-    guard image.size == nil || image.size == size else {
-      throw FileError(
-        path: image.path, expected: "\(image.size ?? size) pixels, as its annotations say",
-        found: "\(size)", hint: "take the image that was annotated")
-    }
-    return size
-  }
-
-  /// Puts a file at another place, by a second link to it where the file system makes one.
-  private static func put(_ file: String, at place: String) throws(FileError) {
+    let place = "\(folder)/\(image.name).\(ending)"
     // A link to a link would lead elsewhere from the new folder.
-    let source = URL(fileURLWithPath: file).resolvingSymlinksInPath().path
-    if link(source, place) == 0 { return }
+    let source = URL(fileURLWithPath: image.path).resolvingSymlinksInPath().path
+    if link(source, place) == 0 { return ending }
     do {
       try FileManager.default.copyItem(atPath: source, toPath: place)
     } catch {
       throw FileError(
-        path: place, expected: "a copy of \(file)", found: "that it cannot be written",
+        path: place, expected: "a copy of \(image.path)", found: "that it cannot be written",
         hint: "check the folder and the space left")
     }
+    return ending
   }
 
   private static func write(classes: [String], to path: String) throws(FileError) {
@@ -134,56 +138,6 @@ package struct AnnotationImport: Sendable {
 extension AnnotationSet {
   /// The first image that is not there.
   fileprivate var firstMissing: String? {
-    images.first { !FileManager.default.fileExists(atPath: $0.path) }?.path
-  }
-}
-
-/// The mask and the instances of an image while its objects are drawn.
-private struct Canvas {
-  let size: ImageSize
-  var values: [UInt8]
-  var numbers: [UInt16]
-  /// The objects that have pixels.
-  var count = 0
-  /// The pixels that an earlier object has already.
-  var overlapCount = 0
-
-  init(_ size: ImageSize) {
-    self.size = size
-    values = [UInt8](repeating: 0, count: size.width * size.height)
-    numbers = [UInt16](repeating: 0, count: size.width * size.height)
-  }
-
-  mutating func draw(_ object: AnnotatedObject, _ dropped: inout DroppedCounts) {
-    let number = UInt16(clamping: count + 1)
-    var (own, overlap) = (0, 0)
-    var isOfThisSize = true
-    for shape in object.shapes {
-      if case .runs(let runs) = shape, runs.size != size {
-        isOfThisSize = false
-        continue
-      }
-      shape.forEachRun(in: size) { row, columns in
-        for place in row * size.width + columns.lowerBound..<row * size.width + columns.upperBound {
-          if numbers[place] == 0 {
-            numbers[place] = number
-            values[place] = object.value
-            own += 1
-          } else if numbers[place] != number {
-            overlap += 1
-          }
-        }
-      }
-    }
-    overlapCount += overlap
-    if own > 0 {
-      count += 1
-    } else {
-      dropped.add(
-        !isOfThisSize
-          ? "run lengths of another size than their image"
-          : overlap > 0
-            ? "objects that lie behind others" : "objects without a pixel inside their image")
-    }
+    images.first { $0.embeddedIn == nil && !FileManager.default.fileExists(atPath: $0.path) }?.path
   }
 }

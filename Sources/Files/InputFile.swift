@@ -15,10 +15,10 @@ package struct InputFile: ~Copyable {
   /// Bytes that are read, and visited, at once: they stay in the cache in between.
   private static let pieceByteCount = 1 << 20
 
-  /// Opens the file at `path`, or what a link there leads to.
+  /// Opens the file at `path`, or what a link there leads to; messages call it `name`, where that is given.
   ///
   /// - Throws: `FileError` when it cannot be opened, or is a folder, pipe or device.
-  package init(_ path: String) throws(FileError) {
+  package init(_ path: String, as name: String? = nil) throws(FileError) {
     // A NUL would cut the path short in C and name another file.
     guard !path.isEmpty, !path.utf8.contains(0) else {
       throw FileError(path: path, operation: "use this path", code: EINVAL)
@@ -38,7 +38,7 @@ package struct InputFile: ~Copyable {
         path: path, expected: "a regular file", found: Self.typeName(status.st_mode),
         hint: "give the path of a file")
     }
-    self.path = path
+    self.path = name ?? path
     byteCount = Int(status.st_size)
     self.descriptor = descriptor
   }

@@ -29,9 +29,13 @@ package final class ScratchFile: Sendable {
 
   deinit { _ = close(descriptor) }
 
-  /// The same file opened once more, with a place of its own, for libraries that read by themselves; nil
-  /// where the system does not allow that.
-  package func reopened() -> InputFile? { try? InputFile("/proc/self/fd/\(descriptor)") }
+  /// The same file opened once more, with a place of its own, for libraries that read by themselves; messages
+  /// call it `name`.
+  ///
+  /// - Throws: `FileError` where the system does not allow that.
+  package func reopened(as name: String? = nil) throws(FileError) -> InputFile {
+    try InputFile("/proc/self/fd/\(descriptor)", as: name)
+  }
 
   /// Writes all bytes at `offset`.
   ///

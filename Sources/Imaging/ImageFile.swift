@@ -64,6 +64,15 @@ package enum ImageFile {
     return try pageCount(of: file, ImageKind(of: file))
   }
 
+  /// Which image of a file is at which place.
+  package static func places(in path: String) throws(FileError) -> StackPlaces {
+    let file = try InputFile(path)
+    let kind = try ImageKind(of: file)
+    if kind == .tiff { return try TIFFStack.of(file).places }
+    let count = try pageCount(of: file, kind)
+    return StackPlaces(imageOfPage: Array(0..<count), imageCount: count, axes: [])
+  }
+
   /// Reads one image of a file, counted from 0.
   ///
   /// - Precondition: `page` is not negative.
@@ -73,6 +82,17 @@ package enum ImageFile {
     precondition(page >= 0, "page \(page) of \(path)")
     let file = try InputFile(path)
     return try image(of: file, ImageKind(of: file), page: page, purpose)
+  }
+
+  /// The one image of a file's bytes, which messages call `name`.
+  package static func decode(
+    _ bytes: [UInt8], name: String, as purpose: Purpose = .image
+  ) throws(FileError) -> Image {
+    // The decoders read from a descriptor.
+    let scratch = try ScratchFile()
+    try bytes.span.withUnsafeBytes { (bytes) throws(FileError) in try scratch.write(bytes, at: 0) }
+    let file = try scratch.reopened(as: name)
+    return try image(of: file, ImageKind(of: file), page: 0, purpose)
   }
 
   /// Reads all images of a file, in their order.

@@ -46,6 +46,12 @@ struct OMEDocument {
     images = reader.images
   }
 
+  /// The axes of the only image's planes, the slowest first; nil of several images.
+  var axes: [(name: Character, size: Int)]? {
+    guard images.count == 1 else { return nil }
+    return images[0].order.reversed().map { ($0, images[0].sizes[$0] ?? 1) }
+  }
+
   /// The pages of each image: those of its channels together, in the order of time and depth.
   ///
   /// A set of several files names the file of each page; pages of others are passed over.

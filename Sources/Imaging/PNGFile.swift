@@ -21,18 +21,11 @@ package enum PNGFile {
 
   /// The bytes of such a file.
   package static func encoded(_ image: Image) throws(FileError) -> [UInt8] {
-    let name = "a picture in memory"
-    // A file without a name: the encoder writes to a descriptor.
-    guard let file = tmpfile() else { throw FileError(path: name, operation: "open", code: errno) }
-    defer { fclose(file) }
-    let descriptor = fileno(file)
-    try write(image, to: descriptor, path: name)
-    let count = lseek(descriptor, 0, SEEK_END)
-    var bytes = [UInt8](repeating: 0, count: max(0, count))
-    guard count >= 0, pread(descriptor, &bytes, count, 0) == count else {
-      throw FileError(path: name, operation: "read", code: errno)
-    }
-    return bytes
+    // The encoder writes to a descriptor.
+    let scratch = try ScratchFile()
+    try write(image, to: scratch.descriptor, path: "a picture in memory")
+    let file = try scratch.reopened()
+    return try file.bytes(at: 0, count: file.byteCount)
   }
 
   private static func write(

@@ -80,6 +80,22 @@ struct TIFFDescription {
     }
   }
 
+  /// The axes that images of so many pages lie along, the slowest first: T and Z; none where it does not say.
+  func imageAxes(pageCount: Int) -> [(name: Character, size: Int)] {
+    let axes: [(name: Character, size: Int)]
+    switch form {
+    case .imageJ(let numbers):
+      let parts = ["channels", "slices", "frames"].map { max(1, numbers[$0] ?? 1) }
+      guard product(parts) == pageCount else { return [] }
+      axes = [("T", parts[2]), ("Z", parts[1])]
+    case .ome(let document):
+      guard let found = document.axes else { return [] }
+      axes = found.filter { $0.name != "C" }
+    case .shaped, .other: return []
+    }
+    return axes
+  }
+
   /// The pages of each image: those along the channel axis together.
   ///
   /// - Throws: `FileError` where there are other pages than the axes have.

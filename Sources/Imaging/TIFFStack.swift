@@ -13,13 +13,15 @@ import Synchronization
 /// those of all other axes images.
 struct TIFFStack: Sendable {
   /// A page: the directory it is stored like, and how many pages it lies behind that one's.
-  struct Page: Sendable {
+  struct Page: Sendable, Hashable {
     let offset: UInt64
     let frame: Int
   }
 
   /// The pages of each image, one for each part of its channels.
   let samples: [[Page]]
+  /// Which image a page or a place in depth and time is.
+  let places: StackPlaces
   /// How large pixels are, where the description says so.
   let pixelSize: TIFFPixelSize?
 
@@ -74,9 +76,13 @@ struct TIFFStack: Sendable {
       pages = (0..<behind).map { Page(offset: offsets[0], frame: $0) }
     }
     pixelSize = description?.pixelSize
-    samples =
-      try description?.groups(of: pages, path: path)
-      ?? pages.map { [$0] }
+    let samples = try description?.groups(of: pages, path: path) ?? pages.map { [$0] }
+    var imageOf: [Page: Int] = [:]
+    for (image, pages) in samples.enumerated() { for page in pages { imageOf[page] = image } }
+    self.samples = samples
+    places = StackPlaces(
+      imageOfPage: pages.map { imageOf[$0] }, imageCount: samples.count,
+      axes: description?.imageAxes(pageCount: pages.count) ?? [])
   }
 
   /// What the first directory says.

@@ -45,7 +45,8 @@ enum UnpackedVolumes {
         known.append(Volume(identity: identity, file: isWhole ? target : nil))
         if known.count > Self.mostVolumes { known.removeFirst() }
       }
-      return known.last?.file?.reopened()
+      guard let file = known.last?.file else { return nil }
+      return try? file.reopened()
     }
   }
 

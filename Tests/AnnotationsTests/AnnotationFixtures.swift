@@ -54,3 +54,36 @@ func values(_ path: String) throws -> [Int] {
   default: []
   }
 }
+
+/// Writes an archive of regions, stored as they are.
+///
+/// Source: PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16.
+func writeArchive(_ regions: [[UInt8]], _ path: String) throws {
+  func number(_ value: Int, _ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+  }
+  func checksum(_ bytes: [UInt8]) -> Int {
+    var crc: UInt32 = ~0
+    for byte in bytes {
+      crc ^= UInt32(byte)
+      for _ in 0..<8 { crc = crc & 1 == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB8_8320 }
+    }
+    return Int(~crc)
+  }
+  var (archive, directory): ([UInt8], [UInt8]) = ([], [])
+  for (index, region) in regions.enumerated() {
+    let name = Array("\(index).roi".utf8)
+    // Version, flags, method, time, date, checksum, sizes, lengths of the name and of more.
+    let common =
+      number(20, 2) + number(0, 8) + number(checksum(region), 4) + number(region.count, 4)
+      + number(region.count, 4) + number(name.count, 2) + number(0, 2)
+    directory +=
+      number(0x0201_4B50, 4) + number(20, 2) + common + number(0, 10) + number(archive.count, 4)
+      + name
+    archive += number(0x0403_4B50, 4) + common + name + region
+  }
+  let end =
+    number(0x0605_4B50, 4) + number(0, 4) + number(regions.count, 2) + number(regions.count, 2)
+    + number(directory.count, 4) + number(archive.count, 4) + number(0, 2)
+  try Data(archive + directory + end).write(to: URL(fileURLWithPath: path))
+}

@@ -3,6 +3,7 @@
 import Annotations
 import Files
 import Foundation
+import Imaging
 import TestSupport
 import Testing
 
@@ -151,7 +152,55 @@ private func write(_ text: String, _ path: String) throws {
           1, 1, 0, 2, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1,
         ])
       #expect(try values(folder + "/out/masks/b.png") == [3, 0])
-      #expect(result.notes == ["left out (2): shapes that are no polygon, rectangle or circle"])
+      #expect(
+        result.notes == ["left out (2): shapes that are no polygon, rectangle, circle or mask"])
+    }
+  }
+
+  @Test func masksAndImagesInTheFileAreTaken() throws {
+    try withTemporaryFolder { folder in
+      func base64(_ width: Int, _ values: [UInt8]) throws -> String {
+        Data(
+          try PNGFile.encoded(
+            Image(
+              width: width, height: values.count / width, channels: 1, bitsPerSample: 8,
+              samples: .uint8(values)))
+        ).base64EncodedString()
+      }
+      // A corner of the mask lies outside of the image.
+      let mask = try base64(3, [1, 0, 255, 0, 1, 0])
+      let image = try base64(4, [1, 2, 3, 4, 5, 6, 7, 8])
+      for (name, file) in [("a", "a.webp"), ("b", "b.png"), ("c", "c.png")] {
+        try write(
+          #"""
+          {"imagePath": "\#(file)", "imageData": "\#(image)", "imageHeight": 2, "imageWidth": 4, "shapes": [
+            {"label": "x", "points": [[2, 0], [4, 1]], "shape_type": "mask", "mask": "\#(mask)"},
+            {"label": "x", "points": [[2, 0], [4, 1]], "shape_type": "mask", "mask": "AAAA"}]}
+          """#, "\(folder)/\(name).json")
+      }
+      // An image that is there is taken before the one in the file.
+      try writePNG(folder + "/c.png", width: 4, height: 2)
+      let result = try imported(folder, "")
+      #expect(result.imageCount == 3 && result.objectCount == 3)
+      #expect(
+        result.notes == ["left out (3): shapes that are no polygon, rectangle, circle or mask"])
+      for name in ["a", "b"] {
+        #expect(try values(folder + "/out/images/\(name).png") == [1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(try values(folder + "/out/masks/\(name).png") == [0, 0, 1, 0, 0, 0, 0, 1])
+      }
+      #expect(
+        try values(folder + "/out/images/c.png") == [UInt8](repeating: 7, count: 8).map { Int($0) })
+    }
+  }
+
+  @Test func anImageInTheFileThatIsNoneIsNamed() throws {
+    try withTemporaryFolder { folder in
+      for text in ["!", "AAAA", ""] {
+        try write(
+          #"{"imagePath": "a.png", "imageData": "\#(text)", "shapes": []}"#, folder + "/a.json")
+        #expect(refusal(folder, "a.json") != nil)
+        try FileManager.default.removeItem(atPath: folder + "/out")
+      }
     }
   }
 

@@ -2,8 +2,10 @@
 
 import Files
 import Foundation
+import Imaging
 
-/// The JSON that LabelMe writes for an image: polygons, rectangles and circles with labels.
+/// The JSON that LabelMe writes for an image: polygons, rectangles, circles and masks with labels, and the image
+/// itself, where it was told to.
 ///
 /// Shapes of one label and one `group_id` are one object. Labels are classes, in the order of their bytes.
 struct LabelMeFile: Decodable {
@@ -12,16 +14,19 @@ struct LabelMeFile: Decodable {
     let points: [[Double]]
     let type: String?
     let group: Int?
+    /// A PNG in base 64, of the pixels between two corners.
+    let mask: String?
 
     private enum CodingKeys: String, CodingKey {
       case label
       case points
       case type = "shape_type"
       case group = "group_id"
+      case mask
     }
 
     /// The shape, or nil where it is of another kind or malformed.
-    var shape: Shape? {
+    func shape(of path: String) -> Shape? {
       guard points.allSatisfy({ $0.count == 2 }) else { return nil }
       let places = points.compactMap { Point(x: $0[0], y: $0[1]) }
       guard places.count == points.count else { return nil }
@@ -34,15 +39,40 @@ struct LabelMeFile: Decodable {
         let (x, y) = (places[1].x - places[0].x, places[1].y - places[0].y)
         let radius = (x * x + y * y).squareRoot()
         return .ellipse(centre: places[0], horizontal: radius, vertical: radius)
+      case "mask" where places.count == 2: return bitmap(at: places[0], of: path)
       default: return nil
       }
     }
+
+    /// The pixels of `mask` that are not 0, from `corner` on.
+    private func bitmap(at corner: Point, of path: String) -> Shape? {
+      guard let mask, let bytes = Data(base64Encoded: mask),
+        let image = try? ImageFile.decode([UInt8](bytes), name: path, as: .mask),
+        image.channels == 1, abs(corner.x) < 1e9, abs(corner.y) < 1e9
+      else { return nil }
+      let inside: [Bool]
+      switch image.samples {
+      case .uint8(let values): inside = values.map { $0 != 0 }
+      case .uint16(let values): inside = values.map { $0 != 0 }
+      default: return nil
+      }
+      return .bitmap(
+        left: Int(corner.x.rounded()), top: Int(corner.y.rounded()),
+        size: ImageSize(width: image.width, height: image.height), inside: inside)
+    }
   }
+
+  /// The image, of which only is read whether it is there.
+  private struct Embedded: Decodable { init(from _: any Decoder) {} }
 
   let imagePath: String
   let imageWidth: Int?
   let imageHeight: Int?
   let shapes: [Outline]
+  private let imageData: Embedded?
+
+  /// Whether the file holds the image.
+  var hasImage: Bool { imageData != nil }
 
   /// The greatest accepted size in bytes; a file may hold its image as text.
   static let sizeLimit = 1 << 29
@@ -56,6 +86,20 @@ struct LabelMeFile: Decodable {
         path: path, expected: "LabelMe's imagePath and shapes", found: "something else",
         hint: "save it again, or leave it out")
     }
+  }
+
+  /// The image that a file of LabelMe's holds.
+  ///
+  /// - Throws: `FileError` where there is none, or it is no text of base 64.
+  static func embeddedImage(in path: String) throws(FileError) -> [UInt8] {
+    struct Holder: Decodable { let imageData: Data }
+    let bytes = try InputFile.contents(of: path, limit: sizeLimit)
+    guard let holder = try? JSONDecoder().decode(Holder.self, from: Data(bytes)) else {
+      throw FileError(
+        path: path, expected: "an image in base 64 as imageData", found: "something else",
+        hint: "put the image beside it")
+    }
+    return [UInt8](holder.imageData)
   }
 
   /// The set of these files, of images beside them or in the folder `images`.
@@ -83,13 +127,14 @@ struct LabelMeFile: Decodable {
       images.append(
         AnnotatedImage(
           path: AnnotationSource.join(folder ?? AnnotationSource.folder(of: path), imagePath),
-          name: name, size: size, objects: file.objects(values, &dropped)))
+          embeddedIn: file.hasImage ? path : nil, name: name, size: size,
+          objects: file.objects(values, path: path, &dropped)))
     }
     return AnnotationSet(classes: labels, images: images, dropped: dropped)
   }
 
   private func objects(
-    _ values: [String: UInt8], _ dropped: inout DroppedCounts
+    _ values: [String: UInt8], path: String, _ dropped: inout DroppedCounts
   ) -> [AnnotatedObject] {
     struct Group: Hashable {
       let label: String
@@ -98,8 +143,8 @@ struct LabelMeFile: Decodable {
     var objects: [AnnotatedObject] = []
     var placeOf: [Group: Int] = [:]
     for outline in shapes {
-      guard let shape = outline.shape, let value = values[outline.label] else {
-        dropped.add("shapes that are no polygon, rectangle or circle")
+      guard let shape = outline.shape(of: path), let value = values[outline.label] else {
+        dropped.add("shapes that are no polygon, rectangle, circle or mask")
         continue
       }
       let group = outline.group.map { Group(label: outline.label, number: $0) }

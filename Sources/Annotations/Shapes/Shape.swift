@@ -21,10 +21,14 @@ package struct Point: Sendable, Equatable {
 package enum Shape: Sendable, Equatable {
   /// A closed polygon, by the even-odd rule.
   case polygon([Point])
+  /// Closed polygons together, by the even-odd rule: one within another is a hole.
+  case polygons([[Point]])
   /// An ellipse of these half axes.
   case ellipse(centre: Point, horizontal: Double, vertical: Double)
-  /// Pixels by themselves.
+  /// Pixels of the whole image by themselves.
   case runs(RunLengths)
+  /// Pixels of a rectangle by themselves, row by row; `left` and `top` are its first column and row.
+  case bitmap(left: Int, top: Int, size: ImageSize, inside: [Bool])
 
   /// An upright rectangle between two corners; nil where a coordinate is not finite.
   static func rectangle(_ left: Double, _ top: Double, _ right: Double, _ bottom: Double) -> Shape?
@@ -41,26 +45,37 @@ package enum Shape: Sendable, Equatable {
   /// is left out.
   package func forEachRun(in size: ImageSize, _ body: (_ row: Int, _ columns: Range<Int>) -> Void) {
     switch self {
-    case .polygon(let points): fillPolygon(points, in: size, body)
+    case .polygon(let points): fillPolygons([points], in: size, body)
+    case .polygons(let outlines): fillPolygons(outlines, in: size, body)
     case .ellipse(let centre, let horizontal, let vertical):
       fillEllipse(centre: centre, horizontal, vertical, in: size, body)
     case .runs(let runs):
       runs.forEachPixel(in: size) { row, column in body(row, column..<column + 1) }
+    case .bitmap(let left, let top, let own, let inside):
+      for (index, isInside) in inside.enumerated() where isInside {
+        let (row, column) = (top + index / own.width, left + index % own.width)
+        if (0..<size.height).contains(row) && (0..<size.width).contains(column) {
+          body(row, column..<column + 1)
+        }
+      }
     }
   }
 }
 
-/// Fills a polygon by the even-odd rule, sampled at the centres of pixels.
+/// Fills polygons together by the even-odd rule, sampled at the centres of pixels.
 ///
 /// In the row of centres y an edge from (x0, y0) to (x1, y1) is crossed where one end is at or above y and
 /// the other below it, at x0 + (y - y0) (x1 - x0) / (y1 - y0). The pixels between the first crossing and the
 /// second, the third and the fourth, ... are inside: those whose centre is at or right of the one and left of
 /// the other. So polygons that share an edge share no pixel and leave none out.
-private func fillPolygon(
-  _ points: [Point], in size: ImageSize, _ body: (_ row: Int, _ columns: Range<Int>) -> Void
+private func fillPolygons(
+  _ outlines: [[Point]], in size: ImageSize, _ body: (_ row: Int, _ columns: Range<Int>) -> Void
 ) {
-  let edges = zip(points, points.dropFirst() + points.prefix(1)).filter { $0.y != $1.y }
-  guard let top = points.map(\.y).min(), let bottom = points.map(\.y).max() else { return }
+  let edges = outlines.flatMap { points in
+    zip(points, points.dropFirst() + points.prefix(1)).filter { $0.y != $1.y }
+  }
+  let heights = outlines.joined().map(\.y)
+  guard let top = heights.min(), let bottom = heights.max() else { return }
   let rows = centres(from: top, to: bottom, count: size.height)
   var crossings: [Double] = []
   for row in rows {

@@ -45,6 +45,21 @@ private func polygon(_ points: [[Double]]) -> Shape {
       ])
   }
 
+  @Test func aPolygonWithinAnotherIsAHole() {
+    let outlines = [(0.0, 4.0), (1, 3)].map { low, high in
+      [(low, low), (high, low), (high, high), (low, high)].compactMap { Point(x: $0, y: $1) }
+    }
+    #expect(pixels(.polygons(outlines), 4, 4) == [0, 1, 2, 3, 4, 7, 8, 11, 12, 13, 14, 15])
+  }
+
+  @Test func aBitmapIsCutAtTheImage() {
+    let shape = Shape.bitmap(
+      left: -1, top: 1, size: ImageSize(width: 3, height: 2),
+      inside: [true, false, true, false, true, false])
+    #expect(pixels(shape, 2, 2) == [3])
+    #expect(pixels(shape, 2, 3) == [3, 4])
+  }
+
   @Test func polygonsThatShareAnEdgePartTheImage() {
     let (left, right) = (
       polygon([[0, 0], [6, 0], [1, 6], [0, 6]]), polygon([[6, 0], [6, 6], [1, 6]])
