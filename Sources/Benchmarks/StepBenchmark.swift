@@ -234,7 +234,7 @@ private struct ExchangeHidden {
 
 extension BenchmarkSetting {
   /// This rank's shard of a global batch of made-up tiles.
-  fileprivate func madeUpBatch(rank: Int, ranks: Int) throws -> LoadedBatch {
+  func madeUpBatch(rank: Int, ranks: Int) throws -> LoadedBatch {
     let configuration = network.configuration
     let side = configuration.outputSide(tile: tile) ?? tile
     let sampler = try ShardedSampler(

@@ -19,6 +19,7 @@ package final class ThreadTeam: @unchecked Sendable {
   /// One line for the user where the system has granted fewer threads than were wanted.
   package let warning: String?
 
+  private let recorder: LoopRecorder?
   private let state = TeamState()
   private let workers: [pthread_t]
 
@@ -54,8 +55,17 @@ package final class ThreadTeam: @unchecked Sendable {
     count = 1 + workers.count
     self.workers = workers
     self.warning = warning
-    state.workers = workers.count
+    recorder = nil
   }
+
+  /// A team of the calling thread alone, whose loops are recorded.
+  package init(recording recorder: LoopRecorder) {
+    (count, workers, warning) = (1, [], nil)
+    self.recorder = recorder
+  }
+
+  /// Says which part of the work the next loops belong to, where they are recorded.
+  package func begin(_ part: @autoclosure () -> String) { recorder?.part = part() }
 
   deinit {
     state.end()
@@ -71,6 +81,7 @@ package final class ThreadTeam: @unchecked Sendable {
     _ count: Int, _ context: Context,
     _ body: @escaping (_ context: Context, _ item: Int, _ thread: Int) -> Void
   ) {
+    if let recorder { return recorder.run(count) { body(context, $0, 0) } }
     if self.count == 1 || count <= 1 {
       for item in 0..<count {
         body(context, item, 0)
@@ -85,26 +96,109 @@ package final class ThreadTeam: @unchecked Sendable {
 }
 
 /// The state that a team's threads share; they keep it alive, not the team itself.
+///
+/// A thread takes items as long as there are some, and says how many it has finished; a loop has ended when
+/// that is said of all its items. So nobody waits for a thread that comes late, as where another process has its
+/// core: it finds no item, and touches nothing.
 private final class TeamState: @unchecked Sendable {
-  // Unchecked because `loop` and `ending` are shared without a lock: they are written before
-  // `generation` is released and read after it is acquired, and not written again before `busy` has
-  // returned to 0.
+  // Unchecked because `loop` is shared without a lock: it is written before the items are offered, read only
+  // by a thread that has got one of them, and not written again before all of them are finished.
 
-  /// Threads beside the calling one; set before the first loop.
-  var workers = 0
   private var loop: (any Loop)?
-  private var ending = false
-  private let items = Atomic<Int>(0)
-  private let next = Atomic<Int>(0)
-  private let busy = Atomic<Int>(0)
-  private let generation = Atomic<Int>(0)
+  /// The items of the loop in the upper half, how many of them were given away in the lower one.
+  ///
+  /// They are in one word, so that no thread takes an item of one loop for one of another. The lower half
+  /// passes the upper one by as many as there are threads at most.
+  private let offer = Atomic<UInt64>(0)
+  private let finished = Atomic<Int>(0)
   private let running = Atomic<Bool>(false)
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let ending = Atomic<Bool>(false)
+  /// Sleep of the threads that wait for items, and of the one that waits for the end of its loop.
+  private let idle = Bed()
+  private let caller = Bed()
 
   /// Looks at a counter before a thread goes to sleep: some tens of microseconds, longer than the
   /// gap between two loops of a step and too short to matter to other processes.
   private static let spins = 4_000
+
+  /// Whether items are left to take.
+  private var hasItems: Bool {
+    let offer = offer.load(ordering: .sequentiallyConsistent)
+    return offer & 0xFFFF_FFFF < offer >> 32
+  }
+
+  /// Takes an item; nil where none is left.
+  private func take() -> Int? {
+    guard hasItems else { return nil }
+    let before = offer.add(1, ordering: .acquiring).oldValue
+    let item = before & 0xFFFF_FFFF
+    return item < before >> 32 ? Int(item) : nil
+  }
+
+  /// Runs a loop on all threads, the calling one as number 0.
+  func run(_ loop: any Loop, items count: Int) {
+    guard !running.exchange(true, ordering: .acquiring) else {
+      fatalError("a loop of a thread team was begun inside another one")
+    }
+    precondition(count < 1 << 32, "a loop of \(count) items")
+    self.loop = loop
+    finished.store(0, ordering: .relaxed)
+    offer.store(UInt64(count) << 32, ordering: .sequentiallyConsistent)
+    idle.wake()
+    work(thread: 0)
+    Self.wait(in: caller) { self.finished.load(ordering: .sequentiallyConsistent) == count }
+    self.loop = nil
+    running.store(false, ordering: .releasing)
+  }
+
+  /// Lets all threads return from `serve`.
+  func end() {
+    ending.store(true, ordering: .sequentiallyConsistent)
+    idle.wake()
+  }
+
+  /// A worker's life: wait for a loop, work, until the end.
+  func serve(thread: Int) {
+    while true {
+      Self.wait(in: idle) {
+        self.hasItems || self.ending.load(ordering: .sequentiallyConsistent)
+      }
+      if ending.load(ordering: .relaxed) { return }
+      work(thread: thread)
+    }
+  }
+
+  /// Runs items until none is left.
+  private func work(thread: Int) {
+    guard var item = take(), let loop else { return }
+    var count = 0
+    while true {
+      loop.run(item: item, thread: thread)
+      count += 1
+      // One thread tells for all, so that they do not write to one place.
+      if thread == 0 { Progress.beat() }
+      guard let next = take() else { break }
+      item = next
+    }
+    finished.add(count, ordering: .sequentiallyConsistent)
+    if thread != 0 { caller.wake() }
+  }
+
+  /// Waits until `isTrue`: looks for a while, then sleeps, so that its core is another's, as that of a thread
+  /// which has an item and no core.
+  private static func wait(in bed: Bed, until isTrue: () -> Bool) {
+    for _ in 0..<spins where isTrue() { return }
+    bed.sleep(until: isTrue)
+  }
+}
+
+/// Where threads sleep until something is true.
+private final class Bed: @unchecked Sendable {
+  // Unchecked because of the mutex and the condition, which are made to be shared.
+
+  private let sleepers = Atomic<Int>(0)
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
   init() {
     pthread_mutex_init(mutex, nil)
@@ -118,69 +212,24 @@ private final class TeamState: @unchecked Sendable {
     condition.deallocate()
   }
 
-  /// Runs a loop on all threads, the calling one as number 0.
-  func run(_ loop: any Loop, items count: Int) {
-    guard !running.exchange(true, ordering: .acquiring) else {
-      fatalError("a loop of a thread team was begun inside another one")
-    }
-    self.loop = loop
-    items.store(count, ordering: .relaxed)
-    next.store(0, ordering: .relaxed)
-    busy.store(workers, ordering: .relaxed)
-    wakeAll()
-    work(thread: 0)
-    var looks = 0
-    while busy.load(ordering: .acquiring) > 0 {
-      looks += 1
-      if looks > Self.spins { sched_yield() }
-    }
-    self.loop = nil
-    running.store(false, ordering: .releasing)
-  }
-
-  /// Lets all threads return from `serve`.
-  func end() {
-    ending = true
-    wakeAll()
-  }
-
-  private func wakeAll() {
+  /// Sleeps until `isTrue`, which is looked at again after each ``wake()``.
+  ///
+  /// One counts itself before it looks and the other looks for sleepers after it has changed what is looked at,
+  /// both in one order for all threads, so that one of them sees the other.
+  func sleep(until isTrue: () -> Bool) {
     pthread_mutex_lock(mutex)
-    generation.add(1, ordering: .releasing)
-    pthread_cond_broadcast(condition)
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    while !isTrue() { pthread_cond_wait(condition, mutex) }
+    sleepers.subtract(1, ordering: .relaxed)
     pthread_mutex_unlock(mutex)
   }
 
-  private func work(thread: Int) {
-    guard let loop else { return }
-    let count = items.load(ordering: .relaxed)
-    while true {
-      let item = next.add(1, ordering: .relaxed).oldValue
-      guard item < count else { return }
-      loop.run(item: item, thread: thread)
-      // One thread tells for all, so that they do not write to one place.
-      if thread == 0 { Progress.beat() }
-    }
-  }
-
-  /// A worker's life: wait for a loop, work, until the end.
-  func serve(thread: Int) {
-    var seen = 0
-    while true {
-      var looks = 0
-      while generation.load(ordering: .acquiring) == seen && looks < Self.spins { looks += 1 }
-      if generation.load(ordering: .acquiring) == seen {
-        pthread_mutex_lock(mutex)
-        while generation.load(ordering: .acquiring) == seen {
-          pthread_cond_wait(condition, mutex)
-        }
-        pthread_mutex_unlock(mutex)
-      }
-      seen += 1
-      if ending { return }
-      work(thread: thread)
-      busy.subtract(1, ordering: .releasing)
-    }
+  /// Wakes all that sleep here; costs a look where nobody does.
+  func wake() {
+    guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
+    pthread_mutex_lock(mutex)
+    pthread_cond_broadcast(condition)
+    pthread_mutex_unlock(mutex)
   }
 }
 

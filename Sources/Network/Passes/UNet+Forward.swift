@@ -23,6 +23,7 @@ extension UNet {
     /// Runs a unit; its output.
     func apply(_ unit: ConvolutionUnit, _ input: ConvolutionImage) -> TensorView {
       let memory = activations[unit]
+      team.begin("forward \(unit.name)")
       unit.forward(
         input, memory: memory, parameters: parameters, running: running,
         workspace: activations.workspace, on: team)

@@ -16,7 +16,7 @@ struct BenchCommand: ParsableCommand {
       """,
     subcommands: [
       Step.self, Inference.self, Kernels.self, AllReduce.self, Loader.self, Scaling.self,
-      LearningRate.self,
+      Threads.self, LearningRate.self,
     ])
 
   struct Step: ParsableCommand {
@@ -214,6 +214,38 @@ struct BenchCommand: ParsableCommand {
         try benchmark.validate()
         let results = try benchmark.run()
         try printText(options.json ? benchmark.json(results).json + "\n" : benchmark.text(results))
+      }
+    }
+  }
+}
+
+extension BenchCommand {
+  struct Threads: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "A model of a step on up to 128 threads, from its loops on one.",
+      discussion: """
+        Each item of each loop is timed on one thread; then items are given to 2 to 128 threads in the \
+        order in which they would be. Memory bandwidth is not in it.
+        """)
+
+    @Flag(help: "Needed, as what is printed was not measured.") var model = false
+    @OptionGroup var options: BenchmarkOptions
+
+    func validate() throws {
+      guard model else {
+        throw ValidationError("give --model; threads that are here are measured by bench step")
+      }
+      if options.threads != nil {
+        throw ValidationError("--threads: one is measured and up to 128 are modelled; leave it out")
+      }
+    }
+
+    func run() throws {
+      try runCommandOnce {
+        let communicator = SoloCommunicator()
+        let benchmark = try ThreadModelBenchmark(
+          options.setting(for: communicator), communicator)
+        try printText(options.json ? benchmark.json.json + "\n" : benchmark.text)
       }
     }
   }
