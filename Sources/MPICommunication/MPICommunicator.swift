@@ -43,6 +43,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
   /// The rank, among all, of the first rank on this host.
   package let localLeader: Int
 
+  /// For each rank the first rank on its host.
+  package let hostLeaders: [Int]
+
   /// The name of this host.
   ///
   /// The corresponding MPI function is `MPI_Get_processor_name`.
@@ -58,8 +61,11 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
 
   /// Initialises MPI and joins the job.
   ///
+  /// Ranks are numbered anew where those of one host are no neighbours, as the launcher may deal them out to
+  /// hosts in turn: then what they have in common is summed on the host. Rank 0 stays what it is.
+  ///
   /// Called once in a process. The corresponding MPI functions are `MPI_Init_thread`,
-  /// `MPI_Comm_dup` and `MPI_Comm_split_type`.
+  /// `MPI_Comm_dup`, `MPI_Comm_split_type`, `MPI_Allgather` and `MPI_Comm_split`.
   package init() throws(MPIError) {
     var granted: CInt = 0
     try check(CMPI_Init_thread(CMPI_THREAD_MULTIPLE(), &granted), "MPI_Init_thread")
@@ -73,16 +79,32 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     let duplicate: MPI_Comm = CMPI_Comm_dup(CMPI_COMM_WORLD(), &code)
     try check(code, "MPI_Comm_dup")
     try check(CMPI_Comm_return_errors(duplicate), "MPI_Comm_set_errhandler")
-    handle = duplicate
 
-    (rank, size) = try place(in: duplicate)
-    let host: MPI_Comm = CMPI_Comm_split_shared(duplicate, CInt(rank), &code)
+    let (launched, size) = try place(in: duplicate)
+    let host: MPI_Comm = CMPI_Comm_split_shared(duplicate, CInt(launched), &code)
     try check(code, "MPI_Comm_split_type")
     (localRank, localSize) = try place(in: host)
-    var leader = CInt(rank)
-    try check(MPI_Bcast(&leader, CInt(MemoryLayout<CInt>.size), CMPI_BYTE(), 0, host), "MPI_Bcast")
-    localLeader = Int(leader)
+    var leader = CInt(launched)
+    let byteCount = CInt(MemoryLayout<CInt>.size)
+    try check(MPI_Bcast(&leader, byteCount, CMPI_BYTE(), 0, host), "MPI_Bcast")
     try check(CMPI_Comm_free(host), "MPI_Comm_free")
+    var leaders = [CInt](repeating: 0, count: size)
+    try check(
+      MPI_Allgather(&leader, byteCount, CMPI_BYTE(), &leaders, byteCount, CMPI_BYTE(), duplicate),
+      "MPI_Allgather")
+    let order = HostOrder(leaders: leaders.map { Int($0) })
+    if order.isAsLaunched {
+      handle = duplicate
+    } else {
+      handle = CMPI_Comm_split(duplicate, CInt(order.rank(ofLaunched: launched)), &code)
+      try check(code, "MPI_Comm_split")
+      try check(CMPI_Comm_return_errors(handle), "MPI_Comm_set_errhandler")
+      try check(CMPI_Comm_free(duplicate), "MPI_Comm_free")
+    }
+    self.size = size
+    rank = order.rank(ofLaunched: launched)
+    hostLeaders = order.leaders
+    localLeader = order.leaders[rank]
 
     var name = [CChar](repeating: 0, count: Int(CMPI_MAX_PROCESSOR_NAME()))
     var length: CInt = 0

@@ -28,6 +28,8 @@ private func checkPlaces(_ communicator: any Communicator) throws {
   try expect(communicator.localRank, equals: communicator.rank, "host rank")
   try expect(communicator.localSize, equals: communicator.size, "host size")
   try expect(communicator.localLeader, equals: 0, "host leader")
+  try expect(communicator.hostLeaders.count, equals: communicator.size, "host leaders")
+  try expect(communicator.hostLeaders[communicator.rank], equals: 0, "own host leader")
   try expect(communicator.hostName.isEmpty, equals: false, "host name is empty")
 }
 

@@ -19,6 +19,8 @@ package final class ThreadedCommunicator: Communicator {
   package var localSize: Int { size }
   /// Always 0.
   package let localLeader = 0
+  /// 0 for each rank.
+  package var hostLeaders: [Int] { [Int](repeating: 0, count: size) }
   /// Always true.
   package let allowsOtherThreads = true
   /// Always "threads".

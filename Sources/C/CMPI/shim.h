@@ -54,6 +54,13 @@ static inline MPI_Comm CMPI_Comm_split_shared(MPI_Comm communicator, int key, in
   return host;
 }
 
+// MPI_Comm_split that leaves all ranks together and numbers them by key; the return code goes to *code.
+static inline MPI_Comm CMPI_Comm_split(MPI_Comm communicator, int key, int *code) {
+  MPI_Comm ordered = MPI_COMM_NULL;
+  *code = MPI_Comm_split(communicator, 0, key, &ordered);
+  return ordered;
+}
+
 // MPI_Comm_free of a copy of the handle.
 static inline int CMPI_Comm_free(MPI_Comm communicator) { return MPI_Comm_free(&communicator); }
 

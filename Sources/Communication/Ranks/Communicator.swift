@@ -25,6 +25,9 @@ package protocol Communicator: AnyObject, Sendable {
   /// The rank, among all, of the first rank on this host: the same number on one host only.
   var localLeader: Int { get }
 
+  /// For each rank the first rank on its host: ranks of one host are neighbours, and have the same.
+  var hostLeaders: [Int] { get }
+
   /// The name of this host.
   var hostName: String { get }
 

@@ -16,6 +16,7 @@ package final class SoloCommunicator: Communicator {
   package let localSize = 1
   /// Always 0.
   package let localLeader = 0
+  package let hostLeaders = [0]
   /// Always true.
   package let allowsOtherThreads = true
   /// The name of this host.

@@ -62,6 +62,7 @@ package final class BucketExchange {
   /// When each bucket of the step was exchanged, so far.
   private(set) var times: [BucketTimes] = []
 
+  private let hosts: ReductionSchedule.Hosts?
   private let gathering: ReductionExecution
   /// Whether a gather is in flight beside the buckets.
   private(set) var isGathering = false
@@ -80,6 +81,8 @@ package final class BucketExchange {
         communicator: communicator, tag: MessageTag.bucket(slot: $0), compression: compression)
     }
     gathering = ReductionExecution(communicator: communicator, tag: MessageTag.gather)
+    // Compressed values are packed where they lie, which a rank that passes on those of others cannot.
+    hosts = compression == .none ? ReductionSchedule.Hosts(leaders: communicator.hostLeaders) : nil
     finished = [Bool](repeating: false, count: buckets.ranges.count)
   }
 
@@ -204,7 +207,7 @@ package final class BucketExchange {
     if let schedule = schedules[key] { return schedule }
     let schedule = ReductionSchedule(
       tree: ReductionTree(count: key.batchCount), shards: shards, rank: communicator.rank,
-      elementCount: elementCount, alignment: alignment)
+      elementCount: elementCount, alignment: alignment, hosts: hosts)
     schedules[key] = schedule
     return schedule
   }

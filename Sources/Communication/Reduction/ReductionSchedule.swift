@@ -4,15 +4,19 @@
 ///
 /// Every rank holds one partial sum for each node of the tree that covers its batch indices; the result
 /// goes over the first of them (`own(0)`, which a rank without batch indices has as well, with any
-/// content). There are two forms, and both give the same bits:
+/// content). There are three forms, and all give the same bits:
 ///
 /// - *Halving*, where the ranks are 2^k and each holds one node of level k: in round j the ranks
 ///   that differ in bit j exchange halves of what they still own and add them. 2 k rounds.
 /// - *Direct*, for any ranks: every rank owns a chunk, receives all partial sums of it, and adds
 ///   them up along the tree. 2 rounds of messages to all other ranks.
+/// - *Over hosts*, for any ranks of which several share a host: the direct form within each host, then between
+///   hosts. 4 rounds.
 ///
 /// The owned chunks are then gathered by the same messages in reverse. For n bytes, p ranks and s
-/// partial sums a rank both send (1 + s) n (p - 1) / p bytes, with s = 1 in the first form.
+/// partial sums a rank the first two send (1 + s) n (p - 1) / p bytes, with s = 1 in the first form. What goes
+/// between hosts is as much as if each of them were one rank: in the first form too, since ranks with nearby
+/// numbers are on one host, and add first.
 ///
 /// Source: the first is the algorithm of Rabenseifner (2004), "Optimization of Collective Reduction
 /// Operations", with nearest neighbours first, so that its additions are those of the tree.
@@ -87,9 +91,11 @@ package struct ReductionSchedule: Sendable {
   /// The part of `rank` in the sum of `elementCount` elements.
   ///
   /// `shards` are the batch indices of every rank, one after the other and together all of the tree's.
-  /// Chunks begin at multiples of `alignment` elements, by default a cache line of floats.
+  /// Chunks begin at multiples of `alignment` elements, by default a cache line of floats. With `hosts` the
+  /// schedule is one for values that are sent as they are.
   package init(
-    tree: ReductionTree, shards: [Range<Int>], rank: Int, elementCount: Int, alignment: Int = 16
+    tree: ReductionTree, shards: [Range<Int>], rank: Int, elementCount: Int, alignment: Int = 16,
+    hosts: Hosts? = nil
   ) {
     precondition(shards.indices.contains(rank), "rank \(rank) of \(shards.count)")
     precondition(
@@ -103,15 +109,30 @@ package struct ReductionSchedule: Sendable {
       (reduceRounds, gatherRounds) = (halving.reduce, halving.gather)
       (owned, workspaceCount) = (halving.owned, halving.workspaceCount)
       workspaceLimit = Self.middle(of: 0..<elementCount, alignment: alignment)
+      return
+    }
+    let nodes = shards.map { tree.cover($0) }
+    func chunk(_ rank: Int) -> Range<Int> {
+      Self.chunk(rank, of: shards.count, elementCount: elementCount, alignment: alignment)
+    }
+    owned = chunk(rank)
+    let units = (elementCount + alignment - 1) / alignment
+    let largestChunk = (units + shards.count - 1) / shards.count * alignment
+    let parts = nodes.reduce(0) { $0 + $1.count }
+    if let hosts {
+      (reduceRounds, gatherRounds, workspaceCount) = Self.overHosts(
+        hosts, nodes, tree: tree, rank: rank, chunk: chunk)
+      // Of the chunks of other hosts' ranks, which are two runs of numbers, a collector has its share of each,
+      // rounded up, and one of its own.
+      let collected = hosts.ranks.map { ranks in
+        ((shards.count - ranks.count) / ranks.count + 3) * ranks.reduce(0) { $0 + nodes[$1].count }
+      }
+      workspaceLimit = ((collected.max() ?? 0) + parts) * largestChunk
     } else {
-      let nodes = shards.map { tree.cover($0) }
-      let direct = Self.direct(
-        nodes, tree: tree, rank: rank, elementCount: elementCount, alignment: alignment)
+      let direct = Self.direct(nodes, tree: tree, rank: rank, chunk: chunk)
       (reduceRounds, gatherRounds) = ([direct.reduce], [direct.gather])
-      (owned, workspaceCount) = (direct.owned, direct.workspaceCount)
-      let units = (elementCount + alignment - 1) / alignment
-      let largestChunk = (units + shards.count - 1) / shards.count * alignment
-      workspaceLimit = nodes.reduce(0) { $0 + $1.count } * largestChunk
+      workspaceCount = direct.workspaceCount
+      workspaceLimit = parts * largestChunk
     }
   }
 
@@ -198,15 +219,9 @@ package struct ReductionSchedule: Sendable {
   // MARK: Direct
 
   private static func direct(
-    _ nodes: [[Range<Int>]], tree: ReductionTree, rank: Int, elementCount: Int, alignment: Int
-  ) -> (reduce: Round, gather: Round, owned: Range<Int>, workspaceCount: Int) {
+    _ nodes: [[Range<Int>]], tree: ReductionTree, rank: Int, chunk: (_ rank: Int) -> Range<Int>
+  ) -> (reduce: Round, gather: Round, workspaceCount: Int) {
     let ranks = nodes.count
-    let units = (elementCount + alignment - 1) / alignment
-    func chunk(_ rank: Int) -> Range<Int> {
-      min(
-        rank * units / ranks * alignment, elementCount)..<min(
-          (rank + 1) * units / ranks * alignment, elementCount)
-    }
     let owned = chunk(rank)
     var (reduce, gather) = (Round(), Round(keepsSent: true))
     for peer in others(than: rank, of: ranks) where !chunk(peer).isEmpty {
@@ -217,7 +232,7 @@ package struct ReductionSchedule: Sendable {
       gather.receives.append(
         Message(block: Block(memory: .own(0), range: chunk(peer)), peer: peer))
     }
-    guard !owned.isEmpty else { return (reduce, gather, owned, 0) }
+    guard !owned.isEmpty else { return (reduce, gather, 0) }
 
     // The values of the tree's nodes, in the order of batch indices: where each lies on this rank.
     var values: [(node: Range<Int>, block: Block)] = []
@@ -235,26 +250,35 @@ package struct ReductionSchedule: Sendable {
       }
     }
     let result = Block(memory: .own(0), range: owned)
+    reduce.additions = additions(of: values, tree: tree, into: result)
+    gather.sends = others(than: rank, of: ranks).map { Message(block: result, peer: $0) }
+    return (reduce, gather, workspaceCount)
+  }
+
+  /// The additions of all nodes of a tree, in the order of batch indices, with the sum in `result` at the end.
+  static func additions(
+    of values: [(node: Range<Int>, block: Block)], tree: ReductionTree, into result: Block
+  ) -> [Addition] {
+    var additions: [Addition] = []
     var stack: [Block] = []
     for (node, block) in values {
       stack.append(block)
       for _ in 0..<tree.additions(after: node) {
         let right = stack.removeLast()
         let left = stack.removeLast()
-        reduce.additions.append(Addition(target: left, left: left, right: right))
+        additions.append(Addition(target: left, left: left, right: right))
         stack.append(left)
       }
     }
     // The whole is put where the result belongs, by the last addition if there is one.
     if let sum = stack.first, sum != result {
-      if let last = reduce.additions.popLast() {
-        reduce.additions.append(Addition(target: result, left: last.left, right: last.right))
+      if let last = additions.popLast() {
+        additions.append(Addition(target: result, left: last.left, right: last.right))
       } else {
-        reduce.additions.append(Addition(target: result, left: sum, right: nil))
+        additions.append(Addition(target: result, left: sum, right: nil))
       }
     }
-    gather.sends = others(than: rank, of: ranks).map { Message(block: result, peer: $0) }
-    return (reduce, gather, owned, workspaceCount)
+    return additions
   }
 
   private static func chunk(

@@ -17,6 +17,75 @@ import Testing
     }
   }
 
+  /// The first ranks of hosts of these sizes.
+  static func leaders(_ sizes: [Int]) -> [Int] {
+    var leaders: [Int] = []
+    for size in sizes { leaders += [Int](repeating: leaders.count, count: size) }
+    return leaders
+  }
+
+  @Test(arguments: [
+    [3, 3], [1, 2], [2, 1], [4, 4, 4], [5, 1, 2], [1, 1, 3], [8, 8, 8], [2, 2, 2, 2, 2], [4, 4],
+  ])
+  func sameBitsForEveryDivisionIntoHosts(_ sizes: [Int]) throws {
+    let leaders = Self.leaders(sizes)
+    let hosts = try #require(ReductionSchedule.Hosts(leaders: leaders))
+    for count in Self.counts {
+      let addends = Addends(batchIndices: count, elementCount: 100)
+      let alone = addends.sum()
+      for alignment in [1, 16] {
+        let reduction = SimulatedReduction(
+          addends, ranks: leaders.count, alignment: alignment, hosts: hosts)
+        for (rank, result) in reduction.results.enumerated() {
+          #expect(
+            result.map(\.bitPattern) == alone.map(\.bitPattern), "rank \(rank) of \(sizes)")
+        }
+      }
+    }
+  }
+
+  /// What goes between hosts is what it would be if each of them were one rank, if each host's batch indices are
+  /// one node of the tree: 2 n (h - 1).
+  @Test(arguments: [
+    ([4, 4], 8), ([8, 8], 64), ([3, 3], 6), ([2, 2, 2, 2], 8), ([5, 5], 10), ([3, 3, 3, 3], 24),
+  ])
+  func betweenHostsGoesWhatOneRankEachWouldSend(sizes: [Int], count: Int) throws {
+    let leaders = Self.leaders(sizes)
+    let elementCount = 16 * leaders.count * 10
+    let tree = ReductionTree(count: count)
+    let shards = evenShards(of: count, ranks: leaders.count)
+    var (across, inside) = (0, 0)
+    for rank in leaders.indices {
+      let schedule = ReductionSchedule(
+        tree: tree, shards: shards, rank: rank, elementCount: elementCount,
+        hosts: ReductionSchedule.Hosts(leaders: leaders))
+      for message in (schedule.reduceRounds + schedule.gatherRounds).flatMap(\.sends) {
+        if leaders[message.peer] == leaders[rank] {
+          inside += message.block.range.count
+        } else {
+          across += message.block.range.count
+        }
+      }
+    }
+    #expect(across == 2 * elementCount * (sizes.count - 1))
+    #expect(inside > 0)
+  }
+
+  @Test func hostsThatGainNothingAreNone() {
+    for leaders in [[0, 0, 0], [0, 1, 2], [0, 1, 0, 1], [0], []] {
+      #expect(ReductionSchedule.Hosts(leaders: leaders) == nil)
+    }
+  }
+
+  @Test func ranksOfAHostBecomeNeighbours() {
+    // As they were launched in turn on three hosts, of which the last has one slot fewer.
+    let order = HostOrder(leaders: [0, 1, 2, 0, 1, 2, 0, 1])
+    #expect((0..<8).map { order.rank(ofLaunched: $0) } == [0, 3, 6, 1, 4, 7, 2, 5])
+    #expect(order.leaders == [0, 0, 0, 3, 3, 3, 6, 6] && !order.isAsLaunched)
+    #expect(HostOrder(leaders: [0, 0, 2, 2]).isAsLaunched)
+    #expect(HostOrder(leaders: [0, 0, 2, 2]).leaders == [0, 0, 2, 2])
+  }
+
   /// One sample a rank, on as many ranks as a large machine has.
   @Test(arguments: [96, 100, 256, 1000, 1024, 4096]) func manyRanks(_ ranks: Int) {
     let addends = Addends(batchIndices: ranks, elementCount: 20)
@@ -178,15 +247,18 @@ private struct SimulatedReduction {
   /// The buffer of each rank at the end.
   let results: [[Float]]
 
-  init(_ addends: Addends, ranks: Int, alignment: Int = 16) {
+  init(_ addends: Addends, ranks: Int, alignment: Int = 16, hosts: ReductionSchedule.Hosts? = nil) {
     let count = addends.values.count
     let elementCount = addends.values[0].count
     let tree = ReductionTree(count: count)
     let shards = evenShards(of: count, ranks: ranks)
     let schedules = (0..<ranks).map {
       ReductionSchedule(
-        tree: tree, shards: shards, rank: $0, elementCount: elementCount, alignment: alignment)
+        tree: tree, shards: shards, rank: $0, elementCount: elementCount, alignment: alignment,
+        hosts: hosts)
     }
+    precondition(schedules.allSatisfy { $0.workspaceCount <= $0.workspaceLimit })
+    precondition(Set(schedules.map(\.workspaceLimit)).count == 1)
     var own = shards.map { shard in tree.cover(shard).map { addends.sum(over: $0) } }
     // A rank without batch indices has a buffer all the same, of any content.
     for rank in 0..<ranks where own[rank].isEmpty {
