@@ -21,10 +21,12 @@ package struct MemoryDemand: Sendable {
 
   /// Adds what the network's tiles of `height` x `width` take: activations, and the tile's pixels.
   package mutating func addTile(
-    of network: UNet, height: Int, width: Int, training: Bool, threads: Int
+    of network: UNet, height: Int, width: Int, training: Bool, threads: Int,
+    recomputation: Recomputation = .least
   ) {
     let activations = UNetMemory.activationByteCount(
-      network, height: height, width: width, training: training, threads: threads)
+      network, height: height, width: width, training: training, threads: threads,
+      recomputation: recomputation)
     let pixels = height * width * network.configuration.inputChannels * MemoryLayout<Float>.stride
     add("activations", activations + pixels)
   }

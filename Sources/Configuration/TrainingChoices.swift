@@ -60,6 +60,14 @@ package enum EventFolder: Equatable, Codable, Sendable {
   }
 }
 
+/// How many levels of the network a backward pass computes again.
+package enum RecomputeChoice: Equatable, Codable, Sendable {
+  /// As few as memory allows.
+  case auto
+  /// So many, from the second level on.
+  case levels(Int)
+}
+
 extension LossKind {
   /// The loss with these weights of the classes, nil for 1.
   ///
@@ -161,6 +169,27 @@ extension ResumePoint: OptionValue {
     switch self {
     case .newest: "true"
     case .checkpoint(let path): path
+    }
+  }
+}
+
+extension RecomputeChoice: OptionValue {
+  static var expectation: String { "auto, none, or a number of levels" }
+
+  init?(optionText: String) {
+    switch optionText {
+    case "auto": self = .auto
+    case "none": self = .levels(0)
+    default:
+      guard let levels = Int(optionText), (0...64).contains(levels) else { return nil }
+      self = .levels(levels)
+    }
+  }
+
+  var optionText: String {
+    switch self {
+    case .auto: "auto"
+    case .levels(let levels): levels == 0 ? "none" : "\(levels)"
     }
   }
 }

@@ -182,6 +182,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   /// Threads of each rank; nil is the cores this rank may use, also when resumed elsewhere.
   package var threads: Int?
+  /// Levels of the network that the backward pass computes again, to save memory.
+  package var recompute = RecomputeChoice.auto
   /// Seed of every random number.
   package var seed: UInt64 = 0
   /// Steps between comparisons of the ranks' weights; 0 is never.

@@ -226,6 +226,10 @@ extension TrainingOption {
     optional(
       "threads", \.threads, "N", "threads a rank (default: the cores it may use)", .local,
       must: .within(1...4096)),
+    required(
+      "recompute", \.recompute, "LEVELS",
+      "levels of the network that are computed again to save memory: auto is as few as fit, or none, 1, 2, ...",
+      .local),
     required("seed", \.seed, "N", "seed of every random number"),
     required(
       "check-replicas", \.checkReplicas, "N",

@@ -36,6 +36,7 @@ import Testing
     ("foreground-tiles", "1.1"), ("foreground-tiles", "-1"), ("minutes", "0"),
     ("minutes", "inf"), ("minutes", "1e16"), ("normalization", "layer"),
     ("stall-timeout", "-1"), ("stall-timeout", "soon"), ("log-every", "-1"),
+    ("recompute", "-1"), ("recompute", "65"), ("recompute", "some"),
   ])
   func wrongValueNamesItsOption(name: String, value: String) throws {
     let error = try #require(throws: ConfigurationError.self) {

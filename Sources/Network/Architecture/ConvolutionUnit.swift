@@ -120,10 +120,6 @@ extension ConvolutionUnit {
       } ?? 0)
   }
 
-  /// Whether the backward pass computes the convolution anew instead of keeping what came out: the
-  /// first one of the network is the largest, and the cheapest since the image has few channels.
-  package var isRecomputed: Bool { readsImage }
-
   /// Whether the backward pass computes the output anew from the sums before the normalization, which
   /// its own gradient needs.
   ///

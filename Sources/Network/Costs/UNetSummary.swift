@@ -95,11 +95,13 @@ extension UNetSummary {
   package var activationByteCount: Int { layers.reduce(0) { $0 + $1.activationByteCount } }
 
   /// What a rank needs to train with `threads` threads, apart from its data.
-  package func trainingMemory(threads: Int) -> TrainingMemory {
+  package func trainingMemory(
+    threads: Int, recomputation: Recomputation = .least
+  ) -> TrainingMemory {
     let parameters = parameterCount * MemoryLayout<Float>.stride
     return TrainingMemory(
       parameters: parameters, gradients: parameters, momentum: parameters,
-      arena: arenaByteCount(training: true, threads: threads))
+      arena: arenaByteCount(training: true, threads: threads, recomputation: recomputation))
   }
 
   /// Bytes of the parameters, the activations and the workspace of inference.
@@ -107,10 +109,12 @@ extension UNetSummary {
     parameterCount * MemoryLayout<Float>.stride + arenaByteCount(training: false, threads: threads)
   }
 
-  private func arenaByteCount(training: Bool, threads: Int) -> Int {
+  private func arenaByteCount(
+    training: Bool, threads: Int, recomputation: Recomputation = .least
+  ) -> Int {
     let plan = UNetActivationPlan(
       UNet(configuration), height: input.height, width: input.width, training: training,
-      threads: threads)
+      threads: threads, recomputation: recomputation)
     return plan.arena.floatCount * MemoryLayout<Float>.stride
   }
 

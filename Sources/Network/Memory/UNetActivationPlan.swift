@@ -17,6 +17,8 @@ struct UNetActivationPlan {
   let workspaceSize: WorkspaceSize
   let threadWorkspace: ArenaPlan.Part
   let sharedWorkspace: ArenaPlan.Part
+  /// The units that the backward pass computes again, by their places.
+  let recomputed: Set<Int>
   /// Doubles for each row of the output, for the loss.
   let lossWorkspace: ArenaPlan.Part
   let arena: ArenaPlan
@@ -29,12 +31,13 @@ struct UNetActivationPlan {
   /// - Precondition: both are legal tile sizes of the configuration.
   init(
     _ network: UNet, height: Int, width: Int, training: Bool, threads: Int,
-    lossWorkspacePerRow: Int = 1
+    recomputation: Recomputation = .least, lossWorkspacePerRow: Int = 1
   ) {
+    recomputed = recomputation.units(of: network)
     input = ImageShape(
       height: height, width: width, channels: network.configuration.inputChannels)
-    let events = PassEvents(network.layers)
-    var planner = ActivationPlanner(training: training, events: events)
+    let events = PassEvents(network.layers, recomputed: recomputed)
+    var planner = ActivationPlanner(training: training, events: events, recomputed: recomputed)
     layers = zip(network.layers, network.shapes(height: height, width: width)).enumerated().map {
       planner.layer($0, $1.0.operation, $1.1)
     }
@@ -55,13 +58,24 @@ struct UNetActivationPlan {
 private struct PassEvents {
   /// The layer that reads the output of each layer last in the forward pass.
   let lastReaders: [Int]
+  /// When the output of each layer is read first in the backward pass, or is written again for that.
+  private(set) var readAgain: [Int]
 
-  init(_ layers: [UNetLayer]) {
+  init(_ layers: [UNetLayer], recomputed: Set<Int>) {
     var lastReaders = Array(layers.indices)
     for (index, layer) in layers.enumerated() {
       for source in layer.sources { lastReaders[source] = index }
     }
     self.lastReaders = lastReaders
+    readAgain = [Int](repeating: 2 * layers.count, count: layers.count)
+    // From the end: a reader that is computed again reads before it is read itself.
+    for index in layers.indices.reversed() where lastReaders[index] != index {
+      readAgain[index] = 2 * loss
+      for (reader, layer) in layers.enumerated() where layer.sources.contains(index) {
+        readAgain[index] = min(
+          readAgain[index], recomputed.contains(reader) ? readAgain[reader] : sumsGradient(reader))
+      }
+    }
   }
 
   /// When a layer reads its sources and writes its sums.
@@ -145,10 +159,12 @@ private struct ActivationPlanner {
   var arena = ArenaPlan()
   let training: Bool
   let events: PassEvents
+  let recomputed: Set<Int>
 
-  init(training: Bool, events: PassEvents) {
+  init(training: Bool, events: PassEvents, recomputed: Set<Int>) {
     self.training = training
     self.events = events
+    self.recomputed = recomputed
   }
 
   mutating func layer(
@@ -196,9 +212,10 @@ private struct ActivationPlanner {
     let (taken, end) = (events.outputGradient(unit.index), events.sumsGradient(unit.index))
     let isLast = lastReader == unit.index
     let read = isLast ? events.loss : events.sums(lastReader)
-    let readAgain = isLast ? events.loss : events.sumsGradient(lastReader)
+    let readAgain = events.readAgain[unit.index]
 
-    let isInPlace = unit.normalization == nil || unit.isRecomputed || !training
+    let isRecomputed = recomputed.contains(unit.index)
+    let isInPlace = unit.normalization == nil || isRecomputed || !training
     guard isInPlace else {
       let sums = buffer(shape, from: begin, through: end)
       guard unit.isNormalizedAnew else {
@@ -211,7 +228,7 @@ private struct ActivationPlanner {
       )
     }
     // Scores have a gradient of their own, which the loss writes while it reads them.
-    let isKept = training && !unit.isRecomputed && !isLast
+    let isKept = training && !isRecomputed && !isLast
     let forward = PlannedPlaces(buffer(shape, from: begin, through: isKept ? end : read))
     guard training else { return (forward, nil) }
     if isKept { return (forward, forward) }

@@ -23,6 +23,10 @@ package final class UNetActivations: @unchecked Sendable {
   package let byteCount: Int
 
   let workspace: ConvolutionWorkspace
+  /// The units that the backward pass computes again, by their places in `UNet.layers`.
+  let recomputed: Set<Int>
+  /// For each layer whether the backward pass under way has computed its output again.
+  let computedAgain: UnsafeMutableBufferPointer<Bool>
   private let layers: [LayerMemory]
   private let arena: Arena
 
@@ -73,14 +77,17 @@ package final class UNetActivations: @unchecked Sendable {
   /// - Precondition: both are legal tile sizes of the configuration.
   package init(
     _ network: UNet, height: Int, width: Int, training: Bool, threads: Int,
-    lossWorkspacePerRow: Int = 1
+    recomputation: Recomputation = .least, lossWorkspacePerRow: Int = 1
   ) throws(AllocationError) {
     let plan = UNetActivationPlan(
       network, height: height, width: width, training: training, threads: threads,
-      lossWorkspacePerRow: lossWorkspacePerRow)
+      recomputation: recomputation, lossWorkspacePerRow: lossWorkspacePerRow)
     let arena = try plan.arena.allocate(for: "activations")
     self.arena = arena
     input = plan.input
+    recomputed = plan.recomputed
+    computedAgain = .allocate(capacity: plan.layers.count)
+    computedAgain.initialize(repeating: false)
     byteCount = arena.count * MemoryLayout<Float>.stride
     layers = plan.layers.map { LayerMemory($0, in: arena) }
     logits = arena.view(plan.logits)
@@ -91,6 +98,8 @@ package final class UNetActivations: @unchecked Sendable {
     lossWorkspace = UnsafeMutableRawPointer(arena.pointer(plan.lossWorkspace)).bindMemory(
       to: Double.self, capacity: lossWorkspacePerRow * plan.logits.shape.height)
   }
+
+  deinit { computedAgain.deallocate() }
 
   /// The memory of a unit of this network.
   subscript(unit: ConvolutionUnit) -> UnitMemory {

@@ -16,10 +16,12 @@ package enum UNetMemory {
   /// - Precondition: both are legal tile sizes, and bottleneck and tile are within the limits
   ///   above.
   package static func activationByteCount(
-    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int
+    _ network: UNet, height: Int, width: Int, training: Bool, threads: Int,
+    recomputation: Recomputation = .least
   ) -> Int {
     let plan = UNetActivationPlan(
-      network, height: height, width: width, training: training, threads: threads)
+      network, height: height, width: width, training: training, threads: threads,
+      recomputation: recomputation)
     return plan.arena.floatCount * MemoryLayout<Float>.stride
   }
 }

@@ -33,17 +33,16 @@ extension ConvolutionUnit {
   }
 
   /// Computes again what the forward pass did not keep of the output: all of it, or with a `part` what
-  /// lies about the centre.
+  /// lies about the centre; its sums too, where it was given the `input` they are of.
   ///
   /// - Returns: what was asked for, in its place of the backward pass.
   func recompute(
-    _ image: TensorView, centred part: ImageShape?, memory: UNetActivations.UnitMemory,
+    from input: ConvolutionImage?, centred part: ImageShape?, memory: UNetActivations.UnitMemory,
     parameters: UnsafePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
   ) -> TensorView {
-    if isRecomputed {
+    if let input {
       convolve(
-        ConvolutionImage(image), kernel: memory.kernel, parameters: parameters,
-        into: memory.backward.sums,
+        input, kernel: memory.kernel, parameters: parameters, into: memory.backward.sums,
         workspace: workspace, on: team)
     }
     let places = part.map { memory.backward.centred($0) } ?? memory.backward

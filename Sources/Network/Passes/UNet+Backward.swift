@@ -29,11 +29,35 @@ extension UNet {
     precondition(activations.logitsGradient != nil, "a backward pass in memory for inference")
     let workspace = activations.workspace
 
-    /// The output of a unit, where it was not kept computed anew: all of it or its centre.
+    activations.computedAgain.update(repeating: false)
+
+    /// The output of a unit, where it was not kept computed anew, once: all of it or its centre.
     func again(_ unit: ConvolutionUnit, centred part: ImageShape? = nil) -> TensorView {
-      unit.recompute(
-        image, centred: part, memory: activations[unit], parameters: parameters,
+      let memory = activations[unit]
+      guard !activations.computedAgain[unit.index] else {
+        return (part.map { memory.backward.centred($0) } ?? memory.backward).output
+      }
+      activations.computedAgain[unit.index] = true
+      let input = activations.recomputed.contains(unit.index) ? inputAgain(unit) : nil
+      team.begin("backward \(unit.name)")
+      return unit.recompute(
+        from: input, centred: part, memory: memory, parameters: parameters,
         workspace: workspace, on: team)
+    }
+
+    /// What a unit reads: the image, pooled features, a unit's output, or a skip beside one.
+    func inputAgain(_ unit: ConvolutionUnit) -> ConvolutionImage {
+      let sources = layers[unit.index].sources
+      guard let last = sources.last else { return ConvolutionImage(image) }
+      switch layers[last].operation {
+      case .pooling(let pooling): return ConvolutionImage(activations[pooling].output)
+      case .unit(let source):
+        let upsampled = again(source)
+        guard case .unit(let skip) = layers[sources[0]].operation, sources.count == 2 else {
+          return ConvolutionImage(upsampled)
+        }
+        return ConvolutionImage(again(skip, centred: upsampled.shape), upsampled)
+      }
     }
 
     /// Takes back a unit whose output's gradient is in its place. `input` may take the memory of that
@@ -43,6 +67,7 @@ extension UNet {
       reluMask: ReLUMask = .all
     ) {
       let memory = activations[unit]
+      team.begin("backward \(unit.name)")
       if dropped && unit.dropout > 0 {
         Dropout.scaleGradient(memory.backward.output, probability: unit.dropout, on: team)
       }

@@ -8,34 +8,49 @@ import Network
 import Tensors
 
 extension MemoryDemand {
-  /// Refuses a run of training that this rank cannot hold.
+  /// What a run of training computes again, which with `--recompute auto` is as little as this rank has memory for.
+  ///
+  /// Refuses a run that this rank cannot hold.
   ///
   /// - Parameter budget: measured before the images were read.
   /// - Throws: `ConfigurationError` naming the options that make it large.
-  static func check(
+  static func recomputation(
     _ configuration: TrainingConfiguration, network: UNet, data: TrainingData, threads: Int,
     rank: Int, ranks: Int, against budget: MemoryBudget
-  ) throws(ConfigurationError) {
+  ) throws(ConfigurationError) -> Recomputation {
     let model = network.configuration
     try MemoryLimit.check(model, tile: configuration.tile)
-    let demand = MemoryDemand(
-      configuration, network: network, data: data, threads: threads, rank: rank, ranks: ranks)
+    let choices =
+      switch configuration.recompute {
+      case .auto: 0...model.depth
+      case .levels(let levels): min(levels, model.depth)...min(levels, model.depth)
+      }
+    var demand = MemoryDemand()
+    for levels in choices {
+      let recomputation = Recomputation(levels: levels)
+      demand = MemoryDemand(
+        configuration, network: network, data: data, threads: threads, rank: rank, ranks: ranks,
+        recomputation: recomputation)
+      if demand.byteCount <= budget.byteCount { return recomputation }
+    }
     try demand.check(
       against: budget, option: "tile",
       subject: "\(configuration.tile) with base channels \(model.baseChannels) and depth "
         + "\(model.depth)",
-      hint: "take a smaller --tile or --base-channels")
+      hint: "take a smaller --tile or --base-channels"
+        + (configuration.recompute == .auto ? "" : ", or leave --recompute out"))
+    return Recomputation(levels: choices.upperBound)
   }
 
   /// What a rank of `ranks` holds in a run of training.
   init(
     _ configuration: TrainingConfiguration, network: UNet, data: TrainingData, threads: Int,
-    rank: Int, ranks: Int
+    rank: Int, ranks: Int, recomputation: Recomputation = .least
   ) {
     self.init()
     addTile(
       of: network, height: configuration.tile, width: configuration.tile, training: true,
-      threads: threads)
+      threads: threads, recomputation: recomputation)
     let copy = network.layout.count * MemoryLayout<Float>.stride
     add("parameters", copy)
     let batch = configuration.globalBatch ?? ranks

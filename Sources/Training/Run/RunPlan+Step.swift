@@ -41,7 +41,8 @@ extension RunPlan {
           weightDecay: configuration.weightDecay, layout: layout,
           isNesterov: configuration.nesterov, averageDecay: configuration.ema,
           chunks: reducer.owned(by: communicator.rank)),
-        tile: configuration.tile, globalBatch: globalBatch, loss: loss,
+        tile: configuration.tile, globalBatch: globalBatch, recomputation: recomputation,
+        loss: loss,
         clipNorm: configuration.clipNorm, seed: configuration.seed, reducer: reducer,
         communicator: communicator, team: team)
     }

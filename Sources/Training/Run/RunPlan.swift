@@ -20,6 +20,8 @@ struct RunPlan {
   let data: TrainingData
   /// The network.
   let network: UNet
+  /// What the backward pass computes again on this rank.
+  let recomputation: Recomputation
   /// A training tile.
   let tile: TileShape
   /// Samples of a step over all ranks.
@@ -76,7 +78,7 @@ struct RunPlan {
         asked, division: division, Self.decoding(asked, display, communicator, team), on: team)
     if isFirst && earlier == nil { for remark in data.remarks { display.warn(remark) } }
     let loaded = try Self.loadedNetwork(asked, communicator)
-    (configuration, network) = try communicator.together {
+    (configuration, network, recomputation) = try communicator.together {
       let planned = try asked.planned(for: data.summary, loading: loaded)
       let configuration = try Self.resolve(planned, data: data, ranks: communicator.size)
       let network = UNet(
@@ -87,10 +89,10 @@ struct RunPlan {
           option: "patience", expected: "images to validate on", found: "none",
           hint: "give --validation-data DIR or --split FILE")
       }
-      try MemoryDemand.check(
+      let recomputation = try MemoryDemand.recomputation(
         configuration, network: network, data: data, threads: team.count, rank: communicator.rank,
         ranks: communicator.size, against: memory)
-      return (configuration, network)
+      return (configuration, network, recomputation)
     }
     data.usesInstances = configuration.weightMap == .unet || configuration.instanceBorders
     if configuration.weightMap == .unet && !data.dataset.isWeighted {

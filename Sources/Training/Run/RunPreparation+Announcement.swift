@@ -68,7 +68,9 @@ extension RunPreparation {
     logger.info(
       """
       \(step.network.layout.count) parameters; tiles of \(tile.inputSide), output \
-      \(tile.outputSide); activations take \(step.activationByteCount >> 20) MiB a rank
+      \(tile.outputSide); activations take \(step.activationByteCount >> 20) MiB a rank\
+      \(plan.recomputation.levels == 0
+        ? "" : ", those of \(plan.recomputation.levels) levels being computed again")
       """)
     let ranks = communicator.size == 1 ? "1 rank" : "\(communicator.size) ranks"
     logger.info(

@@ -53,8 +53,9 @@ package final class TrainingStep {
   ///
   /// - Precondition: the optimiser keeps the state of what the reducer gives this rank the sums of.
   package init(
-    network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int, loss: any SegmentationLoss,
-    clipNorm: Double, seed: UInt64, reducer: GradientReducer, communicator: any Communicator,
+    network: UNet, optimizer: Optimizer, tile: Int, globalBatch: Int,
+    recomputation: Recomputation = .least, loss: any SegmentationLoss, clipNorm: Double,
+    seed: UInt64, reducer: GradientReducer, communicator: any Communicator,
     team: ThreadTeam
   ) throws(AllocationError) {
     let own = reducer.owned(by: communicator.rank)
@@ -73,6 +74,7 @@ package final class TrainingStep {
       of: globalBatch)
     activations = try UNetActivations(
       network, height: tile, width: tile, training: true, threads: team.count,
+      recomputation: recomputation,
       lossWorkspacePerRow: loss.workspacePerRow(classes: network.configuration.classes))
     let squares = GradientSquares(
       elementCount: elementCount, trainedCount: network.layout.trainedCount,
@@ -121,6 +123,7 @@ package final class TrainingStep {
     }
     var losses: [Double] = []
     for sample in batch.samples {
+      team.begin("clear gradients")
       let gradients = try exchange.beginSample()
       seconds.backward += lap("clear gradients")
       let image = TensorView(base: sample.image, shape: activations.input)
@@ -131,6 +134,7 @@ package final class TrainingStep {
         image, parameters: parameters.base, activations: activations, dropout: dropout,
         statistics: .sample, on: team)
       seconds.forward += lap("forward")
+      team.begin("loss")
       losses.append(
         loss.lossAndGradient(
           logits: activations.logits, labels: sample.labels, weights: sample.weights,
@@ -143,6 +147,7 @@ package final class TrainingStep {
       exchange.endSample()
       seconds.backward += lap("backward")
     }
+    team.begin("update")
     let sums = try exchange.finish(
       losses: losses, rate: rate, timeline: timeline, stop: stop)
     seconds.reduce = reducer.seconds

@@ -56,12 +56,14 @@ struct InspectionReport {
 
     let memory = summary.trainingMemory(threads: threads)
     var memoryTable = TextTable(["memory of training a rank, \(threadText)", "bytes", ""])
-    for (name, count) in [
+    var rows = [
       ("parameters", memory.parameters), ("gradients", memory.gradients),
       ("momentum", memory.momentum),
       ("activations, their gradients and workspace", memory.arena), ("total", memory.total),
-      ("for comparison: inference", summary.inferenceByteCount(threads: threads)),
-    ] {
+    ]
+    rows += recomputed(summary).map { ("total with --recompute \($0.levels)", $0.memory.total) }
+    rows.append(("for comparison: inference", summary.inferenceByteCount(threads: threads)))
+    for (name, count) in rows {
       memoryTable.add([name, count.grouped, count.megabytes])
     }
     return """
@@ -94,6 +96,19 @@ struct InspectionReport {
 
       \(table.text)
       """
+  }
+
+  /// The memory of training where levels are computed again, from one level on.
+  private func recomputed(
+    _ summary: UNetSummary
+  ) -> [(levels: Int, memory: UNetSummary.TrainingMemory)] {
+    (1...max(1, summary.configuration.depth)).map { levels in
+      (
+        levels,
+        summary.trainingMemory(
+          threads: threads, recomputation: Recomputation(levels: levels))
+      )
+    }
   }
 
   private var threadText: String { threads == 1 ? "1 thread" : "\(threads) threads" }
@@ -176,6 +191,16 @@ struct InspectionReport {
           "gradients": .integer(memory.gradients), "momentum": .integer(memory.momentum),
           "arena": .integer(memory.arena), "total": .integer(memory.total),
         ]
+      ),
+      (
+        "recompute",
+        .list(
+          recomputed(summary).map { choice in
+            [
+              "levels": .integer(choice.levels), "arena": .integer(choice.memory.arena),
+              "total": .integer(choice.memory.total),
+            ]
+          })
       ),
       ("inference_bytes", .integer(summary.inferenceByteCount(threads: threads))),
       ("layers", .list(layers)),

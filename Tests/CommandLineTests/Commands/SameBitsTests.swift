@@ -12,11 +12,11 @@ import Testing
     (1, ["--threads", "3", "--overlap", "thread"]),
     (2, ["--threads", "3", "--bucket-kib", "16", "--overlap", "thread"]),
     (2, ["--threads", "1", "--bucket-kib", "16", "--shard-optimizer", "--overlap", "thread"]),
-    (3, ["--threads", "2", "--overlap", "off"]),
+    (3, ["--threads", "2", "--overlap", "off", "--recompute", "2"]),
     (3, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
     (4, ["--threads", "1", "--bucket-kib", "32", "--overlap", "poll"]),
     (5, ["--threads", "1", "--bucket-kib", "16", "--overlap", "poll", "--shard-optimizer"]),
-    (6, ["--threads", "1", "--bucket-kib", "48"]),
+    (6, ["--threads", "1", "--bucket-kib", "48", "--recompute", "1"]),
     (8, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
   ]
 
@@ -85,7 +85,8 @@ import Testing
       try TrainingRunTests.train(
         folder, into: "parts", ranks: 8, options + ["--steps", "2"])
       let others = [
-        (3, 4, ["--shard-optimizer"]), (1, 6, []), (4, 8, ["--overlap", "thread"]),
+        (3, 4, ["--shard-optimizer"]), (1, 6, ["--recompute", "2"]),
+        (4, 8, ["--overlap", "thread"]),
       ]
       for (ranks, steps, distribution) in others {
         let run = try ProgramRun.unetDist(

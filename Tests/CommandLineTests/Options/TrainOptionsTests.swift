@@ -33,7 +33,7 @@ import unet_dist
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
       "timeline": "t.json", "tensorboard": "tb", "bucket-kib": "1024", "threads": "2", "seed": "14",
       "check-replicas": "15", "stall-timeout": "90", "resume-or-start": "true",
-      "log-every": "50", "log-level": "debug",
+      "log-every": "50", "log-level": "debug", "recompute": "2",
     ]
     let arguments = values.flatMap { ["--\($0.key)", $0.value] }
     let fromFlags = try TrainOptions.parse(arguments).configuration()

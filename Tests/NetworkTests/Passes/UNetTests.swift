@@ -26,7 +26,7 @@ final class NetworkRun {
 
   init(
     _ configuration: UNetConfiguration, height: Int, width: Int, image: [Float], labels: [UInt8],
-    classWeights: [Float]? = nil, threads: Int
+    classWeights: [Float]? = nil, threads: Int, recomputation: Recomputation = .least
   ) throws {
     network = UNet(configuration)
     parameters = FloatBuffer(count: network.layout.count)
@@ -37,7 +37,8 @@ final class NetworkRun {
     self.labels = labels
     self.classWeights = classWeights
     activations = try UNetActivations(
-      network, height: height, width: width, training: true, threads: threads)
+      network, height: height, width: width, training: true, threads: threads,
+      recomputation: recomputation)
     team = ThreadTeam(count: threads)
   }
 
@@ -157,13 +158,14 @@ final class NetworkRun {
 
   /// A network with dropout, wide enough that tasks are divided, on noise.
   func noisyRun(
-    threads: Int, _ normalization: Normalization = .none
+    threads: Int, _ normalization: Normalization = .none, _ recomputation: Recomputation = .least
   ) throws -> NetworkRun {
     let run = try NetworkRun(
       UNetConfiguration(
         inputChannels: 3, classes: 3, baseChannels: 24, depth: 2, normalization: normalization),
       height: 92, width: 108, image: repeatableValues(count: 92 * 108 * 3, seed: 1),
-      labels: (0..<52 * 68).map { UInt8($0 * 7 % 3) }, threads: threads)
+      labels: (0..<52 * 68).map { UInt8($0 * 7 % 3) }, threads: threads,
+      recomputation: recomputation)
     run.network.initialize(run.parameters.base, seed: 5)
     return run
   }
@@ -280,6 +282,44 @@ final class NetworkRun {
     #expect(activations.byteCount < run.activations.byteCount * 2 / 3)
   }
 
+  /// What is computed again has the bits of what was kept, and so has all that follows from it.
+  @Test(arguments: Normalization.allCases, [Padding.valid, .mirror])
+  func recomputationSavesMemoryAndNoBits(_ normalization: Normalization, _ padding: Padding) throws
+  {
+    for upsampling in Upsampling.allCases {
+      var sizes: [Int] = []
+      var first: (loss: Double, gradients: [Float])?
+      for levels in 0...4 {
+        let configuration = UNetConfiguration(
+          classes: 3, baseChannels: 8, depth: 3, padding: padding, upsampling: upsampling,
+          normalization: normalization)
+        let (height, width) = padding == .valid ? (108, 124) : (48, 64)
+        var stream = RandomStream(seed: 7, purpose: .synthesis)
+        let shape = UNet(configuration).shapes(height: height, width: width).last?.output
+        let run = try NetworkRun(
+          configuration, height: height, width: width,
+          image: (0..<height * width).map { _ in stream.normalPair().0 },
+          labels: (0..<(shape?.pixels ?? 0)).map { UInt8($0 % 3) }, threads: 2,
+          recomputation: Recomputation(levels: levels))
+        run.network.initialize(run.parameters.base, seed: 5)
+        var offsets: [Int] = []
+        let loss = run.step(dropout: DropoutKey(RandomStream(seed: 1, purpose: .dropout))) {
+          offsets.append($0)
+        }
+        #expect(zip(offsets, offsets.dropFirst()).allSatisfy { $0 > $1 })
+        let gradients = Array(run.gradients.floats)
+        if let first {
+          #expect(loss == first.loss, "\(levels) levels, \(upsampling)")
+          #expect(gradients == first.gradients, "\(levels) levels, \(upsampling)")
+        }
+        first = first ?? (loss, gradients)
+        sizes.append(run.activations.byteCount)
+      }
+      // Deeper levels are smaller, and there are no more than three.
+      #expect(sizes[1] < sizes[0] && sizes[2] <= sizes[1] && sizes[4] == sizes[3], "\(sizes)")
+    }
+  }
+
   /// Calibrated weights know nothing at first, so the loss is near ln(classes).
   @Test(arguments: Padding.allCases, [2, 5])
   func calibratedNetworksBeginWithoutAnOpinion(_ padding: Padding, _ classes: Int) throws {
@@ -310,7 +350,7 @@ final class NetworkRun {
 
   @Test(.enabled(if: canCountAllocations() == 1, "a sanitizer stands before the allocator"))
   func aStepAllocatesNothing() throws {
-    let run = try noisyRun(threads: 2, .batch)
+    let run = try noisyRun(threads: 2, .batch, Recomputation(levels: 2))
     let key = DropoutKey(RandomStream(seed: 1, purpose: .dropout))
     run.step(dropout: key)
     run.update(rate: 0.01, momentum: 0.9)
