@@ -61,7 +61,9 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let package = Package(
   name: "unet-dist",
   products: [
-    .executable(name: "unet-dist", targets: ["unet-dist"])
+    .executable(name: "unet-dist", targets: ["unet-dist"]),
+    // Loaded into the program by tests, to let it fail.
+    .library(name: "FaultInjector", type: .dynamic, targets: ["FaultInjector"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -91,7 +93,7 @@ let package = Package(
     module("Randomness"),
     module("Files", ["CCrypto", "Liveness"]),
     module("Tensors"),
-    module("Morphology"),
+    module("Morphology", ["Liveness"]),
 
     // MARK: The engine, images, and the ranks
     module("Kernels", ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"]),
@@ -170,6 +172,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Communication", "Files"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    .target(name: "FaultInjector", path: "Tests/FaultInjector"),
     // The program that MPICommunicationTests start by mpirun.
     .executableTarget(
       name: "communication-check", dependencies: ["Communication", "Liveness", "MPICommunication"],
