@@ -81,6 +81,7 @@ let package = Package(
     cModule("CScheduling"),
     .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
     .target(name: "CLiveness", path: "Sources/C/CLiveness"),
+    .target(name: "CStart", path: "Sources/C/CStart"),
     cModule("CVectors"),
     cModule("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev"),
     .target(
@@ -161,8 +162,8 @@ let package = Package(
     .executableTarget(
       name: "unet-dist",
       dependencies: [
-        "Annotations", "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets",
-        "Export", "Files", "Imaging", "Inference", "Kernels", "Liveness", "Metrics",
+        "Annotations", "Benchmarks", "CStart", "Checkpoints", "Communication", "Configuration",
+        "Datasets", "Export", "Files", "Imaging", "Inference", "Kernels", "Liveness", "Metrics",
         "MPICommunication", "Network", "Reports", "Tensors", "Threading", "Training",
         argumentParser, logging,
       ], swiftSettings: importSettings),

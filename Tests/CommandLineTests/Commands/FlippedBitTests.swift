@@ -44,7 +44,9 @@ import Testing
 
   /// What one rank alone has, and what two have of which nobody was asked to heal.
   @Test(arguments: [
-    (1, []), (2, []), (3, ["--shard-optimizer", "--heal"]),
+    (1, []), (2, []),
+    // Of a network that is large enough for every rank to have a shard.
+    (3, ["--shard-optimizer", "--heal", "--base-channels", "16", "--bucket-kib", "16"]),
   ])
   func aFlipEndsTheRunBeforeItIsUsed(_ ranks: Int, _ options: [String]) throws {
     for (seed, moment) in ["forward", "backward", "update"].enumerated() {
