@@ -61,7 +61,9 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let package = Package(
   name: "unet-dist",
   products: [
-    .executable(name: "unet-dist", targets: ["unet-dist"])
+    .executable(name: "unet-dist", targets: ["unet-dist"]),
+    // Loaded into the program by tests, to let it fail.
+    .library(name: "FaultInjector", type: .dynamic, targets: ["FaultInjector"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -79,6 +81,7 @@ let package = Package(
     cModule("CScheduling"),
     .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
     .target(name: "CLiveness", path: "Sources/C/CLiveness"),
+    .target(name: "CStart", path: "Sources/C/CStart"),
     cModule("CVectors"),
     cModule("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev"),
     .target(
@@ -91,7 +94,7 @@ let package = Package(
     module("Randomness"),
     module("Files", ["CCrypto", "Liveness"]),
     module("Tensors"),
-    module("Morphology"),
+    module("Morphology", ["Liveness"]),
 
     // MARK: The engine, images, and the ranks
     module("Kernels", ["COpenBLAS", "CVectors", "Randomness", "Tensors", "Threading"]),
@@ -159,8 +162,8 @@ let package = Package(
     .executableTarget(
       name: "unet-dist",
       dependencies: [
-        "Annotations", "Benchmarks", "Checkpoints", "Communication", "Configuration", "Datasets",
-        "Export", "Files", "Imaging", "Inference", "Kernels", "Liveness", "Metrics",
+        "Annotations", "Benchmarks", "CStart", "Checkpoints", "Communication", "Configuration",
+        "Datasets", "Export", "Files", "Imaging", "Inference", "Kernels", "Liveness", "Metrics",
         "MPICommunication", "Network", "Reports", "Tensors", "Threading", "Training",
         argumentParser, logging,
       ], swiftSettings: importSettings),
@@ -170,6 +173,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Communication", "Files"], path: "Tests/TestSupport",
       swiftSettings: numericSettings),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    .target(name: "FaultInjector", path: "Tests/FaultInjector"),
     // The program that MPICommunicationTests start by mpirun.
     .executableTarget(
       name: "communication-check", dependencies: ["Communication", "Liveness", "MPICommunication"],

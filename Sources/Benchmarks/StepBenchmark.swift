@@ -157,8 +157,7 @@ private struct MeasuredSteps {
       communicator: communicator, team: team)
     setting.network.initialize(step.parameters.base, seed: 0, on: team)
     let batch = try setting.madeUpBatch(rank: communicator.rank, ranks: communicator.size)
-    let replicas = ReplicaCheck(
-      elementCount: layout.count, communicator: communicator, team: team)
+    let replicas = ReplicaCheck(step.stateGuard, communicator: communicator)
     func measureStep(_ reducer: GradientReducer) throws -> (whole: Double, StepRecord.Seconds) {
       step.use(reducer)
       var parts = StepRecord.Seconds()
@@ -174,7 +173,7 @@ private struct MeasuredSteps {
       // Whoever waits for the end of another's step waits for that, and not for the check.
       try communicator.barrier()
       let check = try measurement.seconds {
-        try replicas.verify([("weights", step.parameters)], step: 0)
+        _ = try replicas.compare(step: 0)
       }
       var measured = MeasuredStep(whole: whole, parts: parts, replicaCheck: check)
       if let (whole, parts) = apart {

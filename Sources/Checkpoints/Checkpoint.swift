@@ -44,6 +44,8 @@ package struct Checkpoint: Sendable, Equatable {
   package var patience: Patience?
   /// Whether the run was stopped before an evaluation that was due after this step.
   package var isUnscored = false
+  /// How its contents were verified before they were written; nil in files from before there was a record.
+  package var verification: Verification?
   /// The version of the program that wrote the file; nil in files from before 0.2.0.
   package var version: String?
   /// The revision that program was built from; nil in files from before 0.2.0.
@@ -55,8 +57,8 @@ package struct Checkpoint: Sendable, Equatable {
     configuration: String, step: Int, epoch: Int, seed: UInt64, tile: Int, optimizer: OptimizerKind,
     matrixKernels: String, arithmetic: String? = nil, dataDigest: String,
     divisionDigest: String? = nil, threshold: Threshold? = nil, best: BestScore? = nil,
-    patience: Patience? = nil, isUnscored: Bool = false, version: String? = nil,
-    revision: String? = nil
+    patience: Patience? = nil, isUnscored: Bool = false,
+    verification: Verification? = nil, version: String? = nil, revision: String? = nil
   ) {
     self.network = network
     self.classes = classes
@@ -75,6 +77,7 @@ package struct Checkpoint: Sendable, Equatable {
     self.best = best
     self.patience = patience
     self.isUnscored = isUnscored
+    self.verification = verification
     self.version = version
     self.revision = revision
   }
@@ -131,6 +134,7 @@ extension Checkpoint {
     if let best { metadata["best"] = try Self.json(best) }
     if let patience { metadata["patience"] = try Self.json(patience) }
     if isUnscored { metadata["unscored"] = "true" }
+    if let verification { metadata[Verification.key] = try Self.json(verification) }
     return metadata
   }
 
@@ -208,6 +212,7 @@ extension Checkpoint {
     best = metadata["best"] == nil ? nil : try decoded("best")
     patience = metadata["patience"] == nil ? nil : try decoded("patience")
     isUnscored = metadata["unscored"] == "true"
+    verification = metadata[Verification.key] == nil ? nil : try decoded(Verification.key)
     version = metadata["program_version"]
     revision = metadata["program_revision"]
   }

@@ -186,12 +186,17 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var recompute = RecomputeChoice.auto
   /// Seed of every random number.
   package var seed: UInt64 = 0
-  /// Steps between comparisons of the ranks' weights; 0 is never.
+  /// Steps between comparisons of the ranks' weights and state; 0 is never, and guards them by no digests
+  /// between updates.
   package var checkReplicas = 10
+  /// Whether a rank whose memory has failed takes the bits of the others, instead of ending the run.
+  package var heal = false
   /// Seconds without progress after which the job ends; 0 is never.
   package var stallTimeout = 300
   /// Steps from line to line of the progress where there is no terminal; 0 is a line every ten seconds.
   package var logEvery = 0
+  /// Whether the log says which samples each step has taken.
+  package var logSamples = false
   /// Least severe messages that are shown.
   package var logLevel = Logger.Level.info
 

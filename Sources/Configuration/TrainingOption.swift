@@ -233,8 +233,13 @@ extension TrainingOption {
     required("seed", \.seed, "N", "seed of every random number"),
     required(
       "check-replicas", \.checkReplicas, "N",
-      "steps between comparisons of the ranks' weights; every save compares too",
+      "steps between comparisons of the ranks' weights and state, which digests guard in every step; 0 is none "
+        + "of both, but every save compares",
       .ranks, must: .atLeast(0)),
+    required(
+      "heal", \.heal, "BOOL",
+      "a rank whose bits differ takes those of most ranks, and the step is made again; compares every step",
+      .ranks),
     required(
       "stall-timeout", \.stallTimeout, "SECONDS",
       "time without progress of a rank after which the job ends; 0 is never", .local,
@@ -243,6 +248,8 @@ extension TrainingOption {
       "log-every", \.logEvery, "STEPS",
       "steps from line to line where there is no terminal; 0 is a line every 10 seconds", .local,
       must: .atLeast(0)),
+    required(
+      "log-samples", \.logSamples, "BOOL", "the samples of every step in log.jsonl", .ranks),
     required("log-level", \.logLevel, "LEVEL", "least severe messages that are shown", .local),
   ]
 

@@ -29,7 +29,8 @@ package enum Folder {
   /// Whether there is a folder at `path`, or a link to one.
   package static func isFolder(_ path: String) -> Bool {
     var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    // A NUL would cut the path short in C and name another one.
+    return !path.utf8.contains(0) && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
   /// The names in a folder, in no particular order.
@@ -37,6 +38,9 @@ package enum Folder {
   /// - Throws: `FileError` where the system refuses, and for a name that is no UTF-8 text, by which its
   ///   file could not be opened.
   package static func names(in path: String) throws(FileError) -> [String] {
+    guard !path.utf8.contains(0) else {
+      throw FileError(path: path, operation: "use this path", code: EINVAL)
+    }
     guard let folder = opendir(path) else {
       throw FileError(path: path, operation: "list the folder", code: errno)
     }

@@ -127,6 +127,7 @@ enum BitmapFile {
     else {
       throw tooLargeError(path: path, found: "an image of \(width) x \(abs(height)) pixels")
     }
+    try AvailableMemory.check(2 * width * abs(height) * channels, path: path)
     let most = bits <= 8 ? 1 << bits : 0
     let used = number(46, 4)
     let header = Header(

@@ -9,6 +9,7 @@ func decodedImage(
   path: String, kind: ImageKind, page: Int?,
   decode: (UnsafeMutablePointer<codec_image>, UnsafeMutablePointer<CChar>) -> codec_status
 ) throws(FileError) -> Image {
+  asksForMemory
   var decoded = codec_image()
   defer { codec_image_free(&decoded) }
   try checked(path: path, kind: kind, page: page) { message in decode(&decoded, message) }
@@ -31,6 +32,9 @@ func decodedImage(
   image.missingValue = decoded.has_missing_value ? decoded.missing_value : nil
   return image.upright(from: Int(decoded.orientation))
 }
+
+/// Lets the C decoders refuse what there is no memory for.
+private let asksForMemory: Void = codec_ask_for_memory { UInt64(AvailableMemory.byteCount) }
 
 /// Calls a C decoder with room for its message.
 ///

@@ -203,6 +203,7 @@ extension NumPyFile {
       let total = product(array.shape + [element.byteCount]),
       total / axes.pages <= ImageFile.maximumDecodedByteCount
     else { throw tooLargeError(path: path, found: "the shape \(array.shape)") }
+    try AvailableMemory.check(2 * (total / axes.pages), path: path)
     guard total == file.byteCount - offset else {
       throw damaged("\(file.byteCount - offset) bytes for \(total) of the shape \(array.shape)")
     }

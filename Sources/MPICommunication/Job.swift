@@ -55,6 +55,7 @@ package enum Job {
         status = .failure
       }
       Progress.enter(.end)
+      try FaultPoint.end.reach()
       WatchedStream.standardError.flush()
       try communicator.leave()
       return status
@@ -72,6 +73,7 @@ package enum Job {
     StallWatch.shared.start(
       rank: launcher?.rank ?? 0,
       joiningLimit: joiningLimit.map { $0 > 0 ? $0 : 0 } ?? StallWatch.joiningLimit)
+    try FaultPoint.start.reach()
     let communicator = try join(environment: environment)
     let hasOtherHosts = communicator.localSize < communicator.size
     let board = try HostBoard.joined(by: communicator)

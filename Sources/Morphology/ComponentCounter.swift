@@ -1,5 +1,7 @@
 // Counting the connected components of an image that is seen row by row.
 
+import Liveness
+
 /// Counts the 8-connected components of each value beside 0, of an image that need never be whole.
 ///
 /// Only the runs of equal pixels in the last row are kept. A run that touches no run of its value in the
@@ -29,6 +31,7 @@ package struct ComponentCounter: Sendable {
   package mutating func add(_ values: [Int64]) {
     precondition(values.count.isMultiple(of: width), "\(values.count) values in rows of \(width)")
     for start in stride(from: 0, to: values.count, by: width) {
+      Progress.beat()
       addRow(Self.runs(in: values[start..<start + width]))
     }
   }

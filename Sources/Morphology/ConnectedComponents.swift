@@ -31,6 +31,7 @@ package struct ConnectedComponents: Sendable {
       labels[start] = label
       stack.append(start)
       while let place = stack.popLast() {
+        beat(at: place)
         box.add(row: place / width, column: place % width)
         neighbours.forEach(of: place) { other in
           guard values[other] == value && labels[other] == 0 else { return }

@@ -36,6 +36,7 @@ package struct NumberedObjects: Sendable {
           labelOf[number] = label
         }
       }
+      beat(at: place)
       labels[place] = label
       boxes[Int(label) - 1].add(row: row, column: column)
     }

@@ -39,6 +39,7 @@ package enum Peaks {
     }
     var isPeak = [Bool](repeating: false, count: relief.count)
     for (rank, place) in order.enumerated() {
+      beat(at: rank)
       ranks[place] = Int32(rank)
       parents[place] = Int32(place)
       isPeak[place] = true

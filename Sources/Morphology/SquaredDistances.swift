@@ -1,5 +1,7 @@
 // The exact Euclidean distance transform.
 
+import Liveness
+
 /// Exact squared Euclidean distances within a box to the pixels of a set (Felzenszwalb and
 /// Huttenlocher 2012): down the columns, then along the rows by the lower envelope of parabolas.
 package struct SquaredDistances {
@@ -14,6 +16,7 @@ package struct SquaredDistances {
     let far = Double(height + width + 1)
     values = [Double](repeating: 0, count: height * width)
     for column in 0..<width {
+      Progress.beat()
       var distance = far
       for row in 0..<height {
         let isSet = isInside(box.rows.lowerBound + row, box.columns.lowerBound + column)
@@ -34,6 +37,7 @@ package struct SquaredDistances {
         let value = values[row * width + column]
         squares[column] = value * value
       }
+      Progress.beat()
       var last = 0
       centres[0] = 0
       starts[0] = -.infinity

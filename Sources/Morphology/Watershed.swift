@@ -52,6 +52,7 @@ package enum Watershed {
       }
     }
     while let next = queue.pop() {
+      beat(at: next.place)
       if lines && markers[next.place] == 0 {
         guard isOpen[next.place] && segments[next.place] == 0 else { continue }
         var floodsMeet = false

@@ -99,6 +99,7 @@ import Testing
     checkpoint.normalization = IntensityNormalization(rule: .unchanged, floor: 0.5)
     checkpoint.version = "7.8.9"
     checkpoint.revision = "abc-modified"
+    checkpoint.verification = .init(comparedRanks: 3, comparesState: false, isGuarded: true)
     checkpoint.best = .init(step: 1, meanIntersectionOverUnion: 0.5)
     try withTemporaryFolder { folder in
       let layout = UNet(checkpoint.network).layout

@@ -94,10 +94,31 @@ codec_status codec_check_size(codec_image *image, uint32_t longest_side, char *m
   return codec_ok;
 }
 
+static uint64_t (*available_memory)(void);
+
+void codec_ask_for_memory(uint64_t (*available)(void)) {
+  __atomic_store_n(&available_memory, available, __ATOMIC_RELEASE);
+}
+
+// Refuses an image that with its copy takes more than the process may have: a container would kill it in the
+// middle of the decoding, without a word. Of smaller ones nobody asks, for that takes longer than decoding them.
+static codec_status check_memory(size_t byte_count, char *message) {
+  static const size_t small = 32 << 20;
+  uint64_t (*available)(void) = __atomic_load_n(&available_memory, __ATOMIC_ACQUIRE);
+  if (byte_count <= small || available == NULL) return codec_ok;
+  uint64_t most = available();
+  if (2 * (uint64_t)byte_count <= most) return codec_ok;
+  codec_set_message(message, "samples of %zu MiB, of which two copies are made, and %llu MiB to be had",
+                    byte_count >> 20, (unsigned long long)(most >> 20));
+  return codec_out_of_memory;
+}
+
 codec_status codec_image_allocate(codec_image *image, uint32_t longest_side, char *message) {
   codec_status status = codec_check_size(image, longest_side, message);
   if (status != codec_ok) return status;
   size_t byte_count = image->byte_count;
+  status = check_memory(byte_count, message);
+  if (status != codec_ok) return status;
   // The caller copies the samples, and cannot refuse for want of memory: that is tried here. Zeroed
   // pages cost nothing until they are touched, so a small file that claims a large image takes memory
   // only as far as its data go.

@@ -1,38 +1,48 @@
-// A digest of a flat buffer: whether two replicas hold the same bits.
+// Digests of flat buffers: whether bits have changed, or two replicas hold the same.
 
 package import Threading
 
-/// A digest of 64 bits that guards against accidents, such as a bit that flips in memory.
+/// Digests of 64 bits that guard against accidents, such as a bit that flips in memory.
 ///
-/// Any change within a single float changes it for certain, since every step is a bijection of what
+/// Any change within a single float changes one for certain, since every step is a bijection of what
 /// it takes in; any other change goes unseen with a probability of about 2^-32. It is no defence
 /// against someone who wants two buffers to look alike.
 package enum BufferDigest {
-  /// Digests of blocks that `digest` needs room for.
-  package static func workspaceCount(_ count: Int) -> Int { blockCount(count) }
+  /// The floats of which one digest is made at most.
+  package static let pieceCount = blockSize
 
-  /// The digest of `count` floats by their bits.
+  /// Overwrites `digests` with those of the `pieces` of a buffer, by their bits.
   ///
-  /// Pieces of a fixed size are digested by themselves, 64 lanes side by side, so it does not depend
-  /// on the number of threads; one read of the memory is all it costs.
+  /// Each piece is digested by itself, 64 lanes side by side, so a digest does not depend on the number of
+  /// threads; one read of the memory is all it costs.
+  ///
+  /// - Precondition: as many digests as pieces, which lie in the buffer.
   package static func digest(
-    _ values: UnsafePointer<Float>, count: Int, workspace: UnsafeMutablePointer<UInt64>,
-    on team: ThreadTeam
-  ) -> UInt64 {
-    forEachBlock(count, (values, workspace), on: team) { context, block in
-      let (values, workspace) = context
-      workspace[block.lowerBound / blockSize] = blockDigest(
-        values + block.lowerBound, count: block.count)
+    _ values: UnsafePointer<Float>, pieces: UnsafeBufferPointer<Range<Int>>,
+    into digests: UnsafeMutablePointer<UInt64>, on team: ThreadTeam
+  ) {
+    let groups = (pieces.count + groupCount - 1) / groupCount
+    team.forEach(groups, (values, pieces, digests)) { context, group, _ in
+      let (values, pieces, digests) = context
+      let start = group * groupCount
+      for index in start..<min(start + groupCount, pieces.count) {
+        let piece = pieces[index]
+        digests[index] = digest(values + piece.lowerBound, count: piece.count)
+      }
     }
-    var digest = UInt64(count)
-    for block in 0..<blockCount(count) { digest = mix(digest, workspace[block]) }
-    return digest
+  }
+
+  /// Pieces that a thread digests in a row.
+  private static let groupCount = 8
+
+  /// One digest of many.
+  package static func joined(_ digests: UnsafeBufferPointer<UInt64>) -> UInt64 {
+    digests.reduce(UInt64(digests.count)) { mix($0, $1) }
   }
 
   private typealias Lanes = SIMD16<UInt32>
 
-  /// The digest of one block.
-  private static func blockDigest(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {
+  private static func digest(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {
     let bits = UnsafeRawPointer(values)
     func lanes(_ index: Int) -> Lanes {
       bits.loadUnaligned(fromByteOffset: 4 &* index, as: Lanes.self)

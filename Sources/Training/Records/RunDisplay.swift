@@ -147,6 +147,7 @@ extension RunDisplay: RecordSink {
         "evaluation after step \(evaluation.step)"
           + "\(evaluation.isBest ? " (the best so far)" : "")\n"
           + evaluation.scores.table(names: evaluation.classNames) + evaluation.thresholdText)
+    case .healed(let replica): warn(replica.description)
     case .stop(let stop):
       finish()
       write(

@@ -54,6 +54,10 @@ package final class RunLog: Sendable {
       ("images_per_second", .number(record.imagesPerSecond)),
       ("seconds", .object(record.seconds.parts.map { ($0.name, .number($0.seconds)) })),
     ]
+    if let drawn = record.samples {
+      line.append(("samples", .list(drawn.samples.map { .integer($0) })))
+      line.append(("draws", .list(drawn.draws.map { .integer($0) })))
+    }
     if let all = record.rankSeconds {
       let slowest = all.slowest
       line.append(("sent_bytes", .integer(record.sentByteCount)))
@@ -120,6 +124,13 @@ extension RunLog: RecordSink {
         event: "evaluation", step: evaluation.step,
         [("best", .boolean(evaluation.isBest)), ("scores", evaluation.scores.json())]
           + evaluation.thresholdFields)
+    case .healed(let replica):
+      try append(
+        event: "healed", step: replica.step,
+        [
+          ("what", .text(replica.name)), ("ranks", .list(replica.ranks.map { .integer($0) })),
+          ("tensors", .list(replica.tensors.map { .text($0) })),
+        ])
     case .stop(let stop):
       try append(event: "stop", step: stop.step, [("signal", .text(stop.signal))])
     case .end: break

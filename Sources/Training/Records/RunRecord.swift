@@ -11,6 +11,8 @@ package enum RunRecord: Sendable {
   case step(StepRecord, of: Int)
   /// The validation images were scored.
   case evaluation(EvaluationRecord)
+  /// A rank's memory was mended.
+  case healed(HealedReplica)
   /// A signal has ended the run early, in good order.
   case stop(StopRecord)
   /// The last step was made and saved.

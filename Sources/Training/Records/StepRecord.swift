@@ -54,12 +54,14 @@ package struct StepRecord: Equatable, Sendable {
   package var rankSeconds: RankSeconds?
   /// The bytes of gradients and weights that the rank which writes the log has sent.
   package var sentByteCount: Int
+  /// The samples of the step, where the run was asked to tell.
+  package var samples: DrawnSamples?
 
   /// A record from its parts.
   package init(
     step: Int, epoch: Int, loss: Double, learningRate: Double, gradientNorm: Double,
     imagesPerSecond: Double, seconds: Seconds, rankSeconds: RankSeconds? = nil,
-    sentByteCount: Int = 0
+    sentByteCount: Int = 0, samples: DrawnSamples? = nil
   ) {
     self.step = step
     self.epoch = epoch
@@ -70,5 +72,6 @@ package struct StepRecord: Equatable, Sendable {
     self.seconds = seconds
     self.rankSeconds = rankSeconds
     self.sentByteCount = sentByteCount
+    self.samples = samples
   }
 }

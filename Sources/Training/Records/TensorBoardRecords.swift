@@ -15,7 +15,7 @@ struct TensorBoardRecords: RecordSink {
   /// Appends the numbers of a record; of the start and of ends there are none.
   func take(_ record: RunRecord) throws {
     switch record {
-    case .start, .stop, .end: break
+    case .start, .healed, .stop, .end: break
     case .step(let step, of: _):
       try file.append(
         step: step.step,

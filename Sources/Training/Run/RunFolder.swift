@@ -11,7 +11,7 @@ import Foundation
 ///     OUTPUT/split.json                               what is trained on, and what validated on
 ///     OUTPUT/checkpoints/step-00000100.safetensors    the checkpoints
 ///     OUTPUT/latest.safetensors, best.safetensors     relative links into checkpoints
-///     OUTPUT/.lock                                    locked while a run writes here
+///     OUTPUT/.lock                                    locked while a run writes here, see `FolderLock`
 ///
 /// Only one rank opens it. The lock ends with the process at the latest.
 package final class RunFolder: Sendable {
@@ -27,7 +27,7 @@ package final class RunFolder: Sendable {
   package let path: String
   /// Whether a run was here that has ended before its first checkpoint, and now begins again.
   package let beginsAgain: Bool
-  private let lock: Int32
+  private let lock: FolderLock
 
   /// Opens the folder, creating what is missing, and locks it.
   ///
@@ -40,30 +40,23 @@ package final class RunFolder: Sendable {
   package init(path: String, resuming: Bool) throws(FileError) {
     self.path = path
     try Folder.make(path)
-    lock = try Self.lockedFile(in: path)
-    do throws(FileError) {
-      let existing = resuming ? nil : try Self.trace(of: path)
-      // This program makes the folder of checkpoints before anything else.
-      let hasSaved = existing?.isCheckpoint == true || !Folder.isFolder(path + "/checkpoints")
-      if let existing, hasSaved {
-        throw FileError(
-          path: path, expected: "a folder without a run", found: "one (\(existing.name))",
-          hint: "continue it with --resume, or give another --output")
-      }
-      beginsAgain = existing != nil
-      if beginsAgain { unlink(path + "/log.jsonl") }
-      try Folder.make(path + "/checkpoints")
-      Self.removePartialFiles(in: path)
-      Self.removePartialFiles(in: path + "/checkpoints")
-      for link in Link.allCases { unlink("\(path)/\(link.rawValue).safetensors.tmp") }
-      guard access(path, W_OK | X_OK) == 0 else { throw .refused("write to the folder", path) }
-    } catch {
-      close(lock)
-      throw error
+    lock = try FolderLock(path)
+    let existing = resuming ? nil : try Self.trace(of: path)
+    // This program makes the folder of checkpoints before anything else.
+    let hasSaved = existing?.isCheckpoint == true || !Folder.isFolder(path + "/checkpoints")
+    if let existing, hasSaved {
+      throw FileError(
+        path: path, expected: "a folder without a run", found: "one (\(existing.name))",
+        hint: "continue it with --resume, or give another --output")
     }
+    beginsAgain = existing != nil
+    if beginsAgain { unlink(path + "/log.jsonl") }
+    try Folder.make(path + "/checkpoints")
+    Self.removePartialFiles(in: path)
+    Self.removePartialFiles(in: path + "/checkpoints")
+    for link in Link.allCases { unlink("\(path)/\(link.rawValue).safetensors.tmp") }
+    guard access(path, W_OK | X_OK) == 0 else { throw .refused("write to the folder", path) }
   }
-
-  deinit { close(lock) }
 }
 
 // MARK: - Paths
@@ -242,24 +235,6 @@ extension RunFolder {
 // MARK: - Opening
 
 extension RunFolder {
-  private static func lockedFile(in folder: String) throws(FileError) -> Int32 {
-    let path = folder + "/.lock"
-    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    guard file >= 0 else { throw .refused("write to the folder", folder) }
-    var result = flock(file, LOCK_EX | LOCK_NB)
-    while result != 0 && errno == EINTR { result = flock(file, LOCK_EX | LOCK_NB) }
-    guard result == 0 else {
-      let code = errno
-      let error = FileError.refused("lock the folder", path)
-      close(file)
-      guard code == EWOULDBLOCK else { throw error }
-      throw FileError(
-        path: folder, expected: "a folder that no run is writing to", found: "a run that is",
-        hint: "wait for it to end, or give another --output")
-    }
-    return file
-  }
-
   /// What shows that there is a run in `folder`, or nil.
   private static func trace(
     of folder: String

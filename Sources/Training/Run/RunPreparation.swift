@@ -53,7 +53,7 @@ struct RunPreparation {
     (self.plan, self.step) = (plan, step)
     let layout = plan.network.layout
     replicas = ReplicaCheck(
-      elementCount: layout.count, communicator: communicator, team: plan.team)
+      step.stateGuard, communicator: communicator, heals: plan.configuration.heal)
     evaluation = try EvaluationMemory(plan, step, communicator)
     state = ShardedState(
       step.optimizer, elementCount: layout.count, isSharded: step.reducer.isSharded,
@@ -61,6 +61,8 @@ struct RunPreparation {
 
     let start = try Self.startState(plan, output, step, state, communicator)
     self.start = start
+    // From here on nothing but updates changes parameters and state.
+    if plan.configuration.checkReplicas > 0 || plan.configuration.heal { step.stateGuard.begin() }
     // The best of a run resumed into another folder, or from before it, is not there to be named.
     let hasBest = try communicator.together {
       try output?.open(plan.configuration, data: plan.data, resumedFrom: start) ?? false

@@ -109,11 +109,14 @@ package final class Trainer {
       Progress.enter(.step, step: updates + 1)
       let began = ContinuousClock().now
       step.timeline?.begin(step: updates + 1)
-      let batch = try communicator.together { try loader.next() }
+      let batch = try communicator.together {
+        try FaultPoint.load.reach(step: updates + 1)
+        return try loader.next()
+      }
       let loaded = ContinuousClock().now
       step.timeline?.add("load", from: began, to: loaded)
       let rate = plan.schedule.rate(at: updates)
-      var result = try step.run(batch, rate: rate, stop: stopAsked)
+      var result = try run(batch, rate: rate)
       result.seconds.load = loader.secondsWaited
       // The slowest to load is waited for here.
       result.seconds.reduce += max(0, (loaded - began) / .seconds(1) - loader.secondsWaited)
@@ -121,19 +124,37 @@ package final class Trainer {
       updates += 1
       stop = result.stop
       let seconds = (ContinuousClock().now - began) / .seconds(1)
-      try report(result, batch.batch, rate: rate, seconds: seconds)
+      try report(result, batch, rate: rate, seconds: seconds)
       if let warning = loading.add(
         waited: result.seconds.load, of: seconds, threads: loader.threadCount)
       {
         output?.say("warning: " + warning)
       }
-      if isDue(configuration.checkReplicas) { try verifyReplicas([weights]) }
+      if configuration.heal || isDue(configuration.checkReplicas) {
+        try tell(of: replicas.compare(step: updates, checkpoint: output?.verifiedCheckpoint))
+      }
       isUnscored =
         !data.validationIDs.isEmpty
         && (updates == totalSteps || isDue(configuration.evaluateEvery))
       try conclude(epoch: batch.batch.epoch)
     }
   }
+
+  /// Runs a step, and where bits of a rank have changed by themselves, mends them and runs it again.
+  ///
+  /// Then what the damaged weights have told is forgotten, and the run is the one that it would have been.
+  private func run(_ batch: LoadedBatch, rate: Double) throws -> TrainingStep.Result {
+    for _ in 0...Self.mostRepairs {
+      let result = try step.run(batch, rate: rate, stop: stopAsked)
+      guard result.isDamaged else { return result }
+      try settle()
+    }
+    throw RecurringDamageError(
+      step: updates + 1, count: Self.mostRepairs, checkpoint: output?.lastGoodCheckpoint)
+  }
+
+  /// Repairs within one step, beyond which the memory is not to be trusted.
+  private static let mostRepairs = 3
 
   /// Scores the step that was made, where that is due, and saves it where that is due or a stop was asked for.
   ///
@@ -144,6 +165,7 @@ package final class Trainer {
       // Numbers that are broken are not to be scored, and called the best.
       try verifyState()
       Progress.enter(.evaluation, step: updates)
+      try FaultPoint.evaluate.reach(step: updates, step.stateGuard.buffers)
       do {
         isBest = try evaluate()
         isUnscored = false
@@ -154,6 +176,7 @@ package final class Trainer {
     let isLast = updates == totalSteps || isOutOfPatience
     if isLast || isBest || isDue(configuration.checkpointEvery) || stop != nil {
       Progress.enter(.checkpoint, step: updates)
+      try FaultPoint.save.reach(step: updates, step.stateGuard.buffers)
       try save(epoch: epoch, isBest: isBest)
     }
     // There is nothing left to stop.
@@ -196,21 +219,28 @@ package final class Trainer {
   }
 
   private func report(
-    _ result: TrainingStep.Result, _ batch: ShardedSampler.Batch, rate: Double, seconds: Double
+    _ result: TrainingStep.Result, _ loaded: LoadedBatch, rate: Double, seconds: Double
   ) throws {
+    let batch = loaded.batch
     let record = StepRecord(
       step: updates, epoch: batch.epoch, loss: result.loss, learningRate: rate,
       gradientNorm: result.gradientNorm, imagesPerSecond: Double(batch.samples.count) / seconds,
       seconds: result.seconds,
       rankSeconds: communicator.size > 1
         ? try RankSeconds.gather(result.seconds, communicator) : nil,
-      sentByteCount: result.sentByteCount)
+      sentByteCount: result.sentByteCount,
+      samples: configuration.logSamples
+        ? try DrawnSamples.gather(loaded, communicator) : nil)
     try output?.record(.step(record, of: totalSteps))
   }
 
   /// Scores the validation images; true when the scores are the best so far.
   private func evaluate() throws -> Bool {
-    let scores = try evaluation.score(data, communicator) { stopAsked() != nil }
+    var scores: SegmentationScores
+    repeat {
+      scores = try evaluation.score(data, communicator) { stopAsked() != nil }
+      // What damaged weights have scored is none.
+    } while try step.stateGuard.isActive && settle()
     let score = scores.meanIntersectionOverUnion
     patience.take(score)
     let isBest = score > best?.meanIntersectionOverUnion ?? -1
@@ -225,24 +255,32 @@ package final class Trainer {
     return isBest
   }
 
-  private var weights: ReplicaCheck.Replica { ("weights", step.parameters) }
-
-  private func verifyReplicas(_ replicas: [ReplicaCheck.Replica]) throws {
-    try self.replicas.verify(
-      replicas, step: updates, checkpoint: output?.verifiedCheckpoint)
+  /// Compares what is in memory with what the last update has left, and between the ranks, and mends what
+  /// differs if that is asked for; collective.
+  ///
+  /// - Returns: whether something was mended.
+  @discardableResult private func settle() throws -> Bool {
+    let healed = try replicas.settle(step: updates, checkpoint: output?.verifiedCheckpoint)
+    try tell(of: healed)
+    return !healed.isEmpty
   }
 
-  /// Proves what is about to be saved: finite on every rank, and where it is on all ranks, the same.
+  private func tell(of healed: [HealedReplica]) throws {
+    for replica in healed { try output?.record(.healed(replica)) }
+  }
+
+  /// Proves what is about to be saved: as the last update has left it, where it is on all ranks the same,
+  /// and finite.
   ///
   /// Else a checkpoint could be called good, and push out a good one, that no run can go on from.
   private func verifyState() throws {
-    let buffers: [ReplicaCheck.Replica] =
-      [weights] + step.optimizer.state.map { ("optimiser's \($0.name)", $0.values) }
     // First, for a fault of one rank's memory may make a number infinite there too.
-    try verifyReplicas(state.isSharded ? [weights] : buffers)
-    let broken = buffers.map { name, values in
+    try settle()
+    let buffers = step.stateGuard.parts
+    let broken = buffers.map { part in
       VectorBounds.areWithin(
-        .greatestFiniteMagnitude, values.base, count: values.count, on: step.team) ? Int64(0) : 1
+        .greatestFiniteMagnitude, part.values.base, count: part.values.count, on: step.team)
+        ? Int64(0) : 1
     }
     let counts = try communicator.allReduceSum(broken)
     if let first = counts.firstIndex(where: { $0 > 0 }) {
@@ -261,6 +299,9 @@ package final class Trainer {
       arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText,
       divisionDigest: data.divisionDigest, threshold: threshold, best: best,
       patience: configuration.patience == nil ? nil : patience, isUnscored: isUnscored,
+      verification: Checkpoint.Verification(
+        comparedRanks: communicator.size, comparesState: !state.isSharded,
+        isGuarded: step.stateGuard.isActive),
       version: Version.number, revision: Version.revision)
     let whole = try state.gathered()
     try communicator.together {
@@ -283,6 +324,20 @@ struct NonFiniteLossError: AgreedFailure {
     let rest = more > 0 ? " and \(more) more" : ""
     return "step \(step): the \(what), on samples \(samples.joined(separator: ", "))\(rest); "
       + "the weights were not updated and \(checkpoint); lower --learning-rate or set --clip-norm"
+  }
+}
+
+/// Bits that change again and again by themselves, on all ranks alike.
+struct RecurringDamageError: AgreedFailure {
+  /// Rank 0, which alone knows of the checkpoints.
+  let reportingRank = 0
+  let step: Int
+  let count: Int
+  let checkpoint: String?
+
+  var description: String {
+    "step \(step): bits have changed again after \(count) repairs (see the warnings); nothing was saved; "
+      + (checkpoint.map { "resume from \($0)" } ?? "start again") + ", without the host they name"
   }
 }
 

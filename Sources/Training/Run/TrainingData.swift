@@ -4,6 +4,7 @@ package import Configuration
 package import Datasets
 import Files
 import Foundation
+import Liveness
 package import Threading
 
 /// The training and validation images of a run, with their classes.
@@ -72,7 +73,8 @@ package struct TrainingData: Sendable {
       normalization: configuration.intensities.normalization(missingValue: configuration.noData),
       instanceBorders: configuration.instanceBorders)
     let (found, foundToValidate) = try decoding.crew.together {
-      try findSets(of: configuration)
+      try FaultPoint.decode.reach()
+      return try findSets(of: configuration)
     }
     let index = try found.map { try SampleIndex($0, decoding) }
     let validation = try foundToValidate.map { try SampleIndex($0, decoding) }

@@ -19,11 +19,13 @@ final class GradientExchange {
     let losses: [Double]
     /// The Euclidean norm of the gradient, before clipping.
     let norm: Double
+    /// Whether bits of the parameters or the state of one of them have changed since the last update.
+    let isDamaged: Bool
     /// The signal that has asked one of them for the end.
     let stop: StopSignal?
 
     /// Whether weights may be updated.
-    var isFinite: Bool { norm.isFinite && losses.allSatisfy(\.isFinite) }
+    var allowUpdate: Bool { !isDamaged && norm.isFinite && losses.allSatisfy(\.isFinite) }
   }
 
   /// What sums the gradients.
@@ -120,7 +122,8 @@ final class GradientExchange {
 
   /// Waits for the sums over all ranks and updates the parameters; collective.
   ///
-  /// The update is left out, on every rank alike, when the loss or the gradient is not finite.
+  /// The update is left out, on every rank alike, when the loss or the gradient is not finite, or when bits
+  /// have changed of what it would change.
   ///
   /// - Parameters:
   ///   - losses: the summed loss of each of this rank's samples.
@@ -131,8 +134,12 @@ final class GradientExchange {
   ) throws -> Sums {
     guard let batch else { preconditionFailure("the end of a step that has not begun") }
     self.batch = nil
+    try FaultPoint.exchange.reach(step: batch.step + 1, [accumulator.sums[0].floats])
+    try FaultPoint.update.reach(step: batch.step + 1, update.stateGuard.buffers)
     let step = UpdateStep(
-      batch: batch, losses: losses, areSmall: areSmall, gradients: accumulator.sums[0],
+      batch: batch, losses: losses, areSmall: areSmall,
+      // Looked for while buckets are still in flight.
+      isDamaged: update.stateGuard.isDamaged(), gradients: accumulator.sums[0],
       rate: rate, reducer: reducer, rank: communicator.rank, ranks: communicator.size,
       timeline: timeline, stop: stop)
     return try order.run(step, update)

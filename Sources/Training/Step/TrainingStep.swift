@@ -22,6 +22,9 @@ package final class TrainingStep {
     package var gradientNorm: Double
     /// The batch indices of the global batch whose own loss is not finite.
     package var brokenBatchIndices: [Int]
+    /// Whether bits of a rank's parameters or state have changed since the last update; then nothing was
+    /// updated, and what the step found may be wrong.
+    package var isDamaged: Bool
     /// Where the time went on this rank, loading excepted.
     package var seconds: StepRecord.Seconds
     /// The bytes that this rank has sent.
@@ -36,6 +39,8 @@ package final class TrainingStep {
   package let parameters: FloatBuffer
   /// The optimiser and its state.
   package let optimizer: Optimizer
+  /// The digests of parameters and state from one update to the next.
+  package let stateGuard: StateGuard
   /// Where steps are recorded, if anywhere.
   package var timeline: Timeline?
   /// What sums the gradients.
@@ -79,11 +84,13 @@ package final class TrainingStep {
     let squares = GradientSquares(
       elementCount: elementCount, trainedCount: network.layout.trainedCount,
       chunks: (0..<communicator.size).map { reducer.owned(by: $0) })
+    stateGuard = StateGuard(
+      parameters, optimizer, layout: network.layout, isSharded: reducer.isSharded, team: team)
     exchange = GradientExchange(
       reducer: reducer, accumulator: accumulator,
       update: ParameterUpdate(
         parameters: parameters, optimizer: optimizer, clipNorm: clipNorm, squares: squares,
-        team: team),
+        stateGuard: stateGuard, team: team),
       communicator: communicator, team: team)
   }
 
@@ -98,7 +105,7 @@ package final class TrainingStep {
   /// Computes this rank's samples, sums the gradients over the ranks, and updates the parameters.
   ///
   /// The update is left out, on every rank alike, when the loss or the gradient is not finite, so
-  /// the parameters stay those of the last good step.
+  /// the parameters stay those of the last good step; and when bits of them have changed by themselves.
   ///
   /// - Parameter stop: tells the signal that has asked this rank for the end; all ranks hear of it with
   ///   the losses.
@@ -115,6 +122,8 @@ package final class TrainingStep {
       return (now - start) / .seconds(1)
     }
 
+    let number = batch.batch.step + 1
+    try FaultPoint.forward.reach(step: number, stateGuard.buffers)
     exchange.begin(batch.batch, own: batch.batchIndices)
     let outputPixels = activations.logits.shape.pixels
     let scale = 1 / Float(batch.batch.samples.count * outputPixels)
@@ -139,6 +148,7 @@ package final class TrainingStep {
         loss.lossAndGradient(
           logits: activations.logits, labels: sample.labels, weights: sample.weights,
           scale: scale, gradient: logitsGradient, workspace: activations.lossWorkspace, on: team))
+      try FaultPoint.backward.reach(step: number, stateGuard.buffers)
       exchange.beginBackward()
       network.backward(
         image, parameters: parameters.base, activations: activations, gradients: gradients,
@@ -157,6 +167,7 @@ package final class TrainingStep {
       loss: sums.losses.reduce(0, +) / Double(sums.losses.count * outputPixels),
       gradientNorm: sums.norm,
       brokenBatchIndices: sums.losses.indices.filter { !sums.losses[$0].isFinite },
+      isDamaged: sums.isDamaged,
       seconds: seconds, sentByteCount: reducer.sentByteCount, stop: sums.stop)
   }
 }

@@ -15,15 +15,24 @@ struct ParameterUpdate {
   let clipNorm: Double
   /// The sum of squares of each block of the gradient.
   let squares: GradientSquares
+  let stateGuard: StateGuard
   let team: ThreadTeam
+
+  /// The parameters that are updated at once, so that they and their state are still in the cache when their
+  /// digests are made.
+  private static let cachedCount = 1 << 17
 
   /// Updates `range` of the parameters, for a gradient of this norm.
   func apply(_ range: Range<Int>, _ step: UpdateStep, norm: Double) {
     let clips = clipNorm > 0 && norm > clipNorm
-    optimizer.update(
-      parameters, gradients: step.gradients, range: range,
-      gradientScale: clips ? Float(clipNorm / norm) : 1, rate: step.rate,
-      update: step.batch.step + 1, on: team)
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.cachedCount) {
+      let part = start..<min(start + Self.cachedCount, range.upperBound)
+      optimizer.update(
+        parameters, gradients: step.gradients, range: part,
+        gradientScale: clips ? Float(clipNorm / norm) : 1, rate: step.rate,
+        update: step.batch.step + 1, on: team)
+      stateGuard.renew(part)
+    }
   }
 }
 
@@ -34,6 +43,8 @@ struct UpdateStep {
   let losses: [Double]
   /// Whether no sum of this rank's partial sums and the others' can overflow, if theirs are small too.
   let areSmall: Bool
+  /// Whether bits of this rank's parameters or state have changed since the last update.
+  let isDamaged: Bool
   /// The buffer that holds the sums over the ranks.
   let gradients: FloatBuffer
   let rate: Double
@@ -48,7 +59,7 @@ struct UpdateStep {
   func reports(squares: [Double] = []) throws -> RankReports {
     let most = (0..<ranks).map { batch.batchIndices(rank: $0, ranks: ranks).count }.max() ?? 0
     let report = RankReports.Report(
-      losses: losses, areSmall: areSmall, stop: stop(), squares: squares)
+      losses: losses, areSmall: areSmall, isDamaged: isDamaged, stop: stop(), squares: squares)
     let gathered = try reducer.gather(report.values(lossCount: most))
     return RankReports(
       reports: gathered.enumerated().map { rank, values in
@@ -66,14 +77,19 @@ struct RankReports {
     let losses: [Double]
     /// See `UpdateStep.areSmall`.
     let areSmall: Bool
+    /// See `UpdateStep.isDamaged`.
+    let isDamaged: Bool
     /// The signal that has asked it for the end.
     let stop: StopSignal?
     /// Sums of squares of the blocks that it owns.
     let squares: [Double]
 
-    init(losses: [Double], areSmall: Bool, stop: StopSignal?, squares: [Double]) {
+    init(
+      losses: [Double], areSmall: Bool, isDamaged: Bool, stop: StopSignal?, squares: [Double]
+    ) {
       self.losses = losses
       self.areSmall = areSmall
+      self.isDamaged = isDamaged
       self.stop = stop
       self.squares = squares
     }
@@ -84,14 +100,17 @@ struct RankReports {
     }
 
     /// All that is no measure in one number, so that being asked for the end costs no bytes.
-    private var flags: Int32 { (areSmall ? 1 : 0) + 2 * (stop?.rawValue ?? 0) }
+    private var flags: Int32 {
+      (areSmall ? 1 : 0) + (isDamaged ? 2 : 0) + 4 * (stop?.rawValue ?? 0)
+    }
 
     /// The report of a rank with `lossCount` samples, where the most that any rank has are `most`.
     init(_ values: [Double], lossCount: Int, most: Int) {
       losses = Array(values.prefix(lossCount))
       let flags = Int32(values[most])
       areSmall = flags & 1 == 1
-      stop = StopSignal(rawValue: flags / 2)
+      isDamaged = flags & 2 == 2
+      stop = StopSignal(rawValue: flags / 4)
       squares = Array(values.dropFirst(most + 1))
     }
   }
@@ -103,6 +122,8 @@ struct RankReports {
   var losses: [Double] { reports.flatMap(\.losses) }
   /// Whether no sum over the ranks can overflow.
   var areSmall: Bool { reports.allSatisfy(\.areSmall) }
+  /// Whether bits have changed on any rank.
+  var isDamaged: Bool { reports.contains(where: \.isDamaged) }
   /// The signal by which the first rank that was asked for the end was; the same on every rank.
   var stop: StopSignal? { reports.lazy.compactMap(\.stop).first }
 }
@@ -114,7 +135,7 @@ protocol UpdateOrder {
   var needsSmallSums: Bool { get }
 
   /// Reduces what is not yet reduced, and updates the parameters unless a loss or the gradient is
-  /// not finite; collective.
+  /// not finite, or a rank's bits have changed; collective.
   func run(_ step: UpdateStep, _ update: ParameterUpdate) throws -> GradientExchange.Sums
 }
 
@@ -134,8 +155,9 @@ struct WholeUpdateOrder: UpdateOrder {
     let whole = 0..<step.gradients.count
     update.squares.add(step.gradients, whole, on: update.team)
     let sums = GradientExchange.Sums(
-      losses: reports.losses, norm: update.squares.norm, stop: reports.stop)
-    if sums.isFinite { update.apply(whole, step, norm: sums.norm) }
+      losses: reports.losses, norm: update.squares.norm, isDamaged: reports.isDamaged,
+      stop: reports.stop)
+    if sums.allowUpdate { update.apply(whole, step, norm: sums.norm) }
     return sums
   }
 }
@@ -155,7 +177,7 @@ struct BucketUpdateOrder: UpdateOrder {
     reducer.reduce(from: 0)
     let reports = try step.reports()
     let losses = reports.losses
-    guard reports.areSmall, losses.allSatisfy(\.isFinite) else {
+    guard reports.areSmall, !reports.isDamaged, losses.allSatisfy(\.isFinite) else {
       try reducer.finish()
       return WholeUpdateOrder().finish(step, update, reports)
     }
@@ -166,7 +188,7 @@ struct BucketUpdateOrder: UpdateOrder {
     }
     try reducer.finish()
     return GradientExchange.Sums(
-      losses: losses, norm: update.squares.norm, stop: reports.stop)
+      losses: losses, norm: update.squares.norm, isDamaged: false, stop: reports.stop)
   }
 }
 
@@ -184,8 +206,9 @@ struct ShardedUpdateOrder: UpdateOrder {
       squares.setBlocks(of: rank, report.squares)
     }
     let sums = GradientExchange.Sums(
-      losses: reports.losses, norm: squares.norm, stop: reports.stop)
-    guard sums.isFinite else { return sums }
+      losses: reports.losses, norm: squares.norm, isDamaged: reports.isDamaged,
+      stop: reports.stop)
+    guard sums.allowUpdate else { return sums }
     reducer.beginGather(of: update.parameters.floats)
     for bucket in reducer.buckets.ranges.indices {
       update.apply(
@@ -193,6 +216,7 @@ struct ShardedUpdateOrder: UpdateOrder {
       reducer.gather(throughBucket: bucket)
     }
     try reducer.finishGather()
+    update.stateGuard.renewWeights()
     step.timeline?.add("gather", reducer.times)
     return sums
   }

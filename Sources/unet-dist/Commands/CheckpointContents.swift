@@ -1,5 +1,6 @@
 // The contents of a checkpoint that `inspect` shows.
 
+import Checkpoints
 import Configuration
 import Files
 import Foundation
@@ -55,7 +56,8 @@ struct CheckpointContents {
   var text: String {
     var lines = "\(file.path)\n\n"
     let width = sortedMetadata.map(\.key.count).max() ?? 0
-    for (key, value) in sortedMetadata {
+    for (key, stored) in sortedMetadata {
+      let value = key == Checkpoint.Verification.key ? verification ?? stored : stored
       // Of a value of several lines, such as the options of the run, each stands below the first.
       var column = key + String(repeating: " ", count: width - key.count)
       for line in value.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -72,6 +74,13 @@ struct CheckpointContents {
       ])
     }
     return lines + "\n" + tensors.text
+  }
+
+  /// How the contents were verified, in words.
+  private var verification: String? {
+    file.metadata[Checkpoint.Verification.key].flatMap {
+      try? JSONDecoder().decode(Checkpoint.Verification.self, from: Data($0.utf8)).description
+    }
   }
 
   private var sortedMetadata: [(key: String, value: String)] {

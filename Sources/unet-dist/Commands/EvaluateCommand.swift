@@ -145,9 +145,11 @@ struct EvaluateCommand: ParsableCommand {
       if self.json {
         try printText(json.json + "\n")
       } else {
-        try printText(
+        let text =
           "\(dataset.count) \(dataset.count == 1 ? "image" : "images"), \(trained.steps)\n" + table
-            + "\n")
+          + "\n"
+        // Names of classes come from a file.
+        try printText(text.printableLines)
       }
     }
   }

@@ -75,7 +75,7 @@ struct PredictCommand: ParsableCommand {
         let border = try classes.border(named: borderClass)
         if instances != nil, communicator.rank == 0 {
           let names = classes.backgrounds(border: border).sorted().map { classes.names[Int($0)] }
-          try printText("no objects: \(names.joined(separator: ", "))\n")
+          try printText("no objects: \(names.joined(separator: ", "))\n".printableLines)
         }
         let index = try SampleIndex.images(inputs, channels: channels, keepsGoing: keepGoing)
         return (

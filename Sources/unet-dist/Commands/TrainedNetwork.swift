@@ -7,6 +7,7 @@ import Datasets
 import Files
 import Foundation
 import Inference
+import Liveness
 import Network
 import Tensors
 import Threading
@@ -39,6 +40,7 @@ struct TrainedNetwork {
 
   /// Reads the checkpoints on rank 0 and gives them to all ranks; collective.
   init(_ options: TrainedNetworkOptions, communicator: any Communicator) throws {
+    StallWatch.shared.allow(Double(options.stallTimeout))
     let budget = try ThreadBudget.measure(for: communicator)
     let threads = options.threads ?? budget.threads
     let team = ThreadTeam(count: threads)

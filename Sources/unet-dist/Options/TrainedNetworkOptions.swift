@@ -5,6 +5,7 @@ import Checkpoints
 import Communication
 import Configuration
 import Inference
+import Liveness
 import Network
 
 /// The options of a command that uses a trained network, or several.
@@ -46,7 +47,16 @@ struct TrainedNetworkOptions: ParsableArguments {
   @Option(help: "Threads of each rank; the default is the cores that this rank may use.")
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Time without progress of a rank after which the job ends; 0 is never.",
+      valueName: "seconds"))
+  var stallTimeout = Int(StallWatch.limit)
+
   func validate() throws {
+    if !(0...604_800).contains(stallTimeout) {
+      throw ValidationError("--stall-timeout: expected 0...604800, found \(stallTimeout)")
+    }
     if let tile, !(1...16384).contains(tile) {
       throw ValidationError("--tile: expected 1...16384, found \(tile)")
     }

@@ -66,6 +66,28 @@ import Testing
     }
   }
 
+  /// Names of classes come with data, and a terminal obeys what it is shown.
+  @Test func namesCannotMoveTheCursor() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      try Data(#"{"0": "ground", "255": "\u001b[2Jcell"}"#.utf8)
+        .write(to: URL(fileURLWithPath: folder + "/data/classes.json"))
+      let trace = try TrainingRunTests.train(folder, ["--steps", "2"])
+      for command in [
+        ["evaluate", "--checkpoint", trace.path, "--data", folder + "/data"],
+        ["inspect", trace.path + "/latest.safetensors"],
+        [
+          "predict", "--checkpoint", trace.path, folder + "/data/images", "--output",
+          folder + "/out", "--instances", "components", "--border-class", "255",
+        ],
+      ] {
+        let run = try ProgramRun.unetDist(ranks: 1, command)
+        #expect(run.succeeded && run.standardOutput.contains("cell"), "\(run)")
+        #expect(!(run.standardOutput + run.standardError).contains("\u{1B}"), "\(command)")
+      }
+    }
+  }
+
   @Test func aClassThatNeverOccurs() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

@@ -52,6 +52,17 @@ import Testing
     #expect(run.standardError.contains("556 and 572"), "\(run)")
   }
 
+  @Test func aCheckpointSaysHowItWasVerified() throws {
+    try withTemporaryFolder { folder in
+      let path = try TinyTraining.checkpoint(in: folder)
+      let run = try ProgramRun.unetDist("inspect", path)
+      let line = run.standardOutput.split(separator: "\n").first { $0.hasPrefix("verified ") }
+      #expect(
+        line?.hasSuffix("  guarded by digests between updates: weights and optimiser state")
+          == true, "\(run)")
+    }
+  }
+
   @Test func aCheckpointNamesItsNetwork() throws {
     try withTemporaryFolder { folder in
       let configuration = UNetConfiguration(baseChannels: 4, depth: 1, padding: .zero)

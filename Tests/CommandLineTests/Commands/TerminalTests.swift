@@ -68,6 +68,34 @@ import Testing
     }
   }
 
+  /// OpenBLAS would start a thread a core, and wait at the end for those that there was no room for.
+  @Test func theEndWaitsForNoThreadThatCouldNotStart() throws {
+    try withTemporaryFolder { folder in
+      for kibibytes in stride(from: 200_000, through: 400_000, by: 50_000) {
+        let run = try shell(
+          "unset OPENBLAS_NUM_THREADS; ulimit -v \(kibibytes); \"$0\" --version", folder,
+          timeLimit: 20)
+        #expect(!run.timedOut, "\(kibibytes) KiB: \(run)")
+      }
+    }
+  }
+
+  @Test func anImageLargerThanTheMemoryIsOneError() throws {
+    try withTemporaryFolder { folder in
+      let checkpoint = try TinyTraining.checkpoint(in: folder)
+      let path = folder + "/large.npy"
+      let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (30000, 30000), }"
+      let padded = header.padding(toLength: 117, withPad: " ", startingAt: 0) + "\n"
+      let start: [UInt8] = [0x93, 78, 85, 77, 80, 89, 1, 0, 118, 0]
+      try (Data(start) + Data(padded.utf8)).write(to: URL(fileURLWithPath: path))
+      #expect(truncate(path, 128 + 900_000_000) == 0)
+      let run = try shell(
+        "ulimit -v 1500000; \"$0\" predict --checkpoint '\(checkpoint)' '\(path)' --threads 1 "
+          + "--output '\(folder)/out'", folder)
+      run.expectOneError(naming: ["large.npy", "1716 MiB"])
+    }
+  }
+
   @Test func aCheckpointLargerThanTheMemoryIsOneError() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

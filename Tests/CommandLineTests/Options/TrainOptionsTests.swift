@@ -32,7 +32,8 @@ import unet_dist
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
       "timeline": "t.json", "tensorboard": "tb", "bucket-kib": "1024", "threads": "2", "seed": "14",
-      "check-replicas": "15", "stall-timeout": "90", "resume-or-start": "true",
+      "check-replicas": "15", "heal": "true", "stall-timeout": "90", "resume-or-start": "true",
+      "log-samples": "true",
       "log-every": "50", "log-level": "debug", "recompute": "2",
     ]
     let arguments = values.flatMap { ["--\($0.key)", $0.value] }

@@ -10,12 +10,17 @@ import Threading
   static let counts = [1, 63, 64, 100, 4096, 4097, 20_000]
 
   private static func digest(_ buffer: FloatBuffer, threads: Int = 2) -> UInt64 {
-    var workspace = [UInt64](repeating: 0, count: BufferDigest.workspaceCount(buffer.count))
-    return workspace.withUnsafeMutableBufferPointer { workspace in
-      workspace.baseAddress.map {
+    let pieces = stride(from: 0, to: buffer.count, by: BufferDigest.pieceCount).map {
+      $0..<min($0 + BufferDigest.pieceCount, buffer.count)
+    }
+    var digests = [UInt64](repeating: 0, count: pieces.count)
+    return pieces.withUnsafeBufferPointer { pieces in
+      digests.withUnsafeMutableBufferPointer { digests in
+        guard let base = digests.baseAddress else { return 0 }
         BufferDigest.digest(
-          buffer.base, count: buffer.count, workspace: $0, on: ThreadTeam(count: threads))
-      } ?? 0
+          buffer.base, pieces: pieces, into: base, on: ThreadTeam(count: threads))
+        return BufferDigest.joined(UnsafeBufferPointer(digests))
+      }
     }
   }
 

@@ -102,6 +102,76 @@ import Training
         == ["step-00000001.safetensors", "step-00000002.safetensors"])
   }
 
+  /// The bits of a checkpoint's tensors.
+  private static func tensors(_ output: String, step: Int) throws -> [String: [UInt32]] {
+    let file = try SafetensorsFile.read(
+      output + "/checkpoints/step-0000000\(step).safetensors", requireChecksum: true)
+    return try Dictionary(
+      uniqueKeysWithValues: file.names.map { ($0, try file.floats(of: $0).map(\.bitPattern)) })
+  }
+
+  /// Flips a bit in the weights of rank 1.
+  private static func flip(_ trainer: Trainer, _ communicator: any Communicator) {
+    guard communicator.rank == 1 else { return }
+    let value = trainer.parameters.base[40]
+    trainer.parameters.base[40] = Float(bitPattern: value.bitPattern ^ 1 << 30)
+  }
+
+  /// Weights that damaged ones have made a gradient of are not those of the run.
+  @Test(arguments: [false, true]) func aHealedRunHasTheBitsOfAnUndisturbedOne(
+    isSharded: Bool
+  ) throws {
+    let folder = try ScratchFolder()
+    var configuration = Self.configuration(folder.path + "/run")
+    configuration.ema = 0.9
+    configuration.shardOptimizer = isSharded
+    #expect(
+      Self.failures(ranks: 3, configuration) { trainer, _ in _ = try trainer.run() }
+        == [nil, nil, nil])
+    var healing = configuration
+    healing.output = folder.path + "/healed"
+    healing.heal = true
+    #expect(
+      Self.failures(ranks: 3, healing) { trainer, communicator in
+        for step in 2...5 {
+          try trainer.advance(to: step)
+          Self.flip(trainer, communicator)
+        }
+        _ = try trainer.run()
+      } == [nil, nil, nil])
+    let isSame =
+      try Self.tensors(configuration.output, step: 6) == Self.tensors(healing.output, step: 6)
+    #expect(isSame)
+    let log = try String(contentsOfFile: healing.output + "/log.jsonl", encoding: .utf8)
+    let told = log.split(separator: "\n").filter { $0.contains("\"event\": \"healed\"") }
+    #expect(told.count == 4, "\(log)")
+    #expect(told.allSatisfy { $0.contains("\"what\": \"weights\", \"ranks\": [1]") }, "\(told)")
+  }
+
+  @Test func aCheckpointSaysHowItWasVerified() throws {
+    let folder = try ScratchFolder()
+    func verification(
+      ranks: Int, _ change: (inout TrainingConfiguration) -> Void = { _ in }
+    ) throws -> String? {
+      var configuration = Self.configuration(folder.path + "/run-\(UUID().uuidString)")
+      change(&configuration)
+      #expect(
+        Self.failures(ranks: ranks, configuration) { trainer, _ in try trainer.advance(to: 1) }
+          .allSatisfy { $0 == nil })
+      let path = configuration.output + "/checkpoints/step-00000001.safetensors"
+      return try Checkpoint.read(path).checkpoint.verification?.description
+    }
+    let guarded = "guarded by digests between updates: weights and optimiser state"
+    #expect(try verification(ranks: 1) == "finite, and no more")
+    #expect(try verification(ranks: 1) { $0.checkReplicas = 10 } == guarded)
+    #expect(try verification(ranks: 2) == "compared over 2 ranks: weights and optimiser state")
+    #expect(
+      try verification(ranks: 3) {
+        $0.checkReplicas = 1
+        $0.shardOptimizer = true
+      } == "compared over 3 ranks: weights; " + guarded)
+  }
+
   @Test func theLastGoodCheckpointOutlivesAPoisonedStep() throws {
     let folder = try ScratchFolder()
     var configuration = Self.configuration(folder.path + "/run")

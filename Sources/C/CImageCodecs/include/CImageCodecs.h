@@ -230,6 +230,9 @@ typedef struct {
   uint32_t tag_count;
 } codec_tiff_form;
 
+/// Says whom decoders ask how many bytes the process may still have, before they decode a large image.
+void codec_ask_for_memory(uint64_t (*available)(void));
+
 /// Begins a file on an open descriptor, which stays open: BigTIFF, or the classic form of at most
 /// 4 GiB.
 codec_status codec_tiff_writer_open(

@@ -83,3 +83,13 @@ int CLiveness_open_process(int64_t process);
 
 // Ends this process at once. Those in `processes`, handles, are killed soon after, if they are still there.
 _Noreturn void CLiveness_end(int status, const int *processes, int count);
+
+// MARK: Faults of tests
+
+// Whether a function unet_dist_reached was loaded into the process, which only tests do.
+bool CLiveness_has_faults(void);
+
+// Tells it that a moment of the run has come, with the memory in use, buffer `number` of `of`; true when the
+// caller is to fail.
+bool CLiveness_reach(
+    const char *moment, int64_t step, float *values, size_t count, int number, int of);
