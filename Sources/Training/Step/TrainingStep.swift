@@ -98,11 +98,13 @@ package final class TrainingStep {
   /// The update is left out, on every rank alike, when the loss or the gradient is not finite, so
   /// the parameters stay those of the last good step.
   ///
-  /// - Parameter stop: tells the signal that has asked this rank for the end; all ranks hear of it with
-  ///   the losses.
-  /// - Throws: `MPIError`.
+  /// - Parameters:
+  ///   - stop: tells the signal that has asked this rank for the end; all ranks hear of it with the losses.
+  ///   - beforeUpdate: returns when parameters and state may change, of which a copy may still be taken.
+  /// - Throws: `MPIError`; what `beforeUpdate` throws.
   package func run(
-    _ batch: LoadedBatch, rate: Double, stop: @escaping () -> StopSignal? = { nil }
+    _ batch: LoadedBatch, rate: Double, stop: @escaping () -> StopSignal? = { nil },
+    beforeUpdate: @escaping () throws -> Void = {}
   ) throws -> Result {
     var seconds = StepRecord.Seconds()
     var start = clock.now
@@ -144,7 +146,7 @@ package final class TrainingStep {
       seconds.backward += lap("backward")
     }
     let sums = try exchange.finish(
-      losses: losses, rate: rate, timeline: timeline, stop: stop)
+      losses: losses, rate: rate, timeline: timeline, stop: stop, beforeUpdate: beforeUpdate)
     seconds.reduce = reducer.seconds
     seconds.update = max(0, lap("exchange and update") - reducer.seconds)
     if !reducer.isSharded { timeline?.add("sum", reducer.times) }
