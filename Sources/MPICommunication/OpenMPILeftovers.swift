@@ -8,22 +8,20 @@ import Liveness
 ///
 /// `mpirun` removes them at a job's end, but not when it is killed itself, and the segments take memory for ever.
 package enum OpenMPILeftovers {
-  /// A job that begins may not have mapped its segments yet, nor named its process.
-  private static let youngest = 60.0
-
   /// Removes those that are certainly nobody's any more.
   ///
   /// - Parameters:
   ///   - memory: the folder of segments, `vader_segment.HOST.USER.JOB.RANK`.
   ///   - temporary: the folder of sessions, `ompi.HOST.USER/pid.LAUNCHER`.
+  ///   - age: seconds that they must be old: a job that begins may not have mapped its segments yet.
   package static func remove(
-    memory: String = "/dev/shm", temporary: String = "/tmp", host: String, now: Date = Date()
+    memory: String = "/dev/shm", temporary: String = "/tmp", host: String, age: Double = 60
   ) {
     let user = geteuid()
     func isOldAndOwn(_ path: String) -> Bool {
       var status = stat()
       return lstat(path, &status) == 0 && status.st_uid == user
-        && now.timeIntervalSince1970 - Double(status.st_mtim.tv_sec) > youngest
+        && Date().timeIntervalSince1970 - Double(status.st_mtim.tv_sec) >= age
     }
     let segments = names(in: memory).filter { $0.hasPrefix("vader_segment.\(host).") }
       .map { "\(memory)/\($0)" }.filter(isOldAndOwn)

@@ -37,8 +37,7 @@ import Testing
     OpenMPILeftovers.remove(memory: folder.path, temporary: folder.path, host: "here")
     #expect(try remains() == before, "a job may be about to begin")
     OpenMPILeftovers.remove(
-      memory: folder.path, temporary: folder.path, host: "here",
-      now: Date(timeIntervalSinceNow: 120))
+      memory: folder.path, temporary: folder.path, host: "here", age: 0)
     #expect(
       try remains()
         == before.subtracting([dead, dead + "/0", "\(folder.path)/\(segments[0])"]))

@@ -5,6 +5,7 @@ import Communication
 import Configuration
 import Datasets
 import Files
+import Foundation
 import Inference
 import Kernels
 import Network
@@ -119,7 +120,7 @@ struct RunPreparation {
       switch plan.configuration.stepState {
       case .off: nil
       case .automatic: StepStateFolder.usual
-      case .folder(let path): path
+      case .folder(let path): URL(fileURLWithPath: path).path
       }
     let isOff = try communicator.allReduceSum([path == nil ? Int64(1) : 0]) != [0]
     let own = try communicator.together {
