@@ -41,6 +41,16 @@ package enum ResumePoint: Equatable, Codable, Sendable {
   case checkpoint(String)
 }
 
+/// Where the states after the newest steps are kept.
+package enum StepStateChoice: Equatable, Codable, Sendable {
+  /// In memory that outlives the processes, where there is room.
+  case automatic
+  /// Nowhere.
+  case off
+  /// In this folder.
+  case folder(String)
+}
+
 /// Where the event files for TensorBoard go.
 package enum EventFolder: Equatable, Codable, Sendable {
   /// Nowhere: there are none.
@@ -190,6 +200,27 @@ extension RecomputeChoice: OptionValue {
     switch self {
     case .auto: "auto"
     case .levels(let levels): levels == 0 ? "none" : "\(levels)"
+    }
+  }
+}
+
+extension StepStateChoice: OptionValue {
+  static var expectation: String { "auto, off, or the path of a folder" }
+
+  init?(optionText: String) {
+    switch optionText {
+    case "": return nil
+    case "auto": self = .automatic
+    case "off": self = .off
+    default: self = .folder(optionText)
+    }
+  }
+
+  var optionText: String {
+    switch self {
+    case .automatic: "auto"
+    case .off: "off"
+    case .folder(let path): path
     }
   }
 }

@@ -151,6 +151,11 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Number of newest checkpoints that stay; those that are latest or best always do.
   package var keep = 3
 
+  /// Where the states after the newest steps are kept, of which a kill takes none.
+  package var stepState = StepStateChoice.automatic
+  /// Steps from one kept state to the next.
+  package var stepStateEvery = 1
+
   // MARK: Start
 
   /// Checkpoint from which the run goes on as if it had not stopped.
@@ -159,6 +164,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var resumeOrStart = false
   /// Checkpoint from which only the weights are taken.
   package var load: String?
+  /// How often a single process that has died is started again.
+  package var maxRestarts = 0
 
   // MARK: Distribution
 

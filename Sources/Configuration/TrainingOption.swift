@@ -195,12 +195,24 @@ extension TrainingOption {
       .ranks, must: .atLeast(0)),
     required(
       "keep", \.keep, "N", "newest checkpoints that stay", .local, must: .atLeast(1)),
+    required(
+      "step-state", \.stepState, "DIR",
+      "folder for the state after each step, of which a kill loses none: auto, /dev/shm where there is room, or off",
+      .local),
+    required(
+      "step-state-every", \.stepStateEvery, "N", "steps from one such state to the next", .ranks,
+      must: .atLeast(1)),
 
     optional("resume", \.resume, "PATH", "go on from PATH or the newest checkpoint", .ranks),
     required(
       "resume-or-start", \.resumeOrStart, "BOOL",
       "go on where --output has a checkpoint, else start: the same command for every start", .local),
     optional("load", \.load, "FILE", "take only the weights from this checkpoint", .ranks),
+    required(
+      "max-restarts", \.maxRestarts, "N",
+      "times that a single process which has died is started again; Scripts/supervise does it for mpirun",
+      .local,
+      must: .atLeast(0)),
 
     required(
       "reduction", \.reduction, "RULE",

@@ -61,7 +61,8 @@ package enum Job {
       return status
     } catch {
       reportInTurn(error, from: communicator)
-      communicator.abort(status: 1)
+      // Ranks that lose another one may do better with the next start.
+      communicator.abort(status: Int((error is MPIError ? JobStatus.stalled : .failure).rawValue))
     }
   }
 
@@ -75,6 +76,9 @@ package enum Job {
       joiningLimit: joiningLimit.map { $0 > 0 ? $0 : 0 } ?? StallWatch.joiningLimit)
     try FaultPoint.start.reach()
     let communicator = try join(environment: environment)
+    if launcher?.command == "mpirun", communicator.localRank == 0 {
+      OpenMPILeftovers.remove(host: communicator.hostName)
+    }
     let hasOtherHosts = communicator.localSize < communicator.size
     let board = try HostBoard.joined(by: communicator)
     // Ranks without a common board know no more of each other than those of other hosts.

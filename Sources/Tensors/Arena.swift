@@ -122,6 +122,14 @@ package final class FloatBuffer: @unchecked Sendable {
     memory = try FloatMemory(count: count, for: purpose)
   }
 
+  /// Floats that lie elsewhere, which `owner` keeps in place.
+  package init(
+    at base: UnsafeMutablePointer<Float>, count: Int, keptBy owner: any AnyObject & Sendable
+  ) {
+    self.count = count
+    memory = FloatMemory(at: base, keptBy: owner)
+  }
+
   /// A buffer of `count` zeros, few enough that no user's choice of sizes makes them too many.
   ///
   /// - Precondition: the system grants the memory.
@@ -141,11 +149,13 @@ package final class FloatBuffer: @unchecked Sendable {
   }
 }
 
-/// Zeroed floats at a cache line's boundary, to be released once.
+/// Zeroed floats at a cache line's boundary, to be released once; or floats that somebody else keeps.
 private struct FloatMemory {
   let base: UnsafeMutablePointer<Float>
   /// Bytes mapped from the system; nil for memory of the heap.
   private let mapped: (start: UnsafeMutableRawPointer, byteCount: Int)?
+  /// Who keeps memory that is not this one's own.
+  private let owner: (any AnyObject & Sendable)?
 
   /// What the processor's larger pages hold.
   private static let largePage = 2 << 20
@@ -170,6 +180,7 @@ private struct FloatMemory {
         let aligned = start + (address - Int(bitPattern: start))
         madvise(aligned, needed, MADV_HUGEPAGE)
         mapped = (start, byteCount)
+        owner = nil
         base = aligned.bindMemory(to: Float.self, capacity: count)
         return
       }
@@ -180,10 +191,19 @@ private struct FloatMemory {
     }
     memset(memory, 0, byteCount)
     mapped = nil
+    owner = nil
     base = memory.bindMemory(to: Float.self, capacity: byteCount / MemoryLayout<Float>.stride)
   }
 
+  /// Memory that `owner` keeps.
+  init(at base: UnsafeMutablePointer<Float>, keptBy owner: any AnyObject & Sendable) {
+    self.base = base
+    self.owner = owner
+    mapped = nil
+  }
+
   func release() {
+    if owner != nil { return }
     if let mapped {
       munmap(mapped.start, mapped.byteCount)
     } else {

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -104,6 +105,12 @@ void CLiveness_say(const char *text, size_t length) {
 
 int CLiveness_open_process(int64_t process) {
   return (int)syscall(SYS_pidfd_open, (pid_t)process, 0);
+}
+
+void CLiveness_end_with_parent(int process) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // It may have ended before.
+  if (getppid() != process) _exit(128 + SIGKILL);
 }
 
 // Whether `descriptor` is one of the handles.

@@ -40,6 +40,20 @@ package enum BufferDigest {
     digests.reduce(UInt64(digests.count)) { mix($0, $1) }
   }
 
+  /// A digest that one thread takes of one run of floats after the other.
+  package struct Chain {
+    /// The digest of all that was added so far, in this order.
+    package private(set) var digest: UInt64
+
+    /// The digest of nothing, which `seed` tells from others.
+    package init(seed: UInt64) { digest = mix(0, seed) }
+
+    /// Adds a run of floats, of which a call may have up to a block.
+    package mutating func add(_ values: UnsafePointer<Float>, count: Int) {
+      digest = mix(digest, blockDigest(values, count: count))
+    }
+  }
+
   private typealias Lanes = SIMD16<UInt32>
 
   private static func digest(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {

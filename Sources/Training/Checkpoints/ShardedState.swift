@@ -99,8 +99,8 @@ struct ShardedState {
     }
   }
 
-  /// The chunks of every rank.
-  private func allChunks() throws -> [[Range<Int>]] {
+  /// The chunks of every rank; collective.
+  func allChunks() throws -> [[Range<Int>]] {
     let bounds = optimizer.chunks.flatMap { [$0.lowerBound, $0.upperBound] }
     return try communicator.allgatherv(bounds).map { bounds in
       stride(from: 0, to: bounds.count, by: 2).map { bounds[$0]..<bounds[$0 + 1] }

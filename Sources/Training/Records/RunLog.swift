@@ -17,10 +17,14 @@ package final class RunLog: Sendable {
 
   /// Opens the log at `path`, creating it if it is missing.
   ///
-  /// - Parameter step: the step that a run is resumed from. What the log says of later steps is cut
-  ///   off, since they will be made again, and so is a last line that was not finished. Without a
-  ///   step the log is taken as it is.
-  package init(path: String, resumedFrom step: Int? = nil) throws(FileError) {
+  /// - Parameters:
+  ///   - step: the step that a run is resumed from. What the log says of later steps is cut off, since they
+  ///     will be made again, and so is a last line that was not finished. Without a step the log is taken as
+  ///     it is.
+  ///   - isUnscored: whether an evaluation after that step is still to be made, or made again.
+  package init(
+    path: String, resumedFrom step: Int? = nil, isUnscored: Bool = false
+  ) throws(FileError) {
     self.path = path
     file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
     guard file >= 0 else { throw .refused("open the log", path) }
@@ -29,7 +33,7 @@ package final class RunLog: Sendable {
       return
     }
     do throws(FileError) {
-      let kept = try Kept(of: path, upTo: step)
+      let kept = try Kept(of: path, upTo: step, isUnscored: isUnscored)
       guard ftruncate(file, kept.length) == 0 else { throw .refused("cut the log", path) }
       missingSteps = kept.missingSteps(upTo: step)
     } catch {
@@ -112,6 +116,7 @@ extension RunLog: RecordSink {
       try append(
         event: start.isResumed ? "resume" : "start", step: start.step,
         [
+          ("time", .number(Date().timeIntervalSince1970)),
           ("program_version", .text(start.programVersion)),
           ("program_revision", .text(start.programRevision)),
           ("configuration_digest", .text(start.configurationDigest)),
@@ -162,7 +167,7 @@ private struct Kept {
   private var start: Int?
   private var steps: Set<Int> = []
 
-  init(of path: String, upTo step: Int) throws(FileError) {
+  init(of path: String, upTo step: Int, isUnscored: Bool) throws(FileError) {
     let bytes: Data
     do {
       bytes = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
@@ -177,7 +182,7 @@ private struct Kept {
       // A line that is no JSON is not this program's; it stays where it is.
       if let line = try? decoder.decode(Line.self, from: bytes[start..<end]), let found = line.step
       {
-        if found > step { break }
+        if found > step || isUnscored && found == step && line.event == "evaluation" { break }
         if line.event == nil { steps.insert(found) }
         if self.start == nil { self.start = line.event == nil ? found - 1 : found }
       }

@@ -1,5 +1,6 @@
 // The folder that a run is written to: its files, links and lock.
 
+import Checkpoints
 package import Datasets
 package import Files
 import Foundation
@@ -12,6 +13,7 @@ import Foundation
 ///     OUTPUT/checkpoints/step-00000100.safetensors    the checkpoints
 ///     OUTPUT/latest.safetensors, best.safetensors     relative links into checkpoints
 ///     OUTPUT/.lock                                    locked while a run writes here, see `FolderLock`
+///     OUTPUT/.step-state                              where the states after the newest steps are, while they are
 ///
 /// Only one rank opens it. The lock ends with the process at the latest.
 package final class RunFolder: Sendable {
@@ -136,9 +138,14 @@ extension RunFolder {
 
   /// The newest checkpoint of a folder that need not be opened, or nil.
   static func newestCheckpoint(in folder: String) throws(FileError) -> String? {
-    try checkpointNames(in: folder).compactMap(Self.step(ofCheckpoint:)).max().map {
+    try newestCheckpointStep(in: folder).map {
       folder + "/checkpoints/" + checkpointName(step: $0)
     }
+  }
+
+  /// Its step.
+  static func newestCheckpointStep(in folder: String) throws(FileError) -> Int? {
+    try checkpointNames(in: folder).compactMap(Self.step(ofCheckpoint:)).max()
   }
 
   /// The newest checkpoint, from which a run without a path given is resumed.
@@ -180,9 +187,11 @@ extension RunFolder {
     if try checkpointSteps().contains(step) { try point(.latest, toStep: step) }
   }
 
-  /// Removes the checkpoints after `step` but for `new`, the first of the course that was taken instead.
+  /// Removes the checkpoints after `step` but for `new`, the first of the course that was taken instead, and
+  /// what this course has called its best.
   package func abandon(after step: Int, for new: Int) throws(FileError) {
-    for later in try checkpointSteps() where later > step && later != new {
+    let best = self.step(of: .best)
+    for later in try checkpointSteps() where later > step && later != new && later != best {
       try remove(path: checkpointPath(step: later))
     }
   }
@@ -202,6 +211,12 @@ extension RunFolder {
     name.hasSuffix(damagedSuffix)
       && step(ofCheckpoint: String(name.dropLast(damagedSuffix.count))) != nil
   }
+
+  /// The mark of the start whose step states are the run's newest; nil where no states are kept.
+  func stepStateMark(host: String) -> StepStateMark? { StepStateMark.read(in: path, host: host) }
+
+  /// Tells that there are no step states of this run any more.
+  func removeStepStateMark() { StepStateMark.remove(in: path) }
 
   /// Points `best` to the checkpoint of `step`, or removes the link where there is none.
   ///

@@ -7,64 +7,86 @@ import Datasets
 import Files
 import Foundation
 import Liveness
-import Network
 import Reports
+import Synchronization
 import Tensors
+import Threading
 
 /// The run's folder and display, on the one rank that writes.
-final class RunOutput {
+///
+/// Checkpoints are written by a thread of its own where their state stays as it is meanwhile.
+final class RunOutput: Sendable {
+  private struct State {
+    /// The checkpoint that the run was resumed from.
+    var startPath: String?
+    /// The step after which checkpoints are of a course that is not taken, until the first one of this course.
+    var abandonedAfter: Int?
+    /// See ``RunOutput/verifiedCheckpoint``.
+    var verifiedCheckpoint: String?
+  }
+
   let folder: RunFolder
   private let keep: Int
-  /// The checkpoint that the run was resumed from.
-  private var startPath: String?
-  /// The step after which checkpoints are of a course that is not taken, until the first one of this course.
-  private var abandonedAfter: Int?
   private let display: RunDisplay
-  private var sinks: [any RecordSink]
+  private let state = Mutex(State())
+  /// Records go to one after the other, whichever thread tells them.
+  private let sinks: Mutex<[any RecordSink]>
+  /// Writes checkpoints; nil where the system refuses a thread.
+  private let writer: BackgroundThread?
 
   /// Opens the folder; a run in it is an error unless it is resumed.
   init(_ configuration: TrainingConfiguration, display: RunDisplay) throws {
     folder = try RunFolder(path: configuration.output, resuming: configuration.resume != nil)
     keep = configuration.keep
     self.display = display
-    sinks = [display]
+    sinks = Mutex([display])
+    writer = BackgroundThread()
     if folder.beginsAgain {
       display.write("\(folder.path): a run that had saved nothing begins again")
     }
   }
 
-  /// Tells that the run goes on from the checkpoint at `path`.
+  /// Tells that the run goes on from the checkpoint at `path`, or from a state in memory.
   ///
   /// Versions that name themselves in checkpoints have compared the ranks before writing them.
-  func startsFrom(_ checkpoint: Checkpoint, at path: String) {
-    startPath = path
-    if checkpoint.version != nil { verifiedCheckpoint = path }
+  func startsFrom(_ checkpoint: Checkpoint, at path: String?) {
+    let newest = path ?? (try? folder.newestCheckpoint())
+    state.withLock { state in
+      state.startPath = path
+      if checkpoint.version != nil { state.verifiedCheckpoint = newest }
+    }
   }
 
   /// Writes the configuration and the division of the images, and opens the log.
+  ///
+  /// Before anything is cut, the folder names this start, whose states are the newest from then on.
   ///
   /// What a resumed run wrote after `start` is of a course that is not taken. Lines of the log are removed,
   /// checkpoints stay until the first new one is there.
   ///
   /// - Returns: whether the best checkpoint that `start` knows of is in the folder.
   func open(
-    _ configuration: TrainingConfiguration, data: TrainingData, resumedFrom start: Checkpoint?
+    _ configuration: TrainingConfiguration, data: TrainingData, resumedFrom start: Checkpoint?,
+    abandonedAfter: Int?, mark: StepStateMark?
   ) throws -> Bool {
     let step = start?.step
+    if let mark { try mark.write(in: folder.path) } else { folder.removeStepStateMark() }
     try folder.writeConfiguration(configuration.yaml())
     if let division = data.division { try folder.writeDivision(division) }
     if let step { try folder.goOn(from: step) }
-    abandonedAfter = step
-    let log = try RunLog(path: folder.logPath, resumedFrom: step)
+    state.withLock { $0.abandonedAfter = abandonedAfter }
+    let log = try RunLog(
+      path: folder.logPath, resumedFrom: step, isUnscored: start?.isUnscored ?? false)
     if let missing = log.missingSteps {
       display.warn("\(folder.logPath) has no lines of step \(missing)")
     }
-    sinks += [
+    var files: [any RecordSink] = [
       log, EvaluationFile(path: folder.path + "/evaluation.json"),
     ]
     if let events = configuration.tensorboard.path(output: folder.path) {
-      sinks.append(try TensorBoardRecords(EventFile(in: events, after: step ?? 0)))
+      files.append(try TensorBoardRecords(EventFile(in: events, after: step ?? 0)))
     }
+    sinks.withLock { $0 += files }
     try record(
       .start(
         StartRecord(
@@ -82,37 +104,82 @@ final class RunOutput {
     display.warn("\(error); it is kept as \(aside), and the checkpoint before it is taken")
   }
 
+  /// Warns the user.
+  func warn(_ message: String) { display.warn(message) }
+
   /// Tells the user something.
   func say(_ message: String) { display.write(message) }
 
   /// Gives a record to all who take records.
   func record(_ record: RunRecord) throws {
-    for sink in sinks { try sink.take(record) }
+    try sinks.withLock { sinks in
+      for sink in sinks { try sink.take(record) }
+    }
   }
 
   /// Writes a checkpoint, points the links to it, and removes those that are no longer kept.
   func save(
-    _ checkpoint: Checkpoint, step: TrainingStep, state: [(name: String, values: FloatBuffer)],
-    isBest: Bool
+    _ checkpoint: Checkpoint, layout: ParameterLayout, parameters: FloatBuffer,
+    state buffers: [(name: String, values: FloatBuffer)], isBest: Bool
   ) throws {
+    let sinks = sinks.withLock { $0 }
     for sink in sinks { try sink.flush() }
     try checkpoint.write(
-      to: folder.checkpointPath(step: checkpoint.step), layout: step.network.layout,
-      parameters: step.parameters, state: state)
+      to: folder.checkpointPath(step: checkpoint.step), layout: layout, parameters: parameters,
+      state: buffers)
     try folder.point(.latest, toStep: checkpoint.step)
     if isBest { try folder.point(.best, toStep: checkpoint.step) }
-    verifiedCheckpoint = folder.checkpointPath(step: checkpoint.step)
-    if let step = abandonedAfter { try folder.abandon(after: step, for: checkpoint.step) }
-    abandonedAfter = nil
+    let abandonedAfter = state.withLock { state in
+      state.verifiedCheckpoint = folder.checkpointPath(step: checkpoint.step)
+      defer { state.abandonedAfter = nil }
+      return state.abandonedAfter
+    }
+    if let abandonedAfter { try folder.abandon(after: abandonedAfter, for: checkpoint.step) }
     try folder.prune(keep: keep)
+  }
+
+  /// Begins to do the same behind the run's back; ``finishSaving()`` follows.
+  ///
+  /// - Parameter buffers: gives what is to be saved, which stays as it is until then.
+  func beginSaving(
+    _ checkpoint: Checkpoint, layout: ParameterLayout, isBest: Bool,
+    _ buffers:
+      @escaping @Sendable () throws -> (
+        parameters: FloatBuffer, state: [(name: String, values: FloatBuffer)]
+      )
+  ) throws {
+    @Sendable func save() throws {
+      let (parameters, state) = try buffers()
+      try self.save(
+        checkpoint, layout: layout, parameters: parameters, state: state, isBest: isBest)
+    }
+    guard let writer else { return try save() }
+    try writer.begin(save)
+  }
+
+  /// Returns when the checkpoint that was begun is written.
+  ///
+  /// - Throws: what kept it from being written.
+  func finishSaving() throws { try writer?.wait() }
+
+  /// Saves a checkpoint that an earlier start had begun, and had no time to write.
+  func complete(
+    _ checkpoint: Checkpoint, layout: ParameterLayout, parameters: FloatBuffer,
+    state: [(name: String, values: FloatBuffer)]
+  ) throws {
+    try checkpoint.write(
+      to: folder.checkpointPath(step: checkpoint.step), layout: layout, parameters: parameters,
+      state: state)
   }
 
   /// The newest checkpoint whose contents were compared between the ranks before it was written: by
   /// this process, or by the one that wrote what the run started from.
-  private(set) var verifiedCheckpoint: String?
+  var verifiedCheckpoint: String? { state.withLock { $0.verifiedCheckpoint } }
 
   /// The newest checkpoint, be it in the folder or where the run started from.
-  var lastGoodCheckpoint: String? { (try? folder.newestCheckpoint()) ?? startPath }
+  var lastGoodCheckpoint: String? {
+    (try? folder.newestCheckpoint()) ?? state.withLock { $0.startPath }
+  }
 
   /// Takes the progress bar away.
   func finish() { display.finish() }

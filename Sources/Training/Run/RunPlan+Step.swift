@@ -69,6 +69,22 @@ extension RunPlan {
     step.optimizer.beginAverages(step.parameters)
   }
 
+  /// The metadata of a checkpoint of this run.
+  func checkpoint(
+    step: Int, epoch: Int, threshold: Checkpoint.Threshold?, best: Checkpoint.BestScore?,
+    patience: Checkpoint.Patience?, isUnscored: Bool, verification: Checkpoint.Verification?
+  ) throws -> Checkpoint {
+    Checkpoint(
+      network: network.configuration, classes: data.dataset.mapping,
+      normalization: data.dataset.normalization, configuration: configuration.yaml(),
+      step: step, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
+      optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
+      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText,
+      divisionDigest: data.divisionDigest, threshold: threshold, best: best,
+      patience: configuration.patience == nil ? nil : patience, isUnscored: isUnscored,
+      verification: verification, version: Version.number, revision: Version.revision)
+  }
+
   /// What makes tiles.
   var augmentation: Augmentation {
     Augmentation(

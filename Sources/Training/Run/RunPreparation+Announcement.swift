@@ -80,7 +80,8 @@ extension RunPreparation {
       """)
     if let resumed = start {
       let arithmetic = try ArithmeticProbe.digest
-      logger.info("continuing after step \(resumed.step)")
+      let place = keptIn.map { ", whose state was kept in \($0)" } ?? ""
+      logger.info("continuing after step \(resumed.step)\(place)")
       if resumed.matrixKernels != MatrixProduct.kernels {
         logger.warning(
           """

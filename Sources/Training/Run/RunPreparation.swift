@@ -5,7 +5,7 @@ import Communication
 import Configuration
 import Datasets
 import Files
-import Glibc
+import Foundation
 import Inference
 import Kernels
 import Network
@@ -21,9 +21,15 @@ struct RunPreparation {
   let step: TrainingStep
   let replicas: ReplicaCheck
   let state: ShardedState
+  /// Where the state after each step is kept; nil where it is not.
+  let kept: StepState?
   let evaluation: EvaluationMemory
   /// The checkpoint of a resumed run.
   let start: Checkpoint?
+  /// Where the state was kept that a resumed run goes on from; nil for a checkpoint on the disk.
+  let keptIn: String?
+  /// The step after which the folder's checkpoints are of a course that was left, until this one has one.
+  let abandonedAfter: Int?
   /// The best validation score so far, where its checkpoint is in the folder.
   let best: Checkpoint.BestScore?
 
@@ -59,14 +65,24 @@ struct RunPreparation {
       step.optimizer, elementCount: layout.count, isSharded: step.reducer.isSharded,
       communicator: communicator)
 
-    let start = try Self.startState(plan, output, step, state, communicator)
+    let earlier = try StepStateMark.shared(
+      output?.folder.stepStateMark(host: communicator.hostName), communicator)
+    let begin = try Self.startState(plan, output, step, state, earlier, communicator)
+    let start = begin.checkpoint
     self.start = start
+    keptIn = begin.kept?.mark.states
+    abandonedAfter = begin.kept == nil ? start?.step : begin.kept?.abandonedAfter
+    let (kept, mark) = try Self.keep(
+      start, abandonedAfter: abandonedAfter, plan, output, step, state, communicator)
     // From here on nothing but updates changes parameters and state.
     if plan.configuration.checkReplicas > 0 || plan.configuration.heal { step.stateGuard.begin() }
     // The best of a run resumed into another folder, or from before it, is not there to be named.
-    let hasBest = try communicator.together {
-      try output?.open(plan.configuration, data: plan.data, resumedFrom: start) ?? false
+    let hasBest = try communicator.together { [abandonedAfter] in
+      try output?.open(
+        plan.configuration, data: plan.data, resumedFrom: start, abandonedAfter: abandonedAfter,
+        mark: mark) ?? false
     }
+    self.kept = try Self.replace(earlier, by: kept, output, communicator)
     best = try communicator.allReduceSum([hasBest ? 1 : Int64(0)]) == [0] ? nil : start?.best
     if let path = plan.configuration.timeline {
       try communicator.together { if communicator.rank == 0 { try Timeline.prepare(path) } }
@@ -78,106 +94,84 @@ struct RunPreparation {
   /// Gives every rank the parameters and the state of rank 0: from a checkpoint, or initial ones.
   private static func startState(
     _ plan: RunPlan, _ output: RunOutput?, _ step: TrainingStep, _ state: ShardedState,
-    _ communicator: any Communicator
-  ) throws -> Checkpoint? {
+    _ mark: StepStateMark?, _ communicator: any Communicator
+  ) throws -> (checkpoint: Checkpoint?, kept: KeptRunState?) {
     guard plan.configuration.resume != nil else {
       try plan.begin(step, say: { output?.say($0) }, communicator)
+      return (nil, nil)
+    }
+    let start = RunStart(
+      configuration: plan.configuration, data: plan.data, output: output, step: step,
+      state: try communicator.together { try state.buffers() }, communicator: communicator)
+    let found = try start.load(mark)
+    try communicator.broadcast(step.parameters.floats, from: 0)
+    try state.scatter(start.state)
+    return found
+  }
+
+  /// Begins to keep states; collective.
+  ///
+  /// That of a run that goes on is there when this returns, before anything of the earlier start is touched.
+  ///
+  /// - Returns: nil where none are kept; and what tells this start from others, on rank 0.
+  private static func keep(
+    _ start: Checkpoint?, abandonedAfter: Int?, _ plan: RunPlan, _ output: RunOutput?,
+    _ step: TrainingStep, _ state: ShardedState, _ communicator: any Communicator
+  ) throws -> (StepState?, StepStateMark?) {
+    let path: String? =
+      switch plan.configuration.stepState {
+      case .off: nil
+      case .automatic: StepStateFolder.usual
+      case .folder(let path): URL(fileURLWithPath: path).path
+      }
+    let isOff = try communicator.allReduceSum([path == nil ? Int64(1) : 0]) != [0]
+    let own = try communicator.together {
+      try output.flatMap { output in
+        try isOff
+          ? nil
+          : path.map {
+            try StepStateMark(
+              run: output.folder.path, states: $0, host: communicator.hostName)
+          }
+      }
+    }
+    guard let mark = try StepStateMark.shared(own, communicator) else { return (nil, nil) }
+    if communicator.localRank == 0 {
+      StepStateFolder(path: mark.states, host: communicator.hostName).removeLeftovers()
+    }
+    let metadata = try communicator.together {
+      try KeptRunState.text(
+        of: start
+          ?? plan.checkpoint(
+            step: 0, epoch: 0, threshold: nil, best: nil, patience: nil, isUnscored: false,
+            verification: nil),
+        abandonedAfter: abandonedAfter)
+    }
+    let kept = try StepState.open(
+      plan, step, state, mark: mark, metadataByteCount: metadata.count,
+      warn: { output?.warn($0) }, communicator)
+    if let kept, let start {
+      try kept.keep(StepStateMetadata(step: start.step, epoch: start.epoch, text: metadata))
+      try communicator.together { try kept.wait() }
+    }
+    return (kept, kept == nil ? nil : own)
+  }
+
+  /// Removes the states of an earlier start, whose place this one's now take; collective.
+  private static func replace(
+    _ earlier: StepStateMark?, by kept: StepState?, _ output: RunOutput?,
+    _ communicator: any Communicator
+  ) throws -> StepState? {
+    if let earlier, communicator.localRank == 0 {
+      StepStateFolder(path: earlier.states, host: communicator.hostName).remove(earlier)
+    }
+    // Room for a second one may have been made only now.
+    try communicator.barrier()
+    guard let kept else { return nil }
+    guard try kept.isReserved([0, 1], warn: { output?.warn($0) }) else {
+      output?.folder.removeStepStateMark()
       return nil
     }
-    let wholeState = try communicator.together { try state.buffers() }
-    let start = try loadStart(
-      plan.configuration, output: output, data: plan.data, step: step, state: wholeState,
-      communicator: communicator)
-    try communicator.broadcast(step.parameters.floats, from: 0)
-    try state.scatter(wholeState)
-    return start
-  }
-}
-
-// MARK: - The start
-
-extension RunPreparation {
-  /// Reads the checkpoint that a resumed run starts from, on rank 0, and tells the others what it says.
-  ///
-  /// Where none is named it is the newest that is not damaged.
-  private static func loadStart(
-    _ configuration: TrainingConfiguration, output: RunOutput?, data: TrainingData,
-    step: TrainingStep, state: [(name: String, values: FloatBuffer)],
-    communicator: any Communicator
-  ) throws -> Checkpoint? {
-    let start = try communicator.together { () throws -> Checkpoint? in
-      guard let output else { return nil }
-      func load(_ path: String) throws -> Checkpoint {
-        let (checkpoint, file) = try Checkpoint.read(path)
-        try checkpoint.check(resumedBy: configuration, data: data, path: path)
-        try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
-        for (name, buffer) in state {
-          try Checkpoint.load(
-            file, layout: step.network.layout, prefix: "optimizer.\(name).", into: buffer)
-        }
-        output.startsFrom(checkpoint, at: path)
-        return checkpoint
-      }
-      if case .checkpoint(let given) = configuration.resume { return try load(given) }
-      while true {
-        let path = try output.folder.newestCheckpoint()
-        do {
-          return try load(path)
-        } catch let error as FileError where error.tellsOfDamage {
-          try output.putAside(path, because: error)
-        }
-      }
-    }
-    return try Checkpoint.shared(start, communicator)
-  }
-}
-
-extension FileError {
-  /// Whether a checkpoint's bytes are not those that were written, as after a disk's fault.
-  fileprivate var tellsOfDamage: Bool {
-    // A read error may pass, and the file be whole.
-    [.malformed, .altered, .withoutChecksum].contains(kind)
-  }
-}
-
-extension Checkpoint {
-  /// Checks that a run of this configuration and data can go on from here with the same numbers.
-  fileprivate func check(
-    resumedBy configuration: TrainingConfiguration, data: TrainingData, path: String
-  ) throws {
-    let before: TrainingConfiguration
-    do {
-      before = try TrainingConfiguration(yaml: self.configuration, file: path)
-    } catch {
-      throw FileError(
-        path: path, expected: "options that this version (\(Version.number)) understands",
-        found: "\(error)",
-        hint: version.map { "resume with version \($0), which wrote it, or a newer one" }
-          ?? "resume with the version that wrote it")
-    }
-    let differences = configuration.differences(from: before, for: .resume)
-    guard differences.isEmpty else {
-      throw FileError(
-        path: path, expected: "a run with the same options",
-        found: "other values of " + differences.map { "--\($0)" }.joined(separator: ", "),
-        hint: "resume with the options of the run, or start a new one with --load")
-    }
-    guard classes.values == data.dataset.mapping.values else {
-      throw FileError(
-        path: path, expected: "masks with the values \(classes.values)",
-        found: "\(data.dataset.mapping.values)", hint: "resume with the images of the run")
-    }
-    guard dataDigest == data.digestText else {
-      throw FileError(
-        path: path, expected: "the images that the run was started with",
-        found: "other names, sizes or numbers of images",
-        hint: "resume with the images of the run, or start a new one with --load")
-    }
-    guard divisionDigest == nil || divisionDigest == data.divisionDigest else {
-      throw FileError(
-        path: path, expected: "the run's division into training and validation",
-        found: "another one",
-        hint: "resume with the split.json of the run's folder in the folder of --output")
-    }
+    return kept
   }
 }

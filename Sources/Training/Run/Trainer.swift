@@ -24,6 +24,8 @@ package final class Trainer {
   private let step: TrainingStep
   private let replicas: ReplicaCheck
   private let state: ShardedState
+  /// Where the state after each step is kept; nil where it is not.
+  private let kept: StepState?
   private let evaluation: EvaluationMemory
   private let output: RunOutput?
   private var updates: Int
@@ -40,6 +42,14 @@ package final class Trainer {
   private var stop: StopSignal?
   /// Whether an evaluation is due after the last step, and was not made.
   private var isUnscored: Bool
+  /// The step after which the folder's checkpoints are of a course that was left, until this one has one.
+  private var abandonedAfter: Int?
+  /// Whether a checkpoint of this course has been begun.
+  private var hasSaved = false
+  /// Whether the state is still the one that was kept by an earlier start.
+  private var isAsKept: Bool
+  /// What is said beside a kept state, until it changes.
+  private var keptText: [UInt8]?
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
   ///
@@ -58,7 +68,9 @@ package final class Trainer {
     plan = prepared.plan
     communicator = prepared.communicator
     (step, state, replicas) = (prepared.step, prepared.state, prepared.replicas)
-    (evaluation, output) = (prepared.evaluation, prepared.output)
+    (evaluation, output, kept) = (prepared.evaluation, prepared.output, prepared.kept)
+    abandonedAfter = prepared.abandonedAfter
+    isAsKept = prepared.keptIn != nil
     updates = prepared.start?.step ?? 0
     startEpoch = prepared.start?.epoch ?? 0
     best = prepared.best
@@ -81,6 +93,9 @@ package final class Trainer {
     output?.answerStopSignals()
     StopSignal.finishFirst()
     try advance(to: totalSteps)
+    // What they were for is on the disk.
+    kept?.remove()
+    output?.folder.removeStepStateMark()
     if let stop {
       try output?.recordStop(by: stop, step: updates)
       return .stopped
@@ -104,7 +119,25 @@ package final class Trainer {
     let loader = plan.loader(communicator, startStep: updates)
     defer { loader.close() }
     defer { output?.finish() }
-    if isUnscored { try conclude(epoch: startEpoch) }
+    do {
+      try makeSteps(to: count, by: loader)
+      try kept?.wait()
+      try communicator.together { try output?.finishSaving() }
+    } catch {
+      // What is being written is good, and says where to go on.
+      try? output?.finishSaving()
+      // A state that a fault has spoilt must not be gone on from.
+      if error is ReplicaDivergence || error is NonFiniteStateError || error is RecurringDamageError {
+        kept?.remove()
+      }
+      throw error
+    }
+  }
+
+  private func makeSteps(to count: Int, by loader: BatchLoader) throws {
+    // What was due after the last step before this run, and may not have been done.
+    if isUnscored || isAsKept { try conclude(epoch: startEpoch) }
+    isAsKept = false
     while updates < count && !isOutOfPatience && stop == nil {
       Progress.enter(.step, step: updates + 1)
       let began = ContinuousClock().now
@@ -124,18 +157,21 @@ package final class Trainer {
       updates += 1
       stop = result.stop
       let seconds = (ContinuousClock().now - began) / .seconds(1)
-      try report(result, batch, rate: rate, seconds: seconds)
+      if configuration.heal || isDue(configuration.checkReplicas) {
+        try tell(of: replicas.compare(step: updates, checkpoint: output?.verifiedCheckpoint))
+      }
+      setUnscored(
+        !data.validationIDs.isEmpty
+          && (updates == totalSteps || isDue(configuration.evaluateEvery)))
+      let record = try record(result, batch, rate: rate, seconds: seconds)
+      try keep(epoch: batch.batch.epoch) { [output, totalSteps] in
+        try output?.record(.step(record, of: totalSteps))
+      }
       if let warning = loading.add(
         waited: result.seconds.load, of: seconds, threads: loader.threadCount)
       {
         output?.say("warning: " + warning)
       }
-      if configuration.heal || isDue(configuration.checkReplicas) {
-        try tell(of: replicas.compare(step: updates, checkpoint: output?.verifiedCheckpoint))
-      }
-      isUnscored =
-        !data.validationIDs.isEmpty
-        && (updates == totalSteps || isDue(configuration.evaluateEvery))
       try conclude(epoch: batch.batch.epoch)
     }
   }
@@ -145,7 +181,8 @@ package final class Trainer {
   /// Then what the damaged weights have told is forgotten, and the run is the one that it would have been.
   private func run(_ batch: LoadedBatch, rate: Double) throws -> TrainingStep.Result {
     for _ in 0...Self.mostRepairs {
-      let result = try step.run(batch, rate: rate, stop: stopAsked)
+      let result = try step.run(
+        batch, rate: rate, stop: stopAsked, beforeUpdate: { [kept] in try kept?.wait() })
       guard result.isDamaged else { return result }
       try settle()
     }
@@ -167,8 +204,7 @@ package final class Trainer {
       Progress.enter(.evaluation, step: updates)
       try FaultPoint.evaluate.reach(step: updates, step.stateGuard.buffers)
       do {
-        isBest = try evaluate()
-        isUnscored = false
+        isBest = try evaluate(epoch: epoch)
       } catch is EvaluationStopped {
         stop = try agreedStop()
       }
@@ -211,6 +247,7 @@ package final class Trainer {
     let names = batchIndices.prefix(8).map { data.dataset.names[batch.samples[$0]] }
     let what =
       result.loss.isFinite ? "gradient norm is \(result.gradientNorm)" : "loss is \(result.loss)"
+    try? output?.finishSaving()
     let kept = output?.lastGoodCheckpoint.map { "the last good checkpoint is \($0)" }
     // The numbers are the same on all ranks, so all of them fail here.
     throw NonFiniteLossError(
@@ -218,11 +255,12 @@ package final class Trainer {
       checkpoint: kept ?? "no checkpoint was written yet")
   }
 
-  private func report(
+  /// What is told of a step; collective.
+  private func record(
     _ result: TrainingStep.Result, _ loaded: LoadedBatch, rate: Double, seconds: Double
-  ) throws {
+  ) throws -> StepRecord {
     let batch = loaded.batch
-    let record = StepRecord(
+    return StepRecord(
       step: updates, epoch: batch.epoch, loss: result.loss, learningRate: rate,
       gradientNorm: result.gradientNorm, imagesPerSecond: Double(batch.samples.count) / seconds,
       seconds: result.seconds,
@@ -231,11 +269,10 @@ package final class Trainer {
       sentByteCount: result.sentByteCount,
       samples: configuration.logSamples
         ? try DrawnSamples.gather(loaded, communicator) : nil)
-    try output?.record(.step(record, of: totalSteps))
   }
 
   /// Scores the validation images; true when the scores are the best so far.
-  private func evaluate() throws -> Bool {
+  private func evaluate(epoch: Int) throws -> Bool {
     var scores: SegmentationScores
     repeat {
       scores = try evaluation.score(data, communicator) { stopAsked() != nil }
@@ -248,10 +285,15 @@ package final class Trainer {
     threshold = scores.foreground?.best.map {
       Checkpoint.Threshold(step: updates, value: $0.threshold, dice: $0.dice)
     }
+    // Behind the step that is scored.
+    try kept?.wait()
     try output?.record(
       .evaluation(
         EvaluationRecord(
           step: updates, scores: scores, isBest: isBest, classNames: data.dataset.mapping.names)))
+    isUnscored = false
+    keptText = nil
+    try kept?.renew(keptMetadata(epoch: epoch))
     return isBest
   }
 
@@ -260,8 +302,11 @@ package final class Trainer {
   ///
   /// - Returns: whether something was mended.
   @discardableResult private func settle() throws -> Bool {
+    // What is being kept must not be mended under way; what was may have been damaged before.
+    try kept?.wait()
     let healed = try replicas.settle(step: updates, checkpoint: output?.verifiedCheckpoint)
     try tell(of: healed)
+    if !healed.isEmpty { try kept?.keepAgain() }
     return !healed.isEmpty
   }
 
@@ -290,23 +335,66 @@ package final class Trainer {
   }
 
   private func save(epoch: Int, isBest: Bool) throws {
+    // One at a time, and its state stays pinned until then.
+    try communicator.together { try output?.finishSaving() }
+    if hasSaved, abandonedAfter != nil { (abandonedAfter, keptText) = (nil, nil) }
+    hasSaved = true
     try verifyState()
-    let checkpoint = Checkpoint(
-      network: step.network.configuration, classes: data.dataset.mapping,
-      normalization: data.dataset.normalization, configuration: configuration.yaml(),
-      step: updates, epoch: epoch, seed: configuration.seed, tile: configuration.tile,
-      optimizer: configuration.optimizer, matrixKernels: MatrixProduct.kernels,
-      arithmetic: try ArithmeticProbe.digest, dataDigest: data.digestText,
-      divisionDigest: data.divisionDigest, threshold: threshold, best: best,
-      patience: configuration.patience == nil ? nil : patience, isUnscored: isUnscored,
-      verification: Checkpoint.Verification(
-        comparedRanks: communicator.size, comparesState: !state.isSharded,
-        isGuarded: step.stateGuard.isActive),
-      version: Version.number, revision: Version.revision)
+    let checkpoint = try checkpoint(epoch: epoch)
+    if let kept {
+      if !kept.holds(updates) { try kept.keep(keptMetadata(epoch: epoch)) }
+      if let pinned = try kept.pin() {
+        try communicator.together {
+          try output?.beginSaving(checkpoint, layout: step.network.layout, isBest: isBest) {
+            try pinned.buffers()
+          }
+        }
+        return
+      }
+    }
+    try kept?.wait()
     let whole = try state.gathered()
     try communicator.together {
-      try output?.save(checkpoint, step: step, state: whole, isBest: isBest)
+      try output?.save(
+        checkpoint, layout: step.network.layout, parameters: step.parameters, state: whole,
+        isBest: isBest)
     }
+  }
+
+  /// The metadata of a checkpoint of the state as it is.
+  private func checkpoint(epoch: Int) throws -> Checkpoint {
+    try plan.checkpoint(
+      step: updates, epoch: epoch, threshold: threshold, best: best, patience: patience,
+      isUnscored: isUnscored,
+      verification: Checkpoint.Verification(
+        comparedRanks: communicator.size, comparesState: !state.isSharded,
+        isGuarded: step.stateGuard.isActive))
+  }
+}
+
+// MARK: - The state after each step
+
+extension Trainer {
+  /// Keeps the state as it is, where it is due, and then tells of the step: what is told is not lost any more.
+  private func keep(epoch: Int, tell: @escaping @Sendable () throws -> Void) throws {
+    guard let kept, kept.isDue(after: updates) else {
+      try kept?.wait()
+      return try tell()
+    }
+    try kept.keep(keptMetadata(epoch: epoch), then: output == nil ? nil : tell)
+  }
+
+  private func keptMetadata(epoch: Int) throws -> StepStateMetadata {
+    let text =
+      try keptText
+      ?? KeptRunState.text(of: checkpoint(epoch: epoch), abandonedAfter: abandonedAfter)
+    keptText = text
+    return StepStateMetadata(step: updates, epoch: epoch, text: text)
+  }
+
+  private func setUnscored(_ value: Bool) {
+    guard isUnscored != value else { return }
+    (isUnscored, keptText) = (value, nil)
   }
 }
 

@@ -128,9 +128,11 @@ final class GradientExchange {
   /// - Parameters:
   ///   - losses: the summed loss of each of this rank's samples.
   ///   - stop: tells the signal that has asked this rank for the end.
-  /// - Throws: `MPIError`.
+  ///   - beforeUpdate: returns when parameters and state may change.
+  /// - Throws: `MPIError`; what `beforeUpdate` throws.
   func finish(
-    losses: [Double], rate: Double, timeline: Timeline?, stop: @escaping () -> StopSignal?
+    losses: [Double], rate: Double, timeline: Timeline?, stop: @escaping () -> StopSignal?,
+    beforeUpdate: @escaping () throws -> Void
   ) throws -> Sums {
     guard let batch else { preconditionFailure("the end of a step that has not begun") }
     self.batch = nil
@@ -141,7 +143,7 @@ final class GradientExchange {
       // Looked for while buckets are still in flight.
       isDamaged: update.stateGuard.isDamaged(), gradients: accumulator.sums[0],
       rate: rate, reducer: reducer, rank: communicator.rank, ranks: communicator.size,
-      timeline: timeline, stop: stop)
+      timeline: timeline, stop: stop, beforeUpdate: beforeUpdate)
     return try order.run(step, update)
   }
 

@@ -107,11 +107,13 @@ package final class TrainingStep {
   /// The update is left out, on every rank alike, when the loss or the gradient is not finite, so
   /// the parameters stay those of the last good step; and when bits of them have changed by themselves.
   ///
-  /// - Parameter stop: tells the signal that has asked this rank for the end; all ranks hear of it with
-  ///   the losses.
-  /// - Throws: `MPIError`.
+  /// - Parameters:
+  ///   - stop: tells the signal that has asked this rank for the end; all ranks hear of it with the losses.
+  ///   - beforeUpdate: returns when parameters and state may change, of which a copy may still be taken.
+  /// - Throws: `MPIError`; what `beforeUpdate` throws.
   package func run(
-    _ batch: LoadedBatch, rate: Double, stop: @escaping () -> StopSignal? = { nil }
+    _ batch: LoadedBatch, rate: Double, stop: @escaping () -> StopSignal? = { nil },
+    beforeUpdate: @escaping () throws -> Void = {}
   ) throws -> Result {
     var seconds = StepRecord.Seconds()
     var start = clock.now
@@ -159,7 +161,7 @@ package final class TrainingStep {
     }
     team.begin("update")
     let sums = try exchange.finish(
-      losses: losses, rate: rate, timeline: timeline, stop: stop)
+      losses: losses, rate: rate, timeline: timeline, stop: stop, beforeUpdate: beforeUpdate)
     seconds.reduce = reducer.seconds
     seconds.update = max(0, lap("exchange and update") - reducer.seconds)
     if !reducer.isSharded { timeline?.add("sum", reducer.times) }

@@ -54,9 +54,14 @@ struct UpdateStep {
   let timeline: Timeline?
   /// The signal that has asked this rank for the end so far.
   let stop: () -> StopSignal?
+  /// Returns when this rank's parameters and state may change.
+  let beforeUpdate: () throws -> Void
 
   /// What every rank says of its part of the step, in rank order; collective.
+  ///
+  /// No rank changes parameters before it has heard all others, so none does before all of them may.
   func reports(squares: [Double] = []) throws -> RankReports {
+    try beforeUpdate()
     let most = (0..<ranks).map { batch.batchIndices(rank: $0, ranks: ranks).count }.max() ?? 0
     let report = RankReports.Report(
       losses: losses, areSmall: areSmall, isDamaged: isDamaged, stop: stop(), squares: squares)

@@ -20,7 +20,11 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var options: TrainOptions
 
   func run() throws {
-    let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
+    let environment = ProcessInfo.processInfo.environment
+    let launcher = Launcher.detect(in: environment)
+    if !Supervisor.followParent(in: environment), let supervisor = supervisor(launcher) {
+      throw ExitCode(try supervisor.run())
+    }
     // Before the ranks meet: by default these signals would end one that has just started.
     StopSignal.catchAll(speaks: launcher?.rank ?? 0 == 0)
     var finished: (folder: String, threads: Int?)?
@@ -37,6 +41,28 @@ struct TrainCommand: ParsableCommand {
       return status
     }
     if let finished { writeReport(in: finished.folder, threads: finished.threads) }
+  }
+
+  /// The parent that starts the run again, where that is asked for and no launcher would have to do it.
+  private func supervisor(_ launcher: Launcher?) -> Supervisor? {
+    // What is wrong with the options is told by the run.
+    guard let asked = try? options.configuration(), asked.maxRestarts > 0 else { return nil }
+    if let launcher {
+      if launcher.rank ?? 0 == 0 {
+        printWarning(
+          "--max-restarts is for a single process; \(launcher.command) is started again by Scripts/supervise"
+        )
+      }
+      return nil
+    }
+    let namesCheckpoint = if case .checkpoint = asked.resume { true } else { false }
+    return Supervisor(
+      arguments: Array(CommandLine.arguments.dropFirst()), limit: asked.maxRestarts,
+      namesCheckpoint: namesCheckpoint
+    ) {
+      let progress = LoggedProgress(of: asked.output)
+      return (progress.startTime, progress.hasWon)
+    }
   }
 
   /// Writes the page of the finished run, on rank 0, once all ranks have left and the memory of the training
@@ -73,7 +99,8 @@ extension TrainOptions {
     let hasCheckpoint = try communicator.together {
       try communicator.rank == 0 && RunFolder.hasCheckpoint(in: asked.output)
     }
-    guard try communicator.allReduceSum([hasCheckpoint ? Int64(1) : 0]) != [0] else { return asked }
+    let isResumed = try communicator.allReduceSum([hasCheckpoint ? Int64(1) : 0]) != [0]
+    guard try isResumed || KeptRunState.exists(in: asked.output, communicator) else { return asked }
     let options = resuming(in: asked.output)
     return try options.configuration(
       try communicator.together { try options.configuration() }, communicator)

@@ -199,7 +199,7 @@ import Testing
   func survivesBeingKilled(ranks: Int) throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
-      let options = Self.options + ["--checkpoint-every", "5"]
+      let options = Self.options + ["--checkpoint-every", "5", "--step-state", "off"]
       try train(folder, options + ["--steps", "1000000"], ranks: ranks)
 
       let killed = RunTrace(path: folder + "/killed")

@@ -6,17 +6,17 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct SameBitsTests {
-  /// Ways to share out a batch of 24, with any threads, buckets and ways of exchange.
+  /// Ways to share out a batch of 24, with any threads, buckets, ways of exchange, and states kept or not.
   static let distributions: [(ranks: Int, options: [String])] = [
     (1, ["--threads", "2", "--bucket-kib", "16", "--shard-optimizer"]),
     (1, ["--threads", "3", "--overlap", "thread"]),
     (2, ["--threads", "3", "--bucket-kib", "16", "--overlap", "thread"]),
     (2, ["--threads", "1", "--bucket-kib", "16", "--shard-optimizer", "--overlap", "thread"]),
-    (3, ["--threads", "2", "--overlap", "off", "--recompute", "2"]),
+    (3, ["--threads", "2", "--overlap", "off", "--recompute", "2", "--step-state", "off"]),
     (3, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
     (4, ["--threads", "1", "--bucket-kib", "32", "--overlap", "poll"]),
     (5, ["--threads", "1", "--bucket-kib", "16", "--overlap", "poll", "--shard-optimizer"]),
-    (6, ["--threads", "1", "--bucket-kib", "48", "--recompute", "1"]),
+    (6, ["--threads", "1", "--bucket-kib", "48", "--recompute", "1", "--step-state-every", "3"]),
     (8, ["--threads", "1", "--bucket-kib", "16", "--overlap", "thread"]),
   ]
 

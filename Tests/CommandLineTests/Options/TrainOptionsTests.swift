@@ -30,6 +30,7 @@ import unet_dist
       "instance-borders": "true", "normalization": "group", "ignore": "9", "patience": "4",
       "foreground-tiles": "0.5",
       "evaluate-every": "11", "checkpoint-every": "12", "keep": "13", "resume": "r",
+      "step-state": "off", "step-state-every": "3", "max-restarts": "5",
       "reduction": "tree", "compression": "bf16", "overlap": "poll", "shard-optimizer": "true",
       "timeline": "t.json", "tensorboard": "tb", "bucket-kib": "1024", "threads": "2", "seed": "14",
       "check-replicas": "15", "heal": "true", "stall-timeout": "90", "resume-or-start": "true",

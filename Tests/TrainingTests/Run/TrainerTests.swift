@@ -5,6 +5,7 @@ import Communication
 import Configuration
 import Files
 import Foundation
+import Kernels
 import Liveness
 import Logging
 import Network
@@ -17,6 +18,7 @@ import Training
   private static func configuration(_ output: String) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
     configuration.output = output
+    configuration.stepState = .folder((output as NSString).deletingLastPathComponent)
     configuration.preset = .paper
     configuration.provenance.given = ["augment"]
     configuration.baseChannels = 2
@@ -77,6 +79,81 @@ import Training
     #expect(
       try Self.checkpoints(in: configuration.output)
         == ["step-00000001.safetensors", "step-00000002.safetensors"])
+  }
+
+  /// Written behind the run's back or not, a checkpoint is the same.
+  @Test(arguments: [false, true]) func aCheckpointIsTheSameWhoeverWritesIt(isSharded: Bool) throws {
+    let folder = try ScratchFolder()
+    var files: [SafetensorsFile] = []
+    for isKept in [false, true] {
+      var configuration = Self.configuration("\(folder.path)/run-\(isKept)")
+      if !isKept { configuration.stepState = .off }
+      configuration.keep = 10
+      configuration.shardOptimizer = isSharded
+      configuration.optimizer = .adam
+      configuration.ema = 0.9
+      let failures = Self.failures(ranks: 3, configuration) { trainer, _ in
+        _ = try trainer.run()
+      }
+      #expect(failures == [nil, nil, nil])
+      #expect(try Self.checkpoints(in: configuration.output).count == 6)
+      for step in 1...6 {
+        files.append(
+          try SafetensorsFile.read(
+            configuration.output + "/checkpoints/step-0000000\(step).safetensors",
+            requireChecksum: true))
+      }
+    }
+    for (own, other) in zip(files, files.dropFirst(6)) {
+      #expect(own.names == other.names)
+      for name in own.names { #expect(try own.floats(of: name) == other.floats(of: name)) }
+      // They name the folders of their runs, and where states are kept.
+      func others(_ file: SafetensorsFile) -> [String: String] {
+        file.metadata.filter { !["configuration", "checksum"].contains($0.key) }
+      }
+      #expect(others(own) == others(other))
+    }
+  }
+
+  @Test(arguments: [false, true]) func theStateAfterEachStepIsKept(isSharded: Bool) throws {
+    let folder = try ScratchFolder()
+    let path = folder.path
+    var configuration = Self.configuration(path + "/run")
+    configuration.checkpointEvery = 0
+    configuration.shardOptimizer = isSharded
+    let failures = Self.failures(ranks: 2, configuration) { trainer, communicator in
+      for count in 1...5 {
+        try trainer.advance(to: count)
+        guard communicator.rank == 0 else { continue }
+        let mark = try #require(
+          StepStateMark.read(in: path + "/run", host: communicator.hostName))
+        let files = StepStateFolder(path: path, host: "threads").files(of: mark)
+        let states = try KeptStates(try #require(files.first))
+        let newest = try #require(try states.generations().first)
+        #expect(files.count == 1 && newest.step == count)
+        #expect(try states.isIntact(newest))
+        #expect(try states.generations().map(\.step) == Array([count, count - 1].prefix(count)))
+        let parameters = FloatBuffer(count: trainer.parameters.count)
+        try states.read(newest, part: 0, 0..<parameters.count, into: parameters.base)
+        #expect(Array(parameters.floats) == Array(trainer.parameters.floats))
+      }
+    }
+    #expect(failures == [nil, nil])
+  }
+
+  /// What a fault has spoilt must not be gone on from.
+  @Test func spoiltStatesAreNotKept() throws {
+    let folder = try ScratchFolder()
+    var configuration = Self.configuration(folder.path + "/run")
+    configuration.checkReplicas = 1
+    let failures = Self.failures(ranks: 3, configuration) { trainer, communicator in
+      try trainer.advance(to: 2)
+      if communicator.rank == 1 { trainer.parameters.base[40] += 1 }
+      try trainer.advance(to: 4)
+    }
+    #expect(failures.allSatisfy { $0?.contains("the weights on rank 1 are not") == true })
+    #expect(
+      try !Folder.names(in: folder.path).contains { $0.hasPrefix("unet-dist-state-") })
   }
 
   @Test func aFlippedBitIsFoundBeforeItIsSaved() throws {

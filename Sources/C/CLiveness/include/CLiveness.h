@@ -81,6 +81,9 @@ void CLiveness_say(const char *text, size_t length);
 // A handle to a process that stays with it, or -1.
 int CLiveness_open_process(int64_t process);
 
+// Has the system kill this process when the thread that has started it, of the process of this number, ends.
+void CLiveness_end_with_parent(int process);
+
 // Ends this process at once. Those in `processes`, handles, are killed soon after, if they are still there.
 _Noreturn void CLiveness_end(int status, const int *processes, int count);
 

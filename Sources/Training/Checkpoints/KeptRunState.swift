@@ -1,0 +1,174 @@
+// The newest step state of a run that is resumed, wherever its hosts have kept it.
+
+import Checkpoints
+package import Communication
+import Files
+import Foundation
+import Kernels
+import Tensors
+
+/// A state that is whole, on one host or on several together.
+package struct KeptRunState {
+  /// Whose it is, and where.
+  let mark: StepStateMark
+  let metadata: StepStateMetadata
+  /// The entries of a checkpoint of it.
+  let entries: [String: String]
+  /// The step after which checkpoints on the disk are of a course that was left; nil where there are none.
+  var abandonedAfter: Int? { entries[Self.abandonedKey].flatMap { Int($0) } }
+
+  private let communicator: any Communicator
+  /// Which leader of a host gives which ranges of each part.
+  private let pieces: [[(leader: Int, range: Range<Int>)]]
+  /// Where this rank, a leader, has it.
+  private let own: (states: KeptStates, generation: KeptStates.Generation)?
+
+  /// The step state's steps.
+  var step: Int { metadata.step }
+
+  /// What an entry of the metadata is called that checkpoints do not have.
+  private static let abandonedKey = "abandoned_after"
+
+  /// The text of a state's metadata.
+  static func text(of checkpoint: Checkpoint, abandonedAfter: Int?) throws -> [UInt8] {
+    try StepStateMetadata.text(
+      of: checkpoint, with: abandonedAfter.map { [abandonedKey: "\($0)"] } ?? [:])
+  }
+
+  /// What a leader has of one state.
+  private struct Offer: Codable {
+    let step: Int
+    let elementCount: Int
+    let partCount: Int
+    /// The ranges of the optimiser's state, nil for all of it.
+    let chunks: [Range<Int>]?
+  }
+
+  /// Whether a run can go on from a step state, for the mark in its folder; collective.
+  package static func exists(in folder: String, _ communicator: any Communicator) throws -> Bool {
+    let mark = try StepStateMark.shared(
+      communicator.rank == 0
+        ? StepStateMark.read(in: folder, host: communicator.hostName) : nil, communicator)
+    return try mark.map { try find($0, communicator) != nil } ?? false
+  }
+
+  /// The newest state of a start, where the ranks' hosts have a whole one; collective.
+  ///
+  /// - Parameter fits: whether a layout is that of the run.
+  static func find(
+    _ mark: StepStateMark, _ communicator: any Communicator,
+    where fits: (StepStateLayout) -> Bool = { _ in true }
+  ) throws -> KeptRunState? {
+    var found: [(states: KeptStates, generation: KeptStates.Generation)] = []
+    if communicator.localRank == 0 {
+      for path in StepStateFolder(path: mark.states, host: communicator.hostName).files(of: mark) {
+        // What cannot be read is not there.
+        guard let states = try? KeptStates(path), states.layout.mark == mark, fits(states.layout),
+          let generations = try? states.generations()
+        else { continue }
+        found += generations.filter { (try? states.isIntact($0)) == true }.map { (states, $0) }
+      }
+    }
+    let offers = found.map { states, generation in
+      Offer(
+        step: generation.step, elementCount: states.layout.elementCount,
+        partCount: states.layout.parts.count,
+        chunks: states.layout.isWhole ? nil : states.layout.chunks.map { $0.flatMap { $0 } })
+    }
+    let all = try communicator.allgatherv(Array(try JSONEncoder().encode(offers))).map {
+      try JSONDecoder().decode([Offer].self, from: Data($0))
+    }
+    guard let choice = newest(of: all) else { return nil }
+    let own = found.first { $0.generation.step == choice.offer.step }
+    let teller = choice.chunks[0].leader
+    let text = try communicator.allgatherv(
+      communicator.rank == teller
+        ? own.map { Array(try JSONEncoder().encode($0.generation.metadata)) } ?? [] : [])
+    let metadata = try JSONDecoder().decode(StepStateMetadata.self, from: Data(text[teller]))
+    guard let entries = metadata.entries else { return nil }
+    let parameters = [(leader: teller, range: 0..<choice.offer.elementCount)]
+    return KeptRunState(
+      mark: mark, metadata: metadata, entries: entries, communicator: communicator,
+      pieces: [parameters]
+        + [[(leader: Int, range: Range<Int>)]](
+          repeating: choice.chunks, count: choice.offer.partCount - 1), own: own)
+  }
+
+  /// Of what leaders have, by rank, the newest state that they have between them, and who gives which chunks of
+  /// the optimiser's state; nil where none is whole.
+  private static func newest(
+    of offers: [[Offer]]
+  ) -> (offer: Offer, chunks: [(leader: Int, range: Range<Int>)])? {
+    for step in Set(offers.joined().map(\.step)).sorted().reversed() {
+      let givers = offers.indices.compactMap { rank in
+        offers[rank].first { $0.step == step }.map { (leader: rank, offer: $0) }
+      }
+      if let whole = givers.first(where: { $0.offer.chunks == nil }) {
+        return (whole.offer, [(whole.leader, 0..<whole.offer.elementCount)])
+      }
+      // Several leaders that see one folder have the same.
+      var chunks: [(leader: Int, range: Range<Int>)] = []
+      for giver in givers {
+        for range in giver.offer.chunks ?? [] where !chunks.contains(where: { $0.range == range }) {
+          chunks.append((giver.leader, range))
+        }
+      }
+      if chunks.reduce(0, { $0 + $1.range.count }) == givers[0].offer.elementCount {
+        return (givers[0].offer, chunks)
+      }
+    }
+    return nil
+  }
+
+  // MARK: Loading
+
+  /// Lets `body` see the state after `step` steps, an earlier one than the newest, where this rank's host has kept
+  /// it as well: its metadata, when the buffers hold its floats.
+  func withEarlier(
+    _ step: Int, in buffers: [FloatBuffer], _ body: (Checkpoint) throws -> Void
+  ) throws {
+    guard let states = own?.states, states.layout.isWhole,
+      let earlier = try states.generations().first(where: { $0.step == step }),
+      try states.isIntact(earlier), let entries = earlier.metadata.entries
+    else { return }
+    for (part, buffer) in buffers.enumerated() {
+      try states.read(earlier, part: part, 0..<buffer.count, into: buffer.base)
+    }
+    try body(Checkpoint(metadata: entries, path: states.path))
+  }
+
+  /// The floats that go in one message.
+  private static let blockCount = 1 << 20
+
+  /// Overwrites the buffers of rank 0, the parameters and then each part of the optimiser's state; collective.
+  ///
+  /// - Parameter buffers: on rank 0 as many as there are parts; none elsewhere.
+  /// - Throws: `FileError` where a file has gone meanwhile.
+  func load(into buffers: [FloatBuffer]) throws {
+    let messages = communicator.requests(tag: MessageTag.optimizerState)
+    let block = FloatBuffer(count: Self.blockCount)
+    for part in pieces.indices {
+      for (leader, range) in pieces[part] {
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.blockCount) {
+          let piece = start..<min(start + Self.blockCount, range.upperBound)
+          let floats = UnsafeMutableBufferPointer(start: block.base, count: piece.count)
+          if communicator.rank == leader, let own {
+            try own.states.read(own.generation, part: part, piece, into: block.base)
+          }
+          guard communicator.rank == 0 || communicator.rank == leader else { continue }
+          if leader != 0 {
+            if communicator.rank == 0 {
+              try messages.receive(UnsafeMutableRawBufferPointer(floats), from: leader)
+            } else {
+              try messages.send(UnsafeRawBufferPointer(floats), to: 0)
+            }
+            try messages.wait()
+          }
+          if communicator.rank == 0 {
+            (buffers[part].base + piece.lowerBound).update(from: block.base, count: piece.count)
+          }
+        }
+      }
+    }
+  }
+}

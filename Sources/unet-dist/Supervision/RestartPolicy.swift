@@ -1,0 +1,61 @@
+// Whether a process that has ended is started again, and when.
+
+import Liveness
+
+/// The decisions of a supervisor, apart from processes and clocks.
+package struct RestartPolicy {
+  /// What to do next.
+  package enum Decision: Equatable {
+    /// Start again after so many seconds.
+    case restart(after: Int)
+    /// End with the process's status; the reason is nil where it needs none.
+    case end(String?)
+  }
+
+  /// Starts beside the first.
+  package let limit: Int
+  /// Seconds of the longest pause.
+  package let longestPause: Int
+  /// Starts beside the first, so far.
+  package private(set) var restarts = 0
+  private var pause = 1
+  /// Deaths since a step was won.
+  private var vainDeaths = 0
+  /// As many in a row end it: one may have met a process that was about to go on, and the next one too.
+  private static let mostVainDeaths = 5
+
+  package init(limit: Int, longestPause: Int) {
+    self.limit = limit
+    self.longestPause = longestPause
+  }
+
+  /// Whether a process that ends with this status might do better when it is started again.
+  ///
+  /// It was killed or has met a fault (128 and the signal's number), was stuck, or was told to stop; what is wrong
+  /// with arguments, files or numbers would be so again.
+  package static func mayPass(_ status: Int32) -> Bool {
+    status > 128 || status == JobStatus.stalled.rawValue || status == JobStatus.stopped.rawValue
+  }
+
+  /// What to do after a process has ended.
+  ///
+  /// - Parameters:
+  ///   - hasWon: whether it has made a step that was not lost.
+  ///   - seconds: how long it has lived. Pauses grow from death to death, and begin anew after five minutes.
+  package mutating func decide(
+    status: Int32, hasWon: Bool, seconds: Double
+  ) -> Decision {
+    guard Self.mayPass(status) else { return .end(nil) }
+    vainDeaths = hasWon ? 0 : vainDeaths + 1
+    if vainDeaths >= Self.mostVainDeaths {
+      return .end("no step was won in \(vainDeaths) starts")
+    }
+    if restarts >= limit {
+      return .end("it was started again \(limit) times, as --max-restarts says")
+    }
+    if seconds >= 300 { pause = 1 }
+    restarts += 1
+    defer { pause = min(2 * pause, 60) }
+    return .restart(after: min(pause, longestPause))
+  }
+}
