@@ -58,8 +58,8 @@ package struct SplitFile: Codable, Equatable, Sendable {
   /// The ids that the names stand for, and what is to be said of them.
   ///
   /// - Parameter fold: take this fold, from 1, of those in the file; nil takes what the file names.
-  /// - Throws: `FileError` for a name that the set does not have, for one on both sides, for an empty side,
-  ///   and for a fold that is not there.
+  /// - Throws: `FileError` for a name that the set does not have, for one on both sides, for nothing to train
+  ///   on, for nothing to validate on where `training` is left out, and for a fold that is not there.
   package func split(
     fold: Int? = nil, of groups: SampleGroups, path: String
   ) throws(FileError) -> (split: DatasetSplit, remarks: [String]) {
@@ -72,7 +72,8 @@ package struct SplitFile: Codable, Equatable, Sendable {
       }
       (trained, validated) = (nil, folds[fold - 1])
     }
-    guard let validated, !validated.isEmpty else {
+    // A run without validation has written both sides, of which one is empty.
+    guard let validated, !validated.isEmpty || trained != nil else {
       throw FileError(
         path: path, expected: "names under validation", found: "none",
         hint: "name samples to validate on, or give --validation-fraction 0 instead")

@@ -40,6 +40,20 @@ import Testing
     }
   }
 
+  /// Its division has nothing on the side of validation.
+  @Test func goesOnWithoutImagesToValidateOn() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = ["--validation-fraction", "0", "--global-batch", "2"]
+      let whole = try TrainingRunTests.train(folder, into: "whole", options + ["--steps", "4"])
+      try TrainingRunTests.train(folder, into: "parts", options + ["--steps", "2"])
+      let run = try ProgramRun.unetDist(
+        "train", "--resume", "--output", folder + "/parts", "--steps", "4")
+      #expect(run.succeeded, "\(run)")
+      #expect(try RunTrace(path: folder + "/parts").tensors() == whole.tensors())
+    }
+  }
+
   /// A file that version 0.1.0 wrote after two of four steps.
   @Test func goesOnFromACheckpointOfFormat1() throws {
     try withTemporaryFolder { folder in

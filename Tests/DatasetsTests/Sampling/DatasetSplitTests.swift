@@ -171,6 +171,10 @@ private func index(_ folder: TemporaryFolder, stacks: [Int]) throws -> SampleInd
     #expect(some.split.training == [0])
     #expect(some.remarks.first?.contains("3 of 5 samples are on neither side") == true)
 
+    // As a run without validation writes it.
+    let none = try read(#"{"validation": [], "training": ["sample-0", "sample-1"]}"#)
+    #expect(none.split.training == [0, 1] && none.split.validation.isEmpty)
+
     let folder = try TemporaryFolder()
     let stacks = SampleGroups(try index(folder, stacks: [3, 2, 1]))
     func split(_ text: String) throws -> (split: DatasetSplit, remarks: [String]) {
