@@ -81,7 +81,9 @@ let package = Package(
     cModule("CScheduling"),
     .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
     .target(name: "CLiveness", path: "Sources/C/CLiveness"),
-    .target(name: "CStart", path: "Sources/C/CStart"),
+    .target(
+      name: "CStart", path: "Sources/C/CStart",
+      cSettings: [.define("UNET_DIST_MARCH", to: "\"\(march)\"")]),
     cModule("CVectors"),
     cModule("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev"),
     .target(

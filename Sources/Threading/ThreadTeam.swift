@@ -81,7 +81,12 @@ package final class ThreadTeam: @unchecked Sendable {
     _ count: Int, _ context: Context,
     _ body: @escaping (_ context: Context, _ item: Int, _ thread: Int) -> Void
   ) {
-    if let recorder { return recorder.run(count) { body(context, $0, 0) } }
+    if let recorder {
+      return recorder.run(count) { item in
+        body(context, item, 0)
+        Progress.beat()
+      }
+    }
     if self.count == 1 || count <= 1 {
       for item in 0..<count {
         body(context, item, 0)

@@ -10,7 +10,7 @@ import Training
 
 /// Measures the loops of a step on one thread, and predicts the step on up to 128.
 package struct ThreadModelBenchmark {
-  /// The medians of the measured steps.
+  /// The loops of the measured steps, each item at its fastest.
   package let model: ThreadModel
   /// The step on one thread, as the clock says.
   package let measuredSeconds: Double
@@ -44,20 +44,19 @@ package struct ThreadModelBenchmark {
     }
     measuredSeconds = median(seconds.map { $0[0] })
     model = ThreadModel(
-      loops: Self.medians(of: recorded.suffix(setting.repetitions)),
+      loops: Self.least(of: recorded.suffix(setting.repetitions)),
       loopSeconds: Self.loopSeconds())
   }
 
-  /// The median of each time over repetitions of the same loops.
-  private static func medians(of runs: some Collection<[LoopRecorder.Loop]>) -> [LoopRecorder.Loop]
-  {
+  /// The least of each time over repetitions of the same loops: others are longer by what else the machine did.
+  private static func least(of runs: some Collection<[LoopRecorder.Loop]>) -> [LoopRecorder.Loop] {
     guard let first = runs.first else { return [] }
     return first.indices.map { index in
       LoopRecorder.Loop(
         part: first[index].part,
-        secondsBefore: median(runs.map { $0[index].secondsBefore }),
+        secondsBefore: runs.map { $0[index].secondsBefore }.min() ?? 0,
         itemSeconds: first[index].itemSeconds.indices.map { item in
-          median(runs.map { $0[index].itemSeconds[item] })
+          runs.map { $0[index].itemSeconds[item] }.min() ?? 0
         })
     }
   }

@@ -48,9 +48,9 @@ package enum BufferDigest {
     /// The digest of nothing, which `seed` tells from others.
     package init(seed: UInt64) { digest = mix(0, seed) }
 
-    /// Adds a run of floats, of which a call may have up to a block.
+    /// Adds a run of floats, of any number.
     package mutating func add(_ values: UnsafePointer<Float>, count: Int) {
-      digest = mix(digest, blockDigest(values, count: count))
+      digest = mix(digest, BufferDigest.digest(values, count: count))
     }
   }
 

@@ -67,14 +67,15 @@ extension UNet {
       reluMask: ReLUMask = .all
     ) {
       let memory = activations[unit]
-      team.begin("backward \(unit.name)")
       if dropped && unit.dropout > 0 {
         Dropout.scaleGradient(memory.backward.output, probability: unit.dropout, on: team)
       }
       unit.takeBackNormalization(
         memory, parameters: parameters, gradients: gradients, workspace: workspace, on: team)
+      let input = input()
+      team.begin("backward \(unit.name)")
       unit.takeBackConvolution(
-        input(), sumsGradient: memory.backward.sums, reluMask: reluMask, kernel: memory.kernel,
+        input, sumsGradient: memory.backward.sums, reluMask: reluMask, kernel: memory.kernel,
         parameters: parameters, gradients: gradients, workspace: workspace, on: team, ready: ready)
     }
 
