@@ -12,8 +12,10 @@ import Testing
 
 @Suite struct CheckpointTests {
   /// The metadata of a file that version 0.1.0 wrote.
-  private static func golden() throws -> (checkpoint: Checkpoint, file: SafetensorsFile) {
-    try Checkpoint.read(Fixtures.path("checkpoint-format-1"))
+  private static func golden(
+    _ name: String = "checkpoint-format-1"
+  ) throws -> (checkpoint: Checkpoint, file: SafetensorsFile) {
+    try Checkpoint.read(Fixtures.path(name))
   }
 
   @Test func aFileOfFormat1HasWhatItWasWrittenWith() throws {
@@ -37,9 +39,33 @@ import Testing
     #expect(Array(parameters.floats.suffix(2)) == [0.0008510876214131713, 0.000851087796036154])
   }
 
+  /// One that version 0.2.0 wrote, with all that had come to the format until then.
+  @Test func aFileWithAveragesHasWhatItWasWrittenWith() throws {
+    let (checkpoint, file) = try Self.golden("checkpoint-format-1-with-averages")
+    #expect(checkpoint.network.normalization == .batch && checkpoint.optimizer == .adamw)
+    #expect((checkpoint.step, checkpoint.epoch, checkpoint.seed, checkpoint.tile) == (4, 0, 3, 16))
+    #expect(checkpoint.best?.step == 4 && checkpoint.patience?.evaluations == 0)
+    #expect(checkpoint.threshold?.step == 4 && checkpoint.divisionDigest?.count == 64)
+    #expect(checkpoint.version == "0.2.0" && checkpoint.arithmetic != nil)
+    #expect(
+      checkpoint.verification
+        == .init(comparedRanks: 1, comparesState: true, isGuarded: true))
+    let layout = UNet(checkpoint.network).layout
+    let parameters = FloatBuffer(count: layout.count)
+    try Checkpoint.loadEvaluated(file, layout: layout, into: parameters)
+    let bias = try #require(layout.parameters.first { $0.name == "head.bias" })
+    #expect(
+      bias.fileValues(from: parameters.base) == (try file.floats(of: "optimizer.average.head.bias"))
+    )
+  }
+
   /// What was written before is written again bit by bit: nothing is added to it or lost.
-  @Test func aFileOfFormat1IsWrittenAgainAsItWas() throws {
-    let (checkpoint, file) = try Self.golden()
+  @Test(arguments: [
+    ("checkpoint-format-1", ["momentum", "variance"]),
+    ("checkpoint-format-1-with-averages", ["momentum", "variance", "average"]),
+  ])
+  func aFileOfFormat1IsWrittenAgainAsItWas(_ name: String, _ parts: [String]) throws {
+    let (checkpoint, file) = try Self.golden(name)
     let layout = UNet(checkpoint.network).layout
     func values(_ prefix: String) throws -> FloatBuffer {
       let buffer = FloatBuffer(count: layout.count)
@@ -50,9 +76,9 @@ import Testing
       let path = folder + "/again.safetensors"
       try checkpoint.write(
         to: path, layout: layout, parameters: values(""),
-        state: ["momentum", "variance"].map { ($0, try values("optimizer.\($0).")) })
+        state: parts.map { ($0, try values("optimizer.\($0).")) })
       let golden = try Data(
-        contentsOf: URL(fileURLWithPath: Fixtures.path("checkpoint-format-1")))
+        contentsOf: URL(fileURLWithPath: Fixtures.path(name)))
       #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == golden)
     }
   }
