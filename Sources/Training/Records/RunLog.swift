@@ -122,7 +122,7 @@ extension RunLog: RecordSink {
           + evaluation.thresholdFields)
     case .stop(let stop):
       try append(event: "stop", step: stop.step, [("signal", .text(stop.signal))])
-    case .end: break
+    case .view, .end: break
     }
   }
 

@@ -61,6 +61,11 @@ final class RunOutput {
     }
     sinks += [
       log, EvaluationFile(path: folder.path + "/evaluation.json"),
+      ProgressPictureFile(
+        path: folder.path + "/progress.png",
+        // A run that goes on shows what was before; a log that cannot be read ends no run.
+        history: step == nil
+          ? RunHistory() : (try? RunHistory(path: folder.logPath)) ?? RunHistory()),
     ]
     if let events = configuration.tensorboard.path(output: folder.path) {
       sinks.append(try TensorBoardRecords(EventFile(in: events, after: step ?? 0)))
@@ -113,6 +118,9 @@ final class RunOutput {
 
   /// The newest checkpoint, be it in the folder or where the run started from.
   var lastGoodCheckpoint: String? { (try? folder.newestCheckpoint()) ?? startPath }
+
+  /// Whether somebody looks at views of evaluations.
+  var showsViews: Bool { sinks.contains { $0.showsViews } }
 
   /// Takes the progress bar away.
   func finish() { display.finish() }

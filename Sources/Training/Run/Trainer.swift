@@ -222,6 +222,10 @@ package final class Trainer {
       .evaluation(
         EvaluationRecord(
           step: updates, scores: scores, isBest: isBest, classNames: data.dataset.mapping.names)))
+    try communicator.together {
+      guard let output, output.showsViews else { return }
+      try output.record(.view(evaluation.view(data, step: updates, layout: step.network.layout)))
+    }
     return isBest
   }
 
