@@ -9,6 +9,11 @@ import PackageDescription
 /// cluster of mixed hosts build with UNET_DIST_MARCH=x86-64-v3.
 let march = Context.environment["UNET_DIST_MARCH"] ?? "native"
 
+/// The MPI library, by the name of its pkg-config file.
+///
+/// Open MPI's unless UNET_DIST_MPI names another one, such as `mpich`.
+let mpi = Context.environment["UNET_DIST_MPI"] ?? "ompi-c"
+
 /// A file names every module whose members it uses, and shows only those that its own declarations
 /// name.
 let importSettings: [SwiftSetting] = [
@@ -74,12 +79,14 @@ let package = Package(
   ],
   targets: [
     // MARK: C modules
-    cModule("CMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
+    cModule("CMPI", pkgConfig: mpi, apt: "libopenmpi-dev"),
     cModule("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
     cModule("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     cModule("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     cModule("CScheduling"),
-    .target(name: "CBuildInformation", path: "Sources/C/CBuildInformation"),
+    .target(
+      name: "CBuildInformation", path: "Sources/C/CBuildInformation",
+      cSettings: [.define("UNET_DIST_MARCH", to: "\"\(march)\"")]),
     .target(name: "CLiveness", path: "Sources/C/CLiveness"),
     .target(
       name: "CStart", path: "Sources/C/CStart",
@@ -149,7 +156,7 @@ let package = Package(
       "Training",
       [
         "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Inference",
-        "Kernels", "Liveness", "Metrics", "Network", "Randomness", "Reports", "Tensors",
+        "Imaging", "Kernels", "Liveness", "Metrics", "Network", "Randomness", "Reports", "Tensors",
         "Threading", logging,
       ]),
     module(
@@ -232,8 +239,10 @@ let package = Package(
     tests(
       "TrainingTests",
       [
-        "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Kernels", "Liveness",
-        "Network", "Randomness", "Tensors", "TestSupport", "Threading", "Training", logging,
+        "Checkpoints", "Communication", "Configuration", "Datasets", "Files", "Imaging", "Kernels",
+        "Liveness", "Metrics", "Network", "Randomness", "Reports", "Tensors", "TestSupport",
+        "Threading",
+        "Training", logging,
       ]),
     tests("BenchmarksTests", ["Benchmarks", "Communication"]),
     tests(

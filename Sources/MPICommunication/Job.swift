@@ -107,7 +107,9 @@ package enum Job {
   /// Prints in one piece, so that lines of several ranks do not mix; every error of a command comes by
   /// here, with what it quotes from files.
   private static func report(_ message: String) {
-    WatchedStream.standardError.write("Error: \(message.printableLines)\n")
+    let text = TerminalColours(descriptor: STDERR_FILENO).message(
+      "Error: \(message.printableLines)")
+    WatchedStream.standardError.write(text + "\n")
     WatchedStream.standardError.flush()
   }
 }

@@ -124,6 +124,16 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     return whole.split(separator: ",").first.map(String.init) ?? whole
   }
 
+  /// The name and version of the MPI library that the program was built with.
+  package static var headerVersion: String { String(cString: CMPI_HEADER_VERSION()) }
+
+  /// The options of the library's launcher that allow more ranks than cores and bind none to a core.
+  ///
+  /// Other libraries than Open MPI do so by default.
+  package static var unboundOptions: [String] {
+    headerVersion.hasPrefix("Open MPI") ? ["--oversubscribe", "--bind-to", "none"] : []
+  }
+
   /// Whether MPI was initialised in this process.
   ///
   /// The corresponding MPI function is `MPI_Initialized`.

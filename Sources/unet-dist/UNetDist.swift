@@ -1,6 +1,6 @@
 // The command line: arguments in, exit status out.
 
-import ArgumentParser
+package import ArgumentParser
 import Checkpoints
 import Communication
 import Files
@@ -9,20 +9,28 @@ import Liveness
 import MPICommunication
 
 @main
-struct UNetDist: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct UNetDist: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "unet-dist", abstract: "Trains a U-Net on one process or many.",
     version: Version.number,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExportCommand.self,
       ReportCommand.self, InspectCommand.self, SynthCommand.self, ImportCommand.self,
-      PreviewCommand.self, DoctorCommand.self, BenchCommand.self,
+      PreviewCommand.self, DoctorCommand.self, BenchCommand.self, ManualCommand.self,
     ])
 
+  @Flag(help: "With --version: also what the program was built with, and what it runs on.")
+  var verbose = false
+
+  package init() {}
+
   /// Reads the arguments, runs the command that they name, and ends the process.
-  static func main() {
+  package static func main() {
     StandardStreams.prepare()
     StopSignal.explainFaults()
+    if Set(CommandLine.arguments.dropFirst()) == ["--version", "--verbose"] {
+      VersionReport().printAndExit()
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

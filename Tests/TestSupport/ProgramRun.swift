@@ -87,10 +87,11 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
   /// Runs `program` as `ranks` ranks on this host.
   ///
   /// More ranks than cores are allowed and none is bound to a core, unless `launcherOptions` says
-  /// otherwise. Only one such run goes on at a time in the process, and a time limit does not
+  /// otherwise. The launcher is that of the MPI library which the program was built with: `mpirun`, or what the
+  /// variable UNET_DIST_LAUNCHER names. Only one such run goes on at a time in the process, and a time limit does not
   /// include the wait for it: ranks that wait for each other spin, and would slow all others down.
   package static func mpirun(
-    ranks: Int, launcherOptions: [String] = ["--oversubscribe", "--bind-to", "none"],
+    ranks: Int, launcherOptions: [String] = MPILauncher.options,
     program: URL, arguments: [String] = [], environment: [String: String?] = [:],
     workingFolder: URL? = nil, timeLimit: Double = 60, disturb: (pid_t) -> Void = { _ in }
   ) throws -> ProgramRun {
@@ -100,7 +101,7 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
     ]
     return try oneJob.withLock {
       try ProgramRun(
-        onPath("mpirun"),
+        onPath(MPILauncher.command),
         arguments: ["-np", String(ranks)] + launcherOptions + [program.path] + arguments,
         environment: environment.merging(launcherEnvironment) { own, _ in own },
         workingFolder: workingFolder, timeLimit: timeLimit, disturb: disturb)
@@ -120,7 +121,7 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
     var found: [Int: pid_t] = [:]
     for (process, _) in runningProcesses().filter({ $0.value.parent == launcher }) {
       let variables = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(process)/environ"))
-      let prefix = "OMPI_COMM_WORLD_RANK="
+      let prefix = MPILauncher.rankVariable + "="
       for variable in (variables ?? Data()).split(separator: 0) {
         let text = String(decoding: variable, as: UTF8.self)
         if text.hasPrefix(prefix), let rank = Int(text.dropFirst(prefix.count)) {
@@ -170,6 +171,24 @@ package struct ProgramRun: Sendable, CustomStringConvertible {
     return FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder)
       && !isFolder.boolValue && FileManager.default.isExecutableFile(atPath: file.path)
   }
+}
+
+// MARK: - The launcher
+
+/// The program that starts ranks for tests.
+package enum MPILauncher {
+  /// Its name on the path.
+  package static let command =
+    ProcessInfo.processInfo.environment["UNET_DIST_LAUNCHER"] ?? "mpirun"
+
+  /// Whether it is Open MPI's; else it speaks PMI, as MPICH's does.
+  package static let isOpenMPI = !command.hasSuffix("mpich")
+
+  /// What allows more ranks than cores, and binds none of them; MPICH's does so by itself.
+  package static let options = isOpenMPI ? ["--oversubscribe", "--bind-to", "none"] : []
+
+  /// The variable that tells a process its rank.
+  package static let rankVariable = isOpenMPI ? "OMPI_COMM_WORLD_RANK" : "PMI_RANK"
 }
 
 // MARK: - The process

@@ -18,12 +18,12 @@ package struct ScalingBenchmark {
   package let threads: Int?
   /// Further arguments of `bench step`.
   package let arguments: [String]
-  /// The launcher, as a name on the path or as a path.
-  package let launcher: String
+  /// The launcher, as a name on the path or as a path, and its options.
+  package let launcher: [String]
 
   /// A benchmark from its parts.
   package init(
-    ranks: [Int], globalBatch: Int, threads: Int?, arguments: [String], launcher: String
+    ranks: [Int], globalBatch: Int, threads: Int?, arguments: [String], launcher: [String]
   ) {
     self.ranks = ranks
     self.globalBatch = globalBatch
@@ -71,7 +71,7 @@ package struct ScalingBenchmark {
     let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let launch =
       count == 1
-      ? [] : [launcher, "-np", "\(count)", "--oversubscribe", "--bind-to", "none"]
+      ? [] : [launcher[0], "-np", "\(count)"] + launcher.dropFirst()
     let command = launch + [path ?? program] + step
 
     let process = Process()

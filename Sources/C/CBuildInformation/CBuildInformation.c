@@ -30,3 +30,7 @@ const char *CBuildInformation_revision(void) {
   memcpy(revision, source, 40);
   return revision;
 }
+
+const char *CBuildInformation_instructionSet(void) { return UNET_DIST_MARCH; }
+
+const char *CBuildInformation_compiler(void) { return "Clang " __clang_version__; }

@@ -9,6 +9,22 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+// The library whose header this was compiled with; the one at run time may be another.
+static inline const char *CMPI_HEADER_VERSION(void) {
+#define CMPI_TEXT_OF(value) #value
+#define CMPI_TEXT(value) CMPI_TEXT_OF(value)
+#if defined(OMPI_MAJOR_VERSION)
+  return "Open MPI " CMPI_TEXT(OMPI_MAJOR_VERSION) "." CMPI_TEXT(OMPI_MINOR_VERSION) "." CMPI_TEXT(
+      OMPI_RELEASE_VERSION);
+#elif defined(MPICH_VERSION)
+  return "MPICH " MPICH_VERSION;
+#else
+  return "another MPI";
+#endif
+#undef CMPI_TEXT
+#undef CMPI_TEXT_OF
+}
+
 static inline MPI_Comm CMPI_COMM_WORLD(void) { return MPI_COMM_WORLD; }
 
 static inline MPI_Datatype CMPI_BYTE(void) { return MPI_BYTE; }

@@ -33,7 +33,11 @@ package func printNote(_ text: String) {
 }
 
 /// Writes a warning to standard error, as one line.
-package func printWarning(_ text: String) { printNote("warning: " + text) }
+package func printWarning(_ text: String) {
+  let message = ("warning: " + text).printable
+  WatchedStream.standardError.write(
+    TerminalColours(descriptor: STDERR_FILENO).message(message) + "\n")
+}
 
 /// A stream that people watch: writing to it never fails, and never waits for a reader who does not read.
 ///

@@ -11,6 +11,14 @@ package enum MatrixProduct {
   /// They decide the bits of a product, so a checkpoint records them.
   package static let kernels: String = selectKernels()
 
+  /// The name and version of the library, such as `OpenBLAS 0.3.21`.
+  ///
+  /// The corresponding function is `openblas_get_config`, which goes on with how it was built.
+  package static var libraryVersion: String {
+    guard let text = openblas_get_config() else { return "OpenBLAS" }
+    return String(cString: text).split(separator: " ").prefix(2).joined(separator: " ")
+  }
+
   private static let isPrepared = !kernels.isEmpty
 
   /// Rows, or columns, of a matrix in row-major memory.

@@ -2,9 +2,10 @@
 
 package import Files
 package import Foundation
+package import Imaging
 import SwiftProtobuf
 
-/// A file that TensorBoard reads while it grows: numbers by name and step.
+/// A file that TensorBoard reads while it grows: numbers, pictures and histograms by name and step.
 ///
 /// A record is its length in 64 bits, the length's masked CRC-32C, an `Event` message and the message's
 /// masked CRC-32C, all little-endian. Each is appended by one write(2), so that a reader never sees half of
@@ -62,6 +63,34 @@ package final class EventFile: Sendable {
       return scalar
     }
     try append(event)
+  }
+
+  /// Appends pictures of 8 bits and histograms of a step.
+  package func append(
+    step: Int, images: [(name: String, image: Image)],
+    histograms: [(name: String, histogram: ValueHistogram)], at time: Date = Date()
+  ) throws(FileError) {
+    var event = Tensorboard_Event()
+    (event.wallTime, event.step) = (time.timeIntervalSince1970, Int64(step))
+    for (name, image) in images {
+      var value = Tensorboard_Summary.Value()
+      value.tag = name
+      (value.image.height, value.image.width) = (Int32(image.height), Int32(image.width))
+      value.image.colorspace = Int32(image.channels)
+      value.image.encodedImageString = Data(try PNGFile.encoded(image))
+      event.summary.value.append(value)
+    }
+    for (name, histogram) in histograms {
+      var value = Tensorboard_Summary.Value()
+      value.tag = name
+      (value.histo.min, value.histo.max) = (histogram.least, histogram.greatest)
+      value.histo.num = Double(histogram.count)
+      (value.histo.sum, value.histo.sumSquares) = (histogram.sum, histogram.sumOfSquares)
+      value.histo.bucketLimit = histogram.limits
+      value.histo.bucket = histogram.counts.map(Double.init)
+      event.summary.value.append(value)
+    }
+    if !event.summary.value.isEmpty { try append(event) }
   }
 
   private func append(_ event: Tensorboard_Event) throws(FileError) {

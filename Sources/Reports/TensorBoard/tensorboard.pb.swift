@@ -8,12 +8,17 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-// The messages and fields of TensorBoard's event files that scalars need.
+// The messages and fields of TensorBoard's event files that scalars, pictures and histograms need.
 //
 // The names, numbers and types of the fields are those of event.proto and summary.proto of TensorFlow
 // and TensorBoard (https://github.com/tensorflow/tensorboard, Apache License 2.0); the rest of their
 // fields is left out. Scripts/generate-protobuf makes tensorboard.pb.swift of this file.
 
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
 package import SwiftProtobuf
 
 // If the compiler emits an error on this type, it is because this file
@@ -120,6 +125,31 @@ package nonisolated struct Tensorboard_SessionLog: Sendable {
   package init() {}
 }
 
+/// How often values of a range occur: bucket i holds those above the limit of bucket i - 1 and up to its own.
+package nonisolated struct Tensorboard_HistogramProto: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var min: Double = 0
+
+  package var max: Double = 0
+
+  package var num: Double = 0
+
+  package var sum: Double = 0
+
+  package var sumSquares: Double = 0
+
+  package var bucketLimit: [Double] = []
+
+  package var bucket: [Double] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct Tensorboard_Summary: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -128,6 +158,26 @@ package nonisolated struct Tensorboard_Summary: Sendable {
   package var value: [Tensorboard_Summary.Value] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Image: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var height: Int32 = 0
+
+    package var width: Int32 = 0
+
+    /// The channels.
+    package var colorspace: Int32 = 0
+
+    /// A PNG file.
+    package var encodedImageString: Data = Data()
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
 
   package nonisolated struct Value: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -146,10 +196,28 @@ package nonisolated struct Tensorboard_Summary: Sendable {
       set {value = .simpleValue(newValue)}
     }
 
+    package var image: Tensorboard_Summary.Image {
+      get {
+        if case .image(let v)? = value {return v}
+        return Tensorboard_Summary.Image()
+      }
+      set {value = .image(newValue)}
+    }
+
+    package var histo: Tensorboard_HistogramProto {
+      get {
+        if case .histo(let v)? = value {return v}
+        return Tensorboard_HistogramProto()
+      }
+      set {value = .histo(newValue)}
+    }
+
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
     package nonisolated enum OneOf_Value: Equatable, Sendable {
       case simpleValue(Float)
+      case image(Tensorboard_Summary.Image)
+      case histo(Tensorboard_HistogramProto)
 
     }
 
@@ -286,6 +354,66 @@ nonisolated extension Tensorboard_SessionLog.SessionStatus: SwiftProtobuf._Proto
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STATUS_UNSPECIFIED\0\u{1}START\0")
 }
 
+nonisolated extension Tensorboard_HistogramProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HistogramProto"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}min\0\u{1}max\0\u{1}num\0\u{1}sum\0\u{3}sum_squares\0\u{3}bucket_limit\0\u{1}bucket\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularDoubleField(value: &self.min) }()
+      case 2: try { try decoder.decodeSingularDoubleField(value: &self.max) }()
+      case 3: try { try decoder.decodeSingularDoubleField(value: &self.num) }()
+      case 4: try { try decoder.decodeSingularDoubleField(value: &self.sum) }()
+      case 5: try { try decoder.decodeSingularDoubleField(value: &self.sumSquares) }()
+      case 6: try { try decoder.decodeRepeatedDoubleField(value: &self.bucketLimit) }()
+      case 7: try { try decoder.decodeRepeatedDoubleField(value: &self.bucket) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.min.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.min, fieldNumber: 1)
+    }
+    if self.max.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.max, fieldNumber: 2)
+    }
+    if self.num.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.num, fieldNumber: 3)
+    }
+    if self.sum.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.sum, fieldNumber: 4)
+    }
+    if self.sumSquares.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.sumSquares, fieldNumber: 5)
+    }
+    if !self.bucketLimit.isEmpty {
+      try visitor.visitPackedDoubleField(value: self.bucketLimit, fieldNumber: 6)
+    }
+    if !self.bucket.isEmpty {
+      try visitor.visitPackedDoubleField(value: self.bucket, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Tensorboard_HistogramProto, rhs: Tensorboard_HistogramProto) -> Bool {
+    if lhs.min != rhs.min {return false}
+    if lhs.max != rhs.max {return false}
+    if lhs.num != rhs.num {return false}
+    if lhs.sum != rhs.sum {return false}
+    if lhs.sumSquares != rhs.sumSquares {return false}
+    if lhs.bucketLimit != rhs.bucketLimit {return false}
+    if lhs.bucket != rhs.bucket {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Tensorboard_Summary: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Summary"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0")
@@ -316,9 +444,54 @@ nonisolated extension Tensorboard_Summary: SwiftProtobuf.Message, SwiftProtobuf.
   }
 }
 
+nonisolated extension Tensorboard_Summary.Image: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Tensorboard_Summary.protoMessageName + ".Image"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}height\0\u{1}width\0\u{1}colorspace\0\u{3}encoded_image_string\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.height) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.width) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.colorspace) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.encodedImageString) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.height != 0 {
+      try visitor.visitSingularInt32Field(value: self.height, fieldNumber: 1)
+    }
+    if self.width != 0 {
+      try visitor.visitSingularInt32Field(value: self.width, fieldNumber: 2)
+    }
+    if self.colorspace != 0 {
+      try visitor.visitSingularInt32Field(value: self.colorspace, fieldNumber: 3)
+    }
+    if !self.encodedImageString.isEmpty {
+      try visitor.visitSingularBytesField(value: self.encodedImageString, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Tensorboard_Summary.Image, rhs: Tensorboard_Summary.Image) -> Bool {
+    if lhs.height != rhs.height {return false}
+    if lhs.width != rhs.width {return false}
+    if lhs.colorspace != rhs.colorspace {return false}
+    if lhs.encodedImageString != rhs.encodedImageString {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Tensorboard_Summary.Value: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Tensorboard_Summary.protoMessageName + ".Value"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{3}simple_value\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{3}simple_value\0\u{2}\u{2}image\0\u{1}histo\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -335,6 +508,32 @@ nonisolated extension Tensorboard_Summary.Value: SwiftProtobuf.Message, SwiftPro
           self.value = .simpleValue(v)
         }
       }()
+      case 4: try {
+        var v: Tensorboard_Summary.Image?
+        var hadOneofValue = false
+        if let current = self.value {
+          hadOneofValue = true
+          if case .image(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.value = .image(v)
+        }
+      }()
+      case 5: try {
+        var v: Tensorboard_HistogramProto?
+        var hadOneofValue = false
+        if let current = self.value {
+          hadOneofValue = true
+          if case .histo(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.value = .histo(v)
+        }
+      }()
       default: break
       }
     }
@@ -348,9 +547,21 @@ nonisolated extension Tensorboard_Summary.Value: SwiftProtobuf.Message, SwiftPro
     if !self.tag.isEmpty {
       try visitor.visitSingularStringField(value: self.tag, fieldNumber: 1)
     }
-    try { if case .simpleValue(let v)? = self.value {
+    switch self.value {
+    case .simpleValue?: try {
+      guard case .simpleValue(let v)? = self.value else { preconditionFailure() }
       try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
-    } }()
+    }()
+    case .image?: try {
+      guard case .image(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .histo?: try {
+      guard case .histo(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 

@@ -1,6 +1,6 @@
 // The display of a run in the terminal: messages, and steps as lines or as a bar.
 
-import Files
+package import Files
 import Foundation
 package import Logging
 import Metrics
@@ -10,8 +10,9 @@ import Synchronization
 /// each other.
 ///
 /// In a terminal window the steps are one bar, redrawn at most ten times a second; elsewhere some are a line
-/// each: the first, the last, and in between one every ten seconds, or every so many steps. It shows, never fails and never waits: a terminal that is closed, or that nobody reads,
-/// must not end a run of days or hold it up.
+/// each: the first, the last, and in between one every ten seconds, or every so many steps. It shows, never
+/// fails and never waits: a terminal that is closed, or that nobody reads, must not end a run of days or
+/// hold it up.
 package final class RunDisplay: Sendable {
   private struct State {
     var bar: String?
@@ -29,16 +30,22 @@ package final class RunDisplay: Sendable {
 
   private let stream: WatchedStream
   private let isTerminal: Bool
+  private let colours: TerminalColours
   private let state = Mutex(State())
   /// Steps from line to line where there is no window; 0 for one every ten seconds.
   private let logEvery: Int
 
   /// A display on `descriptor`, standard error unless told otherwise.
   package convenience init(descriptor: Int32 = STDERR_FILENO, logEvery: Int = 0) {
-    self.init(descriptor: descriptor, isTerminal: isatty(descriptor) == 1, logEvery: logEvery)
+    self.init(
+      descriptor: descriptor, isTerminal: isatty(descriptor) == 1, logEvery: logEvery,
+      colours: TerminalColours(descriptor: descriptor))
   }
 
-  package init(descriptor: Int32, isTerminal: Bool, logEvery: Int = 0) {
+  package init(
+    descriptor: Int32, isTerminal: Bool, logEvery: Int = 0, colours: TerminalColours = .none
+  ) {
+    self.colours = colours
     self.logEvery = logEvery
     stream = descriptor == STDERR_FILENO ? .standardError : WatchedStream(descriptor: descriptor)
     self.isTerminal = isTerminal
@@ -71,7 +78,7 @@ package final class RunDisplay: Sendable {
         state.lastLine = time
         return emit(line.plain + "\n")
       }
-      let bar = line.bar(width: ProgressBar.windowWidth(of: stream.descriptor))
+      let bar = colours.bar(line.bar(width: ProgressBar.windowWidth(of: stream.descriptor)))
       state.bar = bar
       let isDue = state.lastDrawn.map { time - $0 >= Self.secondsBetweenDrawings } ?? true
       guard isDue || record.step >= totalSteps else { return }
@@ -89,9 +96,10 @@ package final class RunDisplay: Sendable {
       let isDone = done >= Double(total)
       guard isDue || isDone else { return }
       state.lastDrawn = time
-      let bar = ProgressBar.line(
-        done, of: total, text: "\(Int(done)) of \(total) \(work)",
-        width: ProgressBar.windowWidth(of: stream.descriptor))
+      let bar = colours.bar(
+        ProgressBar.line(
+          done, of: total, text: "\(Int(done)) of \(total) \(work)",
+          width: ProgressBar.windowWidth(of: stream.descriptor)))
       state.bar = isDone ? nil : bar
       emit(ProgressBar.cleared + (isDone ? "" : bar))
     }
@@ -101,7 +109,7 @@ package final class RunDisplay: Sendable {
   ///
   /// What it quotes from files, such as names of classes, cannot move the cursor.
   package func write(_ message: String) {
-    let message = message.printableLines
+    let message = colours.message(message.printableLines)
     state.withLock { state in
       guard let bar = state.bar else { return emit(message + "\n") }
       emit(ProgressBar.cleared + message + "\n" + bar)
@@ -122,24 +130,13 @@ package final class RunDisplay: Sendable {
   private func emit(_ text: String) { stream.write(text) }
 }
 
-/// The mean of the last values, which an old one leaves slowly: m + (x - m) / n with n up to 20.
-private struct MovingMean {
-  private(set) var mean = 0.0
-  private var count = 0.0
-
-  mutating func add(_ value: Double) {
-    count = min(count + 1, 20)
-    mean += (value - mean) / count
-  }
-}
-
 // MARK: - Records
 
 extension RunDisplay: RecordSink {
   /// Shows a record; of the start the messages before it have told.
   package func take(_ record: RunRecord) {
     switch record {
-    case .start: break
+    case .start, .view: break
     case .step(let step, of: let totalSteps): show(step, totalSteps: totalSteps)
     case .evaluation(let evaluation):
       state.withLock { $0.score = evaluation.scores.meanIntersectionOverUnion }

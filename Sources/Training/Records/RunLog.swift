@@ -138,7 +138,7 @@ extension RunLog: RecordSink {
         ])
     case .stop(let stop):
       try append(event: "stop", step: stop.step, [("signal", .text(stop.signal))])
-    case .end: break
+    case .view, .end: break
     }
   }
 

@@ -13,6 +13,8 @@ package enum RunRecord: Sendable {
   case evaluation(EvaluationRecord)
   /// A rank's memory was mended.
   case healed(HealedReplica)
+  /// What is to be seen of an evaluation; made where a sink shows it.
+  case view(EvaluationView)
   /// A signal has ended the run early, in good order.
   case stop(StopRecord)
   /// The last step was made and saved.
@@ -28,12 +30,16 @@ package protocol RecordSink: Sendable {
   /// - Throws: what ends the run, such as a full disk.
   func take(_ record: RunRecord) throws
 
+  /// Whether it shows views of evaluations, which take time to make.
+  var showsViews: Bool { get }
+
   /// Sees that what was taken outlives a crash of the machine, before a checkpoint says that it happened.
   func flush() throws
 }
 
 extension RecordSink {
   package func flush() throws {}
+  package var showsViews: Bool { false }
 }
 
 /// The start of a run: what it is.

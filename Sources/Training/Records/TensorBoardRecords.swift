@@ -1,10 +1,10 @@
-// The numbers of a run for TensorBoard.
+// The numbers and pictures of a run for TensorBoard.
 
 import Files
 import Metrics
 import Reports
 
-/// Appends the numbers of steps and evaluations to an event file.
+/// Appends the numbers of steps and evaluations to an event file, and what is to be seen of evaluations.
 ///
 /// Names have the form that TensorBoard groups by: what is before the stroke is a section.
 struct TensorBoardRecords: RecordSink {
@@ -12,10 +12,17 @@ struct TensorBoardRecords: RecordSink {
 
   init(_ file: EventFile) { self.file = file }
 
+  var showsViews: Bool { true }
+
   /// Appends the numbers of a record; of the start and of ends there are none.
   func take(_ record: RunRecord) throws {
     switch record {
     case .start, .healed, .stop, .end: break
+    case .view(let view):
+      try file.append(
+        step: view.step,
+        images: view.pictures.map { ("validation/\($0.name.printable)", $0.image) },
+        histograms: view.weights.map { ("weights/\($0.name)", $0.histogram) })
     case .step(let step, of: _):
       try file.append(
         step: step.step,

@@ -82,6 +82,11 @@ final class RunOutput: Sendable {
     }
     var files: [any RecordSink] = [
       log, EvaluationFile(path: folder.path + "/evaluation.json"),
+      ProgressPictureFile(
+        path: folder.path + "/progress.png",
+        // A run that goes on shows what was before; a log that cannot be read ends no run.
+        history: step == nil
+          ? RunHistory() : (try? RunHistory(path: folder.logPath)) ?? RunHistory()),
     ]
     if let events = configuration.tensorboard.path(output: folder.path) {
       files.append(try TensorBoardRecords(EventFile(in: events, after: step ?? 0)))
@@ -180,6 +185,9 @@ final class RunOutput: Sendable {
   var lastGoodCheckpoint: String? {
     (try? folder.newestCheckpoint()) ?? state.withLock { $0.startPath }
   }
+
+  /// Whether somebody looks at views of evaluations.
+  var showsViews: Bool { sinks.contains { $0.showsViews } }
 
   /// Takes the progress bar away.
   func finish() { display.finish() }

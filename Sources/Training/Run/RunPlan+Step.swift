@@ -9,6 +9,7 @@ import Inference
 import Kernels
 import Metrics
 import Network
+import Reports
 import Tensors
 import Threading
 
@@ -125,6 +126,37 @@ struct EvaluationMemory {
     return try Evaluator.evaluate(
       dataset: data.validation, ids: data.validationIDs, predictor: predictor,
       communicator: communicator, unless: isStopped)
+  }
+
+  /// What is to be seen of the weights that were scored: validation images, and how the weights are spread.
+  func view(_ data: TrainingData, step: Int, layout: ParameterLayout) throws -> EvaluationView {
+    let shown = data.validationIDs.filter {
+      let size = data.validation.size($0)
+      return size.width * size.height <= EvaluationView.pixelLimit
+    }.prefix(EvaluationView.imageLimit)
+    let pictures = try shown.flatMap { id in
+      let image = try data.validation.image(id)
+      let labels = [
+        ("prediction", try predictor.probabilities(of: image).labels), ("truth", image.labels),
+      ]
+      return labels.map { kind, labels in
+        (
+          name: "\(image.name)/\(kind)",
+          image: SegmentationPictures.overlay(
+            intensities: image.pixels, channels: image.channels, labels: labels,
+            width: image.width, height: image.height)
+        )
+      }
+    }
+    let weights = layout.parameters.map { parameter in
+      (
+        name: parameter.name,
+        histogram: ValueHistogram(
+          UnsafeBufferPointer(
+            start: evaluated.parameters.base + parameter.slot.offset, count: parameter.slot.count))
+      )
+    }
+    return EvaluationView(step: step, pictures: pictures, weights: weights)
   }
 }
 

@@ -294,6 +294,10 @@ package final class Trainer {
     isUnscored = false
     keptText = nil
     try kept?.renew(keptMetadata(epoch: epoch))
+    try communicator.together {
+      guard let output, output.showsViews else { return }
+      try output.record(.view(evaluation.view(data, step: updates, layout: step.network.layout)))
+    }
     return isBest
   }
 

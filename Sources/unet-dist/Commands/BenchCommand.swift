@@ -6,6 +6,7 @@ import Communication
 import Configuration
 import Files
 import Liveness
+import MPICommunication
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -210,7 +211,8 @@ struct BenchCommand: ParsableCommand {
         }
         let benchmark = ScalingBenchmark(
           ranks: counts, globalBatch: globalBatch ?? largest, threads: options.threads,
-          arguments: options.arguments + exchange.arguments, launcher: launcher)
+          arguments: options.arguments + exchange.arguments,
+          launcher: [launcher] + MPICommunicator.unboundOptions)
         try benchmark.validate()
         let results = try benchmark.run()
         try printText(options.json ? benchmark.json(results).json + "\n" : benchmark.text(results))

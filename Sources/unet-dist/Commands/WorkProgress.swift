@@ -62,7 +62,8 @@ final class WorkProgress {
   private func draw(_ text: String) {
     hasBar = true
     let width = ProgressBar.windowWidth(of: STDERR_FILENO)
-    emit(ProgressBar.cleared + ProgressBar.line(done, of: total, text: text, width: width))
+    let line = ProgressBar.line(done, of: total, text: text, width: width)
+    emit(ProgressBar.cleared + TerminalColours(descriptor: STDERR_FILENO).bar(line))
   }
 
   private func emit(_ text: String) {

@@ -30,7 +30,9 @@ package struct TrainOptions: ParsableArguments, CustomReflectable {
   package var customMirror: Mirror {
     let file = Option<String?>(
       name: .customLong(Self.configName),
-      help: "A YAML file of these options, named as here without dashes; flags win over it.",
+      help: ArgumentHelp(
+        "a YAML file of these options, named as here without dashes; flags win over it",
+        valueName: "FILE"),
       completion: .file())
     let children =
       [(Self.configName, file)] + TrainingOption.all.map { ($0.name, Self.argument($0)) }

@@ -72,6 +72,8 @@ import Testing
       let text = try Self.page(folder + "/events/" + names[0])
       #expect(text.contains("train/loss") && text.contains("validation_dice/value 255"))
       #expect(text.components(separatedBy: "train/loss").count == 4)
+      // Pictures and weights of the evaluation.
+      #expect(text.contains("/prediction") && text.contains("/truth") && text.contains("weights/"))
     }
   }
 }

@@ -238,7 +238,7 @@ import Testing
     let command = ([program] + arguments).map { "'\($0)'" }.joined(separator: " ")
     let text = """
       #!/bin/sh
-      if [ "${OMPI_COMM_WORLD_RANK:-\(ranks - 1)}" != \(ranks - 1) ]; then exec \(command); fi
+      if [ "${\(MPILauncher.rankVariable):-\(ranks - 1)}" != \(ranks - 1) ]; then exec \(command); fi
       \(command) &
       process=$!
       until [ -e '\(folder)/killed/latest.safetensors' ]; do sleep 0.01; done

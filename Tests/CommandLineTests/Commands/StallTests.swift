@@ -61,7 +61,7 @@ import Testing
     try withTemporaryFolder { folder in
       let program = try ProgramRun.builtProgram(named: "unet-dist").path
       let text = """
-        if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then exec sleep 50; fi
+        if [ "$\(MPILauncher.rankVariable)" = 1 ]; then exec sleep 50; fi
         exec '\(program)' train --output '\(folder)/run'
         """
       let run = try ProgramRun.mpirun(

@@ -35,6 +35,7 @@ import Testing
 
       let modes = [
         "": 0o777, "config.yaml": 0o666, "log.jsonl": 0o666, "evaluation.json": 0o666,
+        "progress.png": 0o666,
         "checkpoints": 0o777, "checkpoints/step-00000040.safetensors": 0o666,
         "checkpoints/step-00000030.safetensors": 0o666,
       ]

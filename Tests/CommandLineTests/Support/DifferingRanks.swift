@@ -22,7 +22,7 @@ extension ProgramRun {
     }
     let text = """
       #!/bin/sh
-      case "$OMPI_COMM_WORLD_RANK" in
+      case "$\(MPILauncher.rankVariable)" in
       \(cases.joined(separator: "\n"))
       esac
       """

@@ -2,6 +2,7 @@
 // looks at.
 
 import Foundation
+import Imaging
 import Reports
 import SwiftProtobuf
 import TestSupport
@@ -41,6 +42,31 @@ import Testing
       #expect(events[2].summary.value.map(\.simpleValue) == [0.25, 1e-3])
       #expect(events[3].summary.value[0].simpleValue.isNaN)
       #expect(abs(events[2].wallTime - Date().timeIntervalSince1970) < 60)
+    }
+  }
+
+  @Test func picturesAndHistogramsComeBack() throws {
+    try withTemporaryFolder { folder in
+      let file = try EventFile(in: folder, after: 0)
+      let image = Image(
+        width: 3, height: 2, channels: 3, bitsPerSample: 8,
+        samples: .uint8((0..<18).map { UInt8($0 * 10) }))
+      let values: [Float] = [-1, 0, 0.5, 1, .nan]
+      let histogram = values.withUnsafeBufferPointer { ValueHistogram($0) }
+      try file.append(
+        step: 7, images: [("validation/a", image)], histograms: [("weights/w", histogram)])
+      let event = try #require(try Self.events(file.path).last)
+      #expect(event.step == 7 && event.summary.value.map(\.tag) == ["validation/a", "weights/w"])
+      let picture = event.summary.value[0].image
+      #expect(picture.width == 3 && picture.height == 2 && picture.colorspace == 3)
+      let path = folder + "/picture.png"
+      try picture.encodedImageString.write(to: URL(fileURLWithPath: path))
+      #expect(try ImageFile.read(path).samples == image.samples)
+      let histo = event.summary.value[1].histo
+      #expect(histo.min == -1 && histo.max == 1 && histo.num == 4)
+      #expect(histo.sum == 0.5 && histo.sumSquares == 2.25)
+      #expect(histo.bucketLimit.count == histo.bucket.count && histo.bucketLimit.last == 1)
+      #expect(histo.bucket.reduce(0, +) == 4)
     }
   }
 

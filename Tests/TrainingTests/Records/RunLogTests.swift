@@ -108,14 +108,16 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
 
 @Suite struct RunDisplayTests {
   private func shown(
-    terminal: Bool, logEvery: Int = 0, _ body: (RunDisplay) -> Void
+    terminal: Bool, logEvery: Int = 0, colours: TerminalColours = .none,
+    _ body: (RunDisplay) -> Void
   ) throws -> String {
     let folder = try ScratchFolder()
     let path = try folder.write("", to: "out")
     let file = open(path, O_WRONLY)
     try #require(file >= 0)
     defer { close(file) }
-    body(RunDisplay(descriptor: file, isTerminal: terminal, logEvery: logEvery))
+    body(
+      RunDisplay(descriptor: file, isTerminal: terminal, logEvery: logEvery, colours: colours))
     return try folder.text(of: "out")
   }
 
@@ -158,6 +160,16 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
     #expect((9...14).contains(drawings))
     #expect(text.contains("\r\u{1B}[2Knote\n["))
     #expect(text.hasSuffix("\r\u{1B}[2K"))
+  }
+
+  @Test func coloursAreThoseOfTheBarAndOfWarnings() throws {
+    let text = try shown(terminal: true, colours: TerminalColours(isTerminal: true) { _ in nil }) {
+      display in
+      display.show(record(500), totalSteps: 1000, at: 0)
+      display.warn("careful")
+    }
+    #expect(text.contains("[\u{1B}[32m####"))
+    #expect(text.contains("\u{1B}[33mwarning:\u{1B}[0m careful\n"))
   }
 
   @Test func theBarFitsTheWindow() {
