@@ -58,7 +58,7 @@ final class ProgressPictureFile: RecordSink {
   func take(_ record: RunRecord) {
     curves.withLock { curves in
       switch record {
-      case .start, .view: break
+      case .start, .healed, .view: break
       case .step(let step, of: let totalSteps):
         curves.totalSteps = totalSteps
         curves.add(step: step.step, loss: step.loss, rate: step.learningRate)
