@@ -206,7 +206,8 @@ extension TrainingOption {
     optional("resume", \.resume, "PATH", "go on from PATH or the newest checkpoint", .ranks),
     required(
       "resume-or-start", \.resumeOrStart, "BOOL",
-      "go on where --output has a checkpoint, else start: the same command for every start", .local),
+      "go on where --output has a run to go on with, else start: the same command for every start",
+      .local),
     optional("load", \.load, "FILE", "take only the weights from this checkpoint", .ranks),
     required(
       "max-restarts", \.maxRestarts, "N",

@@ -47,8 +47,8 @@ package final class SharedFile: Sendable {
       guard found == byteCount else {
         throw FileError(path: path, expected: "\(byteCount) bytes", found: "\(found)")
       }
-      // Where there are no locks, files that are in use pass for such anyway.
-      _ = flock(descriptor, LOCK_SH | LOCK_NB)
+      // Waits for whoever only looks whether it is in use. Where there are no locks, files pass for being so anyway.
+      while flock(descriptor, LOCK_SH) != 0 && errno == EINTR {}
       let address = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
       guard let address, address != MAP_FAILED else {
         throw FileError(path: path, operation: "map into memory", code: errno)

@@ -68,9 +68,10 @@ package final class StallWatch: Sendable {
     state.withLock { $0.detector.limit = limit }
   }
 
-  /// Tells where this process is, once it has joined the others.
-  package func joined(host: String, board: HostBoard?, hasOtherHosts: Bool) {
+  /// Tells where this process is, once it has joined the others, and which rank it is among them.
+  package func joined(rank: Int, host: String, board: HostBoard?, hasOtherHosts: Bool) {
     state.withLock { state in
+      state.rank = rank
       state.host = host
       state.board = board
       state.detector.hasOtherHosts = hasOtherHosts

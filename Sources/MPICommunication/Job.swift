@@ -83,7 +83,8 @@ package enum Job {
     let board = try HostBoard.joined(by: communicator)
     // Ranks without a common board know no more of each other than those of other hosts.
     StallWatch.shared.joined(
-      host: communicator.size > 1 ? communicator.hostName : "", board: board,
+      rank: communicator.rank, host: communicator.size > 1 ? communicator.hostName : "",
+      board: board,
       hasOtherHosts: hasOtherHosts || (communicator.size > 1 && board == nil))
     if hasOtherHosts, communicator.rank == 0,
       let warning = launcher?.keepaliveWarning(in: environment)

@@ -43,6 +43,9 @@ package final class BackgroundThread: Sendable {
   ///
   /// - Throws: what it has thrown.
   package func wait() throws { try state.wait() }
+
+  /// What work has thrown, as far as is known by now; does not wait.
+  package var failure: (any Error)? { state.knownFailure }
 }
 
 /// What the thread and those who give it work have in common.
@@ -54,6 +57,12 @@ private final class SharedState: @unchecked Sendable {
   private var isBusy = false
   private var isEnding = false
   private var failure: (any Error)?
+
+  var knownFailure: (any Error)? {
+    condition.lock()
+    defer { condition.unlock() }
+    return failure
+  }
 
   func begin(_ work: @escaping @Sendable () throws -> Void) throws {
     condition.lock()
@@ -80,16 +89,23 @@ private final class SharedState: @unchecked Sendable {
     condition.broadcast()
   }
 
+  private static func outcome(
+    of work: consuming @Sendable () throws -> Void
+  ) -> Result<Void, any Error> {
+    Result { try work() }
+  }
+
   func serve() {
     condition.lock()
     while true {
       while work == nil && !isEnding { condition.wait() }
       guard let next = work else { break }
+      // Let go of without the lock: it may hold the last reference to something that waits for this thread.
+      work = nil
       condition.unlock()
-      let outcome = Result { try next() }
+      let outcome = Self.outcome(of: consume next)
       condition.lock()
       if case .failure(let error) = outcome { failure = error }
-      work = nil
       isBusy = false
       condition.broadcast()
     }

@@ -96,13 +96,17 @@ BEFORE_LIBRARIES static void begin(int argc, char **argv, char **envp) {
     if (asked < most) most = asked;
   }
 
-  // By its path, from which the process has its name; where there is none any more it goes on as it is.
+  // By its path, from which the process has its name; where there is none any more it goes on as it is. So it does
+  // where the dynamic linker was started with the program as an argument: that is the process's program then, and
+  // says no path of one.
   char path[PATH_MAX], variant[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
   if (length <= 0) return;
   path[length] = 0;
-  const int hasVariant = CStart_variant(path, own, most, variant, sizeof variant);
-  if (has_one_thread && !hasVariant) return;
+  const char *name = strrchr(path, '/');
+  if (name != NULL && strncmp(name, "/ld-linux", strlen("/ld-linux")) == 0) return;
+  const int has_variant = CStart_variant(path, own, most, variant, sizeof variant);
+  if (has_one_thread && !has_variant) return;
   char *variables[count + 2];
   size_t kept = 0;
   for (size_t index = 0; index < count; index++) {
@@ -110,7 +114,7 @@ BEFORE_LIBRARIES static void begin(int argc, char **argv, char **envp) {
   }
   variables[kept++] = one_thread;
   variables[kept] = NULL;
-  execve(hasVariant ? variant : path, argv, variables);
+  execve(has_variant ? variant : path, argv, variables);
 }
 
 __attribute__((section(".preinit_array"), used)) static void (*before_libraries)(int, char **, char **) = begin;

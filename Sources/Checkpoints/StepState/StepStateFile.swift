@@ -79,6 +79,11 @@ package final class StepStateFile: Sendable {
 
   // MARK: Writing
 
+  /// Says that what a rank has put into a slot is not whole.
+  package func invalidate(slot: Int, localRank: Int) {
+    record(slot: slot, localRank: localRank).clear()
+  }
+
   /// Puts a rank's pieces of the state after `step` steps into a slot.
   ///
   /// - Parameter sources: where the rank has each part: parameters whole, and of the optimiser's state its chunks

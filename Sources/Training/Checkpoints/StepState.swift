@@ -29,13 +29,15 @@ final class StepState {
   private var newest: (metadata: StepStateMetadata, slot: Int)?
   private var pinned: Int?
   private var reserved: Set<Int> = []
-  /// Whether checkpoints can be written from slots; decided at the first one.
+  /// Whether checkpoints can be written from slots: not where a host has a part of the state only, nor without
+  /// room for a third slot, which is looked for at the first checkpoint.
   private var canPin: Bool?
 
   private init(
-    _ file: StepStateFile, _ sources: [FloatBuffer], interval: Int, thread: BackgroundThread,
-    _ communicator: any Communicator
+    _ file: StepStateFile, _ sources: [FloatBuffer], interval: Int, isWhole: Bool,
+    thread: BackgroundThread, _ communicator: any Communicator
   ) {
+    canPin = isWhole ? nil : false
     self.file = file
     self.sources = sources
     self.interval = interval
@@ -61,11 +63,15 @@ final class StepState {
     try begin(metadata, slot: slot, then: then)
   }
 
-  /// Keeps the newest state anew, whose bits were mended since; not where a checkpoint is written from it, since
-  /// that was verified first.
-  func keepAgain() throws {
-    guard let newest, newest.slot != pinned else { return }
+  /// Keeps the state after this step anew, whose bits were mended since.
+  ///
+  /// Not where the newest state is of an earlier step, whose bits later updates have proved; nor where a checkpoint
+  /// is written from it, since that was verified first.
+  func keepAgain(_ step: Int) throws {
+    guard let newest, newest.metadata.step == step, newest.slot != pinned else { return }
     try thread.wait()
+    // At once, so that no other rank takes what was there for what comes.
+    file.invalidate(slot: newest.slot, localRank: communicator.localRank)
     try begin(newest.metadata, slot: newest.slot, then: nil)
   }
 
@@ -115,7 +121,7 @@ final class StepState {
   ///
   /// - Returns: nil where there is no room for a third state beside it, or this host has not all of it.
   func pin() throws -> Pinned? {
-    guard let newest, file.layout.isWhole else { return nil }
+    guard let newest, canPin != false else { return nil }
     if canPin == nil {
       canPin = try reserve([0, 1, 2]) == nil
     }
@@ -212,8 +218,11 @@ extension StepState {
       return nil
     }
     guard let file, let thread else { preconditionFailure("what no rank has missed") }
+    // The same on all ranks, since it decides what they do together.
+    let isWhole = try communicator.allReduceSum([layout.isWhole ? Int64(0) : 1]) == [0]
     let kept = StepState(
-      file, sources, interval: plan.configuration.stepStateEvery, thread: thread, communicator)
+      file, sources, interval: plan.configuration.stepStateEvery, isWhole: isWhole, thread: thread,
+      communicator)
     return try kept.isReserved([0], warn: warn) ? kept : nil
   }
 
@@ -260,7 +269,7 @@ extension StepState {
     let needed = StepStateLayout.slotCount * layout.slotByteCount
     let demand = MemoryDemand(
       plan.configuration, network: plan.network, data: plan.data, threads: plan.team.count,
-      rank: communicator.rank, ranks: communicator.size
+      rank: communicator.rank, ranks: communicator.size, recomputation: plan.recomputation
     ).byteCount
     let share = needed / communicator.localSize
     guard demand <= plan.memory.byteCount, share <= plan.memory.byteCount - demand else {

@@ -13,6 +13,8 @@ final class FolderLock: Sendable {
   private let descriptor: CInt
   /// The file that says who holds the folder, where there are no locks.
   private let holderPath: String?
+  /// What it says.
+  private let own: Holder?
 
   /// Takes the folder.
   ///
@@ -24,7 +26,7 @@ final class FolderLock: Sendable {
     var result = flock(descriptor, LOCK_EX | LOCK_NB)
     while result != 0 && errno == EINTR { result = flock(descriptor, LOCK_EX | LOCK_NB) }
     if result == 0 {
-      holderPath = nil
+      (holderPath, own) = (nil, nil)
       return
     }
     let code = errno
@@ -33,7 +35,9 @@ final class FolderLock: Sendable {
       case EWOULDBLOCK:
         throw Self.heldError(folder, by: "a run that is", hint: "wait for it to end")
       case ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL:
-        holderPath = try Self.takeByFile(folder)
+        let own = Holder()
+        holderPath = try Self.takeByFile(folder, own)
+        self.own = own
       default:
         throw FileError(path: path, operation: "lock the folder", code: code)
       }
@@ -44,7 +48,8 @@ final class FolderLock: Sendable {
   }
 
   deinit {
-    if let holderPath { unlink(holderPath) }
+    // Somebody may have removed it by hand, and another run be there.
+    if let holderPath, let own, Self.holder(at: holderPath) == own { unlink(holderPath) }
     close(descriptor)
   }
 
@@ -82,9 +87,8 @@ extension FolderLock {
   }
 
   /// Takes a folder by a file that no other process can have made.
-  private static func takeByFile(_ folder: String) throws(FileError) -> String {
+  private static func takeByFile(_ folder: String, _ own: Holder) throws(FileError) -> String {
     let path = folder + "/.lock-holder"
-    let own = Holder()
     let text = (try? JSONEncoder().encode(own)) ?? Data()
     // A second time where the first one has met what a killed process has left.
     for _ in 0..<2 {
@@ -105,7 +109,13 @@ extension FolderLock {
       }
       guard errno == EEXIST else { throw .refused("create", path) }
       guard let other = holder(at: path), other.isGone else { break }
-      unlink(path)
+      // Moved away and looked at again: it may be that of another process by now, which has done the same.
+      let aside = "\(path)-\(getpid())"
+      guard rename(path, aside) == 0 else { continue }
+      let isGone = holder(at: aside) == other
+      if !isGone { _ = link(aside, path) }
+      unlink(aside)
+      if !isGone { break }
     }
     let other = holder(at: path)
     throw heldError(

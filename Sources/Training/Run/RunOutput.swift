@@ -49,8 +49,12 @@ final class RunOutput: Sendable {
   /// Tells that the run goes on from the checkpoint at `path`, or from a state in memory.
   ///
   /// Versions that name themselves in checkpoints have compared the ranks before writing them.
-  func startsFrom(_ checkpoint: Checkpoint, at path: String?) {
-    let newest = path ?? (try? folder.newestCheckpoint())
+  func startsFrom(_ checkpoint: Checkpoint, at path: String?, abandonedAfter: Int? = nil) {
+    // Of a state in memory the newest checkpoint of its course.
+    let newest =
+      path
+      ?? (try? folder.checkpointSteps())?.last { $0 <= abandonedAfter ?? .max }
+      .map { folder.checkpointPath(step: $0) }
     state.withLock { state in
       state.startPath = path
       if checkpoint.version != nil { state.verifiedCheckpoint = newest }
@@ -167,6 +171,9 @@ final class RunOutput: Sendable {
   /// - Throws: what kept it from being written.
   func finishSaving() throws { try writer?.wait() }
 
+  /// What kept a checkpoint from being written, as far as is known by now; does not wait.
+  var savingFailure: (any Error)? { writer?.failure }
+
   /// Saves a checkpoint that an earlier start had begun, and had no time to write.
   func complete(
     _ checkpoint: Checkpoint, layout: ParameterLayout, parameters: FloatBuffer,
@@ -187,7 +194,7 @@ final class RunOutput: Sendable {
   }
 
   /// Whether somebody looks at views of evaluations.
-  var showsViews: Bool { sinks.contains { $0.showsViews } }
+  var showsViews: Bool { sinks.withLock { $0.contains { $0.showsViews } } }
 
   /// Takes the progress bar away.
   func finish() { display.finish() }

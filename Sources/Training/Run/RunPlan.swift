@@ -130,16 +130,23 @@ struct RunPlan {
     guard let planned = try? asked.planned(for: data.summary),
       let configuration = try? Self.resolve(planned, data: data, ranks: ranks)
     else { return false }
-    func demand(_ configuration: TrainingConfiguration) -> Int {
+    func demand(_ configuration: TrainingConfiguration, _ recomputation: Recomputation) -> Int {
       let network = UNet(
         configuration.network(
           inputChannels: data.dataset.channels, classes: data.dataset.mapping.count))
       return MemoryDemand(
-        configuration, network: network, data: data, threads: team.count, rank: rank, ranks: ranks
+        configuration, network: network, data: data, threads: team.count, rank: rank, ranks: ranks,
+        recomputation: recomputation
       ).byteCount
     }
+    let most =
+      switch configuration.recompute {
+      case .auto: configuration.depth
+      case .levels(let levels): levels
+      }
     // The steps of both are there for a while.
-    return demand(configuration) + demand(self.configuration) <= memory.byteCount
+    return demand(configuration, Recomputation(levels: most))
+      + demand(self.configuration, recomputation) <= memory.byteCount
   }
 
   /// The loss that the options ask for.

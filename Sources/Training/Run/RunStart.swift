@@ -118,7 +118,7 @@ struct RunStart {
           throw FileError(path: path, expected: "finite values", found: "infinity or NaN")
         }
         try complete(start, output)
-        output.startsFrom(start, at: nil)
+        output.startsFrom(start, at: nil, abandonedAfter: kept.abandonedAfter)
       }
       return try Checkpoint.shared(start, communicator)
     } catch let failure as RankFailure {

@@ -127,7 +127,8 @@ package final class Trainer {
       // What is being written is good, and says where to go on.
       try? output?.finishSaving()
       // A state that a fault has spoilt must not be gone on from.
-      if error is ReplicaDivergence || error is NonFiniteStateError || error is RecurringDamageError {
+      if error is ReplicaDivergence || error is NonFiniteStateError || error is RecurringDamageError
+      {
         kept?.remove()
       }
       throw error
@@ -143,6 +144,8 @@ package final class Trainer {
       let began = ContinuousClock().now
       step.timeline?.begin(step: updates + 1)
       let batch = try communicator.together {
+        // Not only at the next checkpoint, which may be hours away.
+        if let failure = output?.savingFailure { throw failure }
         try FaultPoint.load.reach(step: updates + 1)
         return try loader.next()
       }
@@ -186,7 +189,11 @@ package final class Trainer {
       guard result.isDamaged else { return result }
       try settle()
     }
-    throw RecurringDamageError(
+    throw recurringDamage
+  }
+
+  private var recurringDamage: RecurringDamageError {
+    RecurringDamageError(
       step: updates + 1, count: Self.mostRepairs, checkpoint: output?.lastGoodCheckpoint)
   }
 
@@ -273,11 +280,14 @@ package final class Trainer {
 
   /// Scores the validation images; true when the scores are the best so far.
   private func evaluate(epoch: Int) throws -> Bool {
-    var scores: SegmentationScores
-    repeat {
+    var scores = try evaluation.score(data, communicator) { stopAsked() != nil }
+    // What damaged weights have scored is none.
+    var repairs = 0
+    while try step.stateGuard.isActive && settle() {
+      repairs += 1
+      guard repairs < Self.mostRepairs else { throw recurringDamage }
       scores = try evaluation.score(data, communicator) { stopAsked() != nil }
-      // What damaged weights have scored is none.
-    } while try step.stateGuard.isActive && settle()
+    }
     let score = scores.meanIntersectionOverUnion
     patience.take(score)
     let isBest = score > best?.meanIntersectionOverUnion ?? -1
@@ -310,7 +320,7 @@ package final class Trainer {
     try kept?.wait()
     let healed = try replicas.settle(step: updates, checkpoint: output?.verifiedCheckpoint)
     try tell(of: healed)
-    if !healed.isEmpty { try kept?.keepAgain() }
+    if !healed.isEmpty { try kept?.keepAgain(updates) }
     return !healed.isEmpty
   }
 

@@ -55,7 +55,8 @@ package struct RestartPolicy {
     }
     if seconds >= 300 { pause = 1 }
     restarts += 1
-    defer { pause = min(2 * pause, 60) }
-    return .restart(after: min(pause, longestPause))
+    let now = min(pause, longestPause)
+    pause = min(2 * pause, longestPause)
+    return .restart(after: now)
   }
 }

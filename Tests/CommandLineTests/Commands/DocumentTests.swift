@@ -84,7 +84,9 @@ import unet_dist
     }
   }
 
-  private func roff(_ text: some StringProtocol) -> String { String(text).replacing("-", with: "\\-") }
+  private func roff(_ text: some StringProtocol) -> String {
+    String(text).replacing("-", with: "\\-")
+  }
 }
 
 /// A page of the repository.
