@@ -195,6 +195,7 @@ bool unet_dist_reached(
   if (is("eio")) write_error = read_error = EIO;
   if (is("nolocks")) lock_error = ENOLCK;
   if (is("emfile")) allow(RLIMIT_NOFILE, 3);
-  if (is("nomem")) allow(RLIMIT_AS, address_space());
+  // Nothing can go on without the little that a message takes.
+  if (is("nomem")) allow(RLIMIT_AS, address_space() + (16 << 20));
   return false;
 }

@@ -70,8 +70,9 @@ import Testing
   @Test func namesCannotMoveTheCursor() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
-      try Data(#"{"0": "ground", "255": "\u001b[2Jcell"}"#.utf8)
-        .write(to: URL(fileURLWithPath: folder + "/data/classes.json"))
+      let names =
+        #"{"classes": [{"value": 0, "name": "ground"}, {"value": 255, "name": "\u001b[2Jcell"}]}"#
+      try Data(names.utf8).write(to: URL(fileURLWithPath: folder + "/data/classes.json"))
       let trace = try TrainingRunTests.train(folder, ["--steps", "2"])
       for command in [
         ["evaluate", "--checkpoint", trace.path, "--data", folder + "/data"],

@@ -74,6 +74,25 @@ import Testing
     }
   }
 
+  @Test(arguments: ["evaluate", "predict"]) func otherCommandsHaveTheLimitToo(
+    _ name: String
+  ) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let command = [name, "--checkpoint", try TinyTraining.checkpoint(in: folder)]
+      let inputs =
+        name == "evaluate"
+        ? ["--data", folder + "/data"] : [folder + "/data/images", "--output", folder + "/out"]
+      let fault = Fault(kind: "stop", rank: 1, moment: "end", step: 0)
+      let run = try ProgramRun.unetDist(
+        ranks: 2, command + inputs + ["--stall-timeout", "1"],
+        environment: fault.environment(trace: folder + "/trace"))
+      #expect(run.exitStatus == 75 && !run.timedOut, "\(run)")
+      #expect(run.errorLines.count == 1, "\(run)")
+      #expect(run.errorLines.first?.contains("no progress of rank 1 ") == true, "\(run)")
+    }
+  }
+
   /// An evaluation of two seconds and more on one rank, for which the other has nothing to do.
   @Test func ranksThatWaitForALongPhaseOfAnotherGoOn() throws {
     try withTemporaryFolder { folder in

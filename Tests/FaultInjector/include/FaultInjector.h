@@ -13,7 +13,7 @@
 //     hang                         it runs in a loop
 //     nan, flip                    a value becomes NaN, a bit is flipped, in the memory in use
 //     enospc, eio                  from now on files cannot be written, or neither written nor read
-//     emfile, nomem                from now on no file can be opened, no memory be had
+//     emfile, nomem                from now on no file can be opened, no more than 16 MiB of memory be had
 //     nolocks                      from now on no file can be locked
 //     unwatched                    neither watch nor log take time, to measure what they cost (Scripts/overhead)
 #pragma once
