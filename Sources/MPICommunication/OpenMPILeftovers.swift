@@ -47,8 +47,8 @@ package enum OpenMPILeftovers {
       var status = stat()
       guard stat("/proc/\(name)", &status) == 0, status.st_uid == user else { continue }
       guard let text = try? String(contentsOfFile: "/proc/\(name)/maps", encoding: .utf8) else {
-        // It has ended meanwhile, or hides what it does.
-        if ProcessState(of: Int(name) ?? 0)?.hasEnded == false { return nil }
+        // It has ended meanwhile, or hides what it does, as the first process of a system may, which is no rank.
+        if name != "1", ProcessState(of: Int(name) ?? 0)?.hasEnded == false { return nil }
         continue
       }
       for line in text.split(separator: "\n") where line.contains("vader_segment.") {

@@ -4,7 +4,7 @@ package import Files
 import Foundation
 import Glibc
 import Kernels
-package import Tensors
+import Tensors
 
 /// A file of step states as somebody finds it, of whom nothing is known and nothing believed.
 ///

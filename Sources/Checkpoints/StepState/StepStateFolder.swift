@@ -1,6 +1,6 @@
 // The folder of step states of a host: what is found there, and what is left of runs that are over.
 
-package import Files
+import Files
 import Foundation
 
 /// A folder in which runs of a host keep their step states, `/dev/shm` unless told otherwise.

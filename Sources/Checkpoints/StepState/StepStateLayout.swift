@@ -1,6 +1,6 @@
 // What lies where in a file of step states.
 
-package import Files
+import Files
 import Foundation
 import Tensors
 

@@ -18,10 +18,19 @@ package struct KeptRunState {
   var abandonedAfter: Int? { entries[Self.abandonedKey].flatMap { Int($0) } }
 
   private let communicator: any Communicator
-  /// Which leader of a host gives which ranges of each part.
-  private let pieces: [[(leader: Int, range: Range<Int>)]]
-  /// Where this rank, a leader, has it.
-  private let own: (states: KeptStates, generation: KeptStates.Generation)?
+  /// Who gives which ranges of each part.
+  private let pieces: [[Piece]]
+  /// What this rank, a leader, has found.
+  private let found: [(states: KeptStates, generation: KeptStates.Generation)]
+
+  /// Some floats of a part, and where they are.
+  private struct Piece {
+    /// The leader of a host.
+    let leader: Int
+    /// Which of the states that it has found.
+    let index: Int
+    let range: Range<Int>
+  }
 
   /// The step state's steps.
   var step: Int { metadata.step }
@@ -79,42 +88,38 @@ package struct KeptRunState {
       try JSONDecoder().decode([Offer].self, from: Data($0))
     }
     guard let choice = newest(of: all) else { return nil }
-    let own = found.first { $0.generation.step == choice.offer.step }
-    let teller = choice.chunks[0].leader
+    let teller = choice.pieces[0].leader
     let text = try communicator.allgatherv(
       communicator.rank == teller
-        ? own.map { Array(try JSONEncoder().encode($0.generation.metadata)) } ?? [] : [])
+        ? Array(try JSONEncoder().encode(found[choice.pieces[0].index].generation.metadata)) : [])
     let metadata = try JSONDecoder().decode(StepStateMetadata.self, from: Data(text[teller]))
     guard let entries = metadata.entries else { return nil }
-    let parameters = [(leader: teller, range: 0..<choice.offer.elementCount)]
+    // Every host has all parameters.
+    let parameters = Piece(
+      leader: teller, index: choice.pieces[0].index, range: 0..<choice.offer.elementCount)
     return KeptRunState(
       mark: mark, metadata: metadata, entries: entries, communicator: communicator,
-      pieces: [parameters]
-        + [[(leader: Int, range: Range<Int>)]](
-          repeating: choice.chunks, count: choice.offer.partCount - 1), own: own)
+      pieces: [[parameters]]
+        + [[Piece]](repeating: choice.pieces, count: choice.offer.partCount - 1), found: found)
   }
 
-  /// Of what leaders have, by rank, the newest state that they have between them, and who gives which chunks of
+  /// Of what leaders have found, by rank, the newest state that they have between them, and the pieces of each part of
   /// the optimiser's state; nil where none is whole.
-  private static func newest(
-    of offers: [[Offer]]
-  ) -> (offer: Offer, chunks: [(leader: Int, range: Range<Int>)])? {
+  private static func newest(of offers: [[Offer]]) -> (offer: Offer, pieces: [Piece])? {
     for step in Set(offers.joined().map(\.step)).sorted().reversed() {
-      let givers = offers.indices.compactMap { rank in
-        offers[rank].first { $0.step == step }.map { (leader: rank, offer: $0) }
-      }
-      if let whole = givers.first(where: { $0.offer.chunks == nil }) {
-        return (whole.offer, [(whole.leader, 0..<whole.offer.elementCount)])
-      }
-      // Several leaders that see one folder have the same.
-      var chunks: [(leader: Int, range: Range<Int>)] = []
-      for giver in givers {
-        for range in giver.offer.chunks ?? [] where !chunks.contains(where: { $0.range == range }) {
-          chunks.append((giver.leader, range))
+      var pieces: [Piece] = []
+      for (leader, own) in offers.enumerated() {
+        for (index, offer) in own.enumerated() where offer.step == step {
+          let whole = 0..<offer.elementCount
+          guard let chunks = offer.chunks else {
+            return (offer, [Piece(leader: leader, index: index, range: whole)])
+          }
+          // Several leaders that see one folder have the same.
+          for range in chunks where !pieces.contains(where: { $0.range == range }) {
+            pieces.append(Piece(leader: leader, index: index, range: range))
+          }
+          if pieces.reduce(0, { $0 + $1.range.count }) == whole.count { return (offer, pieces) }
         }
-      }
-      if chunks.reduce(0, { $0 + $1.range.count }) == givers[0].offer.elementCount {
-        return (givers[0].offer, chunks)
       }
     }
     return nil
@@ -127,7 +132,8 @@ package struct KeptRunState {
   func withEarlier(
     _ step: Int, in buffers: [FloatBuffer], _ body: (Checkpoint) throws -> Void
   ) throws {
-    guard let states = own?.states, states.layout.isWhole,
+    guard let states = found.first(where: { $0.generation.step == self.step })?.states,
+      states.layout.isWhole,
       let earlier = try states.generations().first(where: { $0.step == step }),
       try states.isIntact(earlier), let entries = earlier.metadata.entries
     else { return }
@@ -148,12 +154,14 @@ package struct KeptRunState {
     let messages = communicator.requests(tag: MessageTag.optimizerState)
     let block = FloatBuffer(count: Self.blockCount)
     for part in pieces.indices {
-      for (leader, range) in pieces[part] {
+      for piece in pieces[part] {
+        let (leader, range) = (piece.leader, piece.range)
         for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.blockCount) {
-          let piece = start..<min(start + Self.blockCount, range.upperBound)
-          let floats = UnsafeMutableBufferPointer(start: block.base, count: piece.count)
-          if communicator.rank == leader, let own {
-            try own.states.read(own.generation, part: part, piece, into: block.base)
+          let run = start..<min(start + Self.blockCount, range.upperBound)
+          let floats = UnsafeMutableBufferPointer(start: block.base, count: run.count)
+          if communicator.rank == leader {
+            let (states, generation) = found[piece.index]
+            try states.read(generation, part: part, run, into: block.base)
           }
           guard communicator.rank == 0 || communicator.rank == leader else { continue }
           if leader != 0 {
@@ -165,7 +173,7 @@ package struct KeptRunState {
             try messages.wait()
           }
           if communicator.rank == 0 {
-            (buffers[part].base + piece.lowerBound).update(from: block.base, count: piece.count)
+            (buffers[part].base + run.lowerBound).update(from: block.base, count: run.count)
           }
         }
       }

@@ -94,6 +94,19 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
     _ = try RunLog(path: folder.path + "/new.jsonl", resumedFrom: 4)
   }
 
+  @Test func anEvaluationThatIsMadeAgainIsCutOff() throws {
+    let folder = try ScratchFolder()
+    let lines = [
+      #"{"event": "start", "step": 0}"#, #"{"step": 1}"#, #"{"step": 2}"#,
+      #"{"event": "evaluation", "step": 2}"#, #"{"step": 3}"#,
+    ].map { $0 + "\n" }
+    for (isUnscored, kept) in [(false, 4), (true, 3)] {
+      let path = try folder.write(lines.joined(), to: "log-\(kept).jsonl")
+      _ = try RunLog(path: path, resumedFrom: 2, isUnscored: isUnscored)
+      #expect(try folder.text(of: "log-\(kept).jsonl") == lines.prefix(kept).joined())
+    }
+  }
+
   @Test func unwritableLogIsAnError() throws {
     let folder = try ScratchFolder()
     let error = try #require(throws: FileError.self) {

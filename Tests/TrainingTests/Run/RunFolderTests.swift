@@ -104,6 +104,10 @@ import Training
     try touchCheckpoints(folder, [30])
     try folder.abandon(after: 20, for: 30)
     #expect(try folder.checkpointSteps() == [10, 20, 30])
+    // What the course that was taken has called its best stays.
+    try folder.point(.best, toStep: 30)
+    try folder.abandon(after: 10, for: 40)
+    #expect(try folder.checkpointSteps() == [10, 30])
   }
 
   @Test func aDamagedCheckpointIsPutAside() throws {
