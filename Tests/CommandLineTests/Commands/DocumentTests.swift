@@ -37,7 +37,9 @@ import unet_dist
         if words.first == "train", !words.contains("--config") {
           _ = try TrainOptions.parse(Array(words.dropFirst())).configuration()
         }
-      } catch let error where UNetDist.exitCode(for: error) != .success {
+      } catch {
+        // --help and --version end the program, too.
+        if UNetDist.exitCode(for: error) == .success { continue }
         Issue.record(
           "\(document): unet-dist \(words.joined(separator: " ")): \(UNetDist.message(for: error))"
         )
@@ -49,7 +51,7 @@ import unet_dist
     let document = Document(
       name: "a page",
       text: """
-        Call `unet-dist inspect --depth 3` or `unet-dist train ...` for it.
+        Call `unet-dist inspect --depth 3`, `unet-dist bench` or `unet-dist train ...` for it.
 
         ```sh
         mpirun -np 2 --bind-to none unet-dist train --data a \\
@@ -66,7 +68,7 @@ import unet_dist
         """)
     #expect(
       document.commands == [
-        ["inspect", "--depth", "3"], ["train", "--data", "a", "--seed", "3"],
+        ["inspect", "--depth", "3"], ["bench", "--help"], ["train", "--data", "a", "--seed", "3"],
         ["train", "--fold", "1"],
       ])
     #expect(throws: (any Error).self) { try UNetDist.parseAsRoot(["train", "--sed", "3"]) }
@@ -150,9 +152,11 @@ struct Document: CustomStringConvertible, Sendable {
   /// The arguments of every call of the program: of blocks of shell and of code in the text.
   var commands: [[String]] {
     let calls = blocks.prose.flatMap { line in
-      line.matches(of: /`(unet-dist [^`]+)`/).map { String($0.1) }
+      line.matches(of: /`(unet-dist [a-z-][^`]*)`/).map { String($0.1) }
     }
-    return (calls.filter { !$0.contains("...") } + blocks.shell).compactMap(Self.arguments)
+    // A command that is only named lacks what it wants.
+    let named = calls.compactMap(Self.arguments).map { $0.count == 1 ? $0 + ["--help"] : $0 }
+    return named.filter { !$0.contains("...") } + blocks.shell.compactMap(Self.arguments)
   }
 
   /// The words behind the program's name; nil where a line is no call of it.

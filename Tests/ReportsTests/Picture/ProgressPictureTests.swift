@@ -8,12 +8,12 @@ import Testing
   private typealias Chart = ProgressPicture.Chart
   private typealias Curve = ProgressPicture.Curve
 
-  /// The rows in which a column has a pixel of a colour, of those that are that colour fully.
+  /// The rows in which a column has a pixel of a colour, or nearly so, as at the edges of a line.
   private func rows(_ image: Image, column: Int, _ colour: [UInt8]) -> [Int] {
     guard case .uint8(let samples) = image.samples else { return [] }
     return (0..<image.height).filter { row in
       let first = (row * image.width + column) * 3
-      return Array(samples[first..<first + 3]) == colour
+      return (0..<3).allSatisfy { abs(Int(samples[first + $0]) - Int(colour[$0])) <= 90 }
     }
   }
 
