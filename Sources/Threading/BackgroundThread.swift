@@ -89,26 +89,30 @@ private final class SharedState: @unchecked Sendable {
     condition.broadcast()
   }
 
-  private static func outcome(
-    of work: consuming @Sendable () throws -> Void
-  ) -> Result<Void, any Error> {
-    Result { try work() }
-  }
-
+  /// Runs all that comes, until the end.
   func serve() {
-    condition.lock()
-    while true {
-      while work == nil && !isEnding { condition.wait() }
-      guard let next = work else { break }
-      // Let go of without the lock: it may hold the last reference to something that waits for this thread.
-      work = nil
-      condition.unlock()
-      let outcome = Self.outcome(of: consume next)
+    while let outcome = runNext() {
       condition.lock()
       if case .failure(let error) = outcome { failure = error }
       isBusy = false
       condition.broadcast()
+      condition.unlock()
     }
-    condition.unlock()
+  }
+
+  /// Runs what comes next; nil at the end.
+  ///
+  /// It is let go of without the lock: it may hold the last reference to something that waits for this thread.
+  private func runNext() -> Result<Void, any Error>? {
+    guard let work = take() else { return nil }
+    return Result { try work() }
+  }
+
+  private func take() -> (@Sendable () throws -> Void)? {
+    condition.lock()
+    defer { condition.unlock() }
+    while work == nil && !isEnding { condition.wait() }
+    defer { work = nil }
+    return work
   }
 }
