@@ -35,13 +35,31 @@ package struct KeptRunState {
   /// The step state's steps.
   var step: Int { metadata.step }
 
-  /// What an entry of the metadata is called that checkpoints do not have.
-  private static let abandonedKey = "abandoned_after"
+  /// The line of the log that tells of the state's step; nil where there was none to tell of.
+  var logLine: String? { entries[Self.logLineKey] }
 
-  /// The text of a state's metadata.
-  static func text(of checkpoint: Checkpoint, abandonedAfter: Int?) throws -> [UInt8] {
-    try StepStateMetadata.text(
+  // What entries of the metadata are called that checkpoints do not have.
+  private static let abandonedKey = "abandoned_after"
+  private static let logLineKey = "log_line"
+
+  /// The entries that states have in common until a score changes them: those of a checkpoint, and the step that was
+  /// gone back to.
+  static func entries(
+    of checkpoint: Checkpoint, abandonedAfter: Int?
+  ) throws -> [String: String] {
+    let text = try StepStateMetadata.text(
       of: checkpoint, with: abandonedAfter.map { [abandonedKey: "\($0)"] } ?? [:])
+    return try JSONDecoder().decode([String: String].self, from: Data(text))
+  }
+
+  /// The metadata of the state after `step` steps, of which a line of the log tells.
+  static func metadata(
+    step: Int, epoch: Int, _ entries: [String: String], logLine: String?
+  ) throws -> StepStateMetadata {
+    var entries = entries
+    entries[logLineKey] = logLine
+    return StepStateMetadata(
+      step: step, epoch: epoch, text: Array(try JSONEncoder().encode(entries)))
   }
 
   /// What a leader has of one state.

@@ -22,8 +22,9 @@ package final class RunLog: Sendable {
   ///     will be made again, and so is a last line that was not finished. Without a step the log is taken as
   ///     it is.
   ///   - isUnscored: whether an evaluation after that step is still to be made, or made again.
+  ///   - line: the line of that step, for a log that was killed before it had it.
   package init(
-    path: String, resumedFrom step: Int? = nil, isUnscored: Bool = false
+    path: String, resumedFrom step: Int? = nil, isUnscored: Bool = false, line: String? = nil
   ) throws(FileError) {
     self.path = path
     file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
@@ -33,8 +34,12 @@ package final class RunLog: Sendable {
       return
     }
     do throws(FileError) {
-      let kept = try Kept(of: path, upTo: step, isUnscored: isUnscored)
+      var kept = try Kept(of: path, upTo: step, isUnscored: isUnscored)
       guard ftruncate(file, kept.length) == 0 else { throw .refused("cut the log", path) }
+      if let line, kept.lacks(step) {
+        try Self.append(line, to: file, path: path)
+        kept.add(step)
+      }
       missingSteps = kept.missingSteps(upTo: step)
     } catch {
       close(file)
@@ -49,6 +54,11 @@ package final class RunLog: Sendable {
 
   /// Appends the line of a training step.
   package func append(_ record: StepRecord) throws(FileError) {
+    try Self.append(Self.line(of: record), to: file, path: path)
+  }
+
+  /// The line of a training step.
+  static func line(of record: StepRecord) -> String {
     var line: [(name: String, value: JSONValue)] = [
       ("step", .integer(record.step)),
       ("epoch", .integer(record.epoch)),
@@ -67,7 +77,7 @@ package final class RunLog: Sendable {
       line.append(("sent_bytes", .integer(record.sentByteCount)))
       line.append(("slowest_rank", .integer(slowest)))
       line.append(("slowest_rank_work", .number(all.ranks[slowest].work)))
-      if all.ranks.count <= Self.listedRanks {
+      if all.ranks.count <= listedRanks {
         let parts = record.seconds.parts.indices.map { index in
           (
             record.seconds.parts[index].name,
@@ -77,18 +87,19 @@ package final class RunLog: Sendable {
         line.append(("rank_seconds", .object(parts)))
       }
     }
-    try append(line: .object(line))
+    return JSONValue.object(line).json
   }
 
   /// Appends the line of an event, such as `start` or `evaluation`, after `step` updates.
   package func append(
     event: String, step: Int, _ fields: [(name: String, value: JSONValue)]
   ) throws(FileError) {
-    try append(line: .object([("event", .text(event)), ("step", .integer(step))] + fields))
+    let line = JSONValue.object([("event", .text(event)), ("step", .integer(step))] + fields)
+    try Self.append(line.json, to: file, path: path)
   }
 
-  private func append(line: JSONValue) throws(FileError) {
-    let bytes = Array((line.json + "\n").utf8)
+  private static func append(_ line: String, to file: Int32, path: String) throws(FileError) {
+    let bytes = Array((line + "\n").utf8)
     let count = bytes.withUnsafeBytes { bytes in
       var count: Int
       repeat {
@@ -190,6 +201,12 @@ private struct Kept {
     }
     length = start - bytes.startIndex
   }
+
+  /// Whether the line of a step after the log's beginning is missing.
+  func lacks(_ step: Int) -> Bool { start.map { step > $0 } == true && !steps.contains(step) }
+
+  /// Counts a line that was added.
+  mutating func add(_ step: Int) { steps.insert(step) }
 
   /// "5 to 7, 9 and 12": steps without a line, from where the log begins; nil where there are none.
   func missingSteps(upTo last: Int) -> String? {

@@ -71,7 +71,7 @@ final class RunOutput: Sendable {
   /// - Returns: whether the best checkpoint that `start` knows of is in the folder.
   func open(
     _ configuration: TrainingConfiguration, data: TrainingData, resumedFrom start: Checkpoint?,
-    abandonedAfter: Int?, mark: StepStateMark?
+    abandonedAfter: Int?, logLine: String?, mark: StepStateMark?
   ) throws -> Bool {
     let step = start?.step
     if let mark { try mark.write(in: folder.path) } else { folder.removeStepStateMark() }
@@ -80,7 +80,8 @@ final class RunOutput: Sendable {
     if let step { try folder.goOn(from: step) }
     state.withLock { $0.abandonedAfter = abandonedAfter }
     let log = try RunLog(
-      path: folder.logPath, resumedFrom: step, isUnscored: start?.isUnscored ?? false)
+      path: folder.logPath, resumedFrom: step, isUnscored: start?.isUnscored ?? false,
+      line: logLine)
     if let missing = log.missingSteps {
       display.warn("\(folder.logPath) has no lines of step \(missing)")
     }

@@ -72,15 +72,17 @@ struct RunPreparation {
     self.start = start
     keptIn = begin.kept?.mark.states
     abandonedAfter = begin.kept == nil ? start?.step : begin.kept?.abandonedAfter
+    let logLine = begin.kept?.logLine
     let (kept, mark) = try Self.keep(
-      start, abandonedAfter: abandonedAfter, plan, output, step, state, communicator)
+      start, abandonedAfter: abandonedAfter, logLine: logLine, plan, output, step, state,
+      communicator)
     // From here on nothing but updates changes parameters and state.
     if plan.configuration.checkReplicas > 0 || plan.configuration.heal { step.stateGuard.begin() }
     // The best of a run resumed into another folder, or from before it, is not there to be named.
     let hasBest = try communicator.together { [abandonedAfter] in
       try output?.open(
         plan.configuration, data: plan.data, resumedFrom: start, abandonedAfter: abandonedAfter,
-        mark: mark) ?? false
+        logLine: logLine, mark: mark) ?? false
     }
     self.kept = try Self.replace(earlier, by: kept, output, communicator)
     best = try communicator.allReduceSum([hasBest ? 1 : Int64(0)]) == [0] ? nil : start?.best
@@ -115,7 +117,8 @@ struct RunPreparation {
   ///
   /// - Returns: nil where none are kept; and what tells this start from others, on rank 0.
   private static func keep(
-    _ start: Checkpoint?, abandonedAfter: Int?, _ plan: RunPlan, _ output: RunOutput?,
+    _ start: Checkpoint?, abandonedAfter: Int?, logLine: String?, _ plan: RunPlan,
+    _ output: RunOutput?,
     _ step: TrainingStep, _ state: ShardedState, _ communicator: any Communicator
   ) throws -> (StepState?, StepStateMark?) {
     let path: String? =
@@ -140,18 +143,20 @@ struct RunPreparation {
       StepStateFolder(path: mark.states, host: communicator.hostName).removeLeftovers()
     }
     let metadata = try communicator.together {
-      try KeptRunState.text(
-        of: start
-          ?? plan.checkpoint(
-            step: 0, epoch: 0, threshold: nil, best: nil, patience: nil, isUnscored: false,
-            verification: nil),
-        abandonedAfter: abandonedAfter)
+      let checkpoint =
+        try start
+        ?? plan.checkpoint(
+          step: 0, epoch: 0, threshold: nil, best: nil, patience: nil, isUnscored: false,
+          verification: nil)
+      return try KeptRunState.metadata(
+        step: checkpoint.step, epoch: checkpoint.epoch,
+        KeptRunState.entries(of: checkpoint, abandonedAfter: abandonedAfter), logLine: logLine)
     }
     let kept = try StepState.open(
-      plan, step, state, mark: mark, metadataByteCount: metadata.count,
+      plan, step, state, mark: mark, metadataByteCount: metadata.text.count,
       warn: { output?.warn($0) }, communicator)
-    if let kept, let start {
-      try kept.keep(StepStateMetadata(step: start.step, epoch: start.epoch, text: metadata))
+    if let kept, start != nil {
+      try kept.keep(metadata)
       try communicator.together { try kept.wait() }
     }
     return (kept, kept == nil ? nil : own)

@@ -49,7 +49,9 @@ package final class Trainer {
   /// Whether the state is still the one that was kept by an earlier start.
   private var isAsKept: Bool
   /// What is said beside a kept state, until it changes.
-  private var keptText: [UInt8]?
+  private var keptEntries: [String: String]?
+  /// The line of the log that tells of the last step.
+  private var logLine: String?
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
   ///
@@ -167,6 +169,8 @@ package final class Trainer {
         !data.validationIDs.isEmpty
           && (updates == totalSteps || isDue(configuration.evaluateEvery)))
       let record = try record(result, batch, rate: rate, seconds: seconds)
+      // A kill between the two must not leave a state without its line.
+      logLine = kept == nil ? nil : RunLog.line(of: record)
       try keep(epoch: batch.batch.epoch) { [output, totalSteps] in
         try output?.record(.step(record, of: totalSteps))
       }
@@ -302,7 +306,7 @@ package final class Trainer {
         EvaluationRecord(
           step: updates, scores: scores, isBest: isBest, classNames: data.dataset.mapping.names)))
     isUnscored = false
-    keptText = nil
+    keptEntries = nil
     try kept?.renew(keptMetadata(epoch: epoch))
     try communicator.together {
       guard let output, output.showsViews else { return }
@@ -351,7 +355,7 @@ package final class Trainer {
   private func save(epoch: Int, isBest: Bool) throws {
     // One at a time, and its state stays pinned until then.
     try communicator.together { try output?.finishSaving() }
-    if hasSaved, abandonedAfter != nil { (abandonedAfter, keptText) = (nil, nil) }
+    if hasSaved, abandonedAfter != nil { (abandonedAfter, keptEntries) = (nil, nil) }
     hasSaved = true
     try verifyState()
     let checkpoint = try checkpoint(epoch: epoch)
@@ -399,16 +403,16 @@ extension Trainer {
   }
 
   private func keptMetadata(epoch: Int) throws -> StepStateMetadata {
-    let text =
-      try keptText
-      ?? KeptRunState.text(of: checkpoint(epoch: epoch), abandonedAfter: abandonedAfter)
-    keptText = text
-    return StepStateMetadata(step: updates, epoch: epoch, text: text)
+    let entries =
+      try keptEntries
+      ?? KeptRunState.entries(of: checkpoint(epoch: epoch), abandonedAfter: abandonedAfter)
+    keptEntries = entries
+    return try KeptRunState.metadata(step: updates, epoch: epoch, entries, logLine: logLine)
   }
 
   private func setUnscored(_ value: Bool) {
     guard isUnscored != value else { return }
-    (isUnscored, keptText) = (value, nil)
+    (isUnscored, keptEntries) = (value, nil)
   }
 }
 

@@ -107,6 +107,22 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
     }
   }
 
+  /// A run that was killed between a step's state and its line has the line in the state.
+  @Test func theLineOfTheLastStepIsAddedWhereItIsMissing() throws {
+    let folder = try ScratchFolder()
+    let line = #"{"step": 2, "loss": 1}"#
+    for (index, steps) in [[1], [1, 2], [1, 2, 3]].enumerated() {
+      let lines =
+        [#"{"event": "start", "step": 0}"#] + steps.map { #"{"step": \#($0), "loss": 1}"# }
+      let path = try folder.write(lines.joined(separator: "\n") + "\n", to: "log-\(index)")
+      let log = try RunLog(path: path, resumedFrom: 2, line: line)
+      #expect(log.missingSteps == nil)
+      #expect(
+        try folder.text(of: "log-\(index)")
+          == (lines.prefix(2) + [line]).joined(separator: "\n") + "\n")
+    }
+  }
+
   @Test func unwritableLogIsAnError() throws {
     let folder = try ScratchFolder()
     let error = try #require(throws: FileError.self) {
