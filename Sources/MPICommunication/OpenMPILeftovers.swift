@@ -46,11 +46,13 @@ package enum OpenMPILeftovers {
     for name in names(in: "/proc") where Int(name) != nil {
       var status = stat()
       guard stat("/proc/\(name)", &status) == 0, status.st_uid == user else { continue }
-      guard let text = try? String(contentsOfFile: "/proc/\(name)/maps", encoding: .utf8) else {
+      // Names of files are bytes, and not always UTF-8.
+      guard let bytes = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(name)/maps")) else {
         // It has ended meanwhile, or hides what it does, as the first process of a system may, which is no rank.
         if name != "1", ProcessState(of: Int(name) ?? 0)?.hasEnded == false { return nil }
         continue
       }
+      let text = String(decoding: bytes, as: UTF8.self)
       for line in text.split(separator: "\n") where line.contains("vader_segment.") {
         // Five columns, and the path, which has no spaces.
         if let path = line.split(separator: " ").dropFirst(5).first { found.insert(String(path)) }
