@@ -95,6 +95,9 @@ package final class SharedFile: Sendable {
     guard code == 0 else { throw FileError(path: path, operation: "reserve memory", code: code) }
   }
 
+  /// Says that the file is of now: writing through a map need not.
+  package func touch() { futimens(descriptor, nil) }
+
   /// Takes the name away; who has the file open keeps it.
   package func removeName() { unlink(path) }
 }

@@ -111,6 +111,7 @@ package final class StepStateFile: Sendable {
       }
     }
     record.set(step: step, digest: chain.digest)
+    if localRank == 0 { file.touch() }
   }
 
   /// Puts the metadata of the state after `step` steps beside it, in place of what was said of it before.

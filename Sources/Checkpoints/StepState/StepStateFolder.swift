@@ -58,7 +58,11 @@ package struct StepStateFolder: Sendable {
       // A disk that is not there is no folder that is gone.
       return Self.device(above: mark.path) == mark.device
     }
-    return StepStateMark.read(in: mark.path, host: host)?.token != mark.token
+    guard let current = StepStateMark.read(in: mark.path, host: host) else {
+      // A mark that cannot be read by now says nothing.
+      return !StepStateMark.isThere(in: mark.path)
+    }
+    return current.token != mark.token
   }
 
   /// The file system of the folders above `path` that there are.

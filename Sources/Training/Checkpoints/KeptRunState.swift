@@ -167,8 +167,9 @@ package struct KeptRunState {
   /// Overwrites the buffers of rank 0, the parameters and then each part of the optimiser's state; collective.
   ///
   /// - Parameter buffers: on rank 0 as many as there are parts; none elsewhere.
-  /// - Throws: `FileError` where a file has gone meanwhile.
+  /// - Throws: on all ranks where a file has gone meanwhile on one.
   func load(into buffers: [FloatBuffer]) throws {
+    var failure: (any Error)?
     let messages = communicator.requests(tag: MessageTag.optimizerState)
     let block = FloatBuffer(count: Self.blockCount)
     for part in pieces.indices {
@@ -179,7 +180,12 @@ package struct KeptRunState {
           let floats = UnsafeMutableBufferPointer(start: block.base, count: run.count)
           if communicator.rank == leader {
             let (states, generation) = found[piece.index]
-            try states.read(generation, part: part, run, into: block.base)
+            // Whoever waits for it gets it, be it of no use.
+            do {
+              try states.read(generation, part: part, run, into: block.base)
+            } catch {
+              failure = error
+            }
           }
           guard communicator.rank == 0 || communicator.rank == leader else { continue }
           if leader != 0 {
@@ -196,5 +202,6 @@ package struct KeptRunState {
         }
       }
     }
+    try communicator.together { if let failure { throw failure } }
   }
 }
