@@ -47,7 +47,7 @@ package enum OpenMPILeftovers {
       var status = stat()
       guard stat("/proc/\(name)", &status) == 0, status.st_uid == user else { continue }
       // Names of files are bytes, and not always UTF-8.
-      guard let bytes = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(name)/maps")) else {
+      guard let bytes = SystemFile.contents(of: "/proc/\(name)/maps") else {
         // It has ended meanwhile, or hides what it does, as the first process of a system may, which is no rank.
         if name != "1", ProcessState(of: Int(name) ?? 0)?.hasEnded == false { return nil }
         continue

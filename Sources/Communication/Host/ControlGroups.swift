@@ -1,6 +1,7 @@
 // The control groups of this process, found in what the kernel tells of them.
 
 import Foundation
+import Liveness
 
 /// The control groups that a process is in, as folders of files that hold their limits.
 package enum ControlGroups {
@@ -39,7 +40,7 @@ package enum ControlGroups {
 
   /// The text of a file of this host, nil where it cannot be read.
   static func text(_ path: String) -> String? {
-    try? String(contentsOfFile: path, encoding: .utf8)
+    SystemFile.text(of: path)
   }
 
   /// A place where control groups are mounted.

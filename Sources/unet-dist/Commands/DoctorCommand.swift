@@ -5,6 +5,7 @@ import Communication
 import Files
 import Foundation
 import Kernels
+import Liveness
 import MPICommunication
 
 struct DoctorCommand: ParsableCommand {
@@ -26,7 +27,7 @@ struct DoctorCommand: ParsableCommand {
       var findings = [
         HostChecks.cores(budget),
         HostChecks.instructions(
-          (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""),
+          SystemFile.text(of: "/proc/cpuinfo") ?? ""),
         kernels(try communicator.allgatherv(Array(MatrixProduct.kernels.utf8))),
         HostChecks.memory(.measure(for: communicator)),
         mpi(communicator),
