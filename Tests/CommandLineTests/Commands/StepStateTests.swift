@@ -16,7 +16,7 @@ import Testing
   ///
   /// - Returns: nil where it was faster.
   private static func kill(
-    _ arguments: [String], ranks: Int, trace: RunTrace
+    _ arguments: [String], ranks: Int, trace: RunTrace, when isReady: () -> Bool = { true }
   ) throws -> ProgramRun? {
     let before = trace.lineCount
     var due: Date?
@@ -26,7 +26,7 @@ import Testing
         let all = [process] + ProgramRun.ranks(of: process).values
         _ = Foundation.kill(all.randomElement() ?? process, SIGKILL)
         due = .distantFuture
-      } else if trace.lineCount > before + 1 {
+      } else if trace.lineCount > before + 1 && isReady() {
         due = Date(timeIntervalSinceNow: .random(in: 0...0.15))
       }
     }
@@ -95,7 +95,7 @@ import Testing
 
   /// A run of 1,000,000 steps that was killed after a few, and its folder of states.
   private static func killed(
-    _ folder: String, _ more: [String] = []
+    _ folder: String, _ more: [String] = [], when isReady: (RunTrace) -> Bool = { _ in true }
   ) throws -> (trace: RunTrace, states: String, step: Int) {
     try TinyImages.squares(folder + "/data")
     let trace = RunTrace(path: folder + "/run")
@@ -104,7 +104,7 @@ import Testing
     let arguments = TinyTraining.arguments(
       data: folder + "/data", output: trace.path,
       options + ["--steps", "1000000", "--step-state", states] + more)
-    _ = try #require(try kill(arguments, ranks: 1, trace: trace))
+    _ = try #require(try kill(arguments, ranks: 1, trace: trace) { isReady(trace) })
     return (trace, states, try #require(trace.steps().last?["step"] as? Int))
   }
 
@@ -117,7 +117,9 @@ import Testing
 
   @Test func theCheckpointIsTakenWhereTheStateIsGone() throws {
     try withTemporaryFolder { folder in
-      let (trace, states, step) = try Self.killed(folder, ["--checkpoint-every", "2"])
+      let (trace, states, step) = try Self.killed(folder, ["--checkpoint-every", "2"]) {
+        FileManager.default.fileExists(atPath: $0.path + "/latest.safetensors")
+      }
       for name in try Folder.names(in: states) { unlink("\(states)/\(name)") }
       let run = try Self.resume(trace, steps: step + 3)
       #expect(run.succeeded, "\(run)")
