@@ -1,7 +1,7 @@
 // How the contents of a checkpoint were verified before they were written.
 
-/// What is known of the memory that a checkpoint was written from, beside that all of it was finite.
 extension Checkpoint {
+  /// What is known of the memory that a checkpoint was written from, beside that all of it was finite.
   package struct Verification: Codable, Equatable, Sendable {
     /// Ranks whose weights were compared bit by bit; 1 where there was nothing to compare.
     package var comparedRanks: Int

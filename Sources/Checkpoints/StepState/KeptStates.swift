@@ -24,15 +24,14 @@ package final class KeptStates {
     func refuse(_ found: String) -> FileError {
       FileError(path: path, expected: "step states", found: found)
     }
-    let prefix = try Self.bytes(of: file, 0..<StepStateLayout.headerPrefix)
+    let prefix = try file.bytes(at: 0, count: StepStateLayout.headerPrefix)
     let count = prefix.withUnsafeBytes {
       UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self))
     }
     guard count <= StepStateLayout.longestHeader, Int(count) <= byteCount else {
       throw refuse("a header of \(count) bytes")
     }
-    let text = try Self.bytes(
-      of: file, StepStateLayout.headerPrefix..<StepStateLayout.headerPrefix + Int(count))
+    let text = try file.bytes(at: StepStateLayout.headerPrefix, count: Int(count))
     var hash = SHA256()
     hash.update(text)
     guard hash.finalize() == Array(prefix[8...]),
@@ -118,7 +117,7 @@ package final class KeptStates {
     slot: Int, localRank: Int
   ) throws(FileError) -> (step: Int?, digest: UInt64) {
     let start = places.record(slot: slot, localRank: localRank)
-    let bytes = try Self.bytes(of: file, start..<start + 16)
+    let bytes = try file.bytes(at: start, count: 16)
     return bytes.withUnsafeBytes { bytes in
       let step = bytes.loadUnaligned(as: UInt64.self)
       return (
@@ -132,26 +131,12 @@ package final class KeptStates {
     var newest: StepStateMetadata?
     for which in 0..<2 {
       let start = places.area(slot: slot, which)
-      let bytes = try Self.bytes(
-        of: file, start..<start + StepStateLayout.areaPrefix + layout.metadataCapacity)
+      let bytes = try file.bytes(
+        at: start, count: StepStateLayout.areaPrefix + layout.metadataCapacity)
       let metadata = bytes.withUnsafeBytes { StepStateMetadata(area: $0, step: step) }
       if let metadata, metadata.version > newest?.version ?? 0 { newest = metadata }
     }
     return newest
-  }
-
-  private static func bytes(of file: borrowing InputFile, _ range: Range<Int>) throws(FileError)
-    -> [UInt8]
-  {
-    var bytes = [UInt8](repeating: 0, count: range.count)
-    var failure: FileError?
-    bytes.withUnsafeMutableBytes { buffer in
-      do throws(FileError) { try read(file, range.lowerBound, into: buffer) } catch {
-        failure = error
-      }
-    }
-    if let failure { throw failure }
-    return bytes
   }
 
   private static func read(
