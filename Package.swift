@@ -92,6 +92,7 @@ let package = Package(
       name: "CStart", path: "Sources/C/CStart",
       cSettings: [.define("UNET_DIST_MARCH", to: "\"\(march)\"")]),
     cModule("CVectors"),
+    cModule("CWriting"),
     cModule("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev"),
     .target(
       name: "CImageCodecs", dependencies: ["COpenJPEG"], path: "Sources/C/CImageCodecs",
@@ -101,7 +102,7 @@ let package = Package(
     module("Liveness", ["CLiveness"]),
     module("Threading", ["Liveness"]),
     module("Randomness"),
-    module("Files", ["CCrypto", "Liveness"]),
+    module("Files", ["CCrypto", "CWriting", "Liveness"]),
     module("Tensors"),
     module("Morphology", ["Liveness"]),
 

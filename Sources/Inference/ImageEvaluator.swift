@@ -114,10 +114,8 @@ package struct ImageEvaluator {
     let comparison = BoundaryComparison(
       truth: image.labels, border: border, interior: interior, width: image.width,
       height: image.height)
-    let thresholds = Self.inParallel(Self.thresholdCount, on: team) {
-      comparison.scores(threshold: BoundaryComparison.thresholds[$0])
-    }
-    let surfaces = Self.inParallel(map.classes, on: team) { label in
+    let thresholds = team.map(BoundaryComparison.thresholds) { comparison.scores(threshold: $0) }
+    let surfaces = team.map(Array(0..<map.classes)) { label in
       SurfaceDistances(
         of: UInt8(label), truth: image.labels, prediction: labels, width: image.width,
         height: image.height)
@@ -138,21 +136,6 @@ package struct ImageEvaluator {
     ) {
       image.labels[$0] != ignoredLabel
     }
-  }
-
-  /// The values of a function of 0..<count, each by one thread.
-  private static func inParallel<Value>(
-    _ count: Int, on team: ThreadTeam, _ body: (Int) -> Value
-  ) -> [Value] {
-    var values = [Value?](repeating: nil, count: count)
-    values.withUnsafeMutableBufferPointer { values in
-      withoutActuallyEscaping(body) { body in
-        team.forEach(count, (values, body)) { context, index, _ in
-          context.0[index] = context.1(index)
-        }
-      }
-    }
-    return values.compactMap(\.self)
   }
 
   // Losses may be infinite, for which JSON has no number.

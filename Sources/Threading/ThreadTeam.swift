@@ -98,6 +98,19 @@ package final class ThreadTeam: @unchecked Sendable {
       state.run(BorrowedLoop(context: context, body: body), items: count)
     }
   }
+
+  /// The values of a function of some items, each by one thread, in the order of the items.
+  package func map<Item, Value>(_ items: [Item], _ body: (Item) -> Value) -> [Value] {
+    var values = [Value?](repeating: nil, count: items.count)
+    values.withUnsafeMutableBufferPointer { values in
+      withoutActuallyEscaping(body) { body in
+        forEach(items.count, (items, values, body)) { context, place, _ in
+          context.1[place] = context.2(context.0[place])
+        }
+      }
+    }
+    return values.compactMap(\.self)
+  }
 }
 
 /// The state that a team's threads share; they keep it alive, not the team itself.

@@ -65,6 +65,13 @@ import Threading
     }
   }
 
+  @Test func valuesAreInTheOrderOfTheirItems() {
+    let team = ThreadTeam(count: 3)
+    for count in [0, 1, 2, 1_000] {
+      #expect(team.map(Array(0..<count)) { "\($0 * $0)" } == (0..<count).map { "\($0 * $0)" })
+    }
+  }
+
   @Test func teamsDoNotMeet() async {
     await withTaskGroup(of: Bool.self) { group in
       for _ in 0..<4 {

@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Imaging
 import Synchronization
+import Threading
 
 /// The decoded samples of a set: their images in their stored types, and their masks in codes.
 ///
@@ -12,7 +13,7 @@ import Synchronization
 /// read at any time.
 package final class DecodedSet: Sendable {
   /// The form of the files; those of another one are made anew.
-  static let format = 1
+  static let format = 2
 
   /// What is known of each sample.
   let samples: [DecodedSample]
@@ -42,12 +43,11 @@ package final class DecodedSet: Sendable {
     let partByteCounts: [Int]
   }
 
-  /// What a process has written.
-  private struct Part: Codable {
-    let byteCount: Int
-    /// By sample, those of the others left out.
-    let samples: [Int: DecodedSample]
-  }
+  /// Samples that a process has written, by their ids.
+  private typealias Chunk = [Int: DecodedSample]
+
+  /// The samples of a line of an index: enough for a thread to be worth its while.
+  private static let chunkSampleCount = 256
 
   static let headName = "set.json"
   /// A million samples take less.
@@ -58,7 +58,9 @@ package final class DecodedSet: Sendable {
   /// The complete set in a folder, of so many samples.
   ///
   /// - Throws: `FileError` for files that are missing, cut, damaged or of another form.
-  init(in folder: String, sampleCount: Int) throws {
+  ///
+  /// `team` reads the indices.
+  init(in folder: String, sampleCount: Int, team: ThreadTeam? = nil) throws {
     let path = "\(folder)/\(Self.headName)"
     func damage(_ path: String, _ found: String) -> FileError {
       FileError(
@@ -72,6 +74,17 @@ package final class DecodedSet: Sendable {
       }
       return value
     }
+    func index(_ path: String) throws -> [(id: Int, sample: DecodedSample)] {
+      let lines = try InputFile.contents(of: path, limit: Self.largestIndexByteCount).split(
+        separator: 10)
+      let read = { (line: ArraySlice<UInt8>) in
+        try? JSONDecoder().decode(Chunk.self, from: Data(line))
+      }
+      return try (team?.map(lines, read) ?? lines.map(read)).flatMap { chunk in
+        guard let chunk else { throw damage(path, "another text") }
+        return chunk.map { (id: $0.key, sample: $0.value) }
+      }
+    }
     lock = UseLock(path)
     let head = try decoded(Head.self, path)
     guard head.format == Self.format, head.sampleCount == sampleCount else {
@@ -83,7 +96,7 @@ package final class DecodedSet: Sendable {
       let files = Files(number, in: folder)
       guard byteCount >= 0 else { throw damage(path, "\(byteCount) bytes") }
       parts.append(try MappedFile(files.samples, byteCount: byteCount))
-      for (id, sample) in try decoded(Part.self, files.index).samples {
+      for (id, sample) in try index(files.index) {
         guard samples.indices.contains(id), sample.isPlausible,
           Self.contains(byteCount, sample.pixels, sample.pixelByteCount, part: number),
           Self.contains(byteCount, sample.mask, sample.maskByteCount, part: number)
@@ -211,14 +224,17 @@ extension DecodedSet {
     private let part: Int
     private let files: Files
     private var file: DurableFileWriter
+    private let isKept: Bool
     private var samples: [Int: DecodedSample] = [:]
     private(set) var byteCount = 0
 
     /// Samples begin at cache lines.
     private static let alignment = 64
 
-    init(_ part: Int, in folder: String) throws(FileError) {
+    /// A part without samples; `isKept` says that it is to outlive a power cut.
+    init(_ part: Int, in folder: String, isKept: Bool = false) throws(FileError) {
       self.part = part
+      self.isKept = isKept
       files = Files(part, in: folder)
       file = try DurableFileWriter(path: files.samples, isFlushed: false)
     }
@@ -255,13 +271,21 @@ extension DecodedSet {
     mutating func append(_ samples: Image.Samples) throws(FileError) {
       try samples.withUnsafeBytes { bytes throws(FileError) in try file.append(bytes) }
       byteCount += samples.count * samples.sampleByteCount
+      if isKept { file.beginFlush() }
     }
 
-    /// Ends the part.
-    mutating func finish() throws {
+    /// Ends the part; `team` writes its index.
+    mutating func finish(team: ThreadTeam? = nil) throws {
       try file.commit()
-      let index = try JSONEncoder().encode(Part(byteCount: byteCount, samples: samples))
-      try DurableFile.write(Array(index), to: files.index, isFlushed: false)
+      let all = samples.sorted { $0.key < $1.key }
+      let length = DecodedSet.chunkSampleCount
+      let starts = Array(stride(from: 0, to: all.count, by: length))
+      let write = { (start: Int) in
+        let chunk = all[start..<min(start + length, all.count)].map { ($0.key, $0.value) }
+        return Result { try JSONEncoder().encode(Chunk(uniqueKeysWithValues: chunk)) }
+      }
+      let lines = try (team?.map(starts, write) ?? starts.map(write)).map { try $0.get() }
+      try DurableFile.write(Array(lines.joined(separator: [10])), to: files.index, isFlushed: false)
     }
   }
 

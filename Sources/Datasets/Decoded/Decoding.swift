@@ -3,6 +3,7 @@
 import Files
 import Foundation
 import Imaging
+import Synchronization
 package import Threading
 
 /// How, by whom and where a set is decoded.
@@ -69,7 +70,7 @@ package struct Decoding {
         guard !found.isComplete else { return }
         defer { ImageFile.releaseKept() }
         do {
-          try decodeShare(of: sources, by: crew, into: found.folder)
+          try decodeShare(of: sources, by: crew, into: found.folder, isKept: cache.folder != nil)
         } catch let error as FileError where [ENOSPC, EDQUOT].contains(error.code) {
           throw FileError(
             .system, path: error.path, expected: "room for all decoded images",
@@ -89,7 +90,7 @@ package struct Decoding {
         return Finding(folder: kept, isComplete: true)
       }
       let set = try crew.together {
-        try keptSet ?? DecodedSet(in: finding.folder, sampleCount: sources.count)
+        try keptSet ?? DecodedSet(in: finding.folder, sampleCount: sources.count, team: team)
       }
       try crew.together {}
       if isLeader && finding.folder == found.folder && !found.isComplete {
@@ -116,7 +117,7 @@ package struct Decoding {
   private func kept(in path: String, count: Int) -> DecodedSet? {
     guard Folder.isFolder(path) else { return nil }
     do {
-      let set = try DecodedSet(in: path, sampleCount: count)
+      let set = try DecodedSet(in: path, sampleCount: count, team: team)
       DecodedCache.touch(path)
       return set
     } catch {
@@ -126,31 +127,30 @@ package struct Decoding {
     }
   }
 
-  /// Decodes this process's share, several samples at once, and writes it in their order.
+  /// Decodes this process's share, several samples at once, and writes them.
   private func decodeShare(
-    of sources: [SampleSource], by crew: any DecodingCrew, into folder: String
+    of sources: [SampleSource], by crew: any DecodingCrew, into folder: String, isKept: Bool
   ) throws {
     let own = Array(stride(from: crew.place, to: sources.count, by: crew.count))
-    var writer = try DecodedSet.PartWriter(crew.place, in: folder)
+    let part = SharedPart(try DecodedSet.PartWriter(crew.place, in: folder, isKept: isKept))
     var (next, largest, previous) = (0, Int.max, 1)
     while next < own.count {
       // One alone at first, which tells how many may be in memory at once.
       let threads = team?.count ?? 1
       let room = largest == .max ? 1 : max(1, Self.batchByteCount / max(1, largest))
-      let count = min(own.count - next, threads == 1 ? 1 : min(room, 8 * threads, 4 * previous))
+      let count = min(own.count - next, threads == 1 ? 1 : min(room, 32 * threads, 4 * previous))
       // A few more each time, since the next ones may be larger than all before.
       previous = count
-      let ids = own[next..<next + count]
-      for (offset, result) in results(of: ids.map { sources[$0] }).enumerated() {
-        let id = own[next + offset]
+      for (offset, result) in results(
+        of: own[next..<next + count].map { ($0, sources[$0]) }, to: part
+      ).enumerated() {
         switch try result.get() {
-        case .whole(let sample, let image, let codes):
-          try writer.append(id, sample, image, codes: codes)
-          let byteCount = sample.pixelByteCount + 12 * sample.pixelCount
-          largest = largest == .max ? byteCount : max(largest, byteCount)
+        case .whole(let byteCount): largest = largest == .max ? byteCount : max(largest, byteCount)
         case .large(let bands):
           let before = Double(next) + Double(offset)
-          try writer.append(id, bands) { progress(before + $0, own.count) }
+          try part.writer.withLock {
+            try $0.append(own[next + offset], bands) { progress(before + $0, own.count) }
+          }
           // The next ones may be as large: one at a time.
           largest = Self.batchByteCount
         }
@@ -158,41 +158,49 @@ package struct Decoding {
       next += count
       progress(Double(next), own.count)
     }
-    try writer.finish()
+    try part.writer.withLock { try $0.finish(team: team) }
   }
 
   /// Bytes of samples that are decoded at once.
   private static let batchByteCount = 256 << 20
 
-  /// A decoded sample, or one that is decoded as it is written.
-  private enum Decoded {
-    case whole(DecodedSample, Image, codes: Image.Samples)
+  /// The part that a process writes, by all of its threads.
+  private final class SharedPart: Sendable {
+    let writer: Mutex<DecodedSet.PartWriter>
+
+    init(_ writer: consuming sending DecodedSet.PartWriter) { self.writer = Mutex(writer) }
+  }
+
+  /// What has become of a sample.
+  private enum Outcome {
+    /// It is written, and took so many bytes of memory.
+    case whole(byteCount: Int)
+    /// It is yet to be decoded as it is written.
     case large(SampleBands)
   }
 
-  private static func result(
-    of source: SampleSource, _ form: DecodedForm, wholeByteLimit: Int
-  ) -> Result<Decoded, FileError> {
-    do {
+  /// Decodes and writes a sample, unless it is large.
+  private func outcome(
+    _ id: Int, _ source: SampleSource, to part: SharedPart
+  ) -> Result<Outcome, FileError> {
+    do throws(FileError) {
       let bands = try SampleBands(source, form, wholeByteLimit: wholeByteLimit)
       if bands.isLarge { return .success(.large(bands)) }
       let (sample, image, codes) = try bands.decoded()
-      return .success(.whole(sample, image, codes: codes))
+      try part.writer.withLock { writer throws(FileError) in
+        try writer.append(id, sample, image, codes: codes)
+      }
+      return .success(.whole(byteCount: sample.pixelByteCount + 12 * sample.pixelCount))
     } catch { return .failure(error) }
   }
 
-  /// The samples of some sources, by all threads.
-  private func results(of sources: [SampleSource]) -> [Result<Decoded, FileError>] {
-    guard let team, sources.count > 1 else {
-      return sources.map { Self.result(of: $0, form, wholeByteLimit: wholeByteLimit) }
+  /// What has become of some samples, by all threads.
+  private func results(
+    of samples: [(id: Int, source: SampleSource)], to part: SharedPart
+  ) -> [Result<Outcome, FileError>] {
+    let decode = { (sample: (id: Int, source: SampleSource)) in
+      outcome(sample.id, sample.source, to: part)
     }
-    var results = [Result<Decoded, FileError>?](repeating: nil, count: sources.count)
-    results.withUnsafeMutableBufferPointer { results in
-      team.forEach(sources.count, (sources, results, form, wholeByteLimit)) { context, item, _ in
-        let (sources, results, form, limit) = context
-        results[item] = Self.result(of: sources[item], form, wholeByteLimit: limit)
-      }
-    }
-    return results.compactMap(\.self)
+    return team?.map(samples, decode) ?? samples.map(decode)
   }
 }

@@ -46,7 +46,13 @@ struct MaskCodes: Codable, Equatable, Sendable {
   /// - Parameter pixels: what a ``MaskEncoder`` with these codes made of them.
   func kept(_ pixels: [UInt16]) -> Image.Samples {
     switch byteCount {
-    case 1: .uint8(pixels.map { UInt8(truncatingIfNeeded: $0) })
+    case 1:
+      // By pointers, which are vectors of instructions then.
+      .uint8(
+        [UInt8](unsafeUninitializedCapacity: pixels.count) { kept, count in
+          for place in pixels.indices { kept[place] = UInt8(truncatingIfNeeded: pixels[place]) }
+          count = pixels.count
+        })
     case 2: .uint16(pixels)
     default: .uint8([])
     }

@@ -133,7 +133,13 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
     _ samples: [Sample], of mask: Image, path: String, top: Int
   ) throws(FileError) -> [Int64] {
     if mask.channels == 1 {
-      return samples.map { packed(grey: Int64(truncatingIfNeeded: $0)) }
+      // By pointers, which are vectors of instructions then.
+      return [Int64](unsafeUninitializedCapacity: samples.count) { values, count in
+        for place in samples.indices {
+          values[place] = packed(grey: Int64(truncatingIfNeeded: samples[place]))
+        }
+        count = samples.count
+      }
     }
     var values: [Int64] = []
     values.reserveCapacity(samples.count / 3)

@@ -78,6 +78,28 @@ import Threading
     }
   }
 
+  /// The index of a large set is written and read in pieces, each by one thread.
+  @Test func manySamplesAreKeptByAnyThreads() throws {
+    let (folder, cache) = (try TemporaryFolder(), try TemporaryFolder())
+    for number in 0..<600 {
+      func image(_ samples: [UInt8]) -> Image {
+        Image(width: 2, height: 1, channels: 1, bitsPerSample: 8, samples: .uint8(samples))
+      }
+      let name = String(1_000 + number)
+      try folder.png("images/\(name).png", image([UInt8(number % 256), UInt8(number / 256)]))
+      try folder.png("masks/\(name).png", image([0, 255]))
+    }
+    let team = ThreadTeam(count: 3)
+    let first = try images(dataset(folder, .folder(cache.path), team: team))
+    #expect(first.map(\.name) == (0..<600).map { String(1_000 + $0) })
+    #expect(try images(dataset(folder)) == first)
+    for team in [nil, team] {
+      let notes = Notes()
+      #expect(try images(dataset(folder, .folder(cache.path), notes: notes, team: team)) == first)
+      #expect(notes.lines.isEmpty && notes.progress.isEmpty)
+    }
+  }
+
   /// Images of several types and channels, TIFFs that are read by rectangles and one that is not, with
   /// pixels that are not measured, and objects that touch across the borders of bands.
   private func mixedFolder(numbered: Bool) throws -> TemporaryFolder {
