@@ -29,7 +29,7 @@ func decodedImage(
     width: Int(decoded.width), height: Int(decoded.height), channels: Int(decoded.channels),
     bitsPerSample: Int(decoded.bits_per_sample), samples: samples)
   image.hasLostAlpha = decoded.has_lost_alpha
-  image.missingValue = decoded.has_missing_value ? decoded.missing_value : nil
+  image.missing.value = decoded.has_missing_value ? decoded.missing_value : nil
   return image.upright(from: Int(decoded.orientation))
 }
 

@@ -54,6 +54,7 @@ extension Image {
       width: first.width, height: first.height, channels: places.count,
       all.gathered(count: total, from: place))
     result.hasLostAlpha = images.contains { $0.hasLostAlpha }
+    result.missing = MissingSamples.joined(images.map(\.missing)) ?? result.missing
     return result
   }
 
@@ -101,9 +102,11 @@ extension Image {
 
   /// The first of all channels alone.
   package var firstChannel: Image {
-    rearranged(
+    var image = rearranged(
       width: width, height: height, channels: 1,
       samples.gathered(count: width * height) { $0 * channels })
+    image.missing = missing.repeatingFirst(1)
+    return image
   }
 
   /// A grey image with its channel three times.
@@ -111,9 +114,11 @@ extension Image {
   /// - Precondition: it has one channel.
   package var greyAsColour: Image {
     precondition(channels == 1, "\(channels) channels are no grey image")
-    return rearranged(
+    var image = rearranged(
       width: width, height: height, channels: 3,
       samples.gathered(count: 3 * width * height) { $0 / 3 })
+    image.missing = missing.repeatingFirst(3)
+    return image
   }
 
   /// The image of these rows and columns, each as often as it is named.
@@ -136,7 +141,7 @@ extension Image {
     var image = Image(
       width: width, height: height, channels: channels, bitsPerSample: bitsPerSample,
       samples: samples)
-    (image.hasLostAlpha, image.missingValue) = (hasLostAlpha, missingValue)
+    (image.hasLostAlpha, image.missing) = (hasLostAlpha, missing)
     return image
   }
 }

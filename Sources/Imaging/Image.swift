@@ -32,8 +32,8 @@ package struct Image: Sendable, Equatable {
   package let samples: Samples
   /// Whether the file has alpha, which is dropped at decoding.
   package var hasLostAlpha = false
-  /// The value of samples that are no measurement, where the file names one.
-  package var missingValue: Double?
+  /// Which samples are no measurement.
+  package var missing: MissingSamples
 
   /// An image from its parts.
   ///
@@ -49,6 +49,7 @@ package struct Image: Sendable, Equatable {
     self.channels = channels
     self.bitsPerSample = bitsPerSample
     self.samples = samples
+    missing = MissingSamples(channels: channels, isColour: channels == 3 && samples.arePicture)
   }
 }
 
@@ -84,18 +85,15 @@ extension Image {
   }
 }
 
-extension Image {
-  /// The same image with its ``intensities()`` for samples.
-  package var asFractions: Image {
-    var image = Image(
-      width: width, height: height, channels: channels, bitsPerSample: 32,
-      samples: .float32(intensities()))
-    image.hasLostAlpha = hasLostAlpha
-    return image
-  }
-}
-
 extension Image.Samples {
+  /// Whether they are of a type that pictures have, and not only measurements.
+  fileprivate var arePicture: Bool {
+    switch self {
+    case .uint8, .uint16: true
+    default: false
+    }
+  }
+
   /// The number of samples.
   package var count: Int {
     switch self {

@@ -102,7 +102,8 @@ final class TIFFPage {
     var image = Image(
       width: columns.count, height: rows.count, channels: channels, bitsPerSample: bitsPerSample,
       samples: samples)
-    (image.hasLostAlpha, image.missingValue) = (hasLostAlpha, missingValue)
+    image.hasLostAlpha = hasLostAlpha
+    image.missing.value = missingValue
     return image
   }
 

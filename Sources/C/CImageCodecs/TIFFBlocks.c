@@ -1,5 +1,6 @@
 // The strips and tiles of a TIFF page: read one at a time, whole or by rows.
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,8 @@ void tiff_read_missing_value(tiff_file *file, codec_image *image) {
     return;
   memcpy(text, value, count < sizeof text ? count : sizeof text - 1);
   image->missing_value = strtod(text, &end);
-  image->has_missing_value = end != text;
+  // What is not a number is missing by itself.
+  image->has_missing_value = end != text && !isnan(image->missing_value);
 }
 
 // MARK: A page by its blocks

@@ -43,8 +43,8 @@ struct DecodedSample: Codable, Sendable {
   let channels: Int
   let type: SampleType
   let bitsPerSample: Int
-  /// The value of samples that are no measurement, where the file names one.
-  let missingValue: Double?
+  /// Which samples are no measurement, as files say.
+  let missing: MissingSamples
   let isGreyInColour: Bool
   let hasLostAlpha: Bool
   /// How its intensities become inputs, by themselves.
@@ -69,7 +69,7 @@ struct DecodedSample: Codable, Sendable {
     let bits = type.byteCount * 8
     guard (1...1 << 31).contains(width), (1...1 << 31).contains(height),
       (1...ImageFile.maximumChannelCount).contains(channels), (1...bits).contains(bitsPerSample),
-      transform.channels.count == channels, sums.count == channels, overlapCount >= 0
+      missing.isPlausible(channels: channels), transform.channels.count == channels, sums.count == channels, overlapCount >= 0
     else { return false }
     // The sizes are in range, so that the products of two are.
     let (count, overflows) = pixelCount.multipliedReportingOverflow(by: channels * type.byteCount)

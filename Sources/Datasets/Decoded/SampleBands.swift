@@ -37,7 +37,9 @@ struct SampleBands {
     try Self.refuseOwnFile(of: source, mask)
     self.source = source
     self.form = form
-    image = try BandedImage(source.image, as: .image, wholeByteLimit: wholeByteLimit)
+    image = try BandedImage(
+      source.image, as: .image, wholeByteLimit: wholeByteLimit,
+      missingValue: form.ownNormalization.missingValue)
     self.mask = try MaskBands(mask, wholeByteLimit: wholeByteLimit)
     guard self.mask.width == image.width && self.mask.height == image.height else {
       throw FileError(
@@ -110,7 +112,8 @@ struct SampleBands {
     var encoder = MaskEncoder()
     for rows in bands {
       let band = try band(rows)
-      let codes = encoder.add(band.values, borders: band.borders, missing: band.missing)
+      let codes = encoder.add(
+        band.values, noData: band.noData, borders: band.borders, missing: band.missing)
       try writer.append(sample.codes.kept(codes))
       progress(scanning + (1 - scanning) * Double(rows.upperBound) / Double(height))
     }
@@ -123,6 +126,8 @@ struct SampleBands {
     let image: Image
     /// The packed values of the mask.
     let values: [Int64]
+    /// The one of them that is no data by the mask's file.
+    let noData: Int64?
     /// The pixels between objects that touch, where they are drawn.
     let borders: [Bool]?
     /// The pixels that hold no measurement, where there are some.
@@ -131,9 +136,9 @@ struct SampleBands {
 
   private func band(_ rows: Range<Int>) throws(FileError) -> Band {
     let image = try image.rows(rows)
-    let values = try mask.values(rows)
+    let (values, noData) = try mask.values(rows)
     return Band(
-      image: image, values: values,
+      image: image, values: values, noData: noData,
       borders: form.instanceBorders ? try objects?.borders(rows) : nil,
       missing: image.missingPixels(form.ownNormalization.missingValue))
   }
@@ -153,8 +158,9 @@ struct SampleBands {
     }
     for rows in bands {
       let band = try band(rows)
-      let codes = encoder.add(band.values, borders: band.borders, missing: band.missing)
-      count.add(band.values)
+      let codes = encoder.add(
+        band.values, noData: band.noData, borders: band.borders, missing: band.missing)
+      count.add(band.values, noData: band.noData, missing: band.missing)
       if objects != nil, !form.instanceBorders { _ = try objects?.numbers(rows) }
       isGreyInColour = isGreyInColour && ImageChannels(band.image).isGreyInColour
       if fit == nil {
@@ -178,7 +184,7 @@ struct SampleBands {
     }
     return DecodedSample(
       width: width, height: height, channels: first.channels, type: first.samples.type,
-      bitsPerSample: first.bitsPerSample, missingValue: first.missingValue,
+      bitsPerSample: first.bitsPerSample, missing: first.missing,
       isGreyInColour: isGreyInColour, hasLostAlpha: first.hasLostAlpha, transform: fit.transform,
       sums: fit.sums, codes: encoder.codes, summary: MaskSummary(count),
       overlapCount: mask.overlapCount)
@@ -228,15 +234,16 @@ private struct MaskBands {
     if case .objects(let objects) = content { objects.overlapCount } else { 0 }
   }
 
-  /// The packed values of some rows.
-  func values(_ rows: Range<Int>) throws(FileError) -> [Int64] {
+  /// The packed values of some rows, and the one that is no data by the file.
+  func values(_ rows: Range<Int>) throws(FileError) -> (values: [Int64], noData: Int64?) {
     switch content {
     case .values(let image):
-      return try MaskValue.packedValues(
-        of: try image.rows(rows), path: path, top: rows.lowerBound)
+      let mask = try image.rows(rows)
+      let values = try MaskValue.packedValues(of: mask, path: path, top: rows.lowerBound)
+      return (values, MaskValue.noData(of: mask))
     case .objects(let objects):
       let object = MaskValue(grey: 1).packed
-      return try objects.numbers(rows).map { $0 == 0 ? 0 : object }
+      return (try objects.numbers(rows).map { $0 == 0 ? 0 : object }, nil)
     }
   }
 }

@@ -19,11 +19,16 @@ enum BandedImage {
   ///
   /// - Throws: `FileError` for a file that cannot be decoded, and for files of channels that differ in size.
   init(
-    _ source: ImageSource, as purpose: ImageFile.Purpose, wholeByteLimit: Int
+    _ source: ImageSource, as purpose: ImageFile.Purpose, wholeByteLimit: Int,
+    missingValue: Double? = nil
   ) throws(FileError) {
     let large = try LargeImage(
-      source, channels: nil, as: purpose, wholeByteLimit: wholeByteLimit)
-    self = if let large { .large(large) } else { .whole(try source.read(as: purpose)) }
+      source, channels: nil, as: purpose, wholeByteLimit: wholeByteLimit,
+      missingValue: missingValue)
+    self =
+      if let large { .large(large) } else {
+        .whole(try source.read(as: purpose, missingValue: missingValue))
+      }
   }
 
   /// Columns.

@@ -28,16 +28,19 @@ package final class LargeImage {
   package let storedChannels: Int
 
   private let files: [WindowedImage]
+  private let missingValue: Double?
   private let path: String
 
   /// A sample's image in the channels of a network, or nil where it is not large, or not stored as TIFF.
   ///
   /// - Throws: as of a source.
   package convenience init?(
-    _ entry: SampleIndex.Entry, channels: Int, wholeByteLimit: Int = LargeImage.wholeByteLimit
+    _ entry: SampleIndex.Entry, channels: Int, missingValue: Double? = nil,
+    wholeByteLimit: Int = LargeImage.wholeByteLimit
   ) throws(FileError) {
     try self.init(
-      entry.source.image, channels: channels, as: .image, wholeByteLimit: wholeByteLimit)
+      entry.source.image, channels: channels, as: .image, wholeByteLimit: wholeByteLimit,
+      missingValue: missingValue)
   }
 
   /// The image of a source, or nil where it is not large, or not stored as TIFF.
@@ -45,10 +48,12 @@ package final class LargeImage {
   /// - Parameters:
   ///   - channels: those of the network; nil for the stored ones.
   ///   - wholeByteLimit: bytes beyond which an image is large.
+  ///   - missingValue: the value of samples that are no measurement, in addition to what files name.
   /// - Throws: `FileError` for a file that cannot be opened, for other channels than it can have, and for
   ///   files of channels that differ in size.
   init?(
-    _ source: ImageSource, channels: Int?, as purpose: ImageFile.Purpose, wholeByteLimit: Int
+    _ source: ImageSource, channels: Int?, as purpose: ImageFile.Purpose, wholeByteLimit: Int,
+    missingValue: Double? = nil
   ) throws(FileError) {
     var files: [WindowedImage] = []
     for part in source.channels {
@@ -82,6 +87,7 @@ package final class LargeImage {
     storedChannels = files.reduce(0) { $0 + $1.channels }
     self.channels = channels ?? storedChannels
     self.files = files
+    self.missingValue = missingValue
     path = source.first.path
     guard let channels else { return }
     guard storedChannels == channels || [storedChannels, channels].sorted() == [1, 3] else {
@@ -102,10 +108,7 @@ package final class LargeImage {
   package func part(rows: Range<Int>, columns: Range<Int>) throws(FileError) -> Image {
     var parts: [Image] = []
     for file in files { parts.append(try file.part(rows: rows, columns: columns)) }
-    // As of whole images: of several types they become fractions of their types' full ranges.
-    guard let image = Image.joined(parts) ?? Image.joined(parts.map(\.asFractions)) else {
-      preconditionFailure("rectangles of several sizes")
-    }
+    let image = ImageSource.joined(parts, missingValue: missingValue)
     guard channels != storedChannels else { return image }
     guard let adapted = image.adapted(to: channels) else { throw channelError }
     return adapted

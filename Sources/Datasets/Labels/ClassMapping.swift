@@ -99,18 +99,25 @@ package struct ClassMapping: Sendable, Equatable {
   package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
     let names = try index.classNames.read()
     let ignored = ignored ?? index.ignored
-    var census = MaskCensus(ignored: ignored, isNamed: !names.isEmpty)
+    var census = MaskCensus(ignored: ignored, named: Set(names.keys))
     for entry in index.entries {
       guard let decoded = index.decoded, let path = entry.maskPath else {
         preconditionFailure("an index made for prediction has no masks to scan")
       }
       try census.add(decoded.samples[entry.id].summary, path: path)
     }
+    census.settle()
     guard census.counts.keys.contains(where: { $0 != ignored?.packed }) else {
+      let isMissing = census.missingPixelCount > 0
       throw FileError(
         .noImages, path: index.entries.first?.maskPath ?? "the masks",
-        expected: "masks with a class", found: "nothing but the ignored value",
-        hint: "name with --ignore the value of pixels that nobody has labelled")
+        expected: "masks with a class",
+        found: isMissing
+          ? "nothing but pixels that are ignored or hold no measurement"
+          : "nothing but the ignored value",
+        hint: isMissing
+          ? "check what the images and --no-data name as no measurement"
+          : "name with --ignore the value of pixels that nobody has labelled")
     }
     try census.check()
     self.init(census, names: names, ignoring: ignored)
@@ -120,10 +127,11 @@ package struct ClassMapping: Sendable, Equatable {
   package init(
     scanning masks: [(name: String, mask: Image)], names: [MaskValue: String] = [:]
   ) throws(FileError) {
-    var census = MaskCensus(isNamed: !names.isEmpty)
+    var census = MaskCensus(named: Set(names.keys))
     for (name, mask) in masks {
       try census.add(mask, path: name)
     }
+    census.settle()
     try census.check()
     self.init(census, names: names, ignoring: nil)
   }
@@ -148,7 +156,8 @@ package struct ClassMapping: Sendable, Equatable {
   package func labels(of mask: Image, path: String) throws(FileError) -> [UInt8] {
     let values = try MaskValue.packedValues(of: mask, path: path)
     var encoder = MaskEncoder()
-    let pixels = encoder.add(values, borders: nil, missing: nil)
+    let pixels = encoder.add(
+      values, noData: MaskValue.noData(of: mask), borders: nil, missing: nil)
     // A mask of more values than two bytes can tell has some that are no class.
     let labels = try labels(of: encoder.codes, width: mask.width, path: path)
     return pixels.map { labels[Int($0)] }
@@ -157,7 +166,8 @@ package struct ClassMapping: Sendable, Equatable {
   /// The labels of a mask's codes; there are as many as its codes could be, of which those after the last
   /// are 0.
   ///
-  /// What holds no measurement is ignored; what lies between objects that touch is of the first class.
+  /// What holds no measurement is ignored, and so is what is no data by the mask's file, unless it is of a
+  /// class (see `MaskCensus.settle`); what lies between objects that touch is of the first class.
   ///
   /// - Throws: as `labels(of:path:)`, for a mask whose rows have `width` pixels.
   func labels(of codes: MaskCodes, width: Int, path: String) throws(FileError) -> [UInt8] {
@@ -166,20 +176,23 @@ package struct ClassMapping: Sendable, Equatable {
       labelOf[entry.value.packed] = UInt8(label)
     }
     if let ignored { labelOf[ignored.packed] = ignoredLabel }
-    let strangers = codes.meanings.filter { labelOf[$0.value] == nil }
+    let strangers = codes.meanings.filter {
+      labelOf[$0.value] == nil && $0.kind != .missing && $0.kind != .noData
+    }
     if let stranger = strangers.min(by: { $0.first < $1.first }) {
       throw FileError(
         .unknownValue, path: path,
         expected: "the mask values " + self.values.map(\.description).joined(separator: ", "),
         found: "\(MaskValue(packed: stranger.value)) at x \(stranger.first % width), "
           + "y \(stranger.first / width)",
-        hint: "correct the mask, or train with a set that has this class")
+        hint: "correct the mask, save it on the scale of the others if it has another one, or train with a set that "
+          + "has this class")
     }
     var labels = [UInt8](repeating: 0, count: 1 << (8 * codes.byteCount))
     for (code, meaning) in codes.meanings.enumerated() {
       let label = labelOf[meaning.value] ?? ignoredLabel
       switch meaning.kind {
-      case .plain: labels[code] = label
+      case .plain, .noData: labels[code] = label
       case .border: labels[code] = label == ignoredLabel ? label : 0
       case .missing: labels[code] = ignoredLabel
       }

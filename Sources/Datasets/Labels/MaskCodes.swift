@@ -15,6 +15,8 @@ struct MaskCodes: Codable, Equatable, Sendable {
     case border
     /// The image holds no measurement there.
     case missing
+    /// The mask's file says that the value is no data.
+    case noData
   }
 
   /// What a code stands for.
@@ -75,12 +77,16 @@ struct MaskEncoder {
   /// The pixels seen so far.
   private var seen = 0
 
-  /// Adds the next pixels, by their packed values.
+  /// Adds the next pixels, by their packed values, of which `noData` is none by the mask's file.
   ///
   /// - Returns: the code of each of them, which is cut to 16 bits.
-  mutating func add(_ values: [Int64], borders: [Bool]?, missing: [Bool]?) -> [UInt16] {
+  mutating func add(
+    _ values: [Int64], noData: Int64? = nil, borders: [Bool]?, missing: [Bool]?
+  ) -> [UInt16] {
     func kind(_ place: Int) -> MaskCodes.Kind {
-      missing?[place] == true ? .missing : borders?[place] == true ? .border : .plain
+      if missing?[place] == true { return .missing }
+      if values[place] == noData { return .noData }
+      return borders?[place] == true ? .border : .plain
     }
     /// The place behind the last of equal values.
     func run(of value: Int64, from start: Int) -> Int {

@@ -13,13 +13,23 @@ struct MaskSummary: Codable, Equatable, Sendable {
     let pieces: Int
   }
 
-  /// The values in ascending order.
+  /// Pixels of one value, in a mask whose file says that they are no data.
+  struct NoData: Codable, Equatable, Sendable {
+    let value: Int64
+    let pixels: Int
+  }
+
+  /// The values in ascending order, but for what follows.
   let values: [Value]
+  /// The pixels whose value is no data by the mask's file, where there are some.
+  let noData: NoData?
+  /// The pixels whose image holds no measurement, whatever their value.
+  let missingPixels: Int
 
   /// What a mask holds, by its packed values.
   init(_ packed: [Int64], width: Int) {
     var count = Count(width: width)
-    count.add(packed)
+    count.add(packed, noData: nil, missing: nil)
     self.init(count)
   }
 
@@ -31,12 +41,15 @@ struct MaskSummary: Codable, Equatable, Sendable {
         value: $0, pixels: count.pixels[$0] ?? 0,
         pieces: objects > 1 ? count.components.counts[$0] ?? 0 : 0)
     }
+    (noData, missingPixels) = (count.noData, count.missingPixels)
   }
 
   /// A mask that is counted by bands of rows.
   struct Count {
     fileprivate private(set) var pixels: [Int64: Int] = [:]
     fileprivate private(set) var components: ComponentCounter
+    fileprivate private(set) var noData: NoData?
+    fileprivate private(set) var missingPixels = 0
 
     /// A count of no row yet.
     init(width: Int) {
@@ -44,7 +57,28 @@ struct MaskSummary: Codable, Equatable, Sendable {
     }
 
     /// Counts the next rows, by their packed values.
-    mutating func add(_ packed: [Int64]) {
+    ///
+    /// - Parameters:
+    ///   - noData: the value that is no data by the mask's file.
+    ///   - missing: the pixels whose image holds no measurement; they are counted apart, as of no value.
+    mutating func add(_ packed: [Int64], noData: Int64?, missing: [Bool]?) {
+      var packed = packed
+      if let missing {
+        for place in packed.indices where missing[place] {
+          packed[place] = 0
+          missingPixels += 1
+        }
+        pixels[0, default: 0] -= missing.count { $0 }
+      }
+      addPixels(packed)
+      if pixels[0] == 0 { pixels[0] = nil }
+      if let noData, let count = pixels.removeValue(forKey: noData) {
+        self.noData = NoData(value: noData, pixels: (self.noData?.pixels ?? 0) + count)
+      }
+      components.add(packed)
+    }
+
+    private mutating func addPixels(_ packed: [Int64]) {
       // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
       packed.withUnsafeBufferPointer { packed in
         var start = 0
@@ -56,7 +90,6 @@ struct MaskSummary: Codable, Equatable, Sendable {
           start = end
         }
       }
-      components.add(packed)
     }
   }
 }

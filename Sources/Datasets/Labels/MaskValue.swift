@@ -110,6 +110,13 @@ package struct MaskValue: Hashable, Comparable, Sendable, CustomStringConvertibl
     }
   }
 
+  /// The packed value that is no data by a mask's file, where that names one which masks can have.
+  static func noData(of mask: Image) -> Int64? {
+    guard let value = mask.missing.value, let grey = Int(exactly: value), greys.contains(grey)
+    else { return nil }
+    return MaskValue(grey: grey).packed
+  }
+
   /// Floating-point samples as the whole numbers that they are.
   private static func whole(
     _ samples: [Float], of mask: Image, path: String, top: Int

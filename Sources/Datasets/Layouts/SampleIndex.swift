@@ -1,6 +1,7 @@
 // The list of samples of a data set: which image belongs to which mask, in a fixed order.
 
 package import Files
+import Foundation
 package import Imaging
 
 /// The samples of a data set, sorted by the bytes of their names, with their files.
@@ -49,8 +50,11 @@ package struct SampleIndex: Sendable {
 
     /// The image as it is stored.
     ///
+    /// - Parameter missingValue: the value of samples that are no measurement, in addition to what files name.
     /// - Throws: `FileError` for a file that cannot be decoded.
-    package func image() throws(FileError) -> Image { try source.image.read() }
+    package func image(missingValue: Double? = nil) throws(FileError) -> Image {
+      try source.image.read(missingValue: missingValue)
+    }
   }
 
   /// The samples; a sample's id is its position here.
@@ -109,6 +113,16 @@ package struct SampleIndex: Sendable {
       found.notes
       + (overlap == 0
         ? [] : ["pixels of several objects, each taken for the first one's: \(overlap)"])
+      + [Self.missingNote(decoded)].compactMap(\.self)
+  }
+
+  /// How many pixels hold no measurement, where some do.
+  private static func missingNote(_ decoded: DecodedSet) -> String? {
+    let missing = decoded.samples.reduce(0) { $0 + $1.summary.missingPixels }
+    guard missing > 0 else { return nil }
+    let share = 100 * Double(missing) / Double(decoded.samples.reduce(0) { $0 + $1.pixelCount })
+    return String(
+      format: "no measurement: %.2f %% of the pixels, which are neither learnt nor scored", share)
   }
 
   // MARK: - Finding

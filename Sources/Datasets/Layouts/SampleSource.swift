@@ -117,8 +117,11 @@ struct ImageSource: Sendable, Equatable {
 
   /// The image, its files' channels one behind the other.
   ///
+  /// - Parameter missingValue: the value of samples that are no measurement, in addition to what files name.
   /// - Throws: `FileError` for a file that cannot be decoded, or is of another size than the first.
-  func read(as purpose: ImageFile.Purpose = .image) throws(FileError) -> Image {
+  func read(
+    as purpose: ImageFile.Purpose = .image, missingValue: Double? = nil
+  ) throws(FileError) -> Image {
     let image = try first.read(as: purpose)
     guard channels.count > 1 else { return image }
     var images = [image]
@@ -133,11 +136,17 @@ struct ImageSource: Sendable, Equatable {
       }
       images.append(channel)
     }
-    // Of several types they become fractions of their types' full ranges.
-    guard let image = Image.joined(images) ?? Image.joined(images.map(\.asFractions)) else {
-      preconditionFailure("images of several sizes")
-    }
-    return image
+    return Self.joined(images, missingValue: missingValue)
+  }
+
+  /// Channels of one size, one behind the other; of several types they become fractions of their types'
+  /// full ranges.
+  static func joined(_ images: [Image], missingValue: Double?) -> Image {
+    let joined =
+      Image.joined(images)
+      ?? Image.joined(images.map { $0.asFractions(missing: missingValue) })
+    guard let joined else { preconditionFailure("images of several sizes") }
+    return joined
   }
 }
 

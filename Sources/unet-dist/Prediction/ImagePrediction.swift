@@ -33,8 +33,8 @@ struct ImagePrediction {
 
   /// Predicts an image, writes its arrays, and returns its pictures in the order of the request.
   func pictures(of entry: SampleIndex.Entry, _ remarks: inout Remarks) throws -> [Image] {
-    let stored = try entry.image()
     let checkpoint = trained.checkpoint
+    let stored = try entry.image(missingValue: checkpoint.normalization.missingValue)
     let channels = trained.predictor.channels
     guard let image = stored.adapted(to: channels) else {
       throw ConfigurationError(
