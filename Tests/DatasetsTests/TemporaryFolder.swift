@@ -85,6 +85,39 @@ final class TemporaryFolder {
   }
 }
 
+extension TemporaryFolder {
+  /// An uncompressed TIFF of one image, whose GDAL_NODATA is `noData`, of at most three characters.
+  @discardableResult
+  func tiff(_ name: String, _ image: Image, noData: String) throws -> String {
+    var bytes: [UInt8] = [0x49, 0x49, 42, 0, 8, 0, 0, 0]
+    func append(_ value: Int, byteCount: Int) {
+      for byte in 0..<byteCount { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * byte))) }
+    }
+    let pixels = image.samples.withUnsafeBytes { Array($0) }
+    let format = if case .float32 = image.samples { 3 } else { 1 }
+    let fields = [
+      (256, image.width), (257, image.height), (258, image.bitsPerSample), (259, 1),
+      (262, image.channels == 3 ? 2 : 1), (273, 8 + 2 + 12 * 12 + 4), (277, image.channels),
+      (278, image.height), (279, pixels.count), (284, 1), (339, format),
+    ]
+    append(fields.count + 1, byteCount: 2)
+    for (tag, value) in fields {
+      append(tag, byteCount: 2)
+      append(4, byteCount: 2)
+      append(1, byteCount: 4)
+      append(value, byteCount: 4)
+    }
+    append(42_113, byteCount: 2)
+    append(2, byteCount: 2)
+    append(noData.utf8.count + 1, byteCount: 4)
+    bytes += Array(noData.utf8) + [UInt8](repeating: 0, count: 4 - noData.utf8.count)
+    append(0, byteCount: 4)
+    let path = try place(name)
+    try Data(bytes + pixels).write(to: URL(fileURLWithPath: path))
+    return path
+  }
+}
+
 extension Image {
   /// An 8-bit grey image of these rows.
   static func grey(_ rows: [[UInt8]]) -> Image {

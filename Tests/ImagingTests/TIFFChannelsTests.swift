@@ -81,9 +81,13 @@ import Testing
 
   @Test func theValueOfMissingSamplesIsKept() throws {
     let page = TIFFPage(grey: [[1, 2]], [42113: .text("-9999")])
-    #expect(try read(page).missingValue == -9999)
-    #expect(try read(TIFFPage(grey: [[1, 2]])).missingValue == nil)
-    #expect(try read(TIFFPage(grey: [[1, 2]], [42113: .text("nothing")])).missingValue == nil)
+    #expect(try read(page).missing.value == -9999)
+    #expect(try read(TIFFPage(grey: [[1, 2]])).missing.value == nil)
+    #expect(try read(TIFFPage(grey: [[1, 2]], [42113: .text("nothing")])).missing.value == nil)
+    // What is not a number is missing without being named.
+    #expect(try read(TIFFPage(grey: [[1, 2]], [42113: .text("nan")])).missing.value == nil)
+    #expect(
+      try read(TIFFPage(grey: [[1, 2]], [42113: .text("-inf")])).missing.value == -.infinity)
   }
 
   @Test(arguments: [("int8", 8), ("int16", 16), ("int32", 32), ("int64", 32)])

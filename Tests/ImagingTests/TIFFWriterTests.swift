@@ -89,7 +89,7 @@ import Testing
     try TIFFFile.write(image(3, 1), to: result, origin: origin)
     #expect(try TIFFOrigin(result, page: 0) == origin)
     // The value without data is one of intensities, and none of labels.
-    #expect(try ImageFile.read(result).missingValue == nil)
+    #expect(try ImageFile.read(result).missing.value == nil)
 
     let turned = try folder.file(
       "c.tif",

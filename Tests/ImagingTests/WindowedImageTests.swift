@@ -51,7 +51,7 @@ import Testing
         part.width == columns.count && part.height == rows.count
           && part.channels == whole.channels && part.bitsPerSample == whole.bitsPerSample,
         sourceLocation: sourceLocation)
-      #expect(part.missingValue == whole.missingValue, sourceLocation: sourceLocation)
+      #expect(part.missing == whole.missing, sourceLocation: sourceLocation)
       #expect(
         doubles(part) == self.part(whole, rows, columns), "\(path) \(rows) \(columns)",
         sourceLocation: sourceLocation)

@@ -22,7 +22,7 @@ import Testing
     var part = Image(
       width: image.width, height: rows.count, channels: image.channels,
       bitsPerSample: image.bitsPerSample, samples: samples)
-    part.missingValue = image.missingValue
+    part.missing = image.missing
     return part
   }
 
@@ -34,7 +34,7 @@ import Testing
       Image(width: 7, height: 11, channels: channels, bitsPerSample: bits, samples: samples)
     }
     var missing = image(8, .uint8(numbers.map { UInt8($0) }))
-    missing.missingValue = Double(numbers[5])
+    missing.missing.value = Double(numbers[5])
     return [
       image(8, .uint8(numbers.map { UInt8($0) })), missing,
       image(12, .uint16(numbers.map { UInt16($0 * 16) })),

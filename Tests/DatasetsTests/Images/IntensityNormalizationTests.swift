@@ -52,10 +52,10 @@ import Testing
     // The value that the file names counts without an option, and of integers too.
     var image = Image(
       width: 3, height: 1, channels: 1, bitsPerSample: 8, samples: .uint8([0, 51, 153]))
-    image.missingValue = 0
+    image.missing.value = 0
     #expect(
       try IntensityNormalization(rule: .unchanged).normalized(image, path: "a") == [0.4, 0.2, 0.6])
-    image.missingValue = 0.5
+    image.missing.value = 0.5
     #expect(image.missingPixels(nil) == nil && image.missingPixels(153) == [false, false, true])
     // Nothing but missing samples is nothing.
     #expect(try IntensityNormalization().normalized(floats([.nan, .nan]), path: "a") == [0, 0])

@@ -60,6 +60,26 @@ import Testing
     #expect(try warnings([squares([1, 2, 3, 4]), squares([1, 2, 1])]).isEmpty)
   }
 
+  @Test func numbersOfFewObjectsAreMentionedWhateverTheyAre() throws {
+    for masks in [
+      [squares(Array(1...5))], [squares(Array(1...12))], [squares(Array(1...31))],
+      [squares(Array(1...5)), squares(Array(1...5))],
+      [squares(Array(1...5)), squares(Array(6...12))], [squares([1, 3, 5, 7, 9]), squares([1, 4, 7])],
+      [squares([1, 2]), squares([3, 4])],
+    ] {
+      let told = try warnings(masks)
+      #expect(told.count == 1 && told[0].contains("look like numbers of objects"), "\(told)")
+    }
+    // Classes of many pieces, and a few organs of one.
+    for count in 3...6 {
+      let classes = squares((0..<60).map { 1 + $0 % count })
+      #expect(try warnings([classes]).isEmpty)
+      #expect(try warnings([classes, squares(Array(1...count)), classes, classes]).isEmpty)
+    }
+    #expect(try warnings([squares([1, 2, 3])]).isEmpty)
+    #expect(try warnings([Image](repeating: squares(Array(1...6)), count: 9)).isEmpty)
+  }
+
   @Test func oneValueIsMentioned() throws {
     let told = try warnings([squares([]), squares([])])
     #expect(told.count == 1 && told[0].contains("one value 0"))
@@ -73,12 +93,33 @@ import Testing
     #expect(try warnings([squares([1]), squares([254])]).isEmpty)
   }
 
+  @Test func masksOnSeveralScalesAreMentioned() throws {
+    for (masks, text) in [
+      ([squares([1, 2]), squares([127, 255])], "0, 1 and 2, others of 0, 127 and 255"),
+      ([squares([1, 2]), squares([1]), squares([128, 255])], "0, 1 and 2, others of 0, 128 and 255"),
+      ([squares([1]), squares([65_535])], "0 and 1, others of 0 and 65535"),
+      ([squares([255]), squares([65_535])], "0 and 255, others of 0 and 65535"),
+    ] {
+      let told = try warnings(masks)
+      #expect(told.contains { $0.contains(text) }, "\(told)")
+    }
+    #expect(try warnings([squares([1, 2]), squares([7, 9, 7])]).isEmpty)
+  }
+
   @Test func valuesOfLossyCompressionAreMentioned() throws {
     var values = [UInt8](repeating: 0, count: 5000) + [UInt8](repeating: 255, count: 5000)
     #expect(try warnings([mask(values)]).isEmpty)
     values.replaceSubrange(4998..<5002, with: [1, 3, 252, 254])
     let told = try warnings([mask(values)])
     #expect(told.count == 1 && told[0].contains("6 values"))
+    values.replaceSubrange(4998..<5002, with: [0, 1, 255, 254])
+    #expect(try warnings([mask(values)]).count == 1)
+    // Scaled with smoothing: steps between the ends.
+    values.replaceSubrange(4998..<5002, with: [32, 96, 160, 224])
+    #expect(try warnings([mask(values)]).count == 1)
+    // Many classes and one that stands for no label, far from them.
+    values.replaceSubrange(4998..<5002, with: [4, 7, 12, 18])
+    #expect(try warnings([mask(values)]).isEmpty)
     // Rare classes that are numbered one by one are not next to both ends.
     #expect(try warnings([mask([UInt8](repeating: 0, count: 9990) + Array(1...10))]).isEmpty)
     // A file that is JPEG says it itself.
