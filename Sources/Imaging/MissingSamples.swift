@@ -9,8 +9,9 @@ package struct MissingSamples: Codable, Equatable, Sendable {
   struct Part: Codable, Equatable, Sendable {
     /// How many they are.
     var channels: Int
-    /// Whether they are a colour, which is missing where all of its channels have the value: pure red has a
-    /// green of 0. Of other channels each is a measurement of its own.
+    /// Whether they are a colour, which is missing where all of its channels have the value.
+    ///
+    /// Pure red has a green of 0. Of other channels each is a measurement of its own.
     var isColour: Bool
     /// The value that the file names, where it names one.
     var value: Double?
@@ -72,8 +73,10 @@ package struct MissingSamples: Codable, Equatable, Sendable {
 }
 
 extension Image {
-  /// Which pixels hold no measurement, or nil where all hold one: those where a sample is not a number, or
-  /// has `value` or what its file names for that. Of a colour all three samples have to have the value.
+  /// Which pixels hold no measurement, or nil where all hold one.
+  ///
+  /// They are those where a sample is not a number, or has `value` or what its file names for that. Of a
+  /// colour all three samples have to have the value.
   package func missingPixels(_ value: Double?) -> [Bool]? {
     let rules = missing.rules(asked: value)
     var places: [Bool]?

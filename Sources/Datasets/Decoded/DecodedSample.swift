@@ -69,7 +69,8 @@ struct DecodedSample: Codable, Sendable {
     let bits = type.byteCount * 8
     guard (1...1 << 31).contains(width), (1...1 << 31).contains(height),
       (1...ImageFile.maximumChannelCount).contains(channels), (1...bits).contains(bitsPerSample),
-      missing.isPlausible(channels: channels), transform.channels.count == channels, sums.count == channels, overlapCount >= 0
+      missing.isPlausible(channels: channels), transform.channels.count == channels,
+      sums.count == channels, overlapCount >= 0
     else { return false }
     // The sizes are in range, so that the products of two are.
     let (count, overflows) = pixelCount.multipliedReportingOverflow(by: channels * type.byteCount)

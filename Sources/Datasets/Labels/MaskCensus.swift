@@ -89,9 +89,10 @@ struct MaskCensus {
       if values.allSatisfy(\.isGrey) { scales.insert(values.map(\.red)) }
     }
     guard objects.count > 1 else { return }
+    let values = objects.map(\.value)
     several.masks += 1
-    several.areDisjoint = several.areDisjoint && several.values.isDisjoint(with: objects.map(\.value))
-    several.values.formUnion(objects.map(\.value))
+    several.areDisjoint = several.areDisjoint && several.values.isDisjoint(with: values)
+    several.values.formUnion(values)
     pieces.all += objects.count
     pieces.single += objects.count { $0.pieces == 1 }
     pieces.pixels += objects.reduce(0) { $0 + $1.pixels }
@@ -177,11 +178,11 @@ struct MaskCensus {
 
   /// What became of values that files call no data, a line each.
   private var noDataLines: [String] {
-    let total = (counts.values.reduce(0, +) + noData.values.reduce(0, +))
+    let total = counts.values.reduce(0, +) + noData.values.reduce(0, +)
     return noData.sorted { $0.key < $1.key }.map { value, pixels in
       let share = String(format: "%.2f", 100 * Double(pixels) / Double(max(1, total)))
-      return "the value \(MaskValue(packed: value)) is no data by the masks' files: \(share) % of the pixels "
-        + "count as unlabelled; if it is a class, name it in classes.json"
+      return "the value \(MaskValue(packed: value)) is no data by the masks' files: \(share) % of "
+        + "the pixels count as unlabelled; if it is a class, name it in classes.json"
     }
   }
 
@@ -199,7 +200,9 @@ struct MaskCensus {
     }
     let areMany = objects.count > Self.usualObjectClassCount && several.masks <= Self.fewMasks
     let areDisjoint = several.masks > 1 && several.areDisjoint
-    guard areMany || areDisjoint || objects.count > 3 * Self.usualObjectClassCount else { return nil }
+    guard areMany || areDisjoint || objects.count > 3 * Self.usualObjectClassCount else {
+      return nil
+    }
     return "the \(objects.count) values from \(first) to \(last) are "
       + (areDisjoint ? "others in every mask" : "many for classes")
   }
@@ -241,7 +244,8 @@ struct MaskCensus {
     let total = classValues.reduce(0) { $0 + (counts[$1] ?? 0) }
     let greys = classValues.map { MaskValue(packed: $0) }.filter(\.isGrey)
     func isRare(_ value: MaskValue) -> Bool { (counts[value.packed] ?? 0) * 100 < total }
-    let (rare, frequent) = (greys.filter(isRare).map(\.red), greys.filter { !isRare($0) }.map(\.red))
+    let rare = greys.filter(isRare).map(\.red)
+    let frequent = greys.filter { !isRare($0) }.map(\.red)
     guard !isNamed, let low = frequent.min(), let high = frequent.max(), high - low > 64 else {
       return false
     }

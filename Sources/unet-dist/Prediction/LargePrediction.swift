@@ -62,8 +62,9 @@ struct LargePrediction {
     let trained = images.trained
     let channels = trained.predictor.channels
     let image = try communicator.together { () throws -> LargeImage in
-      guard let image = try LargeImage(
-        entry, channels: channels, missingValue: trained.checkpoint.normalization.missingValue)
+      guard
+        let image = try LargeImage(
+          entry, channels: channels, missingValue: trained.checkpoint.normalization.missingValue)
       else {
         throw FileError(
           path: entry.imagePath, expected: "an image that goes by windows, as before",

@@ -68,7 +68,9 @@ import Testing
   @Test(arguments: [false, true])
   func channelsInFilesHaveTheirOwnValues(_ isWide: Bool) throws {
     let folder = try TemporaryFolder()
-    let json = #"{"channel_names": {"0": "a", "1": "b"}, "file_ending": ".tif", "labels": {"x": 0, "y": 1}}"#
+    let json =
+      #"{"channel_names": {"0": "a", "1": "b"}, "file_ending": ".tif", "#
+      + #""labels": {"x": 0, "y": 1}}"#
     try folder.text("dataset.json", json)
     let wide = Image(
       width: 4, height: 1, channels: 1, bitsPerSample: 16, samples: .uint16([10, 200, 30, 40]))
