@@ -12,6 +12,8 @@ protocol OptionValue: Equatable, Sendable {
   static var isList: Bool { get }
   /// Whether a flag may stand without a value, which is then read from an empty text.
   static var standsAlone: Bool { get }
+  /// What is wrong with a text that says no value, where more can be said than the text itself.
+  static func fault(in text: String) -> String?
   /// The value that `optionText` says, or nil.
   init?(optionText: String)
   /// The value as text.
@@ -21,6 +23,7 @@ protocol OptionValue: Equatable, Sendable {
 extension OptionValue {
   static var isList: Bool { false }
   static var standsAlone: Bool { false }
+  static func fault(in text: String) -> String? { nil }
 }
 
 extension Int: OptionValue {

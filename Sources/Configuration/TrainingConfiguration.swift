@@ -48,6 +48,9 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     /// Why options have the values that a preset has chosen, by name.
     package var reasons: [String: String] = [:]
 
+    /// Whether an option was given by hand, and is none that a preset has chosen.
+    package func isByHand(_ name: String) -> Bool { given.contains(name) && reasons[name] == nil }
+
     package static func == (_: Provenance, _: Provenance) -> Bool { true }
   }
 

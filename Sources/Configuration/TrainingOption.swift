@@ -336,7 +336,8 @@ extension TrainingOption {
       assign: { configuration, text throws(ConfigurationError) in
         guard let value = Value(optionText: text) else {
           throw ConfigurationError(
-            option: name, expected: requirement.expected, found: quoted(text))
+            option: name, expected: requirement.expected,
+            found: Value.fault(in: text) ?? quoted(text))
         }
         set(&configuration, value)
       },

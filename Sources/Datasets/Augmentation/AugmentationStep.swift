@@ -40,6 +40,18 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
     let name: String
     let initial: Double
     let range: ClosedRange<Double>
+    /// Whether only whole numbers are meant.
+    var isWhole = false
+
+    func allows(_ value: Double) -> Bool {
+      range.contains(value) && (!isWhole || value == value.rounded())
+    }
+
+    /// What a value has to be.
+    var expectation: String {
+      "a \(isWhole ? "whole " : "")number from \(AugmentationStep.text(range.lowerBound)) to "
+        + AugmentationStep.text(range.upperBound)
+    }
   }
 
   package let kind: Kind
@@ -51,7 +63,7 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
   package init?(_ kind: Kind, _ strengths: [Double]) {
     let table = kind.strengths
     guard strengths.count <= table.count,
-      zip(table, strengths).allSatisfy({ $0.range.contains($1) })
+      zip(table, strengths).allSatisfy({ $0.allows($1) })
     else { return nil }
     let all = strengths + table.dropFirst(strengths.count).map(\.initial)
     for (index, strength) in table.enumerated() where strength.name == "largest" {
@@ -84,10 +96,32 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
   /// The step as text, with all its strengths.
   package var text: String {
     guard !strengths.isEmpty else { return kind.rawValue }
-    let values = strengths.map { value in
-      value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))" : "\(value)"
+    return "\(kind.rawValue)=\(strengths.map(Self.text).joined(separator: ":"))"
+  }
+
+  private static func text(_ value: Double) -> String {
+    value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))" : "\(value)"
+  }
+
+  /// Why a text says no step; nil where it says one.
+  package static func fault(in text: String) -> String? {
+    guard AugmentationStep(text: text) == nil else { return nil }
+    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let kind = Kind(rawValue: String(parts[0])) else {
+      return "\"\(parts[0].prefix(40))\", which is no step"
     }
-    return "\(kind.rawValue)=\(values.joined(separator: ":"))"
+    let table = kind.strengths
+    let words =
+      parts.dropFirst().first?.split(separator: ":", omittingEmptySubsequences: false) ?? []
+    if table.isEmpty { return "strengths of \(kind.rawValue), which has none" }
+    if words.count > table.count {
+      return "\(words.count) strengths of \(kind.rawValue), which has \(table.count)"
+    }
+    for (strength, word) in zip(table, words) where !(Double(word).map(strength.allows) ?? false) {
+      return
+        "\(kind.rawValue) with \(strength.name) \(word.prefix(40)), which must be \(strength.expectation)"
+    }
+    return "\(kind.rawValue) with a smallest above its largest"
   }
 }
 
@@ -114,7 +148,8 @@ extension AugmentationStep.Kind {
       [strength("smallest", 0.7, 0.1...10), strength("largest", 1.4, 0.1...10), probability(0.3)]
     case .elastic:
       [
-        strength("deviation in pixels", 10, 0...1000), strength("grid points", 3, 2...64),
+        strength("deviation in pixels", 10, 0...1000),
+        AugmentationStep.Strength(name: "grid points", initial: 3, range: 2...64, isWhole: true),
         probability(0.5),
       ]
     case .brightness: [strength("deviations", 0.25, 0...10), probability(0.3)]

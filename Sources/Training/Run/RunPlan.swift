@@ -122,6 +122,13 @@ struct RunPlan {
         tilesPerImage: Self.tilesPerImage(data, tile: tile), seed: seed)
     }
     totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
+    let (warmup, total) = (configuration.warmupSteps, totalSteps)
+    try communicator.together {
+      guard warmup > 0, warmup >= total else { return }
+      throw ConfigurationError(
+        option: "warmup-steps", expected: "fewer than the \(total) steps of the run",
+        found: "\(warmup)")
+    }
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
   }
 
@@ -151,10 +158,9 @@ struct RunPlan {
 
   /// The loss that the options ask for.
   var loss: any SegmentationLoss {
-    // A weight map has the weights of the classes in it.
     configuration.loss.loss(
-      classWeights: configuration.weightMap == .unet
-        ? nil : Self.classWeights(configuration, data.dataset.mapping))
+      classWeights: Self.classWeights(configuration, data.dataset.mapping),
+      isInMap: configuration.weightMap == .unet)
   }
 }
 
@@ -180,7 +186,7 @@ extension RunPlan {
     guard let path = asked.load else { return nil }
     let text = try communicator.together { () throws -> [UInt8] in
       guard communicator.rank == 0 else { return [] }
-      let network = Checkpoint.network(of: try SafetensorsFile.read(path))
+      let network = Checkpoint.network(of: try SafetensorsFile.read(try Checkpoint.file(at: path)))
       return try network.map { Array(try JSONEncoder().encode($0)) } ?? []
     }
     let shared = try communicator.allgatherv(text)[0]

@@ -88,7 +88,9 @@ struct EvaluateCommand: ParsableCommand {
       let trained = try TrainedNetwork(network, communicator: communicator)
       let mapping = trained.checkpoint.classes
       let (found, border) = try communicator.together {
-        (try self.found(), try mapping.border(named: borderClass))
+        // What cannot be written is said before the work: the writer leaves nothing unless it is committed.
+        if communicator.rank == 0, let perImage { _ = try DurableFileWriter(path: perImage) }
+        return (try self.found(), try mapping.border(named: borderClass))
       }
       let index = try index(of: found, for: trained, communicator)
       if communicator.rank == 0 { for note in index.notes { printNote(note) } }

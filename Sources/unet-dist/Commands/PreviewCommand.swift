@@ -46,6 +46,10 @@ struct PreviewCommand: ParsableCommand {
     if !(16...2048).contains(tile) {
       throw ValidationError("--tile: expected 16...2048, found \(tile)")
     }
+    if !output.lowercased().hasSuffix(".png") {
+      throw ValidationError(
+        "--output: expected the name of a PNG file, such as sheet.png, found \(output)")
+    }
     if !(1...32).contains(count) {
       throw ValidationError("--count: expected 1...32, found \(count)")
     }

@@ -151,15 +151,7 @@ struct TrainedNetwork {
 
   /// The file that a path stands for: itself, or the best or newest checkpoint of a run's folder.
   static func checkpointFile(_ path: String) throws(FileError) -> String {
-    guard Folder.isFolder(path) else { return path }
-    let names = ["best.safetensors", "latest.safetensors"]
-    let found = names.map { path + "/" + $0 }.first { FileManager.default.fileExists(atPath: $0) }
-    guard let found else {
-      throw FileError(
-        path: path, expected: "a run's folder, with " + names.joined(separator: " or "),
-        found: "neither", hint: "give a checkpoint, or the --output of a run")
-    }
-    return found
+    try Checkpoint.file(at: path)
   }
 
   /// Refuses a network whose probabilities mean something else than the first one's.

@@ -33,8 +33,8 @@ struct TrainedNetworkOptions: ParsableArguments {
   @Option(help: "Average over this many passes with dropout on; 0 is one pass without dropout.")
   var mcSamples = 0
 
-  @Option(help: "Seed of the passes with dropout.")
-  var seed: UInt64 = 0
+  @Option(help: "Seed of the passes with dropout; by default 0.")
+  var seed: UInt64?
 
   @Option(
     help: ArgumentHelp(
@@ -66,6 +66,9 @@ struct TrainedNetworkOptions: ParsableArguments {
     if !(0...10_000).contains(mcSamples) {
       throw ValidationError("--mc-samples: expected 0...10000, found \(mcSamples)")
     }
+    if seed != nil && mcSamples == 0 {
+      throw ValidationError("--seed: expected --mc-samples too, whose passes it seeds")
+    }
     if mcSamples > 0 && tta {
       throw ValidationError("Give --tta or --mc-samples: a mean over both is not made.")
     }
@@ -77,7 +80,7 @@ struct TrainedNetworkOptions: ParsableArguments {
   /// What each network's probabilities are averaged over.
   var averaging: Averaging {
     if tta { return .symmetries }
-    return mcSamples > 0 ? .dropout(samples: mcSamples, seed: seed) : .none
+    return mcSamples > 0 ? .dropout(samples: mcSamples, seed: seed ?? 0) : .none
   }
 
   /// Refuses a tile that the network cannot take.
@@ -96,7 +99,7 @@ struct TrainedNetworkOptions: ParsableArguments {
       NamedDigest(name: "--tile", text: tile.map(String.init) ?? "best"),
       NamedDigest(name: "--tta", text: "\(tta)"),
       NamedDigest(name: "--mc-samples", text: "\(mcSamples)"),
-      NamedDigest(name: "--seed", text: "\(seed)"),
+      NamedDigest(name: "--seed", text: "\(seed ?? 0)"),
       NamedDigest(name: "--threshold", text: threshold?.text ?? "none"),
     ]
   }
