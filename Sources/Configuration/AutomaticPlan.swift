@@ -243,6 +243,9 @@ extension TrainingConfiguration {
       // What the run had left out, such as the steps of a run of epochs, is left out.
       if option.name == "steps" { result.steps = before.steps }
       if let text = option.text(before) { try option.assign(&result, text) }
+      // The reasons of then are those of the values.
+      result.provenance.remarks = result.provenance.remarks ?? [:]
+      result.provenance.remarks?[option.name] = before.provenance.remarks?[option.name]
     }
     return result
   }

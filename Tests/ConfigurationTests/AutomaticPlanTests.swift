@@ -110,6 +110,28 @@ import Testing
     #expect(try TrainingConfiguration(yaml: text) == plan)
   }
 
+  /// Also of a run that goes on, and of one that begins with the file of another.
+  @Test func whatWasGivenIsToldFromDefaultsAndChoices() throws {
+    func reasons(_ configuration: TrainingConfiguration) -> [String?] {
+      ["optimizer", "tile", "seed"].map { name in
+        TrainingOption.named(name).flatMap { configuration.reason(for: $0) }
+      }
+    }
+    let plan = try Self.planned(Self.summary(), ["optimizer": "sgd"])
+    let first = reasons(plan)
+    #expect(first[0] == "given" && first[1] == plan.provenance.reasons["tile"] && first[2] == nil)
+    #expect(first[1] != nil)
+    #expect(try reasons(TrainingConfiguration(yaml: plan.yaml())) == first)
+    let other = try TrainingConfiguration(
+      yaml: plan.yaml(), flags: ["tile": "\(plan.tile)", "seed": "3"])
+    #expect(reasons(other) == ["given", "given", "given"])
+    let resumed = try TrainingConfiguration(file: nil, flags: ["resume": "a"])
+      .resumed(from: TrainingConfiguration(yaml: plan.yaml()))
+    #expect(reasons(resumed) == first)
+    // By hand all are given.
+    #expect(try reasons(TrainingConfiguration(yaml: "seed: 4")) == [nil, nil, "given"])
+  }
+
   /// A run that goes on has chosen before; a file of a run has all options, so that nothing is left.
   @Test func aResumedRunIsNotPlannedAgain() throws {
     let resumed = try TrainingConfiguration(file: nil, flags: ["resume": "a.safetensors"])

@@ -83,7 +83,9 @@ final class RunOutput: Sendable {
       path: folder.logPath, resumedFrom: step, isUnscored: start?.isUnscored ?? false,
       line: logLine)
     if let missing = log.missingSteps {
-      display.warn("\(folder.logPath) has no lines of step \(missing)")
+      display.warn(
+        "\(folder.logPath) has no lines of step \(missing): its curves lack them, and the network is the same; "
+          + "keep the log with the checkpoints")
     }
     var files: [any RecordSink] = [
       log, EvaluationFile(path: folder.path + "/evaluation.json"),

@@ -177,7 +177,7 @@ package final class Trainer {
       if let warning = loading.add(
         waited: result.seconds.load, of: seconds, threads: loader.threadCount)
       {
-        output?.say("warning: " + warning)
+        output?.warn(warning)
       }
       try conclude(epoch: batch.batch.epoch)
     }

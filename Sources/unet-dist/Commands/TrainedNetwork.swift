@@ -220,7 +220,8 @@ struct TrainedNetwork {
     try demand.check(
       against: memory, option: nil,
       subject: "\(width)x\(height) pixels in tiles of " + sides.joined(separator: " and "),
-      hint: "take a smaller --tile or a smaller image", origin: .init(file: path))
+      hint: "take a smaller --tile or a smaller image",
+      origin: .init(file: path, holdsOptions: false))
   }
 }
 

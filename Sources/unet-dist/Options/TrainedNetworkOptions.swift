@@ -54,26 +54,24 @@ struct TrainedNetworkOptions: ParsableArguments {
   var stallTimeout = Int(StallWatch.limit)
 
   func validate() throws {
-    if !(0...604_800).contains(stallTimeout) {
-      throw ValidationError("--stall-timeout: expected 0...604800, found \(stallTimeout)")
-    }
-    if let tile, !(1...16384).contains(tile) {
-      throw ValidationError("--tile: expected 1...16384, found \(tile)")
-    }
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads: expected 1...1024, found \(threads)")
-    }
-    if !(0...10_000).contains(mcSamples) {
-      throw ValidationError("--mc-samples: expected 0...10000, found \(mcSamples)")
-    }
-    if seed != nil && mcSamples == 0 {
-      throw ValidationError("--seed: expected --mc-samples too, whose passes it seeds")
+    try ValidationError.check("stall-timeout", stallTimeout, in: 0...604_800)
+    try ValidationError.check("tile", tile, in: 1...16384)
+    try ValidationError.check("threads", threads, in: 1...1024)
+    try ValidationError.check("mc-samples", mcSamples, in: 0...10_000)
+    if let seed, mcSamples == 0 {
+      throw ValidationError(
+        "seed", expected: "--mc-samples too, whose passes it seeds", found: "\(seed) alone",
+        hint: "leave it out, or give --mc-samples N")
     }
     if mcSamples > 0 && tta {
-      throw ValidationError("Give --tta or --mc-samples: a mean over both is not made.")
+      throw ValidationError(
+        "mc-samples", expected: "0 beside --tta", found: "\(mcSamples)",
+        hint: "leave one of them out; a mean over both is not made")
     }
     if checkpoint.count > 64 {
-      throw ValidationError("--checkpoint: expected at most 64, found \(checkpoint.count)")
+      throw ValidationError(
+        "checkpoint", expected: "at most 64 of them", found: "\(checkpoint.count)",
+        hint: "take the best of them")
     }
   }
 

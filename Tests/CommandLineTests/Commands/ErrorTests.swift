@@ -213,7 +213,7 @@ extension ErrorTests {
         [
           "evaluate", "--checkpoint", checkpoint, "--data", folder + "/data", "--tile",
           "9223372036854775807",
-        ], ["--tile", "1...16384"]
+        ], ["--tile", "a whole number from 1 to 16384"]
       )
     },
     Mistake("no number") { folder in
@@ -271,7 +271,10 @@ extension ErrorTests {
   static let checkpoints = [
     Mistake("no checkpoint") { folder in
       try TinyImages.squares(folder + "/data")
-      return (evaluation(folder, folder + "/none.safetensors"), ["none.safetensors", "No such"])
+      return (
+        evaluation(folder, folder + "/none.safetensors"),
+        ["none.safetensors: expected a file, found nothing; check the spelling"]
+      )
     },
     Mistake("a checkpoint cut short") { folder in
       try TinyImages.squares(folder + "/data")
