@@ -59,10 +59,7 @@ struct TrainCommand: ParsableCommand {
     return Supervisor(
       arguments: Array(CommandLine.arguments.dropFirst()), limit: asked.maxRestarts,
       namesCheckpoint: namesCheckpoint
-    ) {
-      let progress = LoggedProgress(of: asked.output)
-      return (progress.startTime, progress.hasWon)
-    }
+    ) { LoggedProgress(of: asked.output) }
   }
 
   /// Writes the page of the finished run, on rank 0, once all ranks have left and the memory of the training
