@@ -27,4 +27,17 @@ struct LogLine: Decodable {
     }
     return start - log.startIndex
   }
+
+  /// Whether the log at `path` has a step, or cannot be read.
+  static func mayTellOfSteps(_ path: String) -> Bool {
+    guard let log = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped) else {
+      return true
+    }
+    var hasStep = false
+    _ = forEach(in: log) { line in
+      hasStep = line.event == nil
+      return !hasStep
+    }
+    return hasStep
+  }
 }

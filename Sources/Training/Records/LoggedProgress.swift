@@ -19,9 +19,9 @@ package struct LoggedProgress: Equatable, Sendable {
   }
 
   /// When the run was last begun or gone on with, and after which step; nil where it has not told yet.
-  package private(set) var start: Start?
+  package let start: Start?
   /// Whether a signal has ended it in good order.
-  package private(set) var wasStopped = false
+  package let wasStopped: Bool
   /// Whether the next start finds something of the last one, be it what that has begun from.
   package let canGoOn: Bool
 

@@ -284,7 +284,11 @@ extension RunFolder {
     // Its checkpoints were moved elsewhere.
     if hasLatest(in: folder) { return ("\(Link.latest.rawValue).safetensors", true) }
     // Its steps are in memory alone, be it on other hosts.
-    if !hasNoStates, StepStateMark.isThere(in: folder) { return (StepStateMark.name, true) }
+    if !hasNoStates, StepStateMark.isThere(in: folder),
+      LogLine.mayTellOfSteps(folder + "/log.jsonl")
+    {
+      return (StepStateMark.name, true)
+    }
     for name in ["config.yaml", "log.jsonl"] where access(folder + "/" + name, F_OK) == 0 {
       return (name, false)
     }

@@ -98,6 +98,10 @@ import Training
     let workspace = try ScratchFolder()
     _ = try RunFolder(path: workspace.path, resuming: false)
     _ = try workspace.write("", to: ".step-state")
+    // One that was killed before its first step has lost none.
+    _ = try workspace.write("{\"event\": \"start\", \"step\": 0}\n", to: "log.jsonl")
+    _ = try RunFolder(path: workspace.path, resuming: false)
+    _ = try workspace.write("{\"step\": 1}\n", to: "log.jsonl")
     let error = try #require(throws: FileError.self) {
       try RunFolder(path: workspace.path, resuming: false)
     }
