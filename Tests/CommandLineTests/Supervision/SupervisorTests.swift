@@ -150,7 +150,7 @@ import Testing
     let program = try ProgramRun.builtProgram(named: "unet-dist").path
     let own: [String: String?] = [
       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-      "UNET_DIST_JOB": .some(nil),
+      "UNET_DIST_JOB": nil,
     ]
     return try ProgramRun(
       script,
