@@ -199,7 +199,7 @@ extension Stall {
       let others =
         hasOtherHosts
         ? "ranks of other hosts, of which some may be stopped, or lost with their links"
-        : "each other"
+        : waiting.count == 1 ? "ranks that have ended" : "each other"
       let all = "rank\(waiting.count == 1 ? "" : "s") \(ranks)"
       return "\(phase): \(all) on \(host) waited \(time) for \(others)"
     }

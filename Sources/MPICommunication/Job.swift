@@ -77,6 +77,7 @@ package enum Job {
       joiningLimit: joiningLimit.map { $0 > 0 ? $0 : 0 } ?? StallWatch.joiningLimit)
     try FaultPoint.start.reach()
     let communicator = try join(environment: environment)
+    if communicator.rank == 0 { JobNote.joined.leave(in: environment) }
     if launcher?.command == "mpirun", communicator.localRank == 0 {
       OpenMPILeftovers.remove(host: communicator.hostName)
     }
@@ -109,6 +110,7 @@ package enum Job {
   /// Prints in one piece, so that lines of several ranks do not mix; every error of a command comes by
   /// here, with what it quotes from files.
   private static func report(_ message: String) {
+    JobNote.error.leave()
     let text = TerminalColours(descriptor: STDERR_FILENO).message(
       "error: \(message.printableLines)")
     WatchedStream.standardError.write(text + "\n")

@@ -17,6 +17,7 @@ package struct UNetDist: ParsableCommand {
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExportCommand.self,
       ReportCommand.self, InspectCommand.self, SynthCommand.self, ImportCommand.self,
       PreviewCommand.self, DoctorCommand.self, BenchCommand.self, ManualCommand.self,
+      ProgressCommand.self,
     ])
 
   @Flag(help: "With --version: also what the program was built with, and what it runs on.")

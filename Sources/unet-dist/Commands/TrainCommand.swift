@@ -55,10 +55,7 @@ struct TrainCommand: ParsableCommand {
     return Supervisor(
       arguments: Array(CommandLine.arguments.dropFirst()), limit: asked.maxRestarts,
       namesCheckpoint: namesCheckpoint
-    ) {
-      let progress = LoggedProgress(of: asked.output)
-      return (progress.startTime, progress.hasWon)
-    }
+    ) { LoggedProgress(of: asked.output) }
   }
 
   /// Writes the page of a run that has ended, once the memory of the training is free; collective.

@@ -35,6 +35,22 @@ import Testing
   }
 }
 
+// MARK: - Arguments
+
+extension ErrorTests {
+  /// What cannot be understood has a status of its own, also that of mpirun.
+  @Test(
+    arguments: [
+      ["train", "--no-such-option"], ["train", "--depth", "deep"], ["predict"], ["no-such-command"],
+      ["train", "--stall-timeout", "-1x"],
+    ], [1, 2])
+  func argumentsThatCannotBeUnderstoodHaveAStatus(_ arguments: [String], ranks: Int) throws {
+    let run = try ProgramRun.unetDist(ranks: ranks, arguments, timeLimit: Self.patience)
+    #expect(run.exitStatus == 64 && !run.timedOut, "\(run)")
+    #expect(run.errorLines.count == 1, "\(run)")
+  }
+}
+
 // MARK: - Data
 
 extension ErrorTests {

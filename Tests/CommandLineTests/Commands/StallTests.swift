@@ -90,6 +90,8 @@ import Testing
         environment: fault.environment(trace: folder + "/trace"))
       #expect(run.exitStatus == 75 && !run.timedOut, "\(run)")
       #expect(run.errorLines.count == 1, "\(run)")
+      // Also where it stands still at its very end.
+      #expect(run.errorLines.first?.contains(": no progress of rank 1 on ") == true, "\(run)")
     }
   }
 
