@@ -133,7 +133,7 @@ import Testing
     (#"{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "twice"),
     (#"{"a":{"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]}}"#, 4, "twice"),
     (#"{"a":{"dtype":"I16","shape":[2],"data_offsets":[0,4]}}"#, 4, "BF16, F64, I64 or U8"),
-    (#"{"a":{"dtype":"f32","shape":[1],"data_offsets":[0,4]}}"#, 4, "F32, I64 or U8"),
+    (#"{"a":{"dtype":"f32","shape":[1],"data_offsets":[0,4]}}"#, 4, "BF16, F64, I64 or U8"),
     (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, 4, "8 bytes"),
     (#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,4]}}"#, 4, "0 bytes"),
     (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "not negative"),
