@@ -171,7 +171,7 @@ import unet_dist
     ("bench kernels --depth 99", "--depth: expected"),
     ("bench loader --steps x", "--steps: expected a whole number"),
     ("bench learning-rate --optimizer foo", "--optimizer: expected one of"),
-    ("preview --data d --output o --augment foo", "--augment: expected"),
+    ("preview --data d --output o.png --augment foo", "--augment: expected"),
     ("inspect --classes 0", "--classes: expected"),
     ("synth --count 0 --output o", "--count: expected a whole number from 1 to 99999, found 0"),
     ("predict --checkpoint c", "<inputs>: expected a value, found none"),
