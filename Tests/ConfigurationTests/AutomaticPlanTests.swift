@@ -152,8 +152,10 @@ import Testing
     // Weights that are loaded decide the network for every preset.
     let loaded = UNetConfiguration(
       inputChannels: 1, classes: 2, baseChannels: 12, depth: 2, padding: .zero)
-    let fineTuned = try TrainingConfiguration(file: nil, flags: ["preset": "paper", "tile": "64", "load": "a"])
-      .planned(for: Self.summary(), loading: loaded)
+    let fineTuned = try TrainingConfiguration(
+      file: nil, flags: ["preset": "paper", "tile": "64", "load": "a"]
+    )
+    .planned(for: Self.summary(), loading: loaded)
     #expect((fineTuned.baseChannels, fineTuned.depth, fineTuned.padding) == (12, 2, .zero))
   }
 
