@@ -52,7 +52,8 @@ extension TrainingConfiguration {
     provenance.given = given
     provenance.flags = Set(flags.keys)
     provenance.remarks = remarks?.filter { flags[$0.key] == nil }
-    provenance.isOpen = (preset == .auto || load != nil) && resume == nil && !given.contains("padding")
+    provenance.isOpen =
+      (preset == .auto || load != nil) && resume == nil && !given.contains("padding")
     chooseDependentDefaults(given: given)
     do throws(ConfigurationError) {
       try validate()
