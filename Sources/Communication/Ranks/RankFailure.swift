@@ -46,6 +46,14 @@ package struct RankFailure: AgreedFailure, ArgumentFault {
 }
 
 extension Communicator {
+  /// What the first rank reads, on every rank; collective.
+  ///
+  /// - Throws: as ``together(_:)``, of which `read` is the work of the first rank.
+  package func fromFirstRank(_ read: () throws -> [UInt8]) throws -> [UInt8] {
+    let own = try together { rank == 0 ? try read() : [] }
+    return try allgatherv(own)[0]
+  }
+
   /// Does `body` on every rank, and fails on every rank if it failed on any.
   ///
   /// For work such as loading data or opening the output folder. Costs one exchange of 8 bytes.

@@ -81,16 +81,46 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
 
   /// The step that `text` says, such as `flip` or `scale=0.8:1.25`; nil where it says none.
   package init?(text: String) {
+    guard let step = try? Self.parsed(text).get() else { return nil }
+    self = step
+  }
+
+  /// Why a text says no step; nil where it says one.
+  package static func fault(in text: String) -> String? {
+    if case .failure(let fault) = parsed(text) { fault.found } else { nil }
+  }
+
+  /// What was found in the place of a step.
+  private struct Fault: Error {
+    let found: String
+  }
+
+  private static func parsed(_ text: String) -> Result<AugmentationStep, Fault> {
+    func fault(_ found: String) -> Result<AugmentationStep, Fault> { .failure(Fault(found: found)) }
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let kind = Kind(rawValue: String(parts[0])) else { return nil }
-    guard parts.count == 2 else {
-      self.init(kind)
-      return
+    guard let kind = Kind(rawValue: String(parts[0])) else {
+      return fault("\"\(parts[0].prefix(40))\", which is no step")
     }
+    guard parts.count == 2 else { return .success(AugmentationStep(kind)) }
+    let table = kind.strengths
     let words = parts[1].split(separator: ":", omittingEmptySubsequences: false)
-    let values = words.compactMap { Double($0) }
-    guard values.count == words.count, values.allSatisfy(\.isFinite) else { return nil }
-    self.init(kind, values)
+    if table.isEmpty { return fault("strengths of \(kind.rawValue), which has none") }
+    if words.count > table.count {
+      return fault("\(words.count) strengths of \(kind.rawValue), which has \(table.count)")
+    }
+    var values: [Double] = []
+    for (strength, word) in zip(table, words) {
+      guard let value = Double(word), strength.allows(value) else {
+        return fault(
+          "\(kind.rawValue) with \(strength.name) \(word.prefix(40)), which must be \(strength.expectation)"
+        )
+      }
+      values.append(value)
+    }
+    guard let step = AugmentationStep(kind, values) else {
+      return fault("\(kind.rawValue) with a smallest above its largest")
+    }
+    return .success(step)
   }
 
   /// The step as text, with all its strengths.
@@ -101,27 +131,6 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
 
   private static func text(_ value: Double) -> String {
     value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))" : "\(value)"
-  }
-
-  /// Why a text says no step; nil where it says one.
-  package static func fault(in text: String) -> String? {
-    guard AugmentationStep(text: text) == nil else { return nil }
-    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let kind = Kind(rawValue: String(parts[0])) else {
-      return "\"\(parts[0].prefix(40))\", which is no step"
-    }
-    let table = kind.strengths
-    let words =
-      parts.dropFirst().first?.split(separator: ":", omittingEmptySubsequences: false) ?? []
-    if table.isEmpty { return "strengths of \(kind.rawValue), which has none" }
-    if words.count > table.count {
-      return "\(words.count) strengths of \(kind.rawValue), which has \(table.count)"
-    }
-    for (strength, word) in zip(table, words) where !(Double(word).map(strength.allows) ?? false) {
-      return
-        "\(kind.rawValue) with \(strength.name) \(word.prefix(40)), which must be \(strength.expectation)"
-    }
-    return "\(kind.rawValue) with a smallest above its largest"
   }
 }
 

@@ -178,7 +178,7 @@ private final class HolderFile: Sendable {
         if let other = Holder(at: self.path), other != self.own {
           // After a halt of minutes: two must not write to one folder.
           let message =
-            "Error: \(self.path): expected this run, found process \(other.process) on \(other.host), "
+            "error: \(self.path): expected this run, found process \(other.process) on \(other.host), "
             + "which has taken the folder while this one stood still"
           WatchedStream.standardError.write(message.printable + "\n")
           WatchedStream.standardError.flush()

@@ -82,7 +82,7 @@ extension LearningRateRange {
     ])
     let plan = try RunPlan(configuration, display: display, communicator: communicator)
     let step = try plan.step(display, communicator)
-    try plan.begin(step, say: display.write, communicator)
+    try plan.begin(step, say: display.write, warn: display.warn, communicator)
     let loader = plan.loader(communicator, startStep: 0)
     defer { loader.close() }
     var range = LearningRateRange()

@@ -53,7 +53,8 @@ extension RunPlan {
   ///
   /// They are initial ones, and what a file of --load has of them, the same on all ranks.
   func begin(
-    _ step: TrainingStep, say: (String) -> Void, _ communicator: any Communicator
+    _ step: TrainingStep, say: (String) -> Void, warn: (String) -> Void,
+    _ communicator: any Communicator
   ) throws {
     try communicator.together {
       guard communicator.rank == 0 else { return }
@@ -68,8 +69,8 @@ extension RunPlan {
         if let trained = Checkpoint.network(of: file),
           trained.padding != network.configuration.padding
         {
-          say(
-            "warning: its network was trained with --padding \(trained.padding.rawValue), and this one has "
+          warn(
+            "its network was trained with --padding \(trained.padding.rawValue), and this one has "
               + network.configuration.padding.rawValue)
         }
       }

@@ -122,13 +122,9 @@ struct RunPlan {
         tilesPerImage: Self.tilesPerImage(data, tile: tile), seed: seed)
     }
     totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
-    let (warmup, total) = (configuration.warmupSteps, totalSteps)
-    try communicator.together {
-      guard warmup > 0, warmup >= total else { return }
-      throw ConfigurationError(
-        option: "warmup-steps", expected: "fewer than the \(total) steps of the run",
-        found: "\(warmup)")
-    }
+    // Of a run of epochs its steps are known only now.
+    let (resolved, total) = (configuration, totalSteps)
+    try communicator.together { try resolved.checkWarmup(totalSteps: total) }
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
   }
 
@@ -184,12 +180,10 @@ extension RunPlan {
     _ asked: TrainingConfiguration, _ communicator: any Communicator
   ) throws -> UNetConfiguration? {
     guard let path = asked.load else { return nil }
-    let text = try communicator.together { () throws -> [UInt8] in
-      guard communicator.rank == 0 else { return [] }
+    let shared = try communicator.fromFirstRank {
       let network = Checkpoint.network(of: try SafetensorsFile.read(try Checkpoint.file(at: path)))
       return try network.map { Array(try JSONEncoder().encode($0)) } ?? []
     }
-    let shared = try communicator.allgatherv(text)[0]
     return shared.isEmpty
       ? nil : try JSONDecoder().decode(UNetConfiguration.self, from: Data(shared))
   }
@@ -256,11 +250,9 @@ extension RunPlan {
     _ asked: TrainingConfiguration, _ communicator: any Communicator
   ) throws -> TrainingConfiguration? {
     guard case .checkpoint(let path) = asked.resume else { return nil }
-    let text = try communicator.together { () throws -> [UInt8] in
-      guard communicator.rank == 0 else { return [] }
-      return Array(try Checkpoint.read(path).checkpoint.configuration.utf8)
+    let shared = try communicator.fromFirstRank {
+      Array(try Checkpoint.read(path).checkpoint.configuration.utf8)
     }
-    let shared = try communicator.allgatherv(text)[0]
     // What this version does not understand of it is told when the checkpoint is read.
     return try? TrainingConfiguration(
       yaml: String(decoding: shared, as: UTF8.self), file: path)

@@ -93,7 +93,7 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     try runCommandOnce {
-      let path = try TrainedNetwork.checkpointFile(checkpoint)
+      let path = try Checkpoint.file(at: checkpoint)
       let trained = try ExportableNetwork(readingCheckpoint: path)
       var sizes = "heights and widths are \(trained.network.configuration.legalSizes)"
       switch format {

@@ -1,6 +1,7 @@
 // `unet-dist inspect`: what a network costs, and what a checkpoint holds.
 
 import ArgumentParser
+import Checkpoints
 import Communication
 import Configuration
 import Files
@@ -52,7 +53,7 @@ struct InspectCommand: ParsableCommand {
           found: "both", hint: "leave one of them out")
       }
       let file = CheckpointContents(
-        try SafetensorsFile.read(TrainedNetwork.checkpointFile(checkpoint)))
+        try SafetensorsFile.read(Checkpoint.file(at: checkpoint)))
       contents = file
       if let network = try file.network() {
         let tile = try architecture.tile(for: network, preferred: file.tile)

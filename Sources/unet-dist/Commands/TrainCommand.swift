@@ -114,13 +114,11 @@ extension TrainOptions {
     _ asked: TrainingConfiguration, _ communicator: any Communicator
   ) throws -> TrainingConfiguration {
     let written = asked.output + "/config.yaml"
-    let text = try communicator.together { () throws -> [UInt8] in
-      guard communicator.rank == 0, asked.resume != nil, config == nil,
-        FileManager.default.fileExists(atPath: written)
+    let shared = try communicator.fromFirstRank {
+      guard asked.resume != nil, config == nil, FileManager.default.fileExists(atPath: written)
       else { return [] }
       return try InputFile.contents(of: written, limit: ConfigurationFile.sizeLimit)
     }
-    let shared = try communicator.allgatherv(text)[0]
     guard !shared.isEmpty else { return asked }
     return try communicator.together {
       try configuration(yaml: String(decoding: shared, as: UTF8.self), file: written)

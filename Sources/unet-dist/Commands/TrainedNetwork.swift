@@ -126,7 +126,7 @@ struct TrainedNetwork {
   ) throws -> (Checkpoint, UNet, FloatBuffer) {
     let read = try communicator.together { () throws -> (Checkpoint, SafetensorsFile)? in
       guard communicator.rank == 0 else { return nil }
-      let path = try checkpointFile(path)
+      let path = try Checkpoint.file(at: path)
       try Self.checkMemory(ofFile: path, after: byteCount, against: memory)
       let (checkpoint, file) = try Checkpoint.read(path)
       try Checkpoint.check(file, has: UNet(checkpoint.network).layout)
@@ -147,11 +147,6 @@ struct TrainedNetwork {
     }
     try communicator.broadcast(parameters.floats, from: 0)
     return (checkpoint, network, parameters)
-  }
-
-  /// The file that a path stands for: itself, or the best or newest checkpoint of a run's folder.
-  static func checkpointFile(_ path: String) throws(FileError) -> String {
-    try Checkpoint.file(at: path)
   }
 
   /// Refuses a network whose probabilities mean something else than the first one's.

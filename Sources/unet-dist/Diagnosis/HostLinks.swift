@@ -140,14 +140,11 @@ package struct HostLinks {
       guard let place, let pair = round.first(where: { $0.first == place || $0.second == place })
       else { continue }
       let partner = leaders[pair.first == place ? pair.second : pair.first]
-      var best = Double.infinity
-      for _ in 0..<3 {
-        let began = ContinuousClock().now
+      let seconds = try RateChecks.bestSeconds {
         try sum(own.floats, others.floats, isFirst: pair.first == place, partner: partner)
-        best = min(best, (ContinuousClock().now - began) / .seconds(1))
       }
       guard pair.first == place else { continue }
-      measured[pair.first * count + pair.second] = Double(4 * floatCount) / max(1e-9, best)
+      measured[pair.first * count + pair.second] = Double(4 * floatCount) / seconds
     }
     let all = try communicator.allReduceSum(measured)
     var rates: [Pair: Double] = [:]

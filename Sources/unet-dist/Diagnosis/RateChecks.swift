@@ -51,6 +51,25 @@ package enum RateChecks {
       advice: hosts > 1 && rates.tree < 50e6 ? slowNetwork : nil)
   }
 
+  /// Seconds that `work` takes, the best of three and more than 0; each begins when `isReady` returns.
+  static func bestSeconds(
+    when isReady: () throws -> Void, _ work: () throws -> Void
+  ) rethrows -> Double {
+    var best = Double.infinity
+    for _ in 0..<3 {
+      try isReady()
+      let began = ContinuousClock().now
+      try work()
+      best = min(best, (ContinuousClock().now - began) / .seconds(1))
+    }
+    return max(1e-9, best)
+  }
+
+  /// The same without anything to wait for.
+  static func bestSeconds(_ work: () throws -> Void) rethrows -> Double {
+    try bestSeconds(when: {}, work)
+  }
+
   /// GFLOP/s of products of matrices by all threads of the rank at once, the best of three.
   static func measureProducts(threads: Int) throws(AllocationError) -> Double {
     let side = 512
@@ -59,17 +78,14 @@ package enum RateChecks {
     let results = try FloatBuffer(count: team.count * side * side, for: "matrices")
     for place in 0..<operands.count { operands.base[place] = Float(place % 7) - 3 }
     let items = 4 * team.count
-    var best = Double.infinity
-    for _ in 0..<3 {
-      let began = ContinuousClock().now
+    let seconds = bestSeconds {
       team.forEach(items, (operands.base, results.base, side)) { matrices, _, thread in
         let (operand, results, side) = matrices
         MatrixProduct.multiplySquares(
           side: side, operand, operand, into: results + thread * side * side)
       }
-      best = min(best, (ContinuousClock().now - began) / .seconds(1))
     }
-    return gflop(items * side * side * side) / max(1e-9, best)
+    return gflop(items * side * side * side) / seconds
   }
 
   /// GFLOP/s of a forward pass of a small network by the direct algorithm's count, the best of three.
@@ -84,13 +100,10 @@ package enum RateChecks {
     let image = try FloatBuffer(count: activations.input.count, for: "a tile")
     for place in 0..<image.count { image.base[place] = Float(place % 7) - 3 }
     let view = TensorView(base: image.base, shape: activations.input)
-    var best = Double.infinity
-    for _ in 0..<3 {
-      let began = ContinuousClock().now
+    let seconds = bestSeconds {
       network.forward(view, parameters: parameters.base, activations: activations, on: team)
-      best = min(best, (ContinuousClock().now - began) / .seconds(1))
     }
-    return gflop(network.multiplyAdds(height: side, width: side)) / max(1e-9, best)
+    return gflop(network.multiplyAdds(height: side, width: side)) / seconds
   }
 
   /// Bytes of gradients a second that the ranks sum, the best of three each; collective.
@@ -108,14 +121,8 @@ package enum RateChecks {
       overlap: overlap)
     let shards = (0..<communicator.size).map { $0..<$0 + 1 }
     func rate(_ sum: () throws -> Void) throws -> Double {
-      var best = Double.infinity
-      for _ in 0..<3 {
-        try communicator.barrier()
-        let began = ContinuousClock().now
-        try sum()
-        best = min(best, (ContinuousClock().now - began) / .seconds(1))
-      }
-      return Double(buffer.count * MemoryLayout<Float>.stride) / max(1e-9, best)
+      let seconds = try bestSeconds(when: { try communicator.barrier() }, sum)
+      return Double(buffer.count * MemoryLayout<Float>.stride) / seconds
     }
     return ExchangeRates(
       tree: try rate {

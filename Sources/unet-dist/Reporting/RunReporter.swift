@@ -82,12 +82,6 @@ struct RunReporter {
     return path
   }
 
-  /// What rank 0 reads, on every rank.
-  private func shared(_ read: () throws -> [UInt8]) throws -> [UInt8] {
-    let own = try communicator.together { isFirst ? try read() : [] }
-    return try communicator.allgatherv(own)[0]
-  }
-
   // MARK: - Options
 
   private func addOptions(
@@ -95,7 +89,7 @@ struct RunReporter {
   ) throws -> TrainingConfiguration {
     let path = folder + "/config.yaml"
     let text = String(
-      decoding: try shared {
+      decoding: try communicator.fromFirstRank {
         try InputFile.contents(of: path, limit: ConfigurationFile.sizeLimit)
       }, as: UTF8.self)
     let configuration = try communicator.together {
@@ -184,7 +178,7 @@ struct RunReporter {
     of folder: String, _ configuration: TrainingConfiguration, _ trained: TrainedNetwork
   ) throws -> TrainingData {
     let path = folder + "/split.json"
-    let text = try shared {
+    let text = try communicator.fromFirstRank {
       guard FileManager.default.fileExists(atPath: path) else { return [] }
       return try InputFile.contents(of: path, limit: SplitFile.sizeLimit)
     }

@@ -51,6 +51,15 @@ import Testing
     }
   }
 
+  /// A file of the states after steps 1 and 2, in the slots 0 and 1.
+  private static func twoStates(in folder: ScratchFolder, ranks: Int) throws -> StepStateFile {
+    let file = try StepStateFile.make(layout(folder.path, ranks: ranks), in: folder.path)
+    try reserve(file)
+    keep(1, slot: 0, in: file)
+    keep(2, slot: 1, in: file)
+    return file
+  }
+
   static func reserve(_ file: StepStateFile) throws {
     for slot in 0..<StepStateLayout.slotCount {
       for rank in 0..<file.layout.localSize { try file.reserve(slot: slot, localRank: rank) }
@@ -113,10 +122,7 @@ import Testing
   /// Wherever a process is killed while it writes the next state, the one before is still there.
   @Test func aKillAtAnyPointLeavesAWholeState() throws {
     let folder = try ScratchFolder()
-    let file = try StepStateFile.make(Self.layout(folder.path, ranks: 2), in: folder.path)
-    try Self.reserve(file)
-    Self.keep(1, slot: 0, in: file)
-    Self.keep(2, slot: 1, in: file)
+    let file = try Self.twoStates(in: folder, ranks: 2)
     let before = try Self.bytes(file.path)
     // Killed after some ranks, with or without what is said of the state.
     Self.keep(3, slot: 0, in: file, ranks: [])
@@ -151,10 +157,7 @@ import Testing
 
   @Test func aFlippedBitIsFound() throws {
     let folder = try ScratchFolder()
-    let file = try StepStateFile.make(Self.layout(folder.path, ranks: 2), in: folder.path)
-    try Self.reserve(file)
-    Self.keep(1, slot: 0, in: file)
-    Self.keep(2, slot: 1, in: file)
+    let file = try Self.twoStates(in: folder, ranks: 2)
     var generator = SystemRandomNumberGenerator()
     for _ in 0..<200 {
       let part = Int.random(in: 0..<3, using: &generator)
@@ -171,10 +174,7 @@ import Testing
   /// Whoever copies knows better than the digest of the copy.
   @Test func whatIsNotSoundIsNotTaken() throws {
     let folder = try ScratchFolder()
-    let file = try StepStateFile.make(Self.layout(folder.path, ranks: 1), in: folder.path)
-    try Self.reserve(file)
-    Self.keep(1, slot: 0, in: file)
-    Self.keep(2, slot: 1, in: file)
+    let file = try Self.twoStates(in: folder, ranks: 1)
     let values = Self.values(3).map { values in
       let copy = FloatBuffer(count: values.count)
       for (index, value) in values.enumerated() { copy.base[index] = value }
