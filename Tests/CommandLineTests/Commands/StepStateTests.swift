@@ -192,10 +192,12 @@ import Testing
   /// A run that is in memory alone is not begun again by the same command.
   @Test func theSameCommandLosesNoStep() throws {
     try withTemporaryFolder { folder in
-      let (trace, states, step) = try Self.killed(folder)
+      // An evaluation saves the best, and then the run is not in memory alone.
+      let unscored = ["--evaluate-every", "0"]
+      let (trace, states, step) = try Self.killed(folder, unscored)
       let command = TinyTraining.arguments(
         data: folder + "/data", output: trace.path,
-        Self.options + ["--steps", "\(step + 2)", "--step-state", states])
+        Self.options + unscored + ["--steps", "\(step + 2)", "--step-state", states])
       let refused = try ProgramRun.unetDist(ranks: 1, command)
       refused.expectOneError(naming: [".step-state", "--resume-or-start"])
       let run = try ProgramRun.unetDist(ranks: 1, command + ["--resume-or-start"])
