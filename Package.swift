@@ -249,8 +249,8 @@ let package = Package(
     tests(
       "CommandLineTests",
       [
-        "Checkpoints", "Configuration", "Files", "Imaging", "Liveness", "Network", "Tensors",
-        "TestSupport", "unet-dist",
+        "Checkpoints", "Communication", "Configuration", "Files", "Imaging", "Liveness", "Network",
+        "Tensors", "TestSupport", "unet-dist",
       ]),
   ]
 )

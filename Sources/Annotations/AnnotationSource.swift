@@ -16,6 +16,11 @@ package enum AnnotationSource {
   package static func read(_ path: String, images: String? = nil) throws(FileError) -> AnnotationSet
   {
     let isFolder = Folder.isFolder(path)
+    guard isFolder || FileManager.default.fileExists(atPath: path) else {
+      throw FileError(
+        path: path, expected: "a file or folder of annotations", found: "nothing",
+        hint: "check the path")
+    }
     let places =
       isFolder
       ? try Folder.names(in: path).filter { !$0.hasPrefix(".") }

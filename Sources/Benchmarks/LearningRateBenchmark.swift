@@ -29,7 +29,11 @@ extension LearningRateRange {
     }
     let rows = [
       ("steepest fall at", steepest?.scientific ?? "none"),
-      ("--learning-rate", suggestion?.scientific ?? "none"),
+      (
+        "--learning-rate",
+        suggestion?.scientific
+          ?? "unknown: the loss is smallest at an end of the rates; widen --from and --to"
+      ),
     ]
     return table.text + rows.map { "\($0.0) \($0.1)\n" }.joined()
   }

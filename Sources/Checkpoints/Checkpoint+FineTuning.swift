@@ -12,13 +12,20 @@ package struct LoadedWeights: Equatable, Sendable {
   package var loaded: [String] = []
   /// Those that keep their initial values, with why.
   package var fresh: [String] = []
+  /// The tensors of the file that the network has no place for.
+  package var unused: [String] = []
 
   /// One line for the user.
   package var summary: String {
-    let names = fresh.prefix(4).joined(separator: ", ")
-    let more = fresh.count > 4 ? " and \(fresh.count - 4) more" : ""
-    return "\(loaded.count) of \(loaded.count + fresh.count) tensors loaded"
-      + (fresh.isEmpty ? "" : "; new are \(names)\(more)")
+    "\(loaded.count) of \(loaded.count + fresh.count) tensors loaded"
+      + (fresh.isEmpty ? "" : "; new are \(Self.list(fresh))")
+      + (unused.isEmpty
+        ? "" : "; the file has \(unused.count) that are not in this network: \(Self.list(unused))")
+  }
+
+  private static func list(_ names: [String]) -> String {
+    let more = names.count > 4 ? " and \(names.count - 4) more" : ""
+    return names.prefix(4).joined(separator: ", ") + more
   }
 }
 
@@ -26,7 +33,7 @@ extension Checkpoint {
   /// Overwrites those parameters that a file has under the same name and of the same shape.
   ///
   /// Averages where a run kept some, else the weights; others stay, such as the head's for other
-  /// classes.
+  /// classes. Values of 16 and 64 bits are rounded to 32.
   ///
   /// - Throws: `FileError` where the file has less than half of this network, or values that are not
   ///   finite.
@@ -45,9 +52,11 @@ extension Checkpoint {
         result.fresh.append("\(parameter.name) (there \(shape), here \(parameter.shape))")
         continue
       }
-      try store(file, name, as: parameter, into: buffer)
+      try store(file, name, as: parameter, into: buffer, isRounded: true)
       result.loaded.append(parameter.name)
     }
+    let known = Set(layout.parameters.map(\.name))
+    result.unused = file.names.filter { !known.contains($0) && !$0.hasPrefix(statePrefix) }
     // Heads and first layers may be others; a network of which most is another is a slip.
     guard 2 * result.loaded.count > layout.parameters.count else {
       throw FileError(
@@ -55,6 +64,21 @@ extension Checkpoint {
         hint: "give the model options of the file's network, such as --base-channels and --depth")
     }
     return result
+  }
+
+  /// The file that a path stands for: itself, or of a run's folder its best or newest checkpoint.
+  ///
+  /// - Throws: `FileError` for a folder without them.
+  package static func file(at path: String) throws(FileError) -> String {
+    guard Folder.isFolder(path) else { return path }
+    let names = ["best.safetensors", "latest.safetensors"]
+    let found = names.map { path + "/" + $0 }.first { FileManager.default.fileExists(atPath: $0) }
+    guard let found else {
+      throw FileError(
+        path: path, expected: "a run's folder, with " + names.joined(separator: " or "),
+        found: "neither", hint: "give a checkpoint, or the --output of a run")
+    }
+    return found
   }
 
   /// The architecture that a file's metadata tells, or nil for another program's file.

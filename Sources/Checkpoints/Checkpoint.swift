@@ -99,7 +99,7 @@ extension Checkpoint {
     to path: String, layout: ParameterLayout, parameters: FloatBuffer,
     state: [(name: String, values: FloatBuffer)]
   ) throws {
-    let buffers = [("", parameters)] + state.map { ("optimizer.\($0.name).", $0.values) }
+    let buffers = [("", parameters)] + state.map { ("\(Self.statePrefix)\($0.name).", $0.values) }
     let entries = buffers.flatMap { prefix, buffer in
       layout.parameters.map { parameter in
         SafetensorsFile.Entry(name: prefix + parameter.name, shape: parameter.shape) { values in
@@ -261,10 +261,13 @@ extension Checkpoint {
   }
 
   /// Overwrites one parameter of a flat buffer with the tensor `name`, whose shape is checked.
+  ///
+  /// `isRounded` takes values of other floating-point types too, rounded.
   static func store(
-    _ file: SafetensorsFile, _ name: String, as parameter: Parameter, into buffer: FloatBuffer
+    _ file: SafetensorsFile, _ name: String, as parameter: Parameter, into buffer: FloatBuffer,
+    isRounded: Bool = false
   ) throws(FileError) {
-    let values = try file.floats(of: name)
+    let values = isRounded ? try file.roundedFloats(of: name) : try file.floats(of: name)
     guard !values.contains(where: { !$0.isFinite }) else {
       throw FileError(
         .altered, path: file.path, expected: "finite values in \(name)", found: "infinity or NaN",
@@ -276,7 +279,9 @@ extension Checkpoint {
 
 extension Checkpoint {
   /// What stands before a parameter's name in the name of its moving average.
-  static let averagesPrefix = "optimizer.\(Optimizer.averagesName)."
+  static let averagesPrefix = "\(statePrefix)\(Optimizer.averagesName)."
+  /// What the names of the optimiser's state begin with.
+  static let statePrefix = "optimizer."
 
   /// Overwrites a flat buffer with the weights that are scored and used: their moving averages where
   /// the run kept some, else those of the last update.

@@ -75,19 +75,12 @@ package struct AutomaticPlan: Sendable {
     var choices: [Choice] = []
     var (given, configuration) = (configuration.provenance.given, configuration)
     if let loaded {
-      let reason = "as the network whose weights are loaded"
-      let architecture = [
-        ("base-channels", "\(loaded.baseChannels)"), ("depth", "\(loaded.depth)"),
-        ("padding", loaded.padding.rawValue), ("upsampling", loaded.upsampling.rawValue),
-        ("normalization", loaded.normalization.rawValue),
-      ]
-      for (option, value) in architecture where !given.contains(option) {
-        choices.append(Choice(option: option, value: value, reason: reason))
-      }
+      let architecture = Self.architecture(of: loaded)
+      choices += architecture.filter { !given.contains($0.option) }
       if !given.contains("base-channels") { configuration.baseChannels = loaded.baseChannels }
       if !given.contains("depth") { configuration.depth = loaded.depth }
       if !given.contains("padding") { configuration.padding = loaded.padding }
-      given.formUnion(architecture.map(\.0))
+      given.formUnion(architecture.map(\.option))
     }
     func choose(_ option: String, _ value: String, _ reason: String) {
       guard !given.contains(option) else { return }
@@ -157,7 +150,7 @@ package struct AutomaticPlan: Sendable {
     let rarest = data.shares.filter { $0 > 0 }.min() ?? 1
     if rarest < Self.rareShare {
       choose(
-        "class-weights", Self.classWeights(data.shares),
+        "class-weights", Self.classWeights(data.shares, count: configuration.classes),
         "a class with \(Self.percentText(rarest)) of the pixels is else learnt last: 1 / sqrt(share)"
       )
     } else {
@@ -176,6 +169,16 @@ package struct AutomaticPlan: Sendable {
     self.choices = choices
   }
 
+  /// The choices that make a network into which these weights fit.
+  fileprivate static func architecture(of loaded: UNetConfiguration?) -> [Choice] {
+    guard let loaded else { return [] }
+    return [
+      ("base-channels", "\(loaded.baseChannels)"), ("depth", "\(loaded.depth)"),
+      ("padding", loaded.padding.rawValue), ("upsampling", loaded.upsampling.rawValue),
+      ("normalization", loaded.normalization.rawValue),
+    ].map { Choice(option: $0.0, value: $0.1, reason: "as the network whose weights are loaded") }
+  }
+
   private static func sharesText(_ shares: [Double]) -> String {
     let text = shares.map(percentText).joined(separator: ", ")
     return "classes of \(text): Dice weighs them alike, the cross-entropy each pixel"
@@ -185,9 +188,12 @@ package struct AutomaticPlan: Sendable {
     share < 0.01 ? "less than 1 %" : "\(Int((100 * share).rounded())) %"
   }
 
-  /// 1 / sqrt(share), scaled to a mean of 1; 1 for a class without pixels.
-  private static func classWeights(_ shares: [Double]) -> String {
-    let roots = shares.map { $0 > 0 ? 1 / $0.squareRoot() : 0 }
+  /// 1 / sqrt(share), scaled to a mean of 1; 1 for a class without pixels, and for those of `count` classes that
+  /// the masks do not have.
+  private static func classWeights(_ shares: [Double], count: Int?) -> String {
+    let missing = max(0, (count ?? shares.count) - shares.count)
+    let roots =
+      shares.map { $0 > 0 ? 1 / $0.squareRoot() : 0 } + [Double](repeating: 0, count: missing)
     let mean = roots.reduce(0, +) / Double(max(1, roots.count { $0 > 0 }))
     return roots.map { root in
       let weight = root > 0 ? root / mean : 1
@@ -208,7 +214,7 @@ extension TrainingConfiguration {
     let choices =
       switch preset {
       case .auto: AutomaticPlan(for: data, self, loading: loaded).choices
-      case .paper: Self.paperChoices.filter { !provenance.given.contains($0.option) }
+      case .paper: paperChoices(loading: loaded)
       }
     var result = self
     result.provenance.isOpen = false
@@ -237,13 +243,24 @@ extension TrainingConfiguration {
       // What the run had left out, such as the steps of a run of epochs, is left out.
       if option.name == "steps" { result.steps = before.steps }
       if let text = option.text(before) { try option.assign(&result, text) }
+      // The reasons of then are those of the values.
+      result.provenance.remarks = result.provenance.remarks ?? [:]
+      result.provenance.remarks?[option.name] = before.provenance.remarks?[option.name]
     }
     return result
   }
 
-  /// What the paper has beside the defaults of the options: its augmentation.
-  private static var paperChoices: [AutomaticPlan.Choice] {
-    [
+  /// What the paper has beside the defaults of the options, and the architecture of weights that are loaded.
+  private func paperChoices(loading loaded: UNetConfiguration?) -> [AutomaticPlan.Choice] {
+    var given = provenance.given
+    // Samples a rank are samples a step too.
+    if given.contains("accumulate") { given.insert("global-batch") }
+    let choices = [
+      AutomaticPlan.Choice(
+        option: "global-batch", value: "1", reason: "a batch is a single image (section 3)"),
+      AutomaticPlan.Choice(
+        option: "class-weights", value: "balanced",
+        reason: "w_c of the weight map evens out the classes (section 3)"),
       AutomaticPlan.Choice(
         option: "weight-map", value: "unet", reason: "the border between touching cells (section 3)"
       ),
@@ -252,6 +269,7 @@ extension TrainingConfiguration {
         reason:
           "shifts, rotations, elastic displacements of 10 pixels and grey values (section 3.1)"),
     ]
+    return (AutomaticPlan.architecture(of: loaded) + choices).filter { !given.contains($0.option) }
   }
 }
 

@@ -1,5 +1,7 @@
 // The error of a wrong option, from the command line or from a configuration file.
 
+package import Communication
+
 /// An option, or a configuration file, that cannot be used as it stands.
 package struct ConfigurationError: Error, Equatable, Sendable {
   /// The place in a configuration file that a value came from.
@@ -8,11 +10,14 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     package var file: String
     /// The line, from 1; nil where the whole file is meant.
     package var line: Int?
+    /// Whether the file holds options, and is no image or checkpoint that does not go with them.
+    package var holdsOptions: Bool
 
     /// A place in `file`.
-    package init(file: String, line: Int? = nil) {
+    package init(file: String, line: Int? = nil, holdsOptions: Bool = true) {
       self.file = file
       self.line = line
+      self.holdsOptions = holdsOptions
     }
   }
 
@@ -37,6 +42,10 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     self.hint = hint
     self.origin = origin
   }
+}
+
+extension ConfigurationError: ArgumentFault {
+  package var isUsage: Bool { option != nil || origin?.holdsOptions ?? false }
 }
 
 extension ConfigurationError: CustomStringConvertible {

@@ -35,6 +35,8 @@ package struct ConfigurationFile {
   static let asteriskLimit = 8
 
   let settings: [Setting]
+  /// Why options are as they are, where a run has written the file; nil of a file by hand.
+  let remarks: [String: String]?
 
   /// Reads the file at `path`.
   init(path: String) throws(ConfigurationError) {
@@ -84,6 +86,23 @@ package struct ConfigurationFile {
       settings.append(setting)
     }
     self.settings = settings
+    remarks = Self.remarks(in: yaml)
+  }
+
+  /// The first line of a file that a run has written.
+  static let heading =
+    "# The options of a training run; `unet-dist train --config THIS --output NEW`\n"
+  /// How the line of an option that is not by default so begins.
+  static let remarkMark = "#   "
+
+  private static func remarks(in yaml: String) -> [String: String]? {
+    guard yaml.hasPrefix(heading) else { return nil }
+    var remarks: [String: String] = [:]
+    for line in yaml.split(separator: "\n") where line.hasPrefix(remarkMark) {
+      let parts = line.dropFirst(remarkMark.count).split(separator: ": ", maxSplits: 1)
+      if parts.count == 2 { remarks[String(parts[0])] = String(parts[1]) }
+    }
+    return remarks
   }
 }
 

@@ -53,6 +53,14 @@ package struct LearningRateSchedule: Equatable, Sendable {
 }
 
 extension TrainingConfiguration {
+  /// Refuses a warm-up that lasts as long as a run of `totalSteps` steps.
+  package func checkWarmup(totalSteps: Int) throws(ConfigurationError) {
+    guard warmupSteps > 0, warmupSteps >= totalSteps else { return }
+    throw ConfigurationError(
+      option: "warmup-steps", expected: "fewer than the \(totalSteps) steps of the run",
+      found: "\(warmupSteps)")
+  }
+
   /// The schedule of a run of `totalSteps` steps.
   package func learningRateSchedule(totalSteps: Int) -> LearningRateSchedule {
     LearningRateSchedule(

@@ -8,10 +8,14 @@ package import Logging
 protocol OptionValue: Equatable, Sendable {
   /// What a reader should write, as in "expected a whole number".
   static var expectation: String { get }
+  /// The values by their names, of a type that has few; for completions.
+  static var names: [String] { get }
   /// Whether a list in a file is allowed, its items joined by commas.
   static var isList: Bool { get }
   /// Whether a flag may stand without a value, which is then read from an empty text.
   static var standsAlone: Bool { get }
+  /// What is wrong with a text that says no value, where more can be said than the text itself.
+  static func fault(in text: String) -> String?
   /// The value that `optionText` says, or nil.
   init?(optionText: String)
   /// The value as text.
@@ -19,8 +23,10 @@ protocol OptionValue: Equatable, Sendable {
 }
 
 extension OptionValue {
+  static var names: [String] { [] }
   static var isList: Bool { false }
   static var standsAlone: Bool { false }
+  static func fault(in text: String) -> String? { nil }
 }
 
 extension Int: OptionValue {
@@ -39,6 +45,7 @@ extension UInt64: OptionValue {
 extension Bool: OptionValue {
   static var expectation: String { "true or false" }
   static var standsAlone: Bool { true }
+  static var names: [String] { ["true", "false"] }
   init?(optionText: String) {
     switch optionText {
     case "", "true": self = true
@@ -72,9 +79,9 @@ extension String: OptionValue {
 }
 
 extension OptionValue where Self: RawRepresentable & CaseIterable, RawValue == String {
+  static var names: [String] { allCases.map(\.rawValue) }
   static var expectation: String {
-    let names = allCases.map(\.rawValue)
-    return names.count == 1 ? names.joined() : "one of " + names.joined(separator: ", ")
+    names.count == 1 ? names.joined() : "one of " + names.joined(separator: ", ")
   }
   init?(optionText: String) { self.init(rawValue: optionText) }
   var optionText: String { rawValue }

@@ -81,9 +81,11 @@ package enum RecomputeChoice: Equatable, Codable, Sendable {
 extension LossKind {
   /// The loss with these weights of the classes, nil for 1.
   ///
-  /// Of Dice coefficients weights leave out the classes that have 0.
-  package func loss(classWeights: [Float]?) -> any SegmentationLoss {
+  /// Dice coefficients leave out the classes of weight 0 and their pixels. `isInMap` says that each pixel's own
+  /// weight has the class's in it.
+  package func loss(classWeights: [Float]?, isInMap: Bool = false) -> any SegmentationLoss {
     let omitted = Set((classWeights ?? []).indices.filter { classWeights?[$0] == 0 })
+    let classWeights = isInMap ? nil : classWeights
     return switch self {
     case .crossEntropy: SoftmaxCrossEntropy(classWeights: classWeights)
     case .dice: SoftDice(omitting: omitted)
@@ -159,6 +161,18 @@ extension [AugmentationStep]: OptionValue {
       // One order, whatever was written, so that equal runs have equal configurations.
       self = Augmentation(steps).steps
     }
+  }
+
+  static func fault(in text: String) -> String? {
+    let items = listItems(text)
+    for item in items {
+      if let fault = AugmentationStep.fault(in: item) {
+        return ["none", "default"].contains(item) ? "\(item) beside others" : fault
+      }
+    }
+    let kinds = items.compactMap { AugmentationStep(text: $0)?.kind }
+    let twice = kinds.indices.first { kinds[..<$0].contains(kinds[$0]) }
+    return twice.map { "\(kinds[$0].rawValue) twice" }
   }
 
   var optionText: String {

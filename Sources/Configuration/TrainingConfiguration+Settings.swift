@@ -15,19 +15,19 @@ extension TrainingConfiguration {
     let file = try path.map { path throws(ConfigurationError) in
       try ConfigurationFile(path: path)
     }
-    try self.init(settings: file?.settings ?? [], flags: flags)
+    try self.init(settings: file?.settings ?? [], remarks: file?.remarks, flags: flags)
   }
 
   /// The configuration that the text of a file and flags ask for; `file` names it in errors.
   package init(
     yaml: String, file: String = "configuration", flags: [String: String] = [:]
   ) throws(ConfigurationError) {
-    try self.init(
-      settings: try ConfigurationFile(yaml: yaml, path: file).settings.map(\.ofToday), flags: flags)
+    let file = try ConfigurationFile(yaml: yaml, path: file)
+    try self.init(settings: file.settings.map(\.ofToday), remarks: file.remarks, flags: flags)
   }
 
   private init(
-    settings: [ConfigurationFile.Setting], flags: [String: String]
+    settings: [ConfigurationFile.Setting], remarks: [String: String]?, flags: [String: String]
   ) throws(ConfigurationError) {
     self.init()
     let displaced = Self.displaced(by: flags.keys)
@@ -50,7 +50,10 @@ extension TrainingConfiguration {
         hint: TrainingOption.suggestion(for: name))
     }
     provenance.given = given
-    provenance.isOpen = preset == .auto && resume == nil && !given.contains("padding")
+    provenance.flags = Set(flags.keys)
+    provenance.remarks = remarks?.filter { flags[$0.key] == nil }
+    provenance.isOpen =
+      (preset == .auto || load != nil) && resume == nil && !given.contains("padding")
     chooseDependentDefaults(given: given)
     do throws(ConfigurationError) {
       try validate()

@@ -18,11 +18,26 @@ extension TrainingConfiguration {
     // be an honest, unusable file.
     let body = (try? serialize(node: Node(pairs), width: -1, allowUnicode: true)) ?? ""
     let why = TrainingOption.all.compactMap { option in
-      provenance.reasons[option.name].map { "#   \(option.name): \($0)\n" }
+      reason(for: option).map { "\(ConfigurationFile.remarkMark)\(option.name): \($0)\n" }
     }
-    return "# The options of a training run; `unet-dist train --config THIS --output NEW`\n"
+    return ConfigurationFile.heading
       + "# trains the same again. Relative paths start at the working directory.\n"
-      + (why.isEmpty ? "" : "# Chosen by the preset \(preset.rawValue):\n" + why.joined()) + body
+      + (why.isEmpty
+        ? ""
+        : "# Why, by the preset \(preset.rawValue); the others are by default so:\n" + why.joined())
+      + body
+  }
+
+  /// Why an option has its value: the reason of its choice, or `given`; nil for a default.
+  ///
+  /// Of the options in the file of a run what the run knew.
+  package func reason(for option: TrainingOption) -> String? {
+    let name = option.name
+    if let reason = provenance.reasons[name] ?? provenance.remarks?[name] { return reason }
+    let isGiven =
+      provenance.remarks == nil
+      ? provenance.given.contains(name) : provenance.flags.contains(name)
+    return isGiven ? "given" : nil
   }
 
   /// Which runs are compared by ``digest(for:)``.

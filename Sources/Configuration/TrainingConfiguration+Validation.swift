@@ -39,11 +39,7 @@ extension TrainingConfiguration {
         option: "minutes", expected: "a run that begins", found: "one that goes on",
         hint: "its steps were chosen when it began; give --steps N for more of them")
     }
-    if let steps, warmupSteps >= steps, warmupSteps > 0 {
-      throw ConfigurationError(
-        option: "warmup-steps", expected: "fewer than the \(steps) steps of the run",
-        found: "\(warmupSteps)")
-    }
+    if let steps { try checkWarmup(totalSteps: steps) }
     if patience != nil {
       guard validationData != nil || validationFraction > 0 || fold != nil || split != nil else {
         throw ConfigurationError(

@@ -47,6 +47,13 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     package var isOpen = false
     /// Why options have the values that a preset has chosen, by name.
     package var reasons: [String: String] = [:]
+    /// What the file of a run says of why options had their values; nil where no such file was read.
+    package var remarks: [String: String]?
+    /// The names of the options that were given as flags.
+    package var flags: Set<String> = []
+
+    /// Whether an option was given by hand, and is none that a preset has chosen.
+    package func isByHand(_ name: String) -> Bool { given.contains(name) && reasons[name] == nil }
 
     package static func == (_: Provenance, _: Provenance) -> Bool { true }
   }

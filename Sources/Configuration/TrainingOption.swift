@@ -23,6 +23,8 @@ package struct TrainingOption: Sendable {
   package let valueName: String
   /// One line of help, without the default.
   package let help: String
+  /// The values that it may have, of an option that has few.
+  package let values: [String]
   /// Whether the flag may stand without a value.
   package let standsAlone: Bool
   let scope: Scope
@@ -330,13 +332,15 @@ extension TrainingOption {
     set: @escaping @Sendable (inout TrainingConfiguration, Value) -> Void
   ) -> TrainingOption {
     TrainingOption(
-      name: name, valueName: valueName, help: help, standsAlone: Value.standsAlone,
+      name: name, valueName: valueName, help: help, values: Value.names,
+      standsAlone: Value.standsAlone,
       scope: scope, isPath: Value.self == String.self,
       isList: Value.isList,
       assign: { configuration, text throws(ConfigurationError) in
         guard let value = Value(optionText: text) else {
           throw ConfigurationError(
-            option: name, expected: requirement.expected, found: quoted(text))
+            option: name, expected: requirement.expected,
+            found: Value.fault(in: text) ?? quoted(text))
         }
         set(&configuration, value)
       },

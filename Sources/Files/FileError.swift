@@ -34,6 +34,8 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
   package let hint: String?
   /// The value of `errno`, where the operating system refused.
   package let code: CInt?
+  /// Whether something else was found than expected, rather than that something could not be done.
+  private let isOfContents: Bool
 
   /// A fault of contents.
   package init(
@@ -46,6 +48,7 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     self.found = found
     self.hint = hint
     code = nil
+    isOfContents = true
   }
 
   /// A refusal of the operating system.
@@ -56,16 +59,19 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
   package init(_ kind: Kind = .system, path: String, operation: String, code: CInt) {
     self.kind = kind
     self.path = path
-    expected = operation
-    found = "\(Self.reason(code)) (errno \(code))"
+    // The commonest of all: what was to be read is not there.
+    let isMissing = code == ENOENT && ["open", "read"].contains(operation)
+    expected = isMissing ? "a file" : operation
+    found = isMissing ? "nothing" : "\(Self.reason(code)) (errno \(code))"
     hint = Self.hint(code)
     self.code = code
+    isOfContents = isMissing
   }
 
   /// The whole message.
   package var description: String {
     let fault =
-      code == nil ? "expected \(expected), found \(found)" : "cannot \(expected): \(found)"
+      isOfContents ? "expected \(expected), found \(found)" : "cannot \(expected): \(found)"
     return ("\(path): \(fault)" + (hint.map { "; \($0)" } ?? "")).printable
   }
 

@@ -55,6 +55,23 @@ package struct ImageEvaluator {
     dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator,
     progress: (_ images: Int, _ of: Int) -> Void = { _, _ in }
   ) throws -> SetScores {
+    let images = try imageScores(
+      dataset: dataset, ids: ids, predictor: predictor, communicator: communicator,
+      progress: progress)
+    guard let scores = SetScores(images) else {
+      try Evaluator.requirePixels(ConfusionCounts(classes: predictor.classes))
+      preconditionFailure("a set without a pixel was refused")
+    }
+    return scores
+  }
+
+  /// The scores of each of the images with these ids, in their order, as ``evaluate`` has them; collective.
+  ///
+  /// Images without a pixel that counts are among them.
+  package func imageScores(
+    dataset: Dataset, ids: [Int], predictor: TiledPredictor, communicator: any Communicator,
+    progress: (_ images: Int, _ of: Int) -> Void = { _, _ in }
+  ) throws -> [ImageScores] {
     precondition(!ids.isEmpty, "an evaluation of no images")
     let own = try communicator.together { () throws -> [UInt8] in
       try Evaluator.check(dataset, fits: predictor)
@@ -72,12 +89,7 @@ package struct ImageEvaluator {
     let ranks = try communicator.allgatherv(own).map {
       try Self.decoder.decode([ImageScores].self, from: Data($0))
     }
-    let images = ids.indices.map { ranks[$0 % ranks.count][$0 / ranks.count] }
-    guard let scores = SetScores(images) else {
-      try Evaluator.requirePixels(ConfusionCounts(classes: predictor.classes))
-      preconditionFailure("a set without a pixel was refused")
-    }
-    return scores
+    return ids.indices.map { ranks[$0 % ranks.count][$0 / ranks.count] }
   }
 
   private func scores(

@@ -81,6 +81,12 @@ package enum SegmentationPictures {
       width: width, height: height, channels: 3, bitsPerSample: 8, samples: .uint8(samples))
   }
 
+  /// The colour of a class in an overlay, for legends; the first one keeps the image's own grey there.
+  package static func classColour(_ label: UInt8) -> (red: Int, green: Int, blue: Int) {
+    let parts = colour(label) * 255
+    return (Int(parts[0].rounded()), Int(parts[1].rounded()), Int(parts[2].rounded()))
+  }
+
   /// The colour of a class: the palette of Okabe and Ito (2008), told apart by colour-blind readers.
   private static func colour(_ label: UInt8) -> SIMD3<Float> {
     let palette: [SIMD3<Float>] = [

@@ -89,12 +89,16 @@ package struct HostBoard: @unchecked Sendable {
     CLiveness_store(&own.pointee.process, Int64(getpid()))
   }
 
-  /// Those of the other ranks that have come and not yet ended, and of this one.
-  func sightings() -> [RankSighting] {
+  /// The marks of the ranks that have come, but for those that have ended in good order.
+  package func sightings() -> [RankSighting] {
     (0..<count).compactMap { place in
-      let sighting = RankSighting(marks + place)
-      let isOwn = sighting?.process == Int(getpid())
-      return sighting?.phase == .end && !isOwn ? nil : sighting
+      guard let sighting = RankSighting(marks + place) else { return nil }
+      if sighting.phase == .end, sighting.process != Int(getpid()) {
+        let state = ProcessState(of: sighting.process)
+        let start = Int(CLiveness_load(&marks[place].start))
+        guard let state, state.start == start, !state.hasEnded else { return nil }
+      }
+      return sighting
     }
   }
 

@@ -1,6 +1,6 @@
 // How the program ends, as launchers, schedulers and scripts see it.
 
-/// The statuses that a process ends with; the table in README.md says the same.
+/// The statuses that a process ends with; the table in docs/commands.md says the same.
 package enum JobStatus: Int32, Sendable {
   /// All was done.
   case success = 0

@@ -131,7 +131,7 @@ package final class StallWatch: Sendable {
     if isSpeaker(stall), board?.ownPlace.map({ board?.takeWord(place: $0) ?? true }) ?? true {
       // Ranks that do not see each other speak in turn, and the first ends the job.
       if board == nil { usleep(UInt32(min(rank, 8)) * 250_000) }
-      say("Error: \(text(stall)); the job was ended")
+      say("error: \(text(stall)); the job was ended")
     } else {
       // A launcher would end the speaker, too, before it has spoken.
       usleep(500_000)
@@ -199,7 +199,7 @@ extension Stall {
       let others =
         hasOtherHosts
         ? "ranks of other hosts, of which some may be stopped, or lost with their links"
-        : "each other"
+        : waiting.count == 1 ? "ranks that have ended" : "each other"
       let all = "rank\(waiting.count == 1 ? "" : "s") \(ranks)"
       return "\(phase): \(all) on \(host) waited \(time) for \(others)"
     }

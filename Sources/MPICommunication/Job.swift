@@ -52,7 +52,7 @@ package enum Job {
         status = try body(communicator)
       } catch let failure as any AgreedFailure {
         if communicator.rank == failure.reportingRank { report(failure.description) }
-        status = .failure
+        status = isUsage(failure) ? .usage : .failure
       }
       Progress.enter(.end)
       try FaultPoint.end.reach()
@@ -62,7 +62,8 @@ package enum Job {
     } catch {
       reportInTurn(error, from: communicator)
       // Ranks that lose another one may do better with the next start.
-      communicator.abort(status: Int((error is MPIError ? JobStatus.stalled : .failure).rawValue))
+      let status: JobStatus = error is MPIError ? .stalled : isUsage(error) ? .usage : .failure
+      communicator.abort(status: Int(status.rawValue))
     }
   }
 
@@ -76,6 +77,7 @@ package enum Job {
       joiningLimit: joiningLimit.map { $0 > 0 ? $0 : 0 } ?? StallWatch.joiningLimit)
     try FaultPoint.start.reach()
     let communicator = try join(environment: environment)
+    if communicator.rank == 0 { JobNote.joined.leave(in: environment) }
     if launcher?.command == "mpirun", communicator.localRank == 0 {
       OpenMPILeftovers.remove(host: communicator.hostName)
     }
@@ -108,8 +110,9 @@ package enum Job {
   /// Prints in one piece, so that lines of several ranks do not mix; every error of a command comes by
   /// here, with what it quotes from files.
   private static func report(_ message: String) {
+    JobNote.error.leave()
     let text = TerminalColours(descriptor: STDERR_FILENO).message(
-      "Error: \(message.printableLines)")
+      "error: \(message.printableLines)")
     WatchedStream.standardError.write(text + "\n")
     WatchedStream.standardError.flush()
   }

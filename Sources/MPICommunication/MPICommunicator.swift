@@ -113,15 +113,20 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
   }
 
   /// The name and version of the MPI library, in a line.
+  package static var libraryVersion: String {
+    // Of the rest of Open MPI's text where and by whom it was built; MPICH has a line for each matter.
+    let line = libraryText.prefix { $0 != "\n" }
+    return line.prefix { $0 != "," }.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+  }
+
+  /// All that the library tells of itself.
   ///
   /// The corresponding MPI function is `MPI_Get_library_version`.
-  package static var libraryVersion: String {
+  static var libraryText: String {
     var name = [CChar](repeating: 0, count: Int(CMPI_MAX_LIBRARY_VERSION()))
     var length: CInt = 0
-    guard MPI_Get_library_version(&name, &length) == MPI_SUCCESS else { return "unknown" }
-    // Of the rest of Open MPI's text where and by whom it was built.
-    let whole = text(name.prefix(Int(length)).prefix { $0 != CChar(UInt8(ascii: "\n")) })
-    return whole.split(separator: ",").first.map(String.init) ?? whole
+    guard MPI_Get_library_version(&name, &length) == CMPI_SUCCESS() else { return "unknown" }
+    return text(name.prefix(Int(length)))
   }
 
   /// The name and version of the MPI library that the program was built with.

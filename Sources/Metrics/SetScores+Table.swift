@@ -48,6 +48,29 @@ extension SetScores {
     return ([header.joined(separator: ",")] + lines).joined(separator: "\n") + "\n"
   }
 
+  /// The scores of each image that people look at first, the mean IoU before the others: what they are called, and
+  /// for each image their values.
+  package func imageColumns(
+    _ report: EvaluationReport
+  ) -> (titles: [String], values: [[Double?]]) {
+    var shown = [("mean_iou", "mean IoU"), ("pixel_error", "pixel error")]
+    shown += report.classes.map { ("dice_\($0.valueText)", "Dice of \($0.name)") }
+    if boundaries != nil { shown += BoundaryScore.allCases.map { ($0.rawValue, $0.title) } }
+    if objects != nil {
+      shown += [
+        ("reference_objects", "objects"), ("predicted_objects", "objects found"), ("seg", "SEG"),
+        ("mean_ap", "mean AP"), ("pq", "PQ"),
+      ]
+    }
+    let values = images.map { image in
+      let all = Dictionary(
+        columns(of: image, report.groups, report.classes).map { ($0.name, $0.value) },
+        uniquingKeysWith: { first, _ in first })
+      return shown.map { all[$0.0] ?? nil }
+    }
+    return (shown.map(\.1), values)
+  }
+
   private typealias Column = (name: String, value: Double?)
 
   private func columns(

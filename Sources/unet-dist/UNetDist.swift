@@ -17,6 +17,7 @@ package struct UNetDist: ParsableCommand {
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExportCommand.self,
       ReportCommand.self, InspectCommand.self, SynthCommand.self, ImportCommand.self,
       PreviewCommand.self, DoctorCommand.self, BenchCommand.self, ManualCommand.self,
+      ProgressCommand.self,
     ])
 
   @Flag(help: "With --version: also what the program was built with, and what it runs on.")
@@ -45,25 +46,27 @@ package struct UNetDist: ParsableCommand {
 
   /// Prints a help text, or what is wrong with the arguments, once for all ranks; ends the process.
   private static func exitOnce(_ error: any Error) -> Never {
-    guard let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment) else {
-      exit(withError: error)
+    let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
+    if exitCode(for: error).isSuccess {
+      exit(withError: launcher == nil || launcher?.rank ?? 0 == 0 ? error : nil)
     }
-    let status = exitCode(for: error)
-    if status.isSuccess { exit(withError: launcher.rank ?? 0 == 0 ? error : nil) }
-    let text = fullMessage(for: error)
-    let prefix = "Error: "
-    let message = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
+    // The parser's words about arguments; other errors have the form already.
+    let isParsers = exitCode(for: error) == .validationFailure
+    let text = message(for: error)
+    let command = UsageMessage.command(of: CommandLine.arguments.dropFirst(), from: UNetDist.self)
+    let fault = UsageFault(
+      isUsage: isParsers || isUsage(error),
+      description: isParsers ? UsageMessage(text, command: command).description : text)
     // Ranks that were given other arguments hear of it where their own commands begin.
-    _ = Job.run { communicator in
-      try communicator.together { () throws -> JobStatus in
-        throw UsageFailure(description: message)
-      }
+    let status = Job.run { communicator in
+      try communicator.together { () throws -> JobStatus in throw fault }
     }
-    exit(withError: status)
+    exit(withError: ExitCode(status.rawValue))
   }
 }
 
-/// Arguments that cannot be understood, in the parser's words.
-private struct UsageFailure: Error, CustomStringConvertible {
+/// Arguments that cannot be understood.
+private struct UsageFault: ArgumentFault, CustomStringConvertible {
+  let isUsage: Bool
   let description: String
 }

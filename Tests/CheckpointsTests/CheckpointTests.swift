@@ -107,6 +107,22 @@ import Testing
       #expect(values == expected, "\(parameter.name)")
     }
     #expect(Checkpoint.network(of: file) == checkpoint.network)
+    #expect(result.unused.isEmpty)
+
+    // A network without the deepest level has no place for its tensors.
+    var shallow = checkpoint.network
+    shallow.depth -= 1
+    let part = UNet(shallow).layout
+    if let left = try? Checkpoint.loadMatching(
+      file, layout: part, into: FloatBuffer(count: part.count))
+    {
+      #expect(
+        !left.unused.isEmpty
+          && left.unused.allSatisfy { name in
+            !part.parameters.contains { $0.name == name } && !name.hasPrefix("optimizer.")
+          })
+      #expect(left.summary.contains("that are not in this network: \(left.unused[0])"))
+    }
 
     var wider = checkpoint.network
     wider.baseChannels = 6

@@ -53,6 +53,9 @@ import Testing
     #expect(rare.provenance.reasons["class-weights"]?.contains("4 % of the pixels") == true)
     let missed = try Self.planned(Self.summary(shares: [0.9996, 0.0004]))
     #expect(missed.foregroundTiles == 0.33)
+    // Classes that the masks do not have weigh 1.
+    let wider = try Self.planned(Self.summary(shares: [0.25, 0.64, 0.04]), ["classes": "5"])
+    #expect(wider.classWeights == .values([0.7273, 0.4545, 1.818, 1, 1]))
     // A class that does not occur asks for nothing.
     #expect(try Self.planned(Self.summary(shares: [0.5, 0.5, 0])).classWeights == .none)
     let given = try Self.planned(
@@ -107,6 +110,28 @@ import Testing
     #expect(try TrainingConfiguration(yaml: text) == plan)
   }
 
+  /// Also of a run that goes on, and of one that begins with the file of another.
+  @Test func whatWasGivenIsToldFromDefaultsAndChoices() throws {
+    func reasons(_ configuration: TrainingConfiguration) -> [String?] {
+      ["optimizer", "tile", "seed"].map { name in
+        TrainingOption.named(name).flatMap { configuration.reason(for: $0) }
+      }
+    }
+    let plan = try Self.planned(Self.summary(), ["optimizer": "sgd"])
+    let first = reasons(plan)
+    #expect(first[0] == "given" && first[1] == plan.provenance.reasons["tile"] && first[2] == nil)
+    #expect(first[1] != nil)
+    #expect(try reasons(TrainingConfiguration(yaml: plan.yaml())) == first)
+    let other = try TrainingConfiguration(
+      yaml: plan.yaml(), flags: ["tile": "\(plan.tile)", "seed": "3"])
+    #expect(reasons(other) == ["given", "given", "given"])
+    let resumed = try TrainingConfiguration(file: nil, flags: ["resume": "a"])
+      .resumed(from: TrainingConfiguration(yaml: plan.yaml()))
+    #expect(reasons(resumed) == first)
+    // By hand all are given.
+    #expect(try reasons(TrainingConfiguration(yaml: "seed: 4")) == [nil, nil, "given"])
+  }
+
   /// A run that goes on has chosen before; a file of a run has all options, so that nothing is left.
   @Test func aResumedRunIsNotPlannedAgain() throws {
     let resumed = try TrainingConfiguration(file: nil, flags: ["resume": "a.safetensors"])
@@ -121,6 +146,17 @@ import Testing
     #expect((paper.tile, paper.baseChannels, paper.optimizer) == (572, 64, .sgd))
     #expect(paper.augment.map(\.kind) == [.shift, .rotate, .elastic, .brightness])
     #expect(paper.padding == .valid && paper.loss == .crossEntropy && paper.ema == 0)
+    #expect(paper.weightMap == .unet && paper.classWeights == .balanced && paper.globalBatch == 1)
+    let accumulated = try Self.planned(Self.summary(), ["preset": "paper", "accumulate": "2"])
+    #expect(accumulated.globalBatch == nil)
+    // Weights that are loaded decide the network for every preset.
+    let loaded = UNetConfiguration(
+      inputChannels: 1, classes: 2, baseChannels: 12, depth: 2, padding: .zero)
+    let fineTuned = try TrainingConfiguration(
+      file: nil, flags: ["preset": "paper", "tile": "64", "load": "a"]
+    )
+    .planned(for: Self.summary(), loading: loaded)
+    #expect((fineTuned.baseChannels, fineTuned.depth, fineTuned.padding) == (12, 2, .zero))
   }
 
   /// Minutes become steps, and a wider network where there is time, and what was chosen is recorded.

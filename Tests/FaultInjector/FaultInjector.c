@@ -69,9 +69,12 @@ static bool is_file(int descriptor) {
 }
 
 #define FAIL(error, descriptor)              \
-  if (error && is_file(descriptor)) {        \
-    errno = error;                           \
-    return -1;                               \
+  {                                          \
+    int code = error;                        \
+    if (code && is_file(descriptor)) {       \
+      errno = code;                          \
+      return -1;                             \
+    }                                        \
   }
 
 // Whether watch and log are to be missing: no fault, but the other side of a measurement.
@@ -102,8 +105,12 @@ ssize_t pwrite64(int file, const void *bytes, size_t count, off_t offset) {
   return pwrite(file, bytes, count, offset);
 }
 
+// Seconds that fsync(2) takes.
+static volatile unsigned sync_seconds;
+
 int fsync(int file) {
   FAIL(write_error, file)
+  if (sync_seconds && is_file(file)) nanosleep(&(struct timespec){sync_seconds, 0}, NULL);
   return (int)syscall(SYS_fsync, file);
 }
 
@@ -114,13 +121,28 @@ int flock(int file, int operation) {
   return (int)syscall(SYS_flock, file, operation);
 }
 
+// What the name of a file that cannot be read ends with.
+static const char *volatile unreadable_name;
+
+static bool is_unreadable(int descriptor) {
+  const char *name = unreadable_name;
+  if (!name) return false;
+  char link[64], path[4096];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+  ssize_t length = readlink(link, path, sizeof path);
+  size_t end = strlen(name);
+  return length >= (ssize_t)end && memcmp(path + length - end, name, end) == 0;
+}
+
 ssize_t read(int file, void *bytes, size_t count) {
   FAIL(read_error, file)
+  FAIL(is_unreadable(file) ? EIO : 0, file)
   return syscall(SYS_read, file, bytes, count);
 }
 
 ssize_t pread(int file, void *bytes, size_t count, off_t offset) {
   FAIL(read_error, file)
+  FAIL(is_unreadable(file) ? EIO : 0, file)
   return syscall(SYS_pread64, file, bytes, count, offset);
 }
 
@@ -194,6 +216,8 @@ bool unet_dist_reached(
   if (is("enospc")) write_error = ENOSPC;
   if (is("eio")) write_error = read_error = EIO;
   if (is("nolocks")) lock_error = ENOLCK;
+  if (is("slowsync")) sync_seconds = 4;
+  if (is("unreadable")) unreadable_name = getenv("UNET_DIST_FAULT_FILE");
   if (is("emfile")) allow(RLIMIT_NOFILE, 3);
   // Nothing can go on without the little that a message takes.
   if (is("nomem")) allow(RLIMIT_AS, address_space() + (16 << 20));

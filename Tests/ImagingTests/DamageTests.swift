@@ -254,6 +254,7 @@ final class MutableFile {
   @Test func descriptionsAreSafeToPrint() throws {
     let folder = try ScratchFolder()
     let error = try #require(Self.failure(folder.path + "/\u{1B}[31m\n.png"))
-    #expect(error.description.hasPrefix(folder.path + "/?[31m?.png: cannot open: "))
+    #expect(
+      error.description.hasPrefix(folder.path + "/?[31m?.png: expected a file, found nothing; "))
   }
 }

@@ -137,6 +137,6 @@ import Testing
     let alone = Stall(seconds: 300, limit: 300, culprits: [], waiting: [ranks[0]])
     #expect(
       alone.text(seenBy: ranks[0], host: "node7", cause: { _ in nil })
-        .hasSuffix("rank 2 on node7 waited 300 s for each other"))
+        .hasSuffix("rank 2 on node7 waited 300 s for ranks that have ended"))
   }
 }

@@ -7,11 +7,11 @@ import Testing
 @Suite(.serialized) struct EndingTests {
   /// The scenario of communication-check and the only message it may print.
   @Test(arguments: [
-    ("fail-together", "Error: rank 2: no such file: images"),
-    ("fail-alike", "Error: no such file: images"),
+    ("fail-together", "error: rank 2: no such file: images"),
+    ("fail-alike", "error: no such file: images"),
     (
       "differ",
-      "Error: the configuration on rank 2 is not the one on rank 0: start every rank with the "
+      "error: the configuration on rank 2 is not the one on rank 0: start every rank with the "
         + "same program, the same options and the same files"
     ),
   ])
@@ -27,7 +27,7 @@ import Testing
     let run = try start("fail-alone")
     #expect(run.exitStatus == 1 && !run.timedOut, "\(run)")
     #expect(messages(of: run).count == 1, "\(run)")
-    #expect(messages(of: run).first?.hasPrefix("Error: rank 2 on ") == true, "\(run)")
+    #expect(messages(of: run).first?.hasPrefix("error: rank 2 on ") == true, "\(run)")
     #expect(messages(of: run).first?.hasSuffix(": cannot read tile 7") == true, "\(run)")
   }
 
@@ -35,7 +35,7 @@ import Testing
   @Test func lowestRankSpeaksFirst() throws {
     let run = try start("fail-at-once")
     #expect(run.exitStatus == 1 && !run.timedOut, "\(run)")
-    #expect(messages(of: run).first?.hasPrefix("Error: rank 0 on ") == true, "\(run)")
+    #expect(messages(of: run).first?.hasPrefix("error: rank 0 on ") == true, "\(run)")
   }
 
   @Test(arguments: ["fail-together", "fail-alike", "fail-alone"])
@@ -56,6 +56,6 @@ import Testing
 
   /// The lines of our own, among those of the launcher.
   private func messages(of run: ProgramRun) -> [String] {
-    run.standardError.split(separator: "\n").map(String.init).filter { $0.hasPrefix("Error:") }
+    run.standardError.split(separator: "\n").map(String.init).filter { $0.hasPrefix("error:") }
   }
 }

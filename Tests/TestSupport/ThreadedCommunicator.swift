@@ -13,39 +13,45 @@ package final class ThreadedCommunicator: Communicator {
   package let rank: Int
   /// The number of ranks.
   package let size: Int
-  /// The same as `rank`: there is one host.
-  package var localRank: Int { rank }
-  /// The same as `size`: there is one host.
-  package var localSize: Int { size }
-  /// Always 0.
-  package let localLeader = 0
-  /// 0 for each rank.
-  package var hostLeaders: [Int] { [Int](repeating: 0, count: size) }
+  /// The place among the ranks of the host; there is one unless a test wants more.
+  package var localRank: Int { rank - localLeader }
+  /// The ranks of the host.
+  package var localSize: Int { min(ranksPerHost, size - localLeader) }
+  /// The first rank of the host.
+  package var localLeader: Int { rank / ranksPerHost * ranksPerHost }
+  /// The first rank of each rank's host.
+  package var hostLeaders: [Int] { (0..<size).map { $0 / ranksPerHost * ranksPerHost } }
   /// Always true.
   package let allowsOtherThreads = true
   /// Always "threads".
   package let hostName = "threads"
 
   private let meeting: Meeting
+  private let ranksPerHost: Int
 
-  private init(rank: Int, meeting: Meeting) {
+  private init(rank: Int, meeting: Meeting, ranksPerHost: Int) {
     self.rank = rank
     size = meeting.size
     self.meeting = meeting
+    self.ranksPerHost = ranksPerHost
   }
 
   /// Runs `body` on `ranks` threads at once, each with its communicator.
   ///
+  /// - Parameter ranksPerHost: the ranks that pass for those of one host, all unless given.
   /// - Returns: what each rank returned or threw, in rank order.
   package static func run<Value: Sendable>(
-    ranks: Int, _ body: @escaping @Sendable (ThreadedCommunicator) throws -> Value
+    ranks: Int, ranksPerHost: Int? = nil,
+    _ body: @escaping @Sendable (ThreadedCommunicator) throws -> Value
   ) -> [Result<Value, any Error>] {
     let meeting = Meeting(size: ranks)
     let outcomes = Outcomes<Value>(count: ranks)
     for rank in 0..<ranks {
       // A pool of threads would not promise that all ranks run at once.
       Thread.detachNewThread {
-        let outcome = Result { try body(ThreadedCommunicator(rank: rank, meeting: meeting)) }
+        let communicator = ThreadedCommunicator(
+          rank: rank, meeting: meeting, ranksPerHost: ranksPerHost ?? ranks)
+        let outcome = Result { try body(communicator) }
         meeting.end(rank: rank)
         outcomes.set(outcome, of: rank)
       }

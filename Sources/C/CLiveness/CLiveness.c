@@ -70,7 +70,7 @@ void CLiveness_defer(void) { is_deferred = 1; }
 
 static void explain(int number) {
   static const char text[] =
-      "Error: a fault in the program itself; please report it with the command and the lines above\n";
+      "error: a fault in the program itself; please report it with the command and the lines above\n";
   CLiveness_say(text, sizeof text - 1);
   signal(number, SIG_DFL);
   raise(number);

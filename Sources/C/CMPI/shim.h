@@ -42,6 +42,7 @@ static inline int CMPI_MAX_ERROR_STRING(void) { return MPI_MAX_ERROR_STRING; }
 static inline int CMPI_MAX_PROCESSOR_NAME(void) { return MPI_MAX_PROCESSOR_NAME; }
 static inline int CMPI_MAX_LIBRARY_VERSION(void) { return MPI_MAX_LIBRARY_VERSION_STRING; }
 
+static inline int CMPI_THREAD_SINGLE(void) { return MPI_THREAD_SINGLE; }
 static inline int CMPI_THREAD_FUNNELED(void) { return MPI_THREAD_FUNNELED; }
 static inline int CMPI_THREAD_SERIALIZED(void) { return MPI_THREAD_SERIALIZED; }
 static inline int CMPI_THREAD_MULTIPLE(void) { return MPI_THREAD_MULTIPLE; }
@@ -115,4 +116,13 @@ static inline int CMPI_Testall(int count, void *requests, int *flag) {
 // MPI_Ibarrier with a request in such an array.
 static inline int CMPI_Ibarrier(MPI_Comm communicator, void *requests, int index) {
   return MPI_Ibarrier(communicator, (MPI_Request *)requests + index);
+}
+
+// The name of a control variable of the library's tools interface; `*length` is the room for it, then its length.
+static inline int CMPI_T_cvar_name(int index, char *name, int *length) {
+  int verbosity, binding, scope, room = 0;
+  MPI_Datatype type;
+  MPI_T_enum values;
+  return MPI_T_cvar_get_info(
+      index, name, length, &verbosity, &type, &values, NULL, &room, &binding, &scope);
 }

@@ -78,7 +78,7 @@ BEFORE_LIBRARIES static void begin(int argc, char **argv, char **envp) {
   static const char level_name[] = "UNET_DIST_LEVEL=";
   const int own = CStart_level(UNET_DIST_MARCH), processor = CStart_processorLevel();
   if (own > processor) {
-    say("unet-dist: error: this build is for processors of " UNET_DIST_MARCH
+    say("error: this build is for processors of " UNET_DIST_MARCH
         ", and this one is of a lower level; take a build for that, by UNET_DIST_MARCH\n");
     _exit(1);
   }
@@ -90,7 +90,7 @@ BEFORE_LIBRARIES static void begin(int argc, char **argv, char **envp) {
     if (strncmp(envp[count], level_name, sizeof level_name - 1) != 0) continue;
     const int asked = CStart_level(envp[count] + sizeof level_name - 1);
     if (asked == 0) {
-      say("unet-dist: error: UNET_DIST_LEVEL: expected x86-64-v2, x86-64-v3 or x86-64-v4\n");
+      say("error: UNET_DIST_LEVEL: expected x86-64-v2, x86-64-v3 or x86-64-v4, found another name; take one or leave it out\n");
       _exit(64);
     }
     if (asked < most) most = asked;

@@ -86,10 +86,15 @@ package final class StepStateFile: Sendable {
 
   /// Puts a rank's pieces of the state after `step` steps into a slot.
   ///
-  /// - Parameter sources: where the rank has each part: parameters whole, and of the optimiser's state its chunks
-  ///   one after the other, or all.
+  /// What turns out to be damaged is not taken by a reader, though it counts as put there.
+  ///
+  /// - Parameters:
+  ///   - sources: where the rank has each part: parameters whole, and of the optimiser's state its chunks one after
+  ///     the other, or all.
+  ///   - isSound: whether a part in the slot, of which a range was copied last, is as it was made.
   package func write(
-    step: Int, slot: Int, localRank: Int, from sources: [UnsafePointer<Float>]
+    step: Int, slot: Int, localRank: Int, from sources: [UnsafePointer<Float>],
+    isSound: (_ part: Int, _ floats: UnsafePointer<Float>, Range<Int>) -> Bool = { _, _, _ in true }
   ) {
     precondition(
       sources.count == layout.parts.count, "\(sources.count) of \(layout.parts.count) parts")
@@ -98,6 +103,7 @@ package final class StepStateFile: Sendable {
     var chain = BufferDigest.Chain(seed: Self.seed(step: step, localRank: localRank))
     // What a rank keeps of a part alone lies side by side there.
     var places = [Int](repeating: 0, count: sources.count)
+    var isWhole = true
     for piece in layout.pieces(localRank: localRank) {
       let isApart = piece.part > 0 && layout.chunks != nil
       let source = sources[piece.part] + (isApart ? places[piece.part] : piece.range.lowerBound)
@@ -108,9 +114,11 @@ package final class StepStateFile: Sendable {
         let count = min(FloatBuffer.blockSize, piece.range.count - start)
         (target + start).update(from: source + start, count: count)
         chain.add(target + start, count: count)
+        let range = piece.range.lowerBound + start..<piece.range.lowerBound + start + count
+        isWhole = isWhole && isSound(piece.part, floats(part: piece.part, slot: slot), range)
       }
     }
-    record.set(step: step, digest: chain.digest)
+    record.set(step: step, digest: isWhole ? chain.digest : ~chain.digest)
     if localRank == 0 { file.touch() }
   }
 

@@ -11,6 +11,8 @@ package struct StepStateFolder: Sendable {
   static let prefix = "unet-dist-state-"
   /// Seconds after which nobody will come for the states of a run that was not gone on with: a week.
   private static let oldest = 7 * 86_400.0
+  /// Seconds for which somebody may come for states whose owner is not to be seen: an hour.
+  private static let longestSearch = 3600.0
 
   package let path: String
   /// This host's name.
@@ -47,22 +49,32 @@ package struct StepStateFolder: Sendable {
   private func isOver(_ file: String) -> Bool {
     var status = stat()
     guard lstat(file, &status) == 0, status.st_uid == geteuid() else { return false }
-    if Date().timeIntervalSince1970 - Double(status.st_mtim.tv_sec) > Self.oldest { return true }
+    let age = Date().timeIntervalSince1970 - Double(status.st_mtim.tv_sec)
+    if age > Self.oldest { return true }
     guard let mark = (try? KeptStates(file))?.layout.mark else {
-      // A start that was killed before its header was whole, or another version's: not for long.
-      return Date().timeIntervalSince1970 - Double(status.st_mtim.tv_sec) > 3600
+      // A start that was killed before its header was whole, or another version's.
+      return age > Self.longestSearch
     }
     // The folder of a run whose first rank was elsewhere may be on that host's disk.
     guard mark.host == host else { return false }
-    guard Folder.isFolder(mark.path) else {
-      // A disk that is not there is no folder that is gone.
-      return Self.device(above: mark.path) == mark.device
+    guard stat(mark.path, &status) == 0, mark.isOf(status) else {
+      // A disk that is not there is no folder that is gone; and a folder may have been moved.
+      return Self.device(above: mark.path) == mark.device && age > Self.longestSearch
+        && !hasFolderBeside(mark)
     }
     guard let current = StepStateMark.read(in: mark.path, host: host) else {
       // A mark that cannot be read by now says nothing.
       return !StepStateMark.isThere(in: mark.path)
     }
     return current.token != mark.token
+  }
+
+  /// Whether a start's folder has another name by now, where it was made.
+  private func hasFolderBeside(_ mark: StepStateMark) -> Bool {
+    let above = (mark.path as NSString).deletingLastPathComponent
+    return ((try? Folder.names(in: above)) ?? []).contains {
+      StepStateMark.read(in: "\(above)/\($0)", host: host)?.token == mark.token
+    }
   }
 
   /// The file system of the folders above `path` that there are.

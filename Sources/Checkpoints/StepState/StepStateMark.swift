@@ -8,7 +8,7 @@ import Foundation
 ///
 /// It stands in the run's folder, and in every file of step states. Each start has a token of its own, so states
 /// of an earlier start, or of a run that has gone on elsewhere, are never taken for the newest. A folder that was
-/// copied has the mark of another one, which its path and its number in the file system give away.
+/// copied has the mark of another one, which its number in the file system gives away; one that was moved is the same.
 package struct StepStateMark: Codable, Equatable, Sendable {
   /// A number of its own for every start.
   package let token: String
@@ -18,7 +18,7 @@ package struct StepStateMark: Codable, Equatable, Sendable {
   package let path: String
   /// The number of the run's folder in its file system.
   package let inode: UInt64
-  /// The file system's number, which means something on this host only.
+  /// The file system's number, which means something on its host only.
   package let device: UInt64
   package let host: String
 
@@ -43,8 +43,13 @@ package struct StepStateMark: Codable, Equatable, Sendable {
       (0..<2).flatMap { _ in String(UInt64.random(in: 1 << 60 ... .max), radix: 16) })
   }
 
+  /// Whether it is the mark of the folder of this status, on the mark's own host.
+  func isOf(_ status: stat) -> Bool {
+    inode == UInt64(status.st_ino) && device == UInt64(status.st_dev)
+  }
+
   /// The file of the mark in a run's folder.
-  static let name = ".step-state"
+  package static let name = ".step-state"
   /// No mark is longer.
   private static let longest = 1 << 16
 
@@ -54,8 +59,9 @@ package struct StepStateMark: Codable, Equatable, Sendable {
       let mark = try? JSONDecoder().decode(StepStateMark.self, from: Data(bytes)),
       mark.token.count == 32, mark.token.allSatisfy(\.isHexDigit),
       let here = try? StepStateMark(run: folder, states: mark.states, host: host),
-      here.path == mark.path, here.inode == mark.inode,
-      mark.host != host || here.device == mark.device
+      here.inode == mark.inode,
+      // What tells file systems apart on its host tells nothing on another.
+      mark.host == host ? here.device == mark.device : here.path == mark.path
     else { return nil }
     return mark
   }

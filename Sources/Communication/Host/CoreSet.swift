@@ -12,6 +12,19 @@ package struct CoreSet: Sendable, Equatable {
     self.cores = cores.sorted()
   }
 
+  /// The cores of a list as the system writes it, such as `0-3,8`; nil for what is none.
+  package init?(list: some StringProtocol) {
+    var cores: [Int] = []
+    for part in list.split(whereSeparator: { $0 == "," || $0.isWhitespace }) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      guard ends.count <= 2, let first = ends.first ?? nil, let last = ends.last ?? nil,
+        first <= last
+      else { return nil }
+      cores += first...last
+    }
+    self.init(cores)
+  }
+
   /// The cores on which the calling thread may run now.
   package static var allowed: CoreSet {
     let mask = UnsafeMutableRawBufferPointer.allocate(byteCount: maskByteCount, alignment: 8)

@@ -9,6 +9,8 @@ package enum MessageTag {
   package static let gather = bucketCount + 1
   /// The optimiser's state on its way to a checkpoint.
   package static let optimizerState = bucketCount + 2
+  /// What is sent to measure the way to another rank.
+  package static let measurement = bucketCount + 3
 
   /// The bucket in `slot`, in 0..<``bucketCount``.
   package static func bucket(slot: Int) -> Int {

@@ -8,8 +8,14 @@ package protocol AgreedFailure: Error, CustomStringConvertible {
   var reportingRank: Int { get }
 }
 
+/// An error that may be one of the arguments, by which the exit status is told.
+package protocol ArgumentFault: Error {
+  /// Whether what the user asked for cannot be understood or used as it stands.
+  var isUsage: Bool { get }
+}
+
 /// The failure of one or more ranks in work that all did together.
-package struct RankFailure: AgreedFailure {
+package struct RankFailure: AgreedFailure, ArgumentFault {
   /// The lowest rank that failed.
   package let rank: Int
 
@@ -21,6 +27,9 @@ package struct RankFailure: AgreedFailure {
 
   /// Whether every rank failed with this message, so that naming one would mislead.
   package let isSameEverywhere: Bool
+
+  /// Whether the lowest rank that failed did so by its arguments.
+  package let isUsage: Bool
 
   /// The error of this process, where it failed itself.
   package let cause: (any Error)?
@@ -37,6 +46,14 @@ package struct RankFailure: AgreedFailure {
 }
 
 extension Communicator {
+  /// What the first rank reads, on every rank; collective.
+  ///
+  /// - Throws: as ``together(_:)``, of which `read` is the work of the first rank.
+  package func fromFirstRank(_ read: () throws -> [UInt8]) throws -> [UInt8] {
+    let own = try together { rank == 0 ? try read() : [] }
+    return try allgatherv(own)[0]
+  }
+
   /// Does `body` on every rank, and fails on every rank if it failed on any.
   ///
   /// For work such as loading data or opening the output folder. Costs one exchange of 8 bytes.
@@ -52,17 +69,20 @@ extension Communicator {
     let failures = try allReduceSum([cause == nil ? Int64(0) : 1])
     if failures == [0] { return try outcome.get() }
 
-    // The first byte tells failure from success, because a message may be empty.
-    let own: [UInt8] = cause.map { [1] + message(of: $0).utf8.prefix(longestMessage) } ?? []
-    let messages: [(rank: Int, text: String)] =
+    // The first byte tells failure from success, because a message may be empty, and of which sort it is.
+    let own: [UInt8] =
+      cause.map { [isUsage($0) ? 2 : 1] + message(of: $0).utf8.prefix(longestMessage) } ?? []
+    let messages: [(rank: Int, text: String, isUsage: Bool)] =
       try allgatherv(own).enumerated()
       .filter { !$0.element.isEmpty }
-      .map { ($0.offset, String(decoding: $0.element.dropFirst(), as: UTF8.self)) }
+      .map {
+        ($0.offset, String(decoding: $0.element.dropFirst(), as: UTF8.self), $0.element.first == 2)
+      }
     guard let first = messages.first else { return try outcome.get() }
     throw RankFailure(
       rank: first.rank, message: first.text, otherRanks: messages.dropFirst().map { $0.rank },
       isSameEverywhere: messages.count == size && messages.allSatisfy { $0.text == first.text },
-      cause: cause)
+      isUsage: first.isUsage, cause: cause)
   }
 }
 
@@ -73,6 +93,9 @@ private let longestMessage = 4096
 package func message(of error: any Error) -> String {
   (error as? any LocalizedError)?.errorDescription ?? String(describing: error)
 }
+
+/// Whether an error is one of the arguments.
+package func isUsage(_ error: any Error) -> Bool { (error as? any ArgumentFault)?.isUsage ?? false }
 
 /// "rank 3", "ranks 1, 2 and 3", "ranks 1, 2, 3, 4, 5, 6, 7, 8 and 24 more".
 package func rankList(_ ranks: [Int]) -> String {

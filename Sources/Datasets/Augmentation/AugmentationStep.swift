@@ -40,6 +40,18 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
     let name: String
     let initial: Double
     let range: ClosedRange<Double>
+    /// Whether only whole numbers are meant.
+    var isWhole = false
+
+    func allows(_ value: Double) -> Bool {
+      range.contains(value) && (!isWhole || value == value.rounded())
+    }
+
+    /// What a value has to be.
+    var expectation: String {
+      "a \(isWhole ? "whole " : "")number from \(AugmentationStep.text(range.lowerBound)) to "
+        + AugmentationStep.text(range.upperBound)
+    }
   }
 
   package let kind: Kind
@@ -51,7 +63,7 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
   package init?(_ kind: Kind, _ strengths: [Double]) {
     let table = kind.strengths
     guard strengths.count <= table.count,
-      zip(table, strengths).allSatisfy({ $0.range.contains($1) })
+      zip(table, strengths).allSatisfy({ $0.allows($1) })
     else { return nil }
     let all = strengths + table.dropFirst(strengths.count).map(\.initial)
     for (index, strength) in table.enumerated() where strength.name == "largest" {
@@ -69,25 +81,56 @@ package struct AugmentationStep: Hashable, Codable, Sendable {
 
   /// The step that `text` says, such as `flip` or `scale=0.8:1.25`; nil where it says none.
   package init?(text: String) {
+    guard let step = try? Self.parsed(text).get() else { return nil }
+    self = step
+  }
+
+  /// Why a text says no step; nil where it says one.
+  package static func fault(in text: String) -> String? {
+    if case .failure(let fault) = parsed(text) { fault.found } else { nil }
+  }
+
+  /// What was found in the place of a step.
+  private struct Fault: Error {
+    let found: String
+  }
+
+  private static func parsed(_ text: String) -> Result<AugmentationStep, Fault> {
+    func fault(_ found: String) -> Result<AugmentationStep, Fault> { .failure(Fault(found: found)) }
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let kind = Kind(rawValue: String(parts[0])) else { return nil }
-    guard parts.count == 2 else {
-      self.init(kind)
-      return
+    guard let kind = Kind(rawValue: String(parts[0])) else {
+      return fault("\"\(parts[0].prefix(40))\", which is no step")
     }
+    guard parts.count == 2 else { return .success(AugmentationStep(kind)) }
+    let table = kind.strengths
     let words = parts[1].split(separator: ":", omittingEmptySubsequences: false)
-    let values = words.compactMap { Double($0) }
-    guard values.count == words.count, values.allSatisfy(\.isFinite) else { return nil }
-    self.init(kind, values)
+    if table.isEmpty { return fault("strengths of \(kind.rawValue), which has none") }
+    if words.count > table.count {
+      return fault("\(words.count) strengths of \(kind.rawValue), which has \(table.count)")
+    }
+    var values: [Double] = []
+    for (strength, word) in zip(table, words) {
+      guard let value = Double(word), strength.allows(value) else {
+        return fault(
+          "\(kind.rawValue) with \(strength.name) \(word.prefix(40)), which must be \(strength.expectation)"
+        )
+      }
+      values.append(value)
+    }
+    guard let step = AugmentationStep(kind, values) else {
+      return fault("\(kind.rawValue) with a smallest above its largest")
+    }
+    return .success(step)
   }
 
   /// The step as text, with all its strengths.
   package var text: String {
     guard !strengths.isEmpty else { return kind.rawValue }
-    let values = strengths.map { value in
-      value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))" : "\(value)"
-    }
-    return "\(kind.rawValue)=\(values.joined(separator: ":"))"
+    return "\(kind.rawValue)=\(strengths.map(Self.text).joined(separator: ":"))"
+  }
+
+  private static func text(_ value: Double) -> String {
+    value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))" : "\(value)"
   }
 }
 
@@ -114,7 +157,8 @@ extension AugmentationStep.Kind {
       [strength("smallest", 0.7, 0.1...10), strength("largest", 1.4, 0.1...10), probability(0.3)]
     case .elastic:
       [
-        strength("deviation in pixels", 10, 0...1000), strength("grid points", 3, 2...64),
+        strength("deviation in pixels", 10, 0...1000),
+        AugmentationStep.Strength(name: "grid points", initial: 3, range: 2...64, isWhole: true),
         probability(0.5),
       ]
     case .brightness: [strength("deviations", 0.25, 0...10), probability(0.3)]

@@ -70,11 +70,9 @@ package final class DecodedSet: Sendable {
 
   // MARK: - Reading
 
-  /// The complete set in a folder, of so many samples.
+  /// The complete set in a folder, of so many samples, whose indices `team` reads.
   ///
   /// - Throws: `FileError` for files that are missing, cut, damaged or of another form.
-  ///
-  /// `team` reads the indices.
   init(in folder: String, sampleCount: Int, team: ThreadTeam? = nil) throws {
     let path = "\(folder)/\(Self.headName)"
     func damage(_ path: String, _ found: String) -> FileError {

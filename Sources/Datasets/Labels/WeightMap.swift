@@ -9,7 +9,7 @@ import Morphology
 /// with w_c the weight of the pixel's class, and d1, d2 the distances of a background pixel to the
 /// nearest and the second nearest object, from centre to centre of pixels. Objects are those that are
 /// numbered, else the 8-connected components of the pixels of any class but the first; their own pixels
-/// have w_c alone.
+/// have w_c alone. Pixels of a class of weight 0 have 0: nothing is learnt from them.
 package struct WeightMap: Equatable, Sendable {
   /// The weight between objects that touch.
   package let border: Double
@@ -63,7 +63,7 @@ package struct WeightMap: Equatable, Sendable {
     return labels.indices.map { place in
       let label = Int(labels[place])
       let base = label < classWeights.count ? classWeights[label] : 1
-      guard objects[place] == 0, second[place].isFinite else { return base }
+      guard objects[place] == 0, base > 0, second[place].isFinite else { return base }
       let sum = nearest[place] + second[place]
       let exponent = -sum * sum / Float(2 * deviation * deviation)
       return base + Float(border) * Powers.exponential(exponent)

@@ -87,20 +87,22 @@ package enum SyntheticCells {
   }
 
   private static func check(count: Int, side: Int) throws(FileError) {
-    guard (1...99_999).contains(count) else {
+    guard counts.contains(count) else {
       throw FileError(
-        .invalidArgument, path: "the number of synthetic images", expected: "1...99999",
+        .invalidArgument, path: "the number of synthetic images", expected: "a number in \(counts)",
         found: "\(count)", hint: "8 are enough to see a network learn")
     }
-    guard (minimumSide...8192).contains(side) else {
+    guard sides.contains(side) else {
       throw FileError(
-        .invalidArgument, path: "the side of synthetic images", expected: "\(minimumSide)...8192",
+        .invalidArgument, path: "the side of synthetic images", expected: "a number in \(sides)",
         found: "\(side)", hint: "256 shows about 50 cells")
     }
   }
 
-  /// The smallest image that has room for a cell with its border.
-  static let minimumSide = 16
+  /// How many images a set may have.
+  package static let counts = 1...99_999
+  /// The rows and columns that images may have; the smallest have room for a cell with its border.
+  package static let sides = 16...8192
   /// The mask value of the inside of cells.
   static let inside: UInt8 = 255
 }

@@ -120,6 +120,33 @@ extension SafetensorsFile {
     values(of: try tensor(name, .float32), as: Float.self)
   }
 
+  /// The values of a tensor of any floating-point type, rounded to float32, in the file's order.
+  ///
+  /// - Throws: `FileError` when there is no such tensor of that name.
+  package func roundedFloats(of name: String) throws(FileError) -> [Float] {
+    guard let tensor = tensors[name] else { return try floats(of: name) }
+    return switch tensor.element {
+    case .float16: values(of: tensor, as: UInt16.self).map { Float(Self.half($0)) }
+    case .bfloat16: values(of: tensor, as: UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
+    case .float64: values(of: tensor, as: Double.self).map { Float($0) }
+    case .float32, .int64, .uint8: try floats(of: name)
+    }
+  }
+
+  /// The value of an IEEE 754 number of 16 bits.
+  ///
+  /// Read from its bits, since Swift has no type for it on all processors.
+  private static func half(_ bits: UInt16) -> Double {
+    let (exponent, fraction) = (Int(bits >> 10 & 0x1F), Double(bits & 0x3FF))
+    let size =
+      switch exponent {
+      case 0: fraction * 0x1p-24
+      case 31: fraction == 0 ? Double.infinity : .nan
+      default: Double(sign: .plus, exponent: exponent - 15, significand: 1 + fraction * 0x1p-10)
+      }
+    return bits >> 15 == 0 ? size : -size
+  }
+
   /// A copy of the values of a uint8 tensor.
   ///
   /// - Throws: `FileError` when there is no uint8 tensor of that name.

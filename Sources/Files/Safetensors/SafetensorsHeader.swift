@@ -1,16 +1,21 @@
 // The header of a safetensors file: names, types, shapes and places of the tensors, as strict JSON.
 
-/// The element types that this program reads and writes, by their names in the format.
+/// The element types that this program reads, by their names in the format; it writes float32, int64 and uint8.
 enum SafetensorsElement: String {
   case float32 = "F32"
   case int64 = "I64"
   case uint8 = "U8"
+  case float16 = "F16"
+  /// The upper half of a float32.
+  case bfloat16 = "BF16"
+  case float64 = "F64"
 
   var byteCount: Int {
     switch self {
     case .float32: 4
-    case .int64: 8
+    case .int64, .float64: 8
     case .uint8: 1
+    case .float16, .bfloat16: 2
     }
   }
 }

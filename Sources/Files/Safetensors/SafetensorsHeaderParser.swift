@@ -110,7 +110,7 @@ struct SafetensorsHeaderParser {
     }
     guard let element = SafetensorsElement(rawValue: type) else {
       throw fault(
-        "tensor \(name) to be F32, I64 or U8", found: "another type",
+        "tensor \(name) to be F32, F16, BF16, F64, I64 or U8", found: "another type",
         hint: "convert the file to float32")
     }
     guard offsets[0] <= offsets[1] else {

@@ -27,7 +27,7 @@ package struct TerminalColours: Sendable {
 
   /// A message, of which the word before the colon is coloured: yellow of a warning, red of an error.
   package func message(_ text: String) -> String {
-    for (word, colour) in [("warning:", 33), ("error:", 31), ("critical:", 31), ("Error:", 31)]
+    for (word, colour) in [("warning:", 33), ("error:", 31), ("critical:", 31)]
     where isOn && text.hasPrefix(word) {
       return coloured(word, colour) + text.dropFirst(word.count)
     }

@@ -49,6 +49,16 @@ package enum MatrixProduct {
       blasint(rowStride))
   }
 
+  /// C := A B of matrices with `side` rows and columns, by which the rate of products is measured.
+  package static func multiplySquares(
+    side: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    into c: UnsafeMutablePointer<Float>
+  ) {
+    multiply(
+      rows: side, columns: side, depth: side, Operand(base: a, rowStride: side),
+      Operand(base: b, rowStride: side), into: c, rowStride: side, accumulating: false)
+  }
+
   /// Bytes that OpenBLAS takes for a thread that calls it, with some to spare.
   private static let workspaceByteCount = 9 << 24
 

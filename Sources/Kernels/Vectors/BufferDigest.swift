@@ -56,7 +56,8 @@ package enum BufferDigest {
 
   private typealias Lanes = SIMD16<UInt32>
 
-  private static func digest(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {
+  /// The digest of one piece.
+  package static func digest(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {
     let bits = UnsafeRawPointer(values)
     func lanes(_ index: Int) -> Lanes {
       bits.loadUnaligned(fromByteOffset: 4 &* index, as: Lanes.self)

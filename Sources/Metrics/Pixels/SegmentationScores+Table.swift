@@ -21,7 +21,7 @@ extension SegmentationScores {
       "\(counts.pixelCount)", "",
     ]
     let pixelScores = [
-      ("pixel accuracy", pixelAccuracy), ("pixel error", pixelError), ("loss", loss),
+      ("pixel accuracy", pixelAccuracy), ("pixel error", pixelError), ("cross-entropy", loss),
     ].map { name, value in
       name.padding(toLength: 14, withPad: " ", startingAt: 0) + "  " + Self.decimal(value)
     }

@@ -4,6 +4,21 @@
 ///
 /// In the template two braces are text, which is escaped; three are markup that this module itself has made.
 enum ReportTemplate {
+  /// Where the pixels of each class went.
+  private static let confusion = """
+    <div class="scroll"><table class="confusion">
+    <thead><tr><th></th>{{#heads}}<th>{{text}}</th>{{/heads}}</tr></thead>
+    <tbody>{{#rows}}<tr><th>{{name}}</th>{{#cells}}<td class="{{#right}}right{{/right}}{{^right}}wrong{{/right}}" \
+    style="--depth:{{depth}}%"><b>{{share}}</b><br><span class="quiet">{{count}}</span></td>{{/cells}}</tr>{{/rows}}</tbody>
+    </table></div>
+    """
+
+  /// The heading of it.
+  private static let confusionTitle = """
+    <h2>Which class was taken for which</h2>
+    <p class="quiet">Pixels of the validation images: a row is a true class, a column what was found there.</p>
+    """
+
   static let page = """
     {{% CONTENT_TYPE: PAGE}}<!doctype html>
     <html lang="en">
@@ -26,10 +41,30 @@ enum ReportTemplate {
     <h2>Side by side</h2>
     <div class="scroll"><table>
     <thead><tr><th></th>{{#heads}}<th><i class="key {{style}}"></i>{{text}}</th>{{/heads}}</tr></thead>
-    <tbody>{{#rows}}<tr><th>{{name}}</th>{{#cells}}<td>{{text}}</td>{{/cells}}</tr>{{/rows}}</tbody>
+    <tbody>{{#rows}}<tr><th>{{name}}</th>{{#cells}}<td>{{#pieces}}{{text}}<wbr>{{/pieces}}</td>{{/cells}}</tr>{{/rows}}</tbody>
     </table></div>
     </section>
-    {{/comparison}}{{/several}}
+    {{#images}}
+    <section>
+    <h2>Mean IoU by image</h2>
+    <p class="quiet">A click on a heading sorts by it.</p>
+    <div class="scroll tall"><table class="sortable">
+    <thead><tr><th><button>image</button></th>\
+    {{#heads}}<th><button><i class="key {{style}}"></i>{{text}}</button></th>{{/heads}}</tr></thead>
+    <tbody>{{#rows}}<tr><th>{{name}}</th>\
+    {{#cells}}<td data-value="{{value}}">{{text}}</td>{{/cells}}</tr>{{/rows}}</tbody>
+    </table></div>
+    </section>
+    {{/images}}
+    {{/comparison}}
+    {{#confusions}}
+    <section>
+    \(confusionTitle)
+    <div class="beside">{{#runs}}{{#confusion}}<div><h3><i class="key {{style}}"></i>{{name}}</h3>
+    \(confusion)</div>
+    {{/confusion}}{{/runs}}</div>
+    </section>
+    {{/confusions}}{{/several}}
     {{#single}}{{#runs}}
     <section>
     <dl class="facts">{{#facts}}<div><dt>{{name}}</dt><dd>{{value}}</dd></div>{{/facts}}</dl>
@@ -40,7 +75,8 @@ enum ReportTemplate {
     <section>
     <h2>Curves by step</h2>
     {{#several}}<p class="legend">{{#legend}}<span><i class="key {{style}}"></i>{{text}}</span>{{/legend}}</p>{{/several}}
-    <div class="charts">{{#charts}}
+    {{#several}}<p class="quiet">Where curves cover each other, the dashes of a later run lie on the earlier one.</p>{{/several}}
+    <div class="charts{{#several}} many{{/several}}">{{#charts}}
     <figure><figcaption><b>{{title}}</b> <span class="quiet">{{text}}</span>\
     {{#keys}}<span class="entry"><i class="key {{style}}"></i>{{text}}</span>{{/keys}}</figcaption>{{{svg}}}</figure>{{/charts}}
     </div>
@@ -50,17 +86,24 @@ enum ReportTemplate {
     <dl class="facts">{{#facts}}<div><dt>{{name}}</dt><dd>{{value}}</dd></div>{{/facts}}</dl>
     {{#about}}<p>{{text}}</p>{{/about}}
     {{#remarks}}<p class="remark">{{text}}</p>{{/remarks}}{{/several}}
-    {{#confusion}}
+    {{#single}}{{#confusion}}
     <section>
-    <h2>Which class was taken for which</h2>
-    <p class="quiet">Pixels of the validation images: a row is a true class, a column what was found there.</p>
-    <div class="scroll"><table class="confusion">
-    <thead><tr><th></th>{{#heads}}<th>{{text}}</th>{{/heads}}</tr></thead>
-    <tbody>{{#rows}}<tr><th>{{name}}</th>{{#cells}}<td class="{{#right}}right{{/right}}{{^right}}wrong{{/right}}" \
-    style="--depth:{{depth}}%"><b>{{share}}</b><br><span class="quiet">{{count}}</span></td>{{/cells}}</tr>{{/rows}}</tbody>
-    </table></div>
+    \(confusionTitle)
+    \(confusion)
     </section>
-    {{/confusion}}
+    {{/confusion}}{{/single}}
+    {{#pictured}}
+    <section>
+    <h2>Validation images</h2>
+    <p class="legend">In truth and prediction: {{#classes}}<span>{{#grey}}<i class="key plain"></i>{{/grey}}\
+    {{^grey}}<i class="key" style="background:{{colour}}"></i>{{/grey}}{{name}}{{#grey}}, as in the image{{/grey}}</span>{{/classes}}</p>
+    <p class="legend">In differences: <span><i class="key" style="background:#282c2f"></i>right, of the first class</span>\
+    <span><i class="key" style="background:#60666a"></i>right, of another</span>\
+    <span><i class="key" style="background:#56b4e9"></i>missed or taken for another</span>\
+    <span><i class="key" style="background:#e68614"></i>found where it is not</span>\
+    <span><i class="key" style="background:#000"></i>ignored</span></p>
+    </section>
+    {{/pictured}}
     {{#examples}}
     <section>
     <h2>The {{place}} image</h2>
@@ -76,11 +119,9 @@ enum ReportTemplate {
     <h2>Scores by image</h2>
     <p class="quiet">A click on a heading sorts by it.</p>
     <div class="scroll tall"><table class="sortable">
-    <thead><tr><th><button>image</button></th><th><button>mean IoU</button></th>\
-    <th><button>pixel error</button></th>{{#heads}}<th><button>{{text}}</button></th>{{/heads}}</tr></thead>
-    <tbody>{{#rows}}<tr><th>{{name}}</th><td data-value="{{score}}">{{score}}</td>\
-    <td data-value="{{errorValue}}">{{error}}</td>\
-    {{#dice}}<td data-value="{{value}}">{{text}}</td>{{/dice}}</tr>{{/rows}}</tbody>
+    <thead><tr><th><button>image</button></th>{{#heads}}<th><button>{{text}}</button></th>{{/heads}}</tr></thead>
+    <tbody>{{#rows}}<tr><th>{{name}}</th>\
+    {{#cells}}<td data-value="{{value}}">{{text}}</td>{{/cells}}</tr>{{/rows}}</tbody>
     </table></div>
     </section>
     {{/images}}
@@ -104,7 +145,7 @@ enum ReportTemplate {
     {{#command}}<p>To train the same again{{#program}}, by {{program}}{{/program}}:</p><pre>{{text}}</pre>{{/command}}
     <div class="scroll"><table class="options">
     <thead><tr><th>option</th><th>value</th><th>why</th></tr></thead>
-    <tbody>{{#options}}<tr><th>{{name}}</th><td>{{value}}</td><td class="quiet">{{reason}}</td></tr>{{/options}}</tbody>
+    <tbody>{{#options}}<tr><th>{{name}}</th><td>{{#pieces}}{{text}}<wbr>{{/pieces}}</td><td class="quiet">{{reason}}</td></tr>{{/options}}</tbody>
     </table></div>
     </section>
     {{#several}}</details>{{/several}}
@@ -143,24 +184,31 @@ enum ReportTemplate {
     figure{margin:0}figcaption{font-size:.9rem;margin-bottom:4px}
     svg{width:100%;height:auto;display:block}svg text{fill:var(--quiet);font:12px system-ui,sans-serif}
     .grid{stroke:var(--line)}.line{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round}
-    .thin{stroke-width:1;opacity:.6}.dot{stroke-width:8;stroke-linecap:round}
+    .many .s0{stroke-width:4}.many .s1{stroke-dasharray:9 6}.many .s2{stroke-dasharray:3 6}
+    .many .s3{stroke-dasharray:12 4 2 4}.many .s4{stroke-dasharray:6 10}.many .s5{stroke-dasharray:2 8}
+    .many .s6{stroke-dasharray:14 8}.many .s7{stroke-dasharray:4 4}.dot{stroke-width:8;stroke-linecap:round}
     .s0{color:var(--s0)}.s1{color:var(--s1)}.s2{color:var(--s2)}.s3{color:var(--s3)}
     .s4{color:var(--s4)}.s5{color:var(--s5)}.s6{color:var(--s6)}.s7{color:var(--s7)}
     .load{color:var(--s4)}.forward{color:var(--s0)}.backward{color:var(--s2)}.reduce{color:var(--s1)}
     .update{color:var(--s3)}
     .key{display:inline-block;width:.8em;height:.8em;border-radius:3px;background:currentColor;margin-right:.4em}
+    .plain{background:none;border:1px solid var(--quiet)}
+    .beside{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr));gap:8px 32px}
     .legend{display:flex;flex-wrap:wrap;gap:4px 18px;padding:0;margin:8px 0;list-style:none;font-size:.9rem}
     .entry{white-space:nowrap;margin-left:1em;color:var(--quiet)}
     .bar{display:flex;height:18px;border-radius:5px;overflow:hidden;background:var(--line)}
     .bar i{background:currentColor}
-    .scroll{overflow-x:auto;margin:0 -16px;padding:0 16px}.tall{max-height:480px;overflow-y:auto}
+    .scroll{overflow-x:auto}.tall{max-height:480px;overflow-y:auto}
+    .scroll.more{border-right:3px solid var(--s1)}
+    .scroll.more::before{content:"there is more to the right: scroll sideways \\2192";display:block;position:sticky;left:0;
+    width:max-content;max-width:100%;font-size:.85rem;color:var(--s1)}
     table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:50%}
     th,td{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
     tbody th{font-weight:500}thead th{color:var(--quiet);font-weight:500;white-space:nowrap}
     .tall thead th{position:sticky;top:0;background:var(--card)}
-    .options td,.options th{overflow-wrap:anywhere;min-width:7em}.options th{white-space:nowrap}
+    .options th{white-space:nowrap}.options td{overflow-wrap:break-word}
     .confusion td{padding:8px 14px;text-align:right;border:2px solid var(--card)}
-    .confusion thead th{text-align:right;padding:0 14px}
+    .confusion b{white-space:nowrap}.confusion thead th{text-align:right;padding:0 14px;white-space:normal}
     .right{background:color-mix(in srgb,var(--s0) var(--depth),transparent)}
     .wrong{background:color-mix(in srgb,var(--s1) var(--depth),transparent)}
     .confusion td .quiet{color:inherit;opacity:.75}
@@ -171,13 +219,21 @@ enum ReportTemplate {
     button::after{content:" \\2195";opacity:.4}
     [aria-sort=ascending] button::after{content:" \\2191";opacity:1}
     [aria-sort=descending] button::after{content:" \\2193";opacity:1}
-    pre{background:var(--back);border:1px solid var(--line);border-radius:6px;padding:10px;overflow-x:auto;margin:0 0 12px}
+    pre{background:var(--back);border:1px solid var(--line);border-radius:6px;padding:10px;margin:0 0 12px;
+    white-space:pre-wrap;overflow-wrap:anywhere}
+    @media(max-width:640px){.options thead{display:none}.options,.options tbody,.options tr,.options th,.options td{
+    display:block}.options tr{border-bottom:1px solid var(--line);padding:6px 0}.options th,.options td{border:0;padding:0}
+    .confusion td{padding:6px 8px}.confusion thead th{padding:0 8px}td,th{padding-right:8px}}
     footer{padding-bottom:32px;font-size:.85rem}
     @media print{details.run{border:0}.tall{max-height:none}}
     """
 
-  /// Sorts tables; without scripts the page says all the same.
+  /// Sorts tables, and tells of those that are wider than the window; without scripts the page says all the same.
   static let script = """
+    const tell=()=>{for(const box of document.querySelectorAll(".scroll"))
+    box.classList.toggle("more",box.scrollWidth>box.clientWidth+1)};
+    tell();addEventListener("resize",tell);
+    for(const part of document.querySelectorAll("details"))part.addEventListener("toggle",tell);
     for(const table of document.querySelectorAll("table.sortable"))
     table.querySelectorAll("thead th").forEach((head,column)=>{
     head.firstElementChild.addEventListener("click",()=>{

@@ -6,10 +6,10 @@ package struct ReportedRun: Sendable {
   package struct Option: Sendable {
     package let name: String
     package let value: String
-    /// Why it was chosen; nil for what was given or always so.
-    package let reason: String?
+    /// Why it is so: the reason of its choice, `given` or `default`.
+    package let reason: String
 
-    package init(name: String, value: String, reason: String?) {
+    package init(name: String, value: String, reason: String) {
       (self.name, self.value, self.reason) = (name, value, reason)
     }
   }
@@ -35,16 +35,24 @@ package struct ReportedRun: Sendable {
   /// The scores of a validation image.
   package struct ImageScore: Sendable {
     package let name: String
-    /// The mean intersection over union of its classes.
-    package let score: Double
-    /// The part of its pixels whose class was not found.
-    package let pixelError: Double
-    /// The Dice of each class; nil for one that does not occur.
-    package let dice: [Double?]
+    /// A value for each of the columns, the mean IoU first; nil where it has none.
+    package let values: [Double?]
 
-    package init(name: String, score: Double, pixelError: Double, dice: [Double?]) {
-      (self.name, self.score, self.pixelError, self.dice) = (name, score, pixelError, dice)
+    /// The mean intersection over union of its classes.
+    package var score: Double? { values.first ?? nil }
+
+    package init(name: String, values: [Double?]) {
+      (self.name, self.values) = (name, values)
     }
+  }
+
+  /// A class as pictures show it.
+  package struct Class: Sendable {
+    package let name: String
+    /// Its colour, as a style sheet has it; nil for the image's own grey.
+    package let colour: String?
+
+    package init(name: String, colour: String?) { (self.name, self.colour) = (name, colour) }
   }
 
   /// An image with what was found in it.
@@ -78,10 +86,12 @@ package struct ReportedRun: Sendable {
   package var data: String?
   /// What a reader is to know of the page, a line each: what is missing and why.
   package var remarks: [String] = []
-  /// The names of the classes; of more than there are names others are told by their numbers.
-  package var classNames: [String] = []
+  /// The classes; of more than there are here others are told by their numbers.
+  package var classes: [Class] = []
   /// Where the pixels of the validation images went, by the best checkpoint.
   package var confusion: Confusion?
+  /// What the values of the images are called.
+  package var imageColumns: [String] = []
   /// The validation images.
   package var images: [ImageScore] = []
   /// A few of them.

@@ -49,53 +49,122 @@ package struct RunReport {
       "style": ReportTemplate.style, "script": ReportTemplate.script,
       "several": runs.count > 1, "single": runs.count == 1,
       "comparison": comparison, "charts": charts,
-      "legend": runs.enumerated().map { ["style": "s\($0)", "text": $1.name] },
+      "legend": heads,
+      "confusions": runs.contains { $0.confusion != nil },
       "runs": runs.enumerated().map { section($1, number: $0) },
     ]
   }
 
-  /// The rows of the table that has the runs side by side: options in which they differ, and results.
+  /// The table that has the runs side by side, results and options in which they differ, and that of their images.
   private var comparison: [String: Any] {
     var names: [String] = []
     for run in runs {
       for option in run.options where !names.contains(option.name) { names.append(option.name) }
     }
-    let left = ["output", "seed"]
     let options = names.compactMap { name -> [String: Any]? in
       let values = runs.map { run in run.options.first { $0.name == name }?.value ?? "" }
-      guard Set(values).count > 1, !left.contains(name) || name == "seed" else { return nil }
-      return ["name": "--\(name)", "cells": values.map { ["text": $0] }]
+      guard Set(values).count > 1, name != "output" else { return nil }
+      return ["name": "--\(name)", "cells": values.map { ["pieces": Self.pieces($0)] }]
     }
     let facts = runs.map { Self.facts(of: $0) }
     let results = (facts.first ?? []).indices.map { row -> [String: Any] in
+      ["name": facts[0][row].name, "cells": facts.map { ["pieces": Self.pieces($0[row].value)] }]
+    }
+    let dice = classNames.map { name -> [String: Any] in
       [
-        "name": facts[0][row].name,
-        "cells": facts.map { ["text": $0[row].value] },
+        "name": "its Dice of \(name)",
+        "cells": runs.map { ["pieces": Self.pieces(Self.bestDice(of: name, in: $0))] },
       ]
     }
     return [
-      "heads": runs.enumerated().map { ["style": "s\($0)", "text": $1.name] },
-      "rows": results + options,
+      "heads": heads, "rows": results + dice + options,
+      "images": sharedImages.isEmpty
+        ? [] : [["heads": heads, "rows": sharedImages] as [String: Any]],
+    ]
+  }
+
+  private var heads: [[String: Any]] {
+    runs.enumerated().map { ["style": "s\($0)", "text": $1.name] }
+  }
+
+  /// The mean IoU of each image that several runs have scored.
+  private var sharedImages: [[String: Any]] {
+    guard runs.count > 1 else { return [] }
+    let scores = runs.map { run in
+      Dictionary(run.images.map { ($0.name, $0.score) }, uniquingKeysWith: { first, _ in first })
+    }
+    var names: [String] = []
+    for image in runs.flatMap(\.images) where !names.contains(image.name) {
+      names.append(image.name)
+    }
+    return names.filter { name in scores.count { $0[name] != nil } > 1 }.map { name in
+      ["name": name, "cells": scores.map { Self.cell($0[name] ?? nil) }]
+    }
+  }
+
+  /// The names of the classes of all runs.
+  private var classNames: [String] {
+    var names: [String] = []
+    for run in runs {
+      for label in 0..<Self.classCount(of: run)
+      where !names.contains(Self.className(label, of: run)) {
+        names.append(Self.className(label, of: run))
+      }
+    }
+    return names
+  }
+
+  private static func classCount(of run: ReportedRun) -> Int {
+    run.history.evaluations.map(\.scores.classes.count).max() ?? 0
+  }
+
+  private static func className(_ label: Int, of run: ReportedRun) -> String {
+    run.classes.indices.contains(label) ? run.classes[label].name : "class \(label)"
+  }
+
+  private static func bestDice(of name: String, in run: ReportedRun) -> String {
+    guard let best = run.history.best,
+      let label = best.scores.classes.indices.first(where: { className($0, of: run) == name })
+    else { return "none" }
+    return best.scores.classes[label].dice?.decimals(4) ?? "none"
+  }
+
+  /// A text in pieces between which a line may end: behind commas and slashes.
+  private static func pieces(_ text: String) -> [[String: Any]] {
+    var pieces: [String] = [""]
+    for character in text {
+      pieces[pieces.count - 1].append(character)
+      if character == "," || character == "/" { pieces.append("") }
+    }
+    return pieces.filter { !$0.isEmpty }.map { ["text": $0] }
+  }
+
+  /// A number of a table that can be sorted; one without a value is behind all others.
+  private static func cell(_ value: Double?) -> [String: Any] {
+    guard let value else { return ["text": "none", "value": "-1"] }
+    let isCount = value == value.rounded() && abs(value) > 1
+    return [
+      "text": isCount ? Int(min(value, 1e15)).grouped : value.decimals(4), "value": "\(value)",
     ]
   }
 
   // MARK: - Curves
 
   private var charts: [[String: Any]] {
-    let hasScores = runs.contains { !$0.history.evaluations.isEmpty }
     var charts = [
-      chart(
-        "Loss", "the training's, mean over a batch; bold is the validation's", isLogarithmic: true,
-        { $0.steps.map { ($0.step, $0.loss) } },
-        { $0.evaluations.map { ($0.step, $0.scores.loss) } })
+      // Another quantity than the validation's, so that they are on no common axis.
+      chart("Training loss", "\(trainingLoss), mean over a batch", isLogarithmic: true) {
+        $0.steps.map { ($0.step, $0.loss) }
+      },
+      chart("Validation loss", "cross-entropy, mean over the labelled pixels", isLogarithmic: true)
+      {
+        $0.evaluations.map { ($0.step, $0.scores.loss) }
+      },
+      chart("Mean intersection over union", "of the validation images") {
+        $0.evaluations.map { ($0.step, $0.scores.meanIntersectionOverUnion) }
+      },
     ]
-    if hasScores {
-      charts.append(
-        chart("Mean intersection over union", "of the validation images") {
-          $0.evaluations.map { ($0.step, $0.scores.meanIntersectionOverUnion) }
-        })
-    }
-    if runs.count == 1 { charts.append(diceChart(of: runs[0])) }
+    charts += runs.count == 1 ? [diceChart(of: runs[0])] : classNames.map(diceChart)
     charts.append(
       chart("Learning rate", "") { $0.steps.map { ($0.step, $0.learningRate) } })
     charts.append(
@@ -109,51 +178,60 @@ package struct RunReport {
     return charts.compactMap(\.self)
   }
 
+  /// What the runs have made small.
+  private var trainingLoss: String {
+    let names = Set(
+      runs.map { run in run.options.first { $0.name == "loss" }?.value ?? "by --loss" })
+    return names.count == 1 ? names.first ?? "" : "by --loss of each run"
+  }
+
   private typealias Points = (RunHistory) -> [(step: Int, value: Double?)]
 
+  /// A chart of one quantity, a line for each run.
   private func chart(
-    _ title: String, _ text: String, isLogarithmic: Bool = false, _ points: Points,
-    _ bold: Points? = nil
+    _ title: String, _ text: String, isLogarithmic: Bool = false, _ points: Points
   ) -> [String: Any]? {
-    func lines(_ points: Points, _ style: String) -> [LineChart.Line] {
-      runs.enumerated().map { number, run in
-        LineChart.Line(
-          style: "s\(number)\(style)",
-          points: points(run.history).compactMap { step, value in
-            value.map { (Double(step), $0) }
-          })
-      }
+    let lines = runs.enumerated().map { number, run in
+      LineChart.Line(
+        style: "s\(number)",
+        points: points(run.history).compactMap { step, value in value.map { (Double(step), $0) } })
     }
     let chart = LineChart(
-      title: title + (text.isEmpty ? "" : ", \(text)"),
-      lines: lines(points, bold == nil ? "" : " thin") + (bold.map { lines($0, "") } ?? []),
-      isLogarithmic: isLogarithmic)
+      title: title + (text.isEmpty ? "" : ", \(text)"), lines: lines, isLogarithmic: isLogarithmic)
     return chart.svg.map { ["title": title, "text": text, "svg": $0] }
   }
 
   /// The Dice of each class over the steps, for as many classes as there are colours.
   private func diceChart(of run: ReportedRun) -> [String: Any]? {
-    let evaluations = run.history.evaluations
-    let count = min(Self.runLimit, evaluations.map(\.scores.classes.count).max() ?? 0)
-    let names = (0..<count).map { label in
-      run.classNames.indices.contains(label) ? run.classNames[label] : "class \(label)"
-    }
-    let lines = (0..<count).map { label in
-      LineChart.Line(
-        style: "s\(label)",
-        points: evaluations.compactMap { evaluation in
-          let classes = evaluation.scores.classes
-          guard classes.indices.contains(label), let dice = classes[label].dice else { return nil }
-          return (Double(evaluation.step), dice)
-        })
+    let labels = 0..<min(Self.runLimit, Self.classCount(of: run))
+    let lines = labels.map {
+      LineChart.Line(style: "s\($0)", points: Self.dice(ofClass: $0, in: run))
     }
     return LineChart(title: "Dice of each class", lines: lines).svg.map { svg in
       [
         "title": "Dice of each class", "text": "", "svg": svg,
-        "keys": names.enumerated().map {
-          ["style": "s\($0)", "text": $1]
-        },
+        "keys": labels.map { ["style": "s\($0)", "text": Self.className($0, of: run)] },
       ]
+    }
+  }
+
+  /// The Dice of a class over the steps, a line for each run that has it.
+  private func diceChart(of name: String) -> [String: Any]? {
+    let lines = runs.enumerated().map { number, run in
+      let label = (0..<Self.classCount(of: run)).first { Self.className($0, of: run) == name }
+      return LineChart.Line(
+        style: "s\(number)", points: label.map { Self.dice(ofClass: $0, in: run) } ?? [])
+    }
+    return LineChart(title: "Dice of \(name)", lines: lines).svg.map {
+      ["title": "Dice of \(name)", "text": "", "svg": $0]
+    }
+  }
+
+  private static func dice(ofClass label: Int, in run: ReportedRun) -> [(x: Double, y: Double)] {
+    run.history.evaluations.compactMap { evaluation in
+      let classes = evaluation.scores.classes
+      guard classes.indices.contains(label), let dice = classes[label].dice else { return nil }
+      return (Double(evaluation.step), dice)
     }
   }
 
@@ -203,11 +281,17 @@ package struct RunReport {
           },
         ] as [String: Any]
       },
+      "classes": run.examples.isEmpty
+        ? []
+        : run.classes.map { known in
+          ["name": known.name, "colour": known.colour ?? "", "grey": known.colour == nil]
+        },
+      "pictured": !run.examples.isEmpty,
       "images": run.images.isEmpty ? [] : [images(run)],
       "parts": parts(run),
       "ranks": run.history.secondsByRank.count > 1 ? [ranks(run)] : [],
       "options": run.options.map { option in
-        ["name": "--\(option.name)", "value": option.value, "reason": option.reason ?? ""]
+        ["name": "--\(option.name)", "pieces": Self.pieces(option.value), "reason": option.reason]
       },
       "command": run.command.map { [["text": $0]] } ?? [],
     ]
@@ -232,16 +316,9 @@ package struct RunReport {
 
   private func images(_ run: ReportedRun) -> [String: Any] {
     [
-      "heads": run.classNames.map { ["text": "Dice of \($0)"] },
+      "heads": run.imageColumns.map { ["text": $0] },
       "rows": run.images.map { image in
-        [
-          "name": image.name, "score": image.score.decimals(4),
-          "error": (100 * image.pixelError).decimals(2) + " %",
-          "errorValue": "\(image.pixelError)",
-          "dice": image.dice.map { dice in
-            ["text": dice?.decimals(4) ?? "none", "value": "\(dice ?? -1)"]
-          },
-        ] as [String: Any]
+        ["name": image.name, "cells": image.values.map(Self.cell)] as [String: Any]
       },
     ]
   }

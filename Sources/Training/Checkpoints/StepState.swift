@@ -23,6 +23,8 @@ final class StepState {
   private let file: StepStateFile
   /// The parameters, and the optimiser's state as far as this rank keeps it.
   private let sources: [FloatBuffer]
+  /// What knows whether their bits are those that the last update has left.
+  private let stateGuard: StateGuard
   private let communicator: any Communicator
   private let interval: Int
   private let thread: BackgroundThread
@@ -34,9 +36,10 @@ final class StepState {
   private var canPin: Bool?
 
   private init(
-    _ file: StepStateFile, _ sources: [FloatBuffer], interval: Int, isWhole: Bool,
-    thread: BackgroundThread, _ communicator: any Communicator
+    _ file: StepStateFile, _ sources: [FloatBuffer], stateGuard: StateGuard, interval: Int,
+    isWhole: Bool, thread: BackgroundThread, _ communicator: any Communicator
   ) {
+    self.stateGuard = stateGuard
     canPin = isWhole ? nil : false
     self.file = file
     self.sources = sources
@@ -79,12 +82,17 @@ final class StepState {
     _ metadata: StepStateMetadata, slot: Int, then: (@Sendable () throws -> Void)?
   ) throws {
     let (file, sources, rank) = (file, sources, communicator.localRank)
+    // Digests change where the state does, which waits for this thread.
+    nonisolated(unsafe) let guarded = stateGuard.isActive ? stateGuard.parts : []
     try thread.begin {
       // First, since records say that all is there.
       if rank == 0 { try Self.write(metadata, to: file, slot: slot) }
       file.write(
         step: metadata.step, slot: slot, localRank: rank,
-        from: sources.map { UnsafePointer($0.base) })
+        from: sources.map { UnsafePointer($0.base) }
+      ) { part, floats, range in
+        guarded.isEmpty || guarded[part].isKept(in: floats, endingIn: range)
+      }
       guard let then else { return }
       file.waitForAllPieces(ofStep: metadata.step, slot: slot)
       try then()
@@ -221,8 +229,8 @@ extension StepState {
     // The same on all ranks, since it decides what they do together.
     let isWhole = try communicator.allReduceSum([layout.isWhole ? Int64(0) : 1]) == [0]
     let kept = StepState(
-      file, sources, interval: plan.configuration.stepStateEvery, isWhole: isWhole, thread: thread,
-      communicator)
+      file, sources, stateGuard: step.stateGuard, interval: plan.configuration.stepStateEvery,
+      isWhole: isWhole, thread: thread, communicator)
     return try kept.isReserved([0], warn: warn) ? kept : nil
   }
 

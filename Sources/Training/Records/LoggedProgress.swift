@@ -1,42 +1,45 @@
 // How far a run has come, by its log.
 
 import Checkpoints
-import Files
 import Foundation
 
-/// The last start of a run and its steps, as its folder tells them to somebody outside.
+/// The last start of a run, as its folder tells of it to somebody outside.
+///
+/// A start has won steps if the next one begins after a later step than it did: so nobody has to know of which steps
+/// the state was kept.
 package struct LoggedProgress: Equatable, Sendable {
-  /// When the run was last begun or gone on with, in seconds since 1970, which tells its starts apart.
-  package private(set) var startTime: Double?
-  /// The step that the last start began after.
-  private var startStep = 0
-  /// The last step that was told of.
-  private var lastStep = 0
-  /// The step of the newest state that a run can go on from.
-  private let safeStep: Int
+  /// The beginning of a run, or of a part of it.
+  package struct Start: Equatable, Sendable {
+    /// When it was, in seconds since 1970, which tells starts apart.
+    package let time: Double
+    /// The step that it began after.
+    package let step: Int
+
+    package init(time: Double, step: Int) { (self.time, self.step) = (time, step) }
+  }
+
+  /// When the run was last begun or gone on with, and after which step; nil where it has not told yet.
+  package let start: Start?
+  /// Whether a signal has ended it in good order.
+  package let wasStopped: Bool
+  /// Whether the next start finds something of the last one, be it what that has begun from.
+  package let canGoOn: Bool
 
   /// The progress of the run in `folder`; of none where there is no log.
   package init(of folder: String) {
-    struct Line: Decodable {
-      let event: String?
-      let step: Int?
-      let time: Double?
-    }
     let log = try? Data(
       contentsOf: URL(fileURLWithPath: folder + "/log.jsonl"), options: .alwaysMapped)
-    let decoder = JSONDecoder()
-    for text in (log ?? Data()).split(separator: UInt8(ascii: "\n")) {
-      guard let line = try? decoder.decode(Line.self, from: text), let step = line.step else {
-        continue
+    var (start, wasStopped): (Start?, Bool) = (nil, false)
+    _ = LogLine.forEach(in: log ?? Data()) { line in
+      if ["start", "resume"].contains(line.event), let time = line.time {
+        start = Start(time: time, step: line.step)
       }
-      lastStep = step
-      if ["start", "resume"].contains(line.event) { (startTime, startStep) = (line.time, step) }
+      wasStopped = line.event == "stop"
+      return true
     }
-    let saved = try? RunFolder.newestCheckpointStep(in: folder)
-    // Steps are told of when their state is kept.
-    safeStep = StepStateMark.isThere(in: folder) ? lastStep : saved ?? 0
+    (self.start, self.wasStopped) = (start, wasStopped)
+    let saved = RunFolder.step(of: .latest, in: folder) ?? 0
+    // A start that goes on keeps its state before it tells of itself.
+    canGoOn = start.map { StepStateMark.isThere(in: folder) || saved > $0.step } ?? false
   }
-
-  /// Whether the last start has made a step from which the run can go on.
-  package var hasWon: Bool { startTime != nil && safeStep > startStep }
 }

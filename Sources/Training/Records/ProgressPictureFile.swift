@@ -83,11 +83,11 @@ final class ProgressPictureFile: RecordSink {
       "step \(curves.step) of \(max(curves.step, curves.totalSteps))",
       [
         ProgressPicture.Chart(
-          "loss",
-          [
-            ProgressPicture.Curve(curves.loss.points, name: "training, mean of 20 steps"),
-            ProgressPicture.Curve(curves.validationLoss.points, name: "validation"),
-          ]),
+          "training loss, mean of 20 steps", [ProgressPicture.Curve(curves.loss.points)]),
+        // Another quantity than what is trained by, so that it has an axis of its own.
+        ProgressPicture.Chart(
+          "cross-entropy of the validation images",
+          [ProgressPicture.Curve(curves.validationLoss.points)]),
         ProgressPicture.Chart(
           "mean iou of the validation images", [ProgressPicture.Curve(curves.score.points)]),
         ProgressPicture.Chart(

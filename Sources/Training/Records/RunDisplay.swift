@@ -23,6 +23,8 @@ package final class RunDisplay: Sendable {
     var loss = MovingMean()
     /// The newest mean IoU of the validation images.
     var score: Double?
+    /// The tables of the best evaluation and the newest one, which are kept for the end where there is no window.
+    var tables: (best: String?, newest: String?)
   }
 
   private static let secondsBetweenDrawings = 0.1
@@ -139,11 +141,20 @@ extension RunDisplay: RecordSink {
     case .start, .view: break
     case .step(let step, of: let totalSteps): show(step, totalSteps: totalSteps)
     case .evaluation(let evaluation):
-      state.withLock { $0.score = evaluation.scores.meanIntersectionOverUnion }
-      write(
-        "evaluation after step \(evaluation.step)"
-          + "\(evaluation.isBest ? " (the best so far)" : "")\n"
-          + evaluation.scores.table(names: evaluation.classNames) + evaluation.thresholdText)
+      let score = evaluation.scores.meanIntersectionOverUnion
+      let title = "evaluation after step \(evaluation.step)"
+      let best = evaluation.isBest ? " (the best so far)" : ""
+      let table =
+        evaluation.scores.table(names: evaluation.classNames) + evaluation.thresholdText
+      let isTold = state.withLock { state in
+        state.score = score
+        guard !isTerminal else { return true }
+        state.tables.newest = "\(title)\n\(table)"
+        if evaluation.isBest { state.tables.best = "\(title), the best\n\(table)" }
+        return false
+      }
+      // A log of a long run has a line of each, and one table at its end.
+      write(isTold ? "\(title)\(best)\n\(table)" : "\(title): mean IoU \(score.decimals(4))\(best)")
     case .healed(let replica): warn(replica.description)
     case .stop(let stop):
       finish()
@@ -152,6 +163,7 @@ extension RunDisplay: RecordSink {
           + " --resume goes on")
     case .end(let end):
       finish()
+      if let table = state.withLock({ $0.tables.best ?? $0.tables.newest }) { write(table) }
       var text = "\(end.steps) steps done; the newest checkpoint is \(end.latestPath)"
       if let best = end.best { text += "\nthe best, of step \(best.step), is \(best.path)" }
       write(text)

@@ -167,16 +167,11 @@ extension RunLog: RecordSink {
 
 /// What stays of a log when a run goes on from a step.
 private struct Kept {
-  private struct Line: Decodable {
-    let event: String?
-    let step: Int?
-  }
-
   /// The bytes before the first line of a step after that.
-  private(set) var length = 0
+  let length: Int
   /// The step that the log begins after; nil for one without a beginning.
-  private var start: Int?
-  private var steps: Set<Int> = []
+  private let start: Int?
+  private var steps: Set<Int>
 
   init(of path: String, upTo step: Int, isUnscored: Bool) throws(FileError) {
     let bytes: Data
@@ -187,19 +182,16 @@ private struct Kept {
         path: path, expected: "the log of the run that is continued", found: "an unreadable file",
         hint: "check its permissions")
     }
-    let decoder = JSONDecoder()
-    var start = bytes.startIndex
-    while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-      // A line that is no JSON is not this program's; it stays where it is.
-      if let line = try? decoder.decode(Line.self, from: bytes[start..<end]), let found = line.step
-      {
-        if found > step || isUnscored && found == step && line.event == "evaluation" { break }
-        if line.event == nil { steps.insert(found) }
-        if self.start == nil { self.start = line.event == nil ? found - 1 : found }
+    var (steps, start): (Set<Int>, Int?) = ([], nil)
+    length = LogLine.forEach(in: bytes) { line in
+      if line.step > step || isUnscored && line.step == step && line.event == "evaluation" {
+        return false
       }
-      start = end + 1
+      if line.event == nil { steps.insert(line.step) }
+      if start == nil { start = line.event == nil ? line.step - 1 : line.step }
+      return true
     }
-    length = start - bytes.startIndex
+    (self.steps, self.start) = (steps, start)
   }
 
   /// Whether the line of a step after the log's beginning is missing.

@@ -66,6 +66,10 @@ package struct EvaluationRecord: Sendable {
   /// The names of the classes.
   package var classNames: [String]
 
+  package init(step: Int, scores: SegmentationScores, isBest: Bool, classNames: [String]) {
+    (self.step, self.scores, self.isBest, self.classNames) = (step, scores, isBest, classNames)
+  }
+
   /// The best threshold of the foreground and what it reaches, where there are two classes.
   var thresholdFields: [(name: String, value: JSONValue)] {
     guard let best = scores.foreground?.best else { return [] }
@@ -99,4 +103,8 @@ package struct EndRecord: Sendable {
   package var latestPath: String
   /// The step of the best checkpoint and the link to it, where the run has scores.
   package var best: (step: Int, path: String)?
+
+  package init(steps: Int, latestPath: String, best: (step: Int, path: String)?) {
+    (self.steps, self.latestPath, self.best) = (steps, latestPath, best)
+  }
 }

@@ -51,11 +51,14 @@ package struct LearningRateRange: Sendable {
     return points[index + 1].rate
   }
 
-  /// A tenth of the rate at which the smoothed loss is smallest; nil where no step was finite.
+  /// A tenth of the rate at which the smoothed loss is smallest; nil where that is at an end of the rates, beyond
+  /// which it may be smaller, or where no step was finite.
   package var suggestion: Double? {
-    points.filter(\.smoothedLoss.isFinite).min { $0.smoothedLoss < $1.smoothedLoss }.map {
-      $0.rate / 10
+    let smallest = points.indices.filter { points[$0].smoothedLoss.isFinite }.min {
+      points[$0].smoothedLoss < points[$1].smoothedLoss
     }
+    guard let smallest, smallest > 0, smallest < points.count - 1 else { return nil }
+    return points[smallest].rate / 10
   }
 }
 
@@ -79,7 +82,7 @@ extension LearningRateRange {
     ])
     let plan = try RunPlan(configuration, display: display, communicator: communicator)
     let step = try plan.step(display, communicator)
-    try plan.begin(step, say: display.write, communicator)
+    try plan.begin(step, say: display.write, warn: display.warn, communicator)
     let loader = plan.loader(communicator, startStep: 0)
     defer { loader.close() }
     var range = LearningRateRange()

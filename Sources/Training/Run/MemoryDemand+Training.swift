@@ -94,15 +94,15 @@ extension MemoryDemand {
           tile: tile, channels: data.dataset.channels, isWeighted: isWeighted))
   }
 
-  /// The writing of a checkpoint takes a copy of the largest tensor, and the whole of a state that is
-  /// kept in shards, with one rank's shards; the reading takes the file and a tensor.
+  /// The writing of a checkpoint takes a copy of the largest tensor, and the whole of a state that is kept in
+  /// shards, with one rank's shards and a copy of the parameters; the reading takes the file and a tensor.
   private mutating func addCheckpoint(
     _ configuration: TrainingConfiguration, network: UNet, state: Int, shards: Int
   ) {
     let stride = MemoryLayout<Float>.stride
     let tensor = (network.layout.parameters.map(\.slot.count).max() ?? 0) * stride
-    let gathered = shards > 1 ? state + state / shards : 0
     let copy = network.layout.count * stride
+    let gathered = shards > 1 ? copy + state + state / shards : 0
     // A checkpoint to start from may be another optimiser's, of two moments, with averages.
     let file =
       configuration.load != nil ? 4 * copy : configuration.resume != nil ? copy + state : 0

@@ -33,23 +33,27 @@ package final class RunFolder: Sendable {
 
   /// Opens the folder, creating what is missing, and locks it.
   ///
+  /// A run that has saved nothing is not lost when it begins again; its log is removed.
+  ///
   /// - Parameters:
   ///   - path: the folder; folders above it are created too.
   ///   - resuming: whether a run that is there already is to be continued.
-  /// A run that has saved nothing is not lost when it begins again; its log is removed.
-  ///
+  ///   - hasNoStates: whether the states that its mark speaks of were looked for, and are gone.
   /// - Throws: when it cannot be written, holds a run that is not resumed, or is in use.
-  package init(path: String, resuming: Bool) throws(FileError) {
+  package init(path: String, resuming: Bool, hasNoStates: Bool = false) throws(FileError) {
     self.path = path
     try Folder.make(path)
     lock = try FolderLock(path)
-    let existing = resuming ? nil : try Self.trace(of: path)
+    let existing = resuming ? nil : try Self.trace(of: path, hasNoStates: hasNoStates)
     // This program makes the folder of checkpoints before anything else.
-    let hasSaved = existing?.isCheckpoint == true || !Folder.isFolder(path + "/checkpoints")
+    let hasSaved = existing?.isSaved == true || !Folder.isFolder(path + "/checkpoints")
     if let existing, hasSaved {
       throw FileError(
         path: path, expected: "a folder without a run", found: "one (\(existing.name))",
-        hint: "continue it with --resume, or give another --output")
+        hint: existing.name == StepStateMark.name
+          ? "--resume-or-start goes on from its states in memory, or begins again where they are gone; "
+            + "or give another --output"
+          : "continue it with --resume, or give another --output")
     }
     beginsAgain = existing != nil
     if beginsAgain { unlink(path + "/log.jsonl") }
@@ -92,6 +96,15 @@ extension RunFolder {
     guard let step = Int(name.dropFirst(5).dropLast(12)), step >= 0 else { return nil }
     return checkpointName(step: step) == name ? step : nil
   }
+
+  /// The step of a checkpoint that may be read; nil for what is a folder, a pipe, or a link to nothing.
+  private static func step(ofReadable name: String, in folder: String) -> Int? {
+    var status = stat()
+    guard let step = step(ofCheckpoint: name), stat("\(folder)/checkpoints/\(name)", &status) == 0,
+      status.st_mode & S_IFMT == S_IFREG
+    else { return nil }
+    return step
+  }
 }
 
 // MARK: - Contents
@@ -109,7 +122,8 @@ extension RunFolder {
 
   /// The steps of the checkpoints that are there, in rising order.
   package func checkpointSteps() throws(FileError) -> [Int] {
-    try Folder.names(in: path + "/checkpoints").compactMap(Self.step(ofCheckpoint:)).sorted()
+    try Folder.names(in: path + "/checkpoints")
+      .compactMap { Self.step(ofReadable: $0, in: path) }.sorted()
   }
 
   /// Whether there is anything in a folder that need not be opened from which a run could go on, be it
@@ -138,14 +152,9 @@ extension RunFolder {
 
   /// The newest checkpoint of a folder that need not be opened, or nil.
   static func newestCheckpoint(in folder: String) throws(FileError) -> String? {
-    try newestCheckpointStep(in: folder).map {
+    try checkpointNames(in: folder).compactMap { step(ofReadable: $0, in: folder) }.max().map {
       folder + "/checkpoints/" + checkpointName(step: $0)
     }
-  }
-
-  /// Its step.
-  static func newestCheckpointStep(in folder: String) throws(FileError) -> Int? {
-    try checkpointNames(in: folder).compactMap(Self.step(ofCheckpoint:)).max()
   }
 
   /// The newest checkpoint, from which a run without a path given is resumed.
@@ -153,17 +162,28 @@ extension RunFolder {
   /// - Throws: when there is none.
   package func newestCheckpoint() throws(FileError) -> String {
     guard let step = try checkpointSteps().last else {
+      let names = try Self.checkpointNames(in: path)
+      let hasDamaged = names.contains { Self.step(ofCheckpoint: $0) != nil || Self.isPutAside($0) }
+      let hasLatest = Self.hasLatest(in: path)
       throw FileError(
         path: path + "/checkpoints", expected: "a checkpoint to resume from",
-        found: try Self.hasCheckpoint(in: path) ? "damaged ones only" : "none",
-        hint: "leave --resume out to start anew in another --output, or give --resume PATH")
+        found: hasDamaged
+          ? "damaged ones only"
+          : hasLatest ? "none; latest.safetensors points to one that is gone" : "none",
+        hint: hasDamaged || hasLatest
+          ? "give --resume PATH, or start anew in another --output"
+          : "give --resume-or-start, which begins again, or --resume PATH")
     }
     return checkpointPath(step: step)
   }
 
   /// The step whose checkpoint `link` points to, or nil.
-  package func step(of link: Link) -> Int? {
-    let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path(of: link))
+  package func step(of link: Link) -> Int? { Self.step(of: link, in: path) }
+
+  /// The step whose checkpoint a link in a folder points to that need not be opened, or nil.
+  static func step(of link: Link, in folder: String) -> Int? {
+    let path = "\(folder)/\(link.rawValue).safetensors"
+    let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path)
     return target.flatMap { $0.split(separator: "/").last }.flatMap {
       Self.step(ofCheckpoint: String($0))
     }
@@ -215,6 +235,9 @@ extension RunFolder {
   /// The mark of the start whose step states are the run's newest; nil where no states are kept.
   func stepStateMark(host: String) -> StepStateMark? { StepStateMark.read(in: path, host: host) }
 
+  /// Whether there is a mark, be it damaged or another run's.
+  var hasStepStateMark: Bool { StepStateMark.isThere(in: path) }
+
   /// Tells that there are no step states of this run any more.
   func removeStepStateMark() { StepStateMark.remove(in: path) }
 
@@ -252,14 +275,20 @@ extension RunFolder {
 extension RunFolder {
   /// What shows that there is a run in `folder`, or nil.
   private static func trace(
-    of folder: String
-  ) throws(FileError) -> (name: String, isCheckpoint: Bool)? {
+    of folder: String, hasNoStates: Bool
+  ) throws(FileError) -> (name: String, isSaved: Bool)? {
     let names = try checkpointNames(in: folder)
     if let name = names.first(where: { step(ofCheckpoint: $0) != nil || isPutAside($0) }) {
       return ("checkpoints/" + name, true)
     }
     // Its checkpoints were moved elsewhere.
     if hasLatest(in: folder) { return ("\(Link.latest.rawValue).safetensors", true) }
+    // Its steps are in memory alone, be it on other hosts.
+    if !hasNoStates, StepStateMark.isThere(in: folder),
+      LogLine.mayTellOfSteps(folder + "/log.jsonl")
+    {
+      return (StepStateMark.name, true)
+    }
     for name in ["config.yaml", "log.jsonl"] where access(folder + "/" + name, F_OK) == 0 {
       return (name, false)
     }

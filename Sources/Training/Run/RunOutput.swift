@@ -36,7 +36,10 @@ final class RunOutput: Sendable {
 
   /// Opens the folder; a run in it is an error unless it is resumed.
   init(_ configuration: TrainingConfiguration, display: RunDisplay) throws {
-    folder = try RunFolder(path: configuration.output, resuming: configuration.resume != nil)
+    // Who asks for either begins when nothing was found that could be gone on from.
+    folder = try RunFolder(
+      path: configuration.output, resuming: configuration.resume != nil,
+      hasNoStates: configuration.resumeOrStart)
     keep = configuration.keep
     self.display = display
     sinks = Mutex([display])
@@ -83,7 +86,9 @@ final class RunOutput: Sendable {
       path: folder.logPath, resumedFrom: step, isUnscored: start?.isUnscored ?? false,
       line: logLine)
     if let missing = log.missingSteps {
-      display.warn("\(folder.logPath) has no lines of step \(missing)")
+      display.warn(
+        "\(folder.logPath) has no lines of step \(missing): its curves lack them, and the network is the same; "
+          + "keep the log with the checkpoints")
     }
     var files: [any RecordSink] = [
       log, EvaluationFile(path: folder.path + "/evaluation.json"),

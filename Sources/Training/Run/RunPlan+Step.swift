@@ -53,7 +53,8 @@ extension RunPlan {
   ///
   /// They are initial ones, and what a file of --load has of them, the same on all ranks.
   func begin(
-    _ step: TrainingStep, say: (String) -> Void, _ communicator: any Communicator
+    _ step: TrainingStep, say: (String) -> Void, warn: (String) -> Void,
+    _ communicator: any Communicator
   ) throws {
     try communicator.together {
       guard communicator.rank == 0 else { return }
@@ -61,9 +62,17 @@ extension RunPlan {
         step.parameters.base, seed: configuration.seed,
         isCalibrated: configuration.preset == .auto, on: team)
       if let path = configuration.load {
+        let file = try SafetensorsFile.read(try Checkpoint.file(at: path))
         let weights = try Checkpoint.loadMatching(
-          SafetensorsFile.read(path), layout: network.layout, into: step.parameters)
-        say("\(path): \(weights.summary)")
+          file, layout: network.layout, into: step.parameters)
+        say("\(file.path): \(weights.summary)")
+        if let trained = Checkpoint.network(of: file),
+          trained.padding != network.configuration.padding
+        {
+          warn(
+            "its network was trained with --padding \(trained.padding.rawValue), and this one has "
+              + network.configuration.padding.rawValue)
+        }
       }
     }
     try communicator.broadcast(step.parameters.floats, from: 0)

@@ -122,6 +122,9 @@ struct RunPlan {
         tilesPerImage: Self.tilesPerImage(data, tile: tile), seed: seed)
     }
     totalSteps = configuration.totalSteps(stepsPerEpoch: sampler.stepsPerEpoch)
+    // Of a run of epochs its steps are known only now.
+    let (resolved, total) = (configuration, totalSteps)
+    try communicator.together { try resolved.checkWarmup(totalSteps: total) }
     schedule = configuration.learningRateSchedule(totalSteps: totalSteps)
   }
 
@@ -151,10 +154,9 @@ struct RunPlan {
 
   /// The loss that the options ask for.
   var loss: any SegmentationLoss {
-    // A weight map has the weights of the classes in it.
     configuration.loss.loss(
-      classWeights: configuration.weightMap == .unet
-        ? nil : Self.classWeights(configuration, data.dataset.mapping))
+      classWeights: Self.classWeights(configuration, data.dataset.mapping),
+      isInMap: configuration.weightMap == .unet)
   }
 }
 
@@ -178,12 +180,10 @@ extension RunPlan {
     _ asked: TrainingConfiguration, _ communicator: any Communicator
   ) throws -> UNetConfiguration? {
     guard let path = asked.load else { return nil }
-    let text = try communicator.together { () throws -> [UInt8] in
-      guard communicator.rank == 0 else { return [] }
-      let network = Checkpoint.network(of: try SafetensorsFile.read(path))
+    let shared = try communicator.fromFirstRank {
+      let network = Checkpoint.network(of: try SafetensorsFile.read(try Checkpoint.file(at: path)))
       return try network.map { Array(try JSONEncoder().encode($0)) } ?? []
     }
-    let shared = try communicator.allgatherv(text)[0]
     return shared.isEmpty
       ? nil : try JSONDecoder().decode(UNetConfiguration.self, from: Data(shared))
   }
@@ -250,11 +250,9 @@ extension RunPlan {
     _ asked: TrainingConfiguration, _ communicator: any Communicator
   ) throws -> TrainingConfiguration? {
     guard case .checkpoint(let path) = asked.resume else { return nil }
-    let text = try communicator.together { () throws -> [UInt8] in
-      guard communicator.rank == 0 else { return [] }
-      return Array(try Checkpoint.read(path).checkpoint.configuration.utf8)
+    let shared = try communicator.fromFirstRank {
+      Array(try Checkpoint.read(path).checkpoint.configuration.utf8)
     }
-    let shared = try communicator.allgatherv(text)[0]
     // What this version does not understand of it is told when the checkpoint is read.
     return try? TrainingConfiguration(
       yaml: String(decoding: shared, as: UTF8.self), file: path)

@@ -50,6 +50,20 @@ extension RunPreparation {
         --weight-map has no effect
         """)
     }
+    if configuration.optimizer != .sgd {
+      for option in ["nesterov", "momentum"] where configuration.provenance.isByHand(option) {
+        logger.warning(
+          "--\(option) has no effect with --optimizer \(configuration.optimizer.rawValue): it is one of sgd"
+        )
+      }
+    }
+    if let step = configuration.augment.first(where: { $0.kind == .saturation }),
+      data.dataset.channels != 3
+    {
+      logger.warning(
+        "--augment \(step.kind.rawValue) has no effect: the images have \(data.dataset.channels) channels, not 3"
+      )
+    }
     let batch = configuration.globalBatch ?? communicator.size
     if communicator.size > batch {
       logger.warning(

@@ -99,7 +99,8 @@ struct RunPreparation {
     _ mark: StepStateMark?, _ communicator: any Communicator
   ) throws -> (checkpoint: Checkpoint?, kept: KeptRunState?) {
     guard plan.configuration.resume != nil else {
-      try plan.begin(step, say: { output?.say($0) }, communicator)
+      try plan.begin(
+        step, say: { output?.say($0) }, warn: { output?.warn($0) }, communicator)
       return (nil, nil)
     }
     let start = RunStart(

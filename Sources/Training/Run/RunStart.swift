@@ -5,6 +5,7 @@ import Communication
 import Configuration
 import Datasets
 import Files
+import Glibc
 import Kernels
 import Network
 import Tensors
@@ -63,7 +64,12 @@ struct RunStart {
   private func loadNewest(to output: RunOutput) throws -> Checkpoint? {
     let path = try output.folder.newestCheckpoint()
     do {
-      return try load(path, to: output)
+      do {
+        return try load(path, to: output)
+      } catch let error as FileError where error.code == EIO {
+        // It may pass, and the file be whole.
+        return try load(path, to: output)
+      }
     } catch let error as FileError where error.tellsOfDamage {
       try output.putAside(path, because: error)
       return nil
@@ -73,12 +79,14 @@ struct RunStart {
   // MARK: The step state
 
   private func findKept(_ mark: StepStateMark?) throws -> KeptRunState? {
-    guard let mark else { return nil }
     let (count, names) = (step.network.layout.count, step.optimizer.state.map(\.name))
-    let kept = try KeptRunState.find(mark, communicator) {
-      $0.elementCount == count && $0.parts == [""] + names
+    let kept = try mark.flatMap {
+      try KeptRunState.find($0, communicator) {
+        $0.elementCount == count && $0.parts == [""] + names
+      }
     }
-    if kept == nil {
+    // Also where the mark is damaged, or that of the folder which this one is a copy of.
+    if kept == nil, output?.folder.hasStepStateMark == true {
       output?.say(
         """
         the state after the last step is not on these hosts any more, or not whole; steps since the newest \
@@ -150,8 +158,7 @@ struct RunStart {
 extension FileError {
   /// Whether a checkpoint's bytes are not those that were written, as after a disk's fault.
   fileprivate var tellsOfDamage: Bool {
-    // A read error may pass, and the file be whole.
-    [.malformed, .altered, .withoutChecksum].contains(kind)
+    [.malformed, .altered, .withoutChecksum].contains(kind) || code == EIO
   }
 }
 

@@ -52,6 +52,8 @@ package final class Trainer {
   private var keptEntries: [String: String]?
   /// The line of the log that tells of the last step.
   private var logLine: String?
+  /// Tells of the last step, which other hosts may not have kept yet; on rank 0.
+  private var untold: (() throws -> Void)?
 
   /// Prepares a run: reads the data, joins the ranks on one start, opens the run's folder.
   ///
@@ -123,7 +125,7 @@ package final class Trainer {
     defer { output?.finish() }
     do {
       try makeSteps(to: count, by: loader)
-      try kept?.wait()
+      try settleKept()
       try communicator.together { try output?.finishSaving() }
     } catch {
       // What is being written is good, and says where to go on.
@@ -155,6 +157,8 @@ package final class Trainer {
       step.timeline?.add("load", from: began, to: loaded)
       let rate = plan.schedule.rate(at: updates)
       var result = try run(batch, rate: rate)
+      // No rank's report comes before it has kept the state before.
+      try tellUntold()
       result.seconds.load = loader.secondsWaited
       // The slowest to load is waited for here.
       result.seconds.reduce += max(0, (loaded - began) / .seconds(1) - loader.secondsWaited)
@@ -177,7 +181,7 @@ package final class Trainer {
       if let warning = loading.add(
         waited: result.seconds.load, of: seconds, threads: loader.threadCount)
       {
-        output?.say("warning: " + warning)
+        output?.warn(warning)
       }
       try conclude(epoch: batch.batch.epoch)
     }
@@ -300,7 +304,7 @@ package final class Trainer {
       Checkpoint.Threshold(step: updates, value: $0.threshold, dice: $0.dice)
     }
     // Behind the step that is scored.
-    try kept?.wait()
+    try settleKept()
     try output?.record(
       .evaluation(
         EvaluationRecord(
@@ -358,6 +362,8 @@ package final class Trainer {
     if hasSaved, abandonedAfter != nil { (abandonedAfter, keptEntries) = (nil, nil) }
     hasSaved = true
     try verifyState()
+    // A checkpoint comes after the line of its step.
+    if hasOtherHosts { try settleKept() }
     let checkpoint = try checkpoint(epoch: epoch)
     if let kept {
       if !kept.holds(updates) { try kept.keep(keptMetadata(epoch: epoch)) }
@@ -373,9 +379,17 @@ package final class Trainer {
     try kept?.wait()
     let whole = try state.gathered()
     try communicator.together {
-      try output?.save(
-        checkpoint, layout: step.network.layout, parameters: step.parameters, state: whole,
-        isBest: isBest)
+      guard let output else { return }
+      let layout = step.network.layout
+      // What was gathered is a copy; with one of the parameters the run can go on meanwhile.
+      if state.isSharded,
+        let copy = try? FloatBuffer(count: layout.count, for: "a checkpoint's parameters")
+      {
+        copy.base.update(from: step.parameters.base, count: layout.count)
+        return try output.beginSaving(checkpoint, layout: layout, isBest: isBest) { (copy, whole) }
+      }
+      try output.save(
+        checkpoint, layout: layout, parameters: step.parameters, state: whole, isBest: isBest)
     }
   }
 
@@ -394,12 +408,33 @@ package final class Trainer {
 
 extension Trainer {
   /// Keeps the state as it is, where it is due, and then tells of the step: what is told is not lost any more.
+  ///
+  /// Of other hosts that is known with the next step.
   private func keep(epoch: Int, tell: @escaping @Sendable () throws -> Void) throws {
     guard let kept, kept.isDue(after: updates) else {
       try kept?.wait()
       return try tell()
     }
-    try kept.keep(keptMetadata(epoch: epoch), then: output == nil ? nil : tell)
+    if hasOtherHosts, output != nil { untold = tell }
+    try kept.keep(
+      keptMetadata(epoch: epoch), then: output == nil || hasOtherHosts ? nil : tell)
+  }
+
+  private var hasOtherHosts: Bool { communicator.localSize < communicator.size }
+
+  private func tellUntold() throws {
+    guard let tell = untold else { return }
+    untold = nil
+    try tell()
+  }
+
+  /// Returns when every host has kept the state, and the step was told of; collective where there are several.
+  private func settleKept() throws {
+    guard let kept else { return }
+    try kept.wait()
+    guard hasOtherHosts else { return }
+    try communicator.barrier()
+    try tellUntold()
   }
 
   private func keptMetadata(epoch: Int) throws -> StepStateMetadata {

@@ -177,21 +177,23 @@ package struct TrainingData: Sendable {
     ] where !ids.isEmpty {
       try set.requireLabels(of: ids, purpose: name)
     }
-    summary = try DataSummary(of: dataset, trainingIDs: trainingIDs)
+    summary = try DataSummary(of: dataset)
   }
 }
 
 extension DataSummary {
-  /// The summary of a set of which the images with these ids are trained on.
+  /// The summary of a set, with the images that a division of it keeps for validation.
+  ///
+  /// So the plan is the same for all seeds and folds, and networks of all folds go into one ensemble.
   ///
   /// - Throws: as `Dataset.image`.
-  fileprivate init(of dataset: Dataset, trainingIDs: [Int]) throws {
+  fileprivate init(of dataset: Dataset) throws {
     let sizes = (0..<dataset.count).map { dataset.size($0) }
     self.init(
-      images: trainingIDs.count,
+      images: dataset.count,
       smallestSide: sizes.map { min($0.width, $0.height) }.min() ?? 1,
       pixels: sizes.reduce(0) { $0 + $1.width * $1.height }, channels: dataset.channels,
       shares: dataset.mapping.shares,
-      objectDiameter: try dataset.objectDiameter(of: trainingIDs))
+      objectDiameter: try dataset.objectDiameter(of: Array(0..<dataset.count)))
   }
 }

@@ -107,7 +107,8 @@ struct FittingPlan {
     if try left() < Double(count) * pace.secondsAStep, communicator.rank == 0 {
       display.warn(
         "\(minutes.minutesText) are too short for this network: \(count) steps of "
-          + "\(pace.secondsAStep.decimals(2)) s take longer")
+          + "\(pace.secondsAStep.decimals(2)) s take longer; give more --minutes, or fewer --base-channels"
+      )
     }
     let measured = String(Int((pace.secondsAStep * 1000).rounded()))
     let reason = "\(minutes.minutesText) on this machine, where a step took \(measured) ms"

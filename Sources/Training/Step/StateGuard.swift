@@ -94,6 +94,22 @@ package final class StateGuard {
         on: team)
     }
 
+    /// Whether a copy of the buffer, whose floats lie where their parameters do, has the digests that are kept of the
+    /// pieces that end in `range`.
+    ///
+    /// Any thread may ask that between two updates.
+    package func isKept(in copy: UnsafePointer<Float>, endingIn range: Range<Int>) -> Bool {
+      var piece = firstPiece { $0.upperBound > range.lowerBound }
+      while piece < pieceCount, places[piece].upperBound <= range.upperBound {
+        let place = places[piece]
+        guard BufferDigest.digest(copy + place.lowerBound, count: place.count) == kept[piece] else {
+          return false
+        }
+        piece += 1
+      }
+      return true
+    }
+
     /// The first piece whose place fulfils a condition that all later ones fulfil, too.
     private func firstPiece(_ holds: (Range<Int>) -> Bool) -> Int {
       var (low, high) = (0, pieceCount)

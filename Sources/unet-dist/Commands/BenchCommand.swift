@@ -72,11 +72,11 @@ struct BenchCommand: ParsableCommand {
     var accuracy = false
 
     func validate() throws {
-      if let imageSize, !(1...16384).contains(imageSize) {
-        throw ValidationError("--image-size: expected 1...16384, found \(imageSize)")
-      }
-      if imageSize != nil && accuracy {
-        throw ValidationError("--accuracy: it is that of one tile; leave --image-size out")
+      try ValidationError.check("image-size", imageSize, in: 1...16384)
+      if let imageSize, accuracy {
+        throw ValidationError(
+          "accuracy", expected: "tiles, of one of which it is", found: "--image-size \(imageSize)",
+          hint: "leave one of them out")
       }
     }
 
@@ -139,27 +139,55 @@ struct BenchCommand: ParsableCommand {
 
     @Flag(help: "Predict steps on up to 4,096 ranks from what is measured here.") var model = false
 
-    @Option(help: "With --model: the latency of a network that is not here, in microseconds.")
+    @Option(
+      help: ArgumentHelp(
+        "With --model: the latency of a network that is not here, in microseconds.",
+        valueName: "number"))
     var latencyUs: Double?
 
-    @Option(help: "With --model: its bandwidth in each direction.") var gbitPerSecond: Double?
+    @Option(
+      help: ArgumentHelp("With --model: its bandwidth in each direction.", valueName: "number"))
+    var gbitPerSecond: Double?
 
     @OptionGroup var options: BenchmarkOptions
     @OptionGroup var exchange: ExchangeOptions
 
     func validate() throws {
       guard (latencyUs == nil) == (gbitPerSecond == nil), model || latencyUs == nil else {
-        throw ValidationError("--latency-us and --gbit-per-second: give both, with --model")
+        let given = [
+          latencyUs.map { _ in "--latency-us" }, gbitPerSecond.map { _ in "--gbit-per-second" },
+        ]
+        throw ValidationError(
+          latencyUs == nil ? "gbit-per-second" : "latency-us",
+          expected: "--latency-us and --gbit-per-second with --model",
+          found: given.compactMap { $0 }.joined(separator: " and ")
+            + (model ? "" : " without --model"),
+          hint: "give all of them or none")
       }
       if let latencyUs, !(latencyUs >= 0 && latencyUs <= 1e6) {
-        throw ValidationError("--latency-us: expected 0 to 1000000, found \(latencyUs)")
+        throw ValidationError(
+          "latency-us", expected: "a number from 0 to 1000000", found: "\(latencyUs)")
       }
       if let gbitPerSecond, !(gbitPerSecond >= 1e-3 && gbitPerSecond <= 1e5) {
-        throw ValidationError("--gbit-per-second: expected 0.001 to 100000, found \(gbitPerSecond)")
+        throw ValidationError(
+          "gbit-per-second", expected: "a number from 0.001 to 100000", found: "\(gbitPerSecond)")
       }
+      try ValidationError.check("global-batch", globalBatch, in: 1...4_194_304)
+      _ = try counts()
     }
 
     func run() throws { if model { try runModel() } else { try runRanks() } }
+
+    /// The numbers of ranks that are asked for.
+    private func counts() throws -> [Int] {
+      let items = ranks.split(separator: ",", omittingEmptySubsequences: false)
+      let counts = items.compactMap { Int($0) }.filter { 1...4096 ~= $0 }
+      guard counts.count == items.count else {
+        throw ValidationError(
+          "ranks", expected: "numbers from 1 to 4096, with commas between", found: quoted(ranks))
+      }
+      return counts
+    }
 
     private func runModel() throws {
       try runCommand { communicator in
@@ -203,14 +231,9 @@ struct BenchCommand: ParsableCommand {
         // Checked here too, so that a mistake is not told by each number of ranks.
         let setting = try options.setting(for: communicator)
         _ = try exchange.setting(threads: setting.threads, communicator)
-        let items = ranks.split(separator: ",", omittingEmptySubsequences: false)
-        let counts = items.compactMap { Int($0) }
-        guard counts.count == items.count, let largest = counts.max() else {
-          throw ConfigurationError(
-            option: "ranks", expected: "numbers as in 1,2,4", found: "\"\(ranks)\"")
-        }
+        let counts = try counts()
         let benchmark = ScalingBenchmark(
-          ranks: counts, globalBatch: globalBatch ?? largest, threads: options.threads,
+          ranks: counts, globalBatch: globalBatch ?? counts.max() ?? 1, threads: options.threads,
           arguments: options.arguments + exchange.arguments,
           launcher: [launcher] + MPICommunicator.unboundOptions)
         try benchmark.validate()
@@ -235,10 +258,15 @@ extension BenchCommand {
 
     func validate() throws {
       guard model else {
-        throw ValidationError("give --model; threads that are here are measured by bench step")
+        throw ValidationError(
+          "model", expected: "to be given, as what is printed was not measured", found: "none",
+          hint: "give it; threads that are here are measured by bench step")
       }
-      if options.threads != nil {
-        throw ValidationError("--threads: one is measured and up to 128 are modelled; leave it out")
+      if let threads = options.threads {
+        throw ValidationError(
+          "threads", expected: "none, as one is measured and up to 128 are modelled",
+          found: "\(threads)",
+          hint: "leave it out")
       }
     }
 

@@ -25,7 +25,7 @@ struct CheckpointContents {
       throw ConfigurationError(
         option: nil, expected: "an architecture under configuration.network",
         found: text.printable, hint: "another version of this program may have written the file",
-        origin: .init(file: file.path))
+        origin: .init(file: file.path, holdsOptions: false))
     }
   }
 

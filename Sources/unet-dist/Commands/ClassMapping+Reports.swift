@@ -30,13 +30,16 @@ extension ClassMapping {
     count > 2 ? [0, UInt8(border)] : [UInt8(border)]
   }
 
+  /// The label of a class that is called a membrane, border or boundary.
+  var namedBorder: Int? {
+    let words = ["membrane", "border", "boundary"]
+    return names.firstIndex { name in words.contains { name.lowercased().contains($0) } }
+  }
+
   /// The label of the class that parts cells: the one of this name or value in
   /// masks, or where nothing is given one that is called so, else the first.
   func border(named text: String?) throws(ConfigurationError) -> Int {
-    guard let text else {
-      let words = ["membrane", "border", "boundary"]
-      return names.firstIndex { name in words.contains { name.lowercased().contains($0) } } ?? 0
-    }
+    guard let text else { return namedBorder ?? 0 }
     if let label = names.firstIndex(of: text)
       ?? values.firstIndex(where: { $0 == MaskValue(text: text) })
     {
@@ -47,6 +50,6 @@ extension ClassMapping {
     }
     throw ConfigurationError(
       option: "border-class", expected: "one of \(known.joined(separator: ", "))",
-      found: text)
+      found: quoted(text))
   }
 }

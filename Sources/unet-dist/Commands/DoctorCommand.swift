@@ -24,13 +24,32 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     try runCommand { communicator in
       let budget = try ThreadBudget.measure(for: communicator)
+      let allowed = CoreSet.allowed
+      let links = HostLinks(communicator)
+      let environment = ProcessInfo.processInfo.environment
+      let library = MPICommunicator.libraryVersion
       var findings = [
         HostChecks.cores(budget),
+        HostChecks.binding(budget, allowed: allowed),
+        HostChecks.memoryNodes(HostChecks.memoryNodes(), allowed: allowed),
         HostChecks.instructions(
           SystemFile.text(of: "/proc/cpuinfo") ?? ""),
         kernels(try communicator.allgatherv(Array(MatrixProduct.kernels.utf8))),
         HostChecks.memory(.measure(for: communicator)),
-        mpi(communicator),
+        ranks(communicator),
+        HostChecks.library(
+          library, builtWith: MPICommunicator.headerVersion,
+          ofAll: try communicator.allgatherv(Array(library.utf8)).map {
+            String(decoding: $0, as: UTF8.self)
+          }),
+      ]
+      if communicator is MPICommunicator {
+        findings.append(
+          HostChecks.transports(
+            MPICommunicator.transports, environment: environment, adapters: HostChecks.adapters(),
+            hosts: links.leaders.count))
+      }
+      findings += [
         HostChecks.sharedMemory(
           freeByteCount: HostChecks.freeByteCount(in: "/dev/shm"),
           localRanks: communicator.localSize),
@@ -40,22 +59,45 @@ struct DoctorCommand: ParsableCommand {
       ]
       // Only the first rank writes in a run.
       if communicator.rank == 0 { findings.append(disk()) }
-      let rate = try communicator.together {
-        try RateChecks.measureComputation(threads: budget.threads)
-      }
-      var rates = [Double](repeating: 0, count: communicator.size)
-      rates[communicator.rank] = rate
-      findings.append(RateChecks.computation(rate, of: try communicator.allReduceSum(rates)))
-      if communicator.size > 1 {
-        let leads = communicator.rank == communicator.localLeader ? Int64(1) : 0
-        let hosts = Int(try communicator.allReduceSum([leads])[0])
-        let exchange = try RateChecks.measureExchange(communicator)
-        if communicator.rank == 0 {
-          findings.append(RateChecks.exchange(bytesPerSecond: exchange, hosts: hosts))
-        }
-      }
+      findings.append(
+        try rate(communicator, RateChecks.products) {
+          try RateChecks.measureProducts(threads: budget.threads)
+        })
+      findings.append(
+        try rate(communicator, RateChecks.forwardPass) {
+          try RateChecks.measureForwardPass(threads: budget.threads)
+        })
+      findings += try exchange(communicator, links, budget)
       try report(findings, communicator)
     }
+  }
+
+  /// Measures a rate on every rank, and judges this one's; collective.
+  private func rate(
+    _ communicator: any Communicator, _ judge: (Double, [Double]) -> Finding,
+    _ measure: () throws -> Double
+  ) throws -> Finding {
+    let rate = try communicator.together(measure)
+    var rates = [Double](repeating: 0, count: communicator.size)
+    rates[communicator.rank] = rate
+    return judge(rate, try communicator.allReduceSum(rates))
+  }
+
+  /// What is between the ranks and their hosts, told by rank 0; collective.
+  private func exchange(
+    _ communicator: any Communicator, _ links: HostLinks, _ budget: ThreadBudget
+  ) throws -> [Finding] {
+    guard communicator.size > 1 else { return [] }
+    let names = try communicator.allgatherv(Array(communicator.hostName.utf8))
+    let hosts = links.leaders.map { String(decoding: names[$0], as: UTF8.self) }
+    let overlap = try Overlap.auto.resolved(
+      threads: budget.threads, budget: budget, communicator: communicator)
+    let rates = try RateChecks.measureExchange(communicator, overlap: overlap)
+    let clocks = try links.clocks()
+    let pairs = try links.rates()
+    guard communicator.rank == 0 else { return [] }
+    return [RateChecks.exchange(rates, hosts: hosts.count)]
+      + LinkChecks.pairs(pairs, hosts: hosts) + LinkChecks.clocks(clocks, hosts: hosts)
   }
 
   private func kernels(_ all: [[UInt8]]) -> Finding {
@@ -68,26 +110,36 @@ struct DoctorCommand: ParsableCommand {
       advice: "ranks have others: set UNET_DIST_BLAS_KERNELS to one name on all hosts")
   }
 
-  private func mpi(_ communicator: any Communicator) -> Finding {
+  private func ranks(_ communicator: any Communicator) -> Finding {
     let launcher = Launcher.detect(in: ProcessInfo.processInfo.environment)
-    guard let communicator = communicator as? MPICommunicator else {
+    guard communicator is MPICommunicator else {
       return Finding("MPI", "not in use: one process")
     }
     return Finding(
-      "MPI",
-      "\(communicator.size) ranks by \(launcher?.command ?? "no known launcher"), \(MPICommunicator.libraryVersion)",
+      "MPI", "\(communicator.size) ranks by \(launcher?.command ?? "no known launcher")",
       advice: communicator.allowsOtherThreads
         ? nil : "the library allows no calls from other threads: leave --overlap off")
   }
 
   private func disk() -> Finding {
+    var status = stat()
+    guard stat(output, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+      let found = access(output, F_OK) == 0 ? "another file" : "nothing"
+      return Finding(
+        "disk", "\(output): expected a folder, found \(found)", .error,
+        advice: "make it (mkdir -p), or give --output another one")
+    }
     do {
       let rate = try HostChecks.writingRate(in: output)
       return HostChecks.disk(
         path: output, freeByteCount: HostChecks.freeByteCount(in: output) ?? 0,
         bytesPerSecond: rate)
     } catch {
-      return Finding("disk", "\(error)", .error, advice: "give --output another folder")
+      return Finding(
+        // Of the file by which it was tried nobody has heard.
+        "disk", "\(output): cannot be written, \(error.code.map(FileError.reason) ?? error.found)",
+        .error,
+        advice: "give --output another folder")
     }
   }
 

@@ -60,14 +60,24 @@ struct EvaluateCommand: ParsableCommand {
 
   func validate() throws {
     guard (data != nil) != (images != nil && masks != nil), (images == nil) == (masks == nil) else {
-      throw ValidationError("Give --data DIR, or --images PATH with --masks PATH.")
+      let given = [("--data", data), ("--images", images), ("--masks", masks)].filter {
+        $0.1 != nil
+      }.map(\.0)
+      throw ValidationError(
+        "data", expected: "--data DIR, or --images PATH with --masks PATH",
+        found: given.isEmpty ? "none of them" : given.joined(separator: " and "),
+        hint: "name what is to be scored, once")
     }
     let groups = try groups()
     if borderClass != nil && groups == [.pixels] {
-      throw ValidationError("--border-class: expected --metrics with boundaries or objects")
+      throw ValidationError(
+        "border-class", expected: "--metrics with boundaries or objects", found: quoted(metrics),
+        hint: "leave it out, or ask for them")
     }
     if instances != nil && !groups.contains(.objects) {
-      throw ValidationError("--instances: expected --metrics with objects")
+      throw ValidationError(
+        "instances", expected: "--metrics with objects", found: quoted(metrics),
+        hint: "leave it out, or ask for them")
     }
   }
 
@@ -77,7 +87,8 @@ struct EvaluateCommand: ParsableCommand {
     let groups = names.compactMap { MetricGroup(rawValue: String($0)) }
     guard groups.count == names.count else {
       let known = MetricGroup.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("--metrics: expected some of \(known), found \"\(metrics)\"")
+      throw ValidationError(
+        "metrics", expected: "some of \(known), with commas between", found: quoted(metrics))
     }
     return Set(groups)
   }
@@ -88,7 +99,9 @@ struct EvaluateCommand: ParsableCommand {
       let trained = try TrainedNetwork(network, communicator: communicator)
       let mapping = trained.checkpoint.classes
       let (found, border) = try communicator.together {
-        (try self.found(), try mapping.border(named: borderClass))
+        // What cannot be written is said before the work: the writer leaves nothing unless it is committed.
+        if communicator.rank == 0, let perImage { _ = try DurableFileWriter(path: perImage) }
+        return (try self.found(), try mapping.border(named: borderClass))
       }
       let index = try index(of: found, for: trained, communicator)
       if communicator.rank == 0 { for note in index.notes { printNote(note) } }

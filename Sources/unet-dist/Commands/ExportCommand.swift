@@ -63,27 +63,37 @@ struct ExportCommand: ParsableCommand {
   func validate() throws {
     let isPackage = format == .bioimageio
     for (option, isGiven) in [
-      ("--logits", logits), ("--normalize", normalize), ("--same-size", sameSize),
+      ("logits", logits), ("normalize", normalize), ("same-size", sameSize),
     ] where isGiven && format != .onnx {
-      throw ValidationError("\(option): expected --format onnx, found \(format.rawValue)")
+      throw ValidationError(
+        option, expected: "--format onnx, which it is for", found: quoted(format.rawValue),
+        hint: "leave it out")
     }
     for (option, isGiven) in [
-      ("--sample", sample != nil), ("--author", !author.isEmpty), ("--license", license != nil),
+      ("sample", sample != nil), ("author", !author.isEmpty), ("license", license != nil),
     ] where isGiven != isPackage {
+      throw isPackage
+        ? ValidationError(
+          option, expected: "a value, which a package needs", found: "none", hint: "give it")
+        : ValidationError(
+          option, expected: "--format bioimageio, which it is for", found: quoted(format.rawValue),
+          hint: "leave it out")
+    }
+    if let license, !BioImagePackage.licences.contains(license) {
       throw ValidationError(
-        isPackage
-          ? "--format bioimageio: expected \(option), found none"
-          : "\(option): expected --format bioimageio, found \(format.rawValue)")
+        "license",
+        expected: "a licence by its name of SPDX, such as CC-BY-4.0, CC0-1.0, MIT or Apache-2.0",
+        found: quoted(license), hint: "see spdx.org/licenses")
     }
     if isPackage, let fault = BioImagePackage.Description.fault(ofName: name) {
       throw ValidationError(
-        "--name: expected 5 to 128 letters, digits, spaces and _+-(), found \(fault)")
+        "name", expected: "5 to 128 letters, digits, spaces and _+-()", found: fault)
     }
   }
 
   func run() throws {
     try runCommandOnce {
-      let path = try TrainedNetwork.checkpointFile(checkpoint)
+      let path = try Checkpoint.file(at: checkpoint)
       let trained = try ExportableNetwork(readingCheckpoint: path)
       var sizes = "heights and widths are \(trained.network.configuration.legalSizes)"
       switch format {

@@ -1,6 +1,7 @@
 // `unet-dist inspect`: what a network costs, and what a checkpoint holds.
 
 import ArgumentParser
+import Checkpoints
 import Communication
 import Configuration
 import Files
@@ -16,7 +17,9 @@ struct InspectCommand: ParsableCommand {
       the checkpoint names instead of the one described by options.
       """)
 
-  @Argument(help: "A checkpoint, whose network is shown.", completion: .file())
+  @Argument(
+    help: "A checkpoint, or the folder of a run, of which it is the best; its network is shown.",
+    completion: .file())
   var checkpoint: String?
 
   @OptionGroup var architecture: ArchitectureOptions
@@ -29,20 +32,14 @@ struct InspectCommand: ParsableCommand {
 
   @Flag(help: "Print one JSON object.") var json = false
 
+  func validate() throws { try ValidationError.check("threads", threads, in: 1...4096) }
+
   func run() throws {
     try runCommand { communicator in
       let budget = try ThreadBudget.measure(for: communicator)
       try communicator.together {
-        if communicator.rank == 0 { try show(threads: checkedThreads ?? budget.threads) }
+        if communicator.rank == 0 { try show(threads: threads ?? budget.threads) }
       }
-    }
-  }
-
-  private var checkedThreads: Int? {
-    get throws {
-      guard let threads, !(1...4096).contains(threads) else { return threads }
-      throw ConfigurationError(
-        option: "threads", expected: "a whole number from 1 to 4096", found: "\(threads)")
     }
   }
 
@@ -55,7 +52,8 @@ struct InspectCommand: ParsableCommand {
           option: flag, expected: "no architecture beside a checkpoint, which names its own",
           found: "both", hint: "leave one of them out")
       }
-      let file = CheckpointContents(try SafetensorsFile.read(checkpoint))
+      let file = CheckpointContents(
+        try SafetensorsFile.read(Checkpoint.file(at: checkpoint)))
       contents = file
       if let network = try file.network() {
         let tile = try architecture.tile(for: network, preferred: file.tile)

@@ -17,15 +17,16 @@ extension BenchCommand {
         of the one at which the loss, smoothed, is smallest.
         """)
 
-    @Option(help: "The first rate.") var from = 1e-6
-    @Option(help: "The last rate.") var to = 1.0
+    @Option(help: ArgumentHelp("The first rate.", valueName: "number")) var from = 1e-6
+    @Option(help: ArgumentHelp("The last rate.", valueName: "number")) var to = 1.0
     @Flag(help: "Print one JSON object instead of a table.") var json = false
     @OptionGroup var options: TrainOptions
 
     func validate() throws {
       guard from > 0, from < to, to.isFinite else {
         throw ValidationError(
-          "--from and --to: expected 0 < from < to, found \(from) and \(to)")
+          "from", expected: "a number above 0 and below --to \(to)", found: "\(from)",
+          hint: "a factor of a thousand or more lies between them")
       }
     }
 

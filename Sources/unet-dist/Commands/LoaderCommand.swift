@@ -22,9 +22,8 @@ extension BenchCommand {
     @OptionGroup var options: TrainOptions
 
     func validate() throws {
-      for (name, value) in [("tiles", tiles), ("repetitions", repetitions)] where value < 1 {
-        throw ValidationError("--\(name): expected at least 1, found \(value)")
-      }
+      try ValidationError.check("tiles", tiles, in: 1...1_000_000)
+      try ValidationError.check("repetitions", repetitions, in: 1...4096)
     }
 
     func run() throws {

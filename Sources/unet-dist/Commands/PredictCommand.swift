@@ -62,7 +62,9 @@ struct PredictCommand: ParsableCommand {
 
   func validate() throws {
     if borderClass != nil && instances == nil {
-      throw ValidationError("--border-class: expected --instances, which it is for")
+      throw ValidationError(
+        "border-class", expected: "--instances, which it is for", found: "none",
+        hint: "give it too, or leave this out")
     }
   }
 

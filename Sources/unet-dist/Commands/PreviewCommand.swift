@@ -43,11 +43,12 @@ struct PreviewCommand: ParsableCommand {
   private static let variants = 4
 
   func validate() throws {
-    if !(16...2048).contains(tile) {
-      throw ValidationError("--tile: expected 16...2048, found \(tile)")
-    }
-    if !(1...32).contains(count) {
-      throw ValidationError("--count: expected 1...32, found \(count)")
+    try ValidationError.check("tile", tile, in: 16...2048)
+    try ValidationError.check("count", count, in: 1...32)
+    guard output.lowercased().hasSuffix(".png") else {
+      throw ValidationError(
+        "output", expected: "the name of a PNG file, such as sheet.png", found: output,
+        hint: "the sheet is a PNG file")
     }
   }
 

@@ -12,7 +12,7 @@ struct ReportCommand: ParsableCommand {
     discussion: """
       One HTML file, which needs no other and no network: curves, scores by image, pictures of the best, \
       the median and the worst validation image, where the time went, and the options with their reasons. \
-      train writes it into its folder when it ends.
+      train writes it into its folder when it ends. Under mpirun the ranks share the images.
       """)
 
   @Argument(help: "Folders of runs, 1 to \(RunReport.runLimit).", completion: .directory)
@@ -27,20 +27,19 @@ struct ReportCommand: ParsableCommand {
 
   func validate() throws {
     if runs.count > RunReport.runLimit {
-      throw ValidationError("Expected 1 to \(RunReport.runLimit) runs, found \(runs.count).")
+      throw ValidationError(
+        "<runs>: expected 1 to \(RunReport.runLimit) folders of runs, found \(runs.count); write several pages"
+      )
     }
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads: expected 1...1024, found \(threads)")
-    }
+    try ValidationError.check("threads", threads, in: 1...1024)
   }
 
   func run() throws {
     try runCommand { communicator in
-      let budget = try ThreadBudget.measure(for: communicator)
+      let reporter = RunReporter(communicator, threads: threads)
+      let reported = try runs.map { try reporter.run(in: $0) }
       try communicator.together {
         guard communicator.rank == 0 else { return }
-        let reporter = RunReporter(threads: threads ?? budget.threads)
-        let reported = try runs.map { try reporter.run(in: $0) }
         for run in reported {
           for remark in run.remarks { printWarning("\(run.path): \(remark)") }
         }

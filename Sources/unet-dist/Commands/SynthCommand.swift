@@ -23,6 +23,11 @@ struct SynthCommand: ParsableCommand {
 
   @Option(help: "Seed of the images.") var seed: UInt64 = 0
 
+  func validate() throws {
+    try ValidationError.check("count", count, in: SyntheticCells.counts)
+    try ValidationError.check("side", side, in: SyntheticCells.sides)
+  }
+
   func run() throws {
     try runCommandOnce {
       try checkOutput()

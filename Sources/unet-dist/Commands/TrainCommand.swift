@@ -27,7 +27,6 @@ struct TrainCommand: ParsableCommand {
     }
     // Before the ranks meet: by default these signals would end one that has just started.
     StopSignal.catchAll(speaks: launcher?.rank ?? 0 == 0)
-    var finished: (folder: String, threads: Int?)?
     try runCommandWithStatus { communicator in
       Progress.enter(.preparation)
       let configuration = try options.configurationOfRun(communicator)
@@ -35,12 +34,9 @@ struct TrainCommand: ParsableCommand {
       let status = try Trainer(configuration, communicator: communicator).run()
       // What comes now is no step that a signal could let finish.
       StallWatch.shared.onStopSignal(nil)
-      if status == .success && communicator.rank == 0 {
-        finished = (configuration.output, configuration.threads)
-      }
+      try writeReport(of: configuration, status, communicator)
       return status
     }
-    if let finished { writeReport(in: finished.folder, threads: finished.threads) }
   }
 
   /// The parent that starts the run again, where that is asked for and no launcher would have to do it.
@@ -59,26 +55,34 @@ struct TrainCommand: ParsableCommand {
     return Supervisor(
       arguments: Array(CommandLine.arguments.dropFirst()), limit: asked.maxRestarts,
       namesCheckpoint: namesCheckpoint
-    ) {
-      let progress = LoggedProgress(of: asked.output)
-      return (progress.startTime, progress.hasWon)
-    }
+    ) { LoggedProgress(of: asked.output) }
   }
 
-  /// Writes the page of the finished run, on rank 0, once all ranks have left and the memory of the training
-  /// is free.
+  /// Writes the page of a run that has ended, once the memory of the training is free; collective.
   ///
-  /// A run whose page cannot be written has succeeded all the same. Who was asked to stop has little time
-  /// left, and writes none.
-  private func writeReport(in folder: String, threads: Int?) {
-    guard StopSignal.received == nil else { return }
+  /// A run whose page cannot be written has succeeded all the same. Who was asked to stop has little time left: the
+  /// page has curves and options then, and no images.
+  private func writeReport(
+    of configuration: TrainingConfiguration, _ status: JobStatus, _ communicator: any Communicator
+  ) throws {
+    let folder = configuration.output
+    let isStopped = status == .stopped
+    // Stopped before its first line it leaves nothing to tell of.
+    let isThere = try communicator.allReduceSum([
+      communicator.rank == 0 && FileManager.default.fileExists(atPath: folder + "/log.jsonl")
+        ? Int64(1) : 0
+    ])
+    guard isThere != [0] else { return }
+    let reporter = RunReporter(
+      communicator, threads: configuration.threads,
+      secondLimit: isStopped ? 0 : RunReporter.secondsOfATraining)
     do {
-      let threads = try threads ?? ThreadBudget.measure(for: SoloCommunicator()).threads
-      let path = try RunReporter(threads: threads, secondLimit: RunReporter.secondsOfATraining)
-        .writePage(of: folder)
-      printNote("the report of the run is \(path)")
-    } catch {
-      printWarning("no report was written: \(error)")
+      let path = try reporter.writePage(of: folder)
+      if communicator.rank == 0 { printNote("the report of the run is \(path)") }
+    } catch  where communicator.size == 1 || error is any AgreedFailure {
+      if communicator.rank == 0 {
+        printWarning("no report was written: \(error); unet-dist report \(folder) makes it again")
+      }
     }
   }
 }
@@ -110,13 +114,11 @@ extension TrainOptions {
     _ asked: TrainingConfiguration, _ communicator: any Communicator
   ) throws -> TrainingConfiguration {
     let written = asked.output + "/config.yaml"
-    let text = try communicator.together { () throws -> [UInt8] in
-      guard communicator.rank == 0, asked.resume != nil, config == nil,
-        FileManager.default.fileExists(atPath: written)
+    let shared = try communicator.fromFirstRank {
+      guard asked.resume != nil, config == nil, FileManager.default.fileExists(atPath: written)
       else { return [] }
       return try InputFile.contents(of: written, limit: ConfigurationFile.sizeLimit)
     }
-    let shared = try communicator.allgatherv(text)[0]
     guard !shared.isEmpty else { return asked }
     return try communicator.together {
       try configuration(yaml: String(decoding: shared, as: UTF8.self), file: written)

@@ -126,7 +126,7 @@ struct TrainedNetwork {
   ) throws -> (Checkpoint, UNet, FloatBuffer) {
     let read = try communicator.together { () throws -> (Checkpoint, SafetensorsFile)? in
       guard communicator.rank == 0 else { return nil }
-      let path = try checkpointFile(path)
+      let path = try Checkpoint.file(at: path)
       try Self.checkMemory(ofFile: path, after: byteCount, against: memory)
       let (checkpoint, file) = try Checkpoint.read(path)
       try Checkpoint.check(file, has: UNet(checkpoint.network).layout)
@@ -147,19 +147,6 @@ struct TrainedNetwork {
     }
     try communicator.broadcast(parameters.floats, from: 0)
     return (checkpoint, network, parameters)
-  }
-
-  /// The file that a path stands for: itself, or the best or newest checkpoint of a run's folder.
-  static func checkpointFile(_ path: String) throws(FileError) -> String {
-    guard Folder.isFolder(path) else { return path }
-    let names = ["best.safetensors", "latest.safetensors"]
-    let found = names.map { path + "/" + $0 }.first { FileManager.default.fileExists(atPath: $0) }
-    guard let found else {
-      throw FileError(
-        path: path, expected: "a run's folder, with " + names.joined(separator: " or "),
-        found: "neither", hint: "give a checkpoint, or the --output of a run")
-    }
-    return found
   }
 
   /// Refuses a network whose probabilities mean something else than the first one's.
@@ -228,7 +215,8 @@ struct TrainedNetwork {
     try demand.check(
       against: memory, option: nil,
       subject: "\(width)x\(height) pixels in tiles of " + sides.joined(separator: " and "),
-      hint: "take a smaller --tile or a smaller image", origin: .init(file: path))
+      hint: "take a smaller --tile or a smaller image",
+      origin: .init(file: path, holdsOptions: false))
   }
 }
 

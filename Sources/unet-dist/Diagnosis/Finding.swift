@@ -40,6 +40,9 @@ package struct Diagnosis: Sendable {
     }
   }
 
+  /// The most lines about what is well that one rank's findings of one name get.
+  private static let longestList = 12
+
   private let ranks: [Rank]
 
   /// What the ranks have found, in their order.
@@ -70,15 +73,25 @@ package struct Diagnosis: Sendable {
           }
         }
       }
-      for (finding, those) in groups {
+      // What one rank says is said for all of them.
+      let isOfOne = Set(groups.flatMap(\.ranks)).count == 1
+      // Of many that are well the first ones stand for the others.
+      let well = groups.indices.filter { groups[$0].finding.advice == nil }
+      let left = isOfOne ? Set(well.dropFirst(Self.longestList)) : []
+      for (place, (finding, those)) in groups.enumerated() where !left.contains(place) {
         let who =
-          groups.count == 1
-          ? "" : (those.count == 1 ? "rank " : "ranks ") + Self.list(those) + ": "
+          groups.count == 1 || isOfOne
+          ? "" : (those.count == 1 ? "rank " : "ranks ") + spans(of: those) + ": "
         let status = Self.padded(finding.status.rawValue, to: 8)
         lines.append("\(status) \(Self.padded(name, to: width))  \(who)\(finding.found)".printable)
         if let advice = finding.advice {
           lines.append((String(repeating: " ", count: 9 + width + 2) + advice).printable)
         }
+      }
+      if !left.isEmpty {
+        let status = Self.padded(Finding.Status.ok.rawValue, to: 8)
+        lines.append(
+          "\(status) \(Self.padded(name, to: width))  and \(left.count) more; all with --json")
       }
     }
     return lines.map { $0 + "\n" }.joined()
@@ -108,18 +121,18 @@ package struct Diagnosis: Sendable {
   private static func padded(_ text: String, to width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
   }
+}
 
-  /// Numbers with neighbours joined: 0-3, 5.
-  private static func list(_ numbers: [Int]) -> String {
-    var spans: [ClosedRange<Int>] = []
-    for number in numbers.sorted() {
-      if let last = spans.last, last.upperBound + 1 == number {
-        spans[spans.count - 1] = last.lowerBound...number
-      } else {
-        spans.append(number...number)
-      }
+/// Numbers with neighbours joined: 0-3, 5.
+func spans(of numbers: [Int]) -> String {
+  var spans: [ClosedRange<Int>] = []
+  for number in numbers.sorted() {
+    if let last = spans.last, last.upperBound + 1 == number {
+      spans[spans.count - 1] = last.lowerBound...number
+    } else {
+      spans.append(number...number)
     }
-    return spans.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
-      .joined(separator: ", ")
   }
+  return spans.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+    .joined(separator: ", ")
 }

@@ -1,4 +1,4 @@
-// Checks of a host: its cores, its instructions, its memory, its limits and its disk.
+// Checks of a host: its memory, its limits and its disk.
 
 package import Communication
 import Files
@@ -10,39 +10,6 @@ package enum HostChecks {
   private static let sharedMemoryByteCount = 16 << 20
   /// Bytes below which a folder for checkpoints is nearly full.
   private static let freeByteCount = 1 << 30
-
-  /// The cores and how they are divided.
-  package static func cores(_ budget: ThreadBudget) -> Finding {
-    let ranks = budget.localRanks == 1 ? "1 rank" : "\(budget.localRanks) ranks"
-    return Finding(
-      "cores",
-      "\(budget.hostCores) on this host for \(ranks) of it, "
-        + (budget.threads == 1 ? "1 thread each" : "\(budget.threads) threads each"),
-      advice: budget.warning)
-  }
-
-  /// The vector instructions, by the text of `/proc/cpuinfo`.
-  package static func instructions(_ text: String) -> Finding {
-    let line = text.split(separator: "\n").first { $0.hasPrefix("flags") } ?? ""
-    let flags = Set(line.split(separator: " ").map(String.init))
-    if flags.contains("avx512f") { return Finding("instructions", "AVX-512") }
-    if flags.isSuperset(of: ["avx2", "fma"]) { return Finding("instructions", "AVX2 and FMA") }
-    return Finding(
-      "instructions", "neither AVX-512 nor AVX2 with FMA",
-      advice: "expect a fraction of the speed; take a host from 2013 or later")
-  }
-
-  /// OpenBLAS's kernels; those of old processors are slow on newer ones.
-  package static func kernels(_ name: String, pinned: Bool) -> Finding {
-    let fast: Set = [
-      "haswell", "zen", "skylakex", "cooperlake", "sapphirerapids",
-    ]
-    return Finding(
-      "matrix kernels", "OpenBLAS's \(name)" + (pinned ? ", pinned by UNET_DIST_BLAS_KERNELS" : ""),
-      advice: fast.contains(name.lowercased())
-        ? nil
-        : "if the processor has AVX2, set UNET_DIST_BLAS_KERNELS=Haswell on all hosts")
-  }
 
   /// The memory that the rank may take.
   package static func memory(_ budget: MemoryBudget) -> Finding {

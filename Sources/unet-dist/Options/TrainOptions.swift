@@ -47,6 +47,7 @@ package struct TrainOptions: ParsableArguments, CustomReflectable {
     let name = NameSpecification.customLong(option.name)
     let completion: CompletionKind? =
       switch option.valueName {
+      case _ where !option.values.isEmpty: .list(option.values)
       case "DIR": .directory
       case "FILE", "PATH": .file()
       default: nil

@@ -33,8 +33,8 @@ struct TrainedNetworkOptions: ParsableArguments {
   @Option(help: "Average over this many passes with dropout on; 0 is one pass without dropout.")
   var mcSamples = 0
 
-  @Option(help: "Seed of the passes with dropout.")
-  var seed: UInt64 = 0
+  @Option(help: "Seed of the passes with dropout; by default 0.")
+  var seed: UInt64?
 
   @Option(
     help: ArgumentHelp(
@@ -54,30 +54,31 @@ struct TrainedNetworkOptions: ParsableArguments {
   var stallTimeout = Int(StallWatch.limit)
 
   func validate() throws {
-    if !(0...604_800).contains(stallTimeout) {
-      throw ValidationError("--stall-timeout: expected 0...604800, found \(stallTimeout)")
-    }
-    if let tile, !(1...16384).contains(tile) {
-      throw ValidationError("--tile: expected 1...16384, found \(tile)")
-    }
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads: expected 1...1024, found \(threads)")
-    }
-    if !(0...10_000).contains(mcSamples) {
-      throw ValidationError("--mc-samples: expected 0...10000, found \(mcSamples)")
+    try ValidationError.check("stall-timeout", stallTimeout, in: 0...604_800)
+    try ValidationError.check("tile", tile, in: 1...16384)
+    try ValidationError.check("threads", threads, in: 1...1024)
+    try ValidationError.check("mc-samples", mcSamples, in: 0...10_000)
+    if let seed, mcSamples == 0 {
+      throw ValidationError(
+        "seed", expected: "--mc-samples too, whose passes it seeds", found: "\(seed) alone",
+        hint: "leave it out, or give --mc-samples N")
     }
     if mcSamples > 0 && tta {
-      throw ValidationError("Give --tta or --mc-samples: a mean over both is not made.")
+      throw ValidationError(
+        "mc-samples", expected: "0 beside --tta", found: "\(mcSamples)",
+        hint: "leave one of them out; a mean over both is not made")
     }
     if checkpoint.count > 64 {
-      throw ValidationError("--checkpoint: expected at most 64, found \(checkpoint.count)")
+      throw ValidationError(
+        "checkpoint", expected: "at most 64 of them", found: "\(checkpoint.count)",
+        hint: "take the best of them")
     }
   }
 
   /// What each network's probabilities are averaged over.
   var averaging: Averaging {
     if tta { return .symmetries }
-    return mcSamples > 0 ? .dropout(samples: mcSamples, seed: seed) : .none
+    return mcSamples > 0 ? .dropout(samples: mcSamples, seed: seed ?? 0) : .none
   }
 
   /// Refuses a tile that the network cannot take.
@@ -96,7 +97,7 @@ struct TrainedNetworkOptions: ParsableArguments {
       NamedDigest(name: "--tile", text: tile.map(String.init) ?? "best"),
       NamedDigest(name: "--tta", text: "\(tta)"),
       NamedDigest(name: "--mc-samples", text: "\(mcSamples)"),
-      NamedDigest(name: "--seed", text: "\(seed)"),
+      NamedDigest(name: "--seed", text: "\(seed ?? 0)"),
       NamedDigest(name: "--threshold", text: threshold?.text ?? "none"),
     ]
   }

@@ -41,7 +41,7 @@ struct ImagePrediction {
         option: nil,
         expected: "\(channels) \(channels == 1 ? "channel" : "channels"), as the network has",
         found: "\(stored.channels)", hint: "convert the image",
-        origin: .init(file: entry.imagePath))
+        origin: .init(file: entry.imagePath, holdsOptions: false))
     }
     remarks.add(hasLostAlpha: stored.hasLostAlpha, stored: stored.channels, used: channels)
     let (height, width) = (image.height, image.width)
@@ -127,7 +127,7 @@ extension ImagePrediction {
     }
     guard classes.areValuesStorable else {
       throw ConfigurationError(
-        option: "values", expected: "mask values in 0...65535, which a picture can hold",
+        option: "values", expected: "mask values from 0 to 65535, which a picture can hold",
         found: "\(classes.values.map(\.description).joined(separator: ", "))",
         hint: "give --values classes")
     }

@@ -9,11 +9,14 @@ struct CommandReference: Decodable {
   let commandName: String
   let abstract: String?
   let discussion: String?
+  private let shouldDisplay: Bool?
   private let subcommands: [CommandReference]?
   private let arguments: [ArgumentReference]?
 
-  /// The commands below it, but for `help`, which explains itself.
-  var commands: [CommandReference] { (subcommands ?? []).filter { $0.commandName != "help" } }
+  /// The commands below it, but for `help`, which explains itself, and those that are for scripts.
+  var commands: [CommandReference] {
+    (subcommands ?? []).filter { $0.commandName != "help" && $0.shouldDisplay != false }
+  }
 
   /// Its arguments, but for those that every command has.
   var ownArguments: [ArgumentReference] {

@@ -19,10 +19,12 @@ package struct RestartPolicy {
   /// Starts beside the first, so far.
   package private(set) var restarts = 0
   private var pause = 1
-  /// Deaths since a step was won.
-  private var vainDeaths = 0
+  /// The step after which the newest start began that has told of itself: the next one shows whether it has won any.
+  private var startStep: Int?
+  /// Starts that have won no step since one was won.
+  private var vainStarts = 0
   /// As many in a row end it: one may have met a process that was about to go on, and the next one too.
-  private static let mostVainDeaths = 5
+  private static let mostVainStarts = 5
 
   package init(limit: Int, longestPause: Int) {
     self.limit = limit
@@ -40,15 +42,20 @@ package struct RestartPolicy {
   /// What to do after a process has ended.
   ///
   /// - Parameters:
-  ///   - hasWon: whether it has made a step that was not lost.
+  ///   - startStep: the step after which it went on; nil where it died before it told.
   ///   - seconds: how long it has lived. Pauses grow from death to death, and begin anew after five minutes.
   package mutating func decide(
-    status: Int32, hasWon: Bool, seconds: Double
+    status: Int32, startStep: Int?, seconds: Double
   ) -> Decision {
     guard Self.mayPass(status) else { return .end(nil) }
-    vainDeaths = hasWon ? 0 : vainDeaths + 1
-    if vainDeaths >= Self.mostVainDeaths {
-      return .end("no step was won in \(vainDeaths) starts")
+    if let startStep {
+      if let before = self.startStep { vainStarts = startStep > before ? 0 : vainStarts + 1 }
+      self.startStep = startStep
+    } else {
+      vainStarts += 1
+    }
+    if vainStarts >= Self.mostVainStarts {
+      return .end("no step was won in \(vainStarts) starts")
     }
     if restarts >= limit {
       return .end("it was started again \(limit) times, as --max-restarts says")

@@ -5,6 +5,7 @@ import Communication
 import Files
 import Foundation
 import Liveness
+import Training
 
 /// Runs `train` in a child process, and starts it again from the newest state when it dies.
 ///
@@ -21,10 +22,10 @@ struct Supervisor {
   let arguments: [String]
   /// How often it may be started again.
   let limit: Int
-  /// Whether the arguments name a checkpoint, which is gone back to until a step was won.
+  /// Whether the arguments name a checkpoint, which is gone back to until a start has something of its own.
   let namesCheckpoint: Bool
-  /// What the run's log says: when it was last started, and whether a step was won since.
-  let progress: () -> (startTime: Double?, hasWon: Bool)
+  /// What the run's folder says.
+  let progress: () -> LoggedProgress
 
   /// Sees to it that this process ends with its supervisor; true where there is one.
   static func followParent(in environment: [String: String]) -> Bool {
@@ -41,17 +42,18 @@ struct Supervisor {
     StopSignal.finishFirst()
     let longest = ProcessInfo.processInfo.environment[Self.pauseVariable].flatMap { Int($0) }
     var policy = RestartPolicy(limit: limit, longestPause: max(0, longest ?? Self.longestPause))
-    var hasEverWon = false
+    var canGoOn = false
     while true {
-      let before = progress().startTime
+      let before = progress().start
       let began = ContinuousClock.now
-      let status = try child(isFirst: policy.restarts == 0, hasWon: hasEverWon).wait()
+      let status = try child(isFirst: policy.restarts == 0, canGoOn: canGoOn).wait()
       if StopSignal.received != nil { return status }
       let now = progress()
-      let hasWon = now.startTime != before && now.hasWon
-      hasEverWon = hasEverWon || hasWon
+      let start = now.start == before ? nil : now.start
+      canGoOn = canGoOn || start != nil && now.canGoOn
       let decision = policy.decide(
-        status: status, hasWon: hasWon, seconds: (ContinuousClock.now - began) / .seconds(1))
+        status: status, startStep: start?.step,
+        seconds: (ContinuousClock.now - began) / .seconds(1))
       switch decision {
       case .end(let reason):
         if let reason {
@@ -76,9 +78,9 @@ struct Supervisor {
       ? "was ended by signal \(status - 128)" : "ended with status \(status)"
   }
 
-  private func child(isFirst: Bool, hasWon: Bool) throws -> ChildProcess {
+  private func child(isFirst: Bool, canGoOn: Bool) throws -> ChildProcess {
     var arguments = self.arguments
-    if !isFirst, hasWon || !namesCheckpoint,
+    if !isFirst, canGoOn || !namesCheckpoint,
       !arguments.contains(where: { $0.hasPrefix("--resume-or-start") })
     {
       arguments.append("--resume-or-start")

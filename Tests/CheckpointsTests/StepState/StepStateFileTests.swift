@@ -51,6 +51,15 @@ import Testing
     }
   }
 
+  /// A file of the states after steps 1 and 2, in the slots 0 and 1.
+  private static func twoStates(in folder: ScratchFolder, ranks: Int) throws -> StepStateFile {
+    let file = try StepStateFile.make(layout(folder.path, ranks: ranks), in: folder.path)
+    try reserve(file)
+    keep(1, slot: 0, in: file)
+    keep(2, slot: 1, in: file)
+    return file
+  }
+
   static func reserve(_ file: StepStateFile) throws {
     for slot in 0..<StepStateLayout.slotCount {
       for rank in 0..<file.layout.localSize { try file.reserve(slot: slot, localRank: rank) }
@@ -113,10 +122,7 @@ import Testing
   /// Wherever a process is killed while it writes the next state, the one before is still there.
   @Test func aKillAtAnyPointLeavesAWholeState() throws {
     let folder = try ScratchFolder()
-    let file = try StepStateFile.make(Self.layout(folder.path, ranks: 2), in: folder.path)
-    try Self.reserve(file)
-    Self.keep(1, slot: 0, in: file)
-    Self.keep(2, slot: 1, in: file)
+    let file = try Self.twoStates(in: folder, ranks: 2)
     let before = try Self.bytes(file.path)
     // Killed after some ranks, with or without what is said of the state.
     Self.keep(3, slot: 0, in: file, ranks: [])
@@ -151,10 +157,7 @@ import Testing
 
   @Test func aFlippedBitIsFound() throws {
     let folder = try ScratchFolder()
-    let file = try StepStateFile.make(Self.layout(folder.path, ranks: 2), in: folder.path)
-    try Self.reserve(file)
-    Self.keep(1, slot: 0, in: file)
-    Self.keep(2, slot: 1, in: file)
+    let file = try Self.twoStates(in: folder, ranks: 2)
     var generator = SystemRandomNumberGenerator()
     for _ in 0..<200 {
       let part = Int.random(in: 0..<3, using: &generator)
@@ -166,6 +169,34 @@ import Testing
       values.base[place] = whole
     }
     #expect(try Self.newest(file.path)?.step == 2)
+  }
+
+  /// Whoever copies knows better than the digest of the copy.
+  @Test func whatIsNotSoundIsNotTaken() throws {
+    let folder = try ScratchFolder()
+    let file = try Self.twoStates(in: folder, ranks: 1)
+    let values = Self.values(3).map { values in
+      let copy = FloatBuffer(count: values.count)
+      for (index, value) in values.enumerated() { copy.base[index] = value }
+      return copy
+    }
+    var asked: [[Range<Int>]] = [[], [], []]
+    for damaged in [2, nil] {
+      asked = [[], [], []]
+      file.write(
+        step: 3, slot: 2, localRank: 0, from: values.map { UnsafePointer($0.base) }
+      ) { part, floats, range in
+        asked[part].append(range)
+        return floats[range.lowerBound] == values[part].base[range.lowerBound] && part != damaged
+      }
+      #expect(file.write(StepStateMetadata(step: 3, epoch: 7, text: Array("{}".utf8)), slot: 2))
+      // It counts as put there, so that nobody waits for it.
+      #expect(file.hasAllPieces(ofStep: 3, slot: 2))
+      #expect(try Self.newest(file.path)?.step == (damaged == nil ? 3 : 2))
+    }
+    for ranges in asked {
+      #expect(ranges.flatMap { $0 }.elementsEqual(0..<Self.elementCount))
+    }
   }
 
   @Test func whatIsSaidAnewIsSaidOfTheSameState() throws {
@@ -228,6 +259,11 @@ import Testing
     StepStateMark.remove(in: folder.path + "/finished")
     let removed = try make("removed", named: true)
     try FileManager.default.removeItem(atPath: folder.path + "/removed")
+    // Moved, and another run is in its place.
+    let moved = try make("moved", named: true)
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/moved", toPath: folder.path + "/moved-to")
+    try Folder.make(folder.path + "/moved")
     // In use by a start that has not named itself yet.
     let mark = try StepStateMark(run: folder.path + "/waiting", states: states, host: "here")
     let beginning = try StepStateFile.make(
@@ -242,10 +278,18 @@ import Testing
     #expect(isThere(goneOn) && isThere(finished) && isThere(removed))
     here.removeLeftovers()
     #expect(isThere(waiting) && isThere(newer) && isThere(mark))
-    #expect(!isThere(goneOn) && !isThere(finished) && !isThere(removed))
+    #expect(!isThere(goneOn) && !isThere(finished))
+    func age(_ mark: StepStateMark, seconds: Int) {
+      let then = timeval(tv_sec: time(nil) - seconds, tv_usec: 0)
+      utimes(here.files(of: mark)[0], [then, then])
+    }
+    // Where a folder is not to be seen, it may come again for an hour.
+    #expect(isThere(removed) && isThere(moved))
+    for mark in [removed, moved] { age(mark, seconds: 3700) }
+    here.removeLeftovers()
+    #expect(!isThere(removed) && isThere(moved))
     // Nobody comes for them in a week.
-    var times = [timeval(tv_sec: 0, tv_usec: 0), timeval(tv_sec: 0, tv_usec: 0)]
-    utimes(here.files(of: waiting)[0], &times)
+    age(waiting, seconds: 8 * 86_400)
     here.removeLeftovers()
     #expect(!isThere(waiting) && isThere(newer))
     withExtendedLifetime(beginning) {}
@@ -264,11 +308,12 @@ import Testing
     // The same folder by a link, and seen from another host.
     symlink(run, folder.path + "/link")
     #expect(StepStateMark.read(in: folder.path + "/link", host: "b") == mark)
-    // Copied, or moved.
     try FileManager.default.copyItem(atPath: run, toPath: folder.path + "/copy")
     #expect(StepStateMark.read(in: folder.path + "/copy", host: "a") == nil)
+    // Moved, it is the same to its own host; others cannot tell.
     try FileManager.default.moveItem(atPath: run, toPath: folder.path + "/moved")
-    #expect(StepStateMark.read(in: folder.path + "/moved", host: "a") == nil)
+    #expect(StepStateMark.read(in: folder.path + "/moved", host: "a") == mark)
+    #expect(StepStateMark.read(in: folder.path + "/moved", host: "b") == nil)
     #expect(try StepStateMark(run: folder.path, states: "s", host: "a").token != mark.token)
     try Data("{}".utf8).write(to: URL(fileURLWithPath: folder.path + "/copy/.step-state"))
     #expect(StepStateMark.read(in: folder.path + "/copy", host: "a") == nil)

@@ -19,9 +19,18 @@ import Testing
         let names = findings.compactMap { $0["name"] as? String }
         #expect(
           names == [
-            "cores", "instructions", "matrix kernels", "memory", "MPI", "/dev/shm", "limits",
-          ] + (rank == 0 ? ["disk"] : []) + ["computation"]
-            + (rank == 0 && ranks > 1 ? ["all-reduce"] : []))
+            "cores", "binding", "NUMA", "instructions", "matrix kernels", "memory", "MPI",
+            "MPI library",
+          ] + (ranks > 1 ? ["transports"] : []) + ["/dev/shm", "limits"]
+            + (rank == 0 ? ["disk"] : [])
+            + ["sgemm", "forward pass"] + (rank == 0 && ranks > 1 ? ["all-reduce"] : []))
+        let found = Dictionary(
+          findings.map { ($0["name"] as? String ?? "", $0["found"] as? String ?? "") },
+          uniquingKeysWith: { first, _ in first })
+        #expect(found["MPI library"]?.hasSuffix("the one it was built with") == true, "\(found)")
+        #expect(
+          found["transports"].map { $0.contains("pml ob1, btl ") || $0.contains("device ") } ?? true
+        )
         #expect(
           findings.allSatisfy { ($0["advice"] is String) == ($0["status"] as? String != "ok") })
       }
@@ -30,12 +39,18 @@ import Testing
     }
   }
 
-  @Test func aFolderThatCannotBeWrittenIsAnError() throws {
+  @Test func whatIsNoFolderIsAnErrorOfOneLine() throws {
     try withTemporaryFolder { folder in
-      let run = try ProgramRun.unetDist(
-        ranks: 1, ["doctor", "--output", folder + "/none"])
-      run.expectOneError(naming: ["doctor"])
-      #expect(run.standardOutput.contains("error    disk"), "\(run)")
+      let file = folder + "/file"
+      try Data().write(to: URL(fileURLWithPath: file))
+      for (path, found) in [(folder + "/none", "nothing"), (file, "another file")] {
+        let run = try ProgramRun.unetDist(ranks: 1, ["doctor", "--output", path])
+        run.expectOneError(naming: ["doctor"])
+        let line = "\(path): expected a folder, found \(found)\n"
+        #expect(
+          run.standardOutput.contains("error    disk") && run.standardOutput.contains(line),
+          "\(run)")
+      }
     }
   }
 }

@@ -35,6 +35,22 @@ import Testing
   }
 }
 
+// MARK: - Arguments
+
+extension ErrorTests {
+  /// What cannot be understood has a status of its own, also that of mpirun.
+  @Test(
+    arguments: [
+      ["train", "--no-such-option"], ["train", "--depth", "deep"], ["predict"], ["no-such-command"],
+      ["train", "--stall-timeout", "-1x"],
+    ], [1, 2])
+  func argumentsThatCannotBeUnderstoodHaveAStatus(_ arguments: [String], ranks: Int) throws {
+    let run = try ProgramRun.unetDist(ranks: ranks, arguments, timeLimit: Self.patience)
+    #expect(run.exitStatus == 64 && !run.timedOut, "\(run)")
+    #expect(run.errorLines.count == 1, "\(run)")
+  }
+}
+
 // MARK: - Data
 
 extension ErrorTests {
@@ -213,7 +229,7 @@ extension ErrorTests {
         [
           "evaluate", "--checkpoint", checkpoint, "--data", folder + "/data", "--tile",
           "9223372036854775807",
-        ], ["--tile", "1...16384"]
+        ], ["--tile", "a whole number from 1 to 16384"]
       )
     },
     Mistake("no number") { folder in
@@ -271,7 +287,10 @@ extension ErrorTests {
   static let checkpoints = [
     Mistake("no checkpoint") { folder in
       try TinyImages.squares(folder + "/data")
-      return (evaluation(folder, folder + "/none.safetensors"), ["none.safetensors", "No such"])
+      return (
+        evaluation(folder, folder + "/none.safetensors"),
+        ["none.safetensors: expected a file, found nothing; check the spelling"]
+      )
     },
     Mistake("a checkpoint cut short") { folder in
       try TinyImages.squares(folder + "/data")

@@ -84,7 +84,7 @@ import Testing
       let trace = RunTrace(path: folder + "/run")
       let last = try #require(try trace.checkpointNames().last)
       run.expectOneError(naming: [
-        "Error: step \(try trace.steps().count + 1): the ", "samples cell-",
+        "error: step \(try trace.steps().count + 1): the ", "samples cell-",
         folder + "/run/checkpoints/" + last, "--learning-rate",
       ])
       #expect(!run.standardError.contains("also failed"), "\(run)")
@@ -113,7 +113,7 @@ import Testing
           data: folder + "/data", output: folder + "/run",
           ["--steps", "1", "--learning-rate", "1e39"] + options))
       run.expectOneError(naming: [
-        "Error: step 1: the update has made the weights infinite or not a number",
+        "error: step 1: the update has made the weights infinite or not a number",
         "no checkpoint was written yet", "--learning-rate",
       ])
       #expect(try RunTrace(path: folder + "/run").checkpointNames().isEmpty)

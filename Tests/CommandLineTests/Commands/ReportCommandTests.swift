@@ -33,14 +33,57 @@ import Testing
       #expect(page.contains("value 255"))
       #expect(page.contains("unet-dist train --config \(folder)/run/config.yaml --output NEW"))
       #expect(!page.contains("Seconds by rank"))
+      // Objects are scored too, and options have their reasons.
+      #expect(
+        page.contains("<button>SEG</button>") && page.contains("<button>Dice of value 255</button>")
+      )
+      for reason in ["given", "default"] {
+        #expect(page.contains("<td class=\"quiet\">\(reason)</td>"), "\(reason)")
+      }
     }
   }
 
+  /// The images are dealt to the ranks, and the page has the same scores and pictures as by one process.
   @Test func ofSeveralRanksTheTimeOfEachIsShown() throws {
     try withTemporaryFolder { folder in
       try Self.train(folder, ranks: 2)
       let page = try Self.page(folder + "/run/report.html")
       #expect(page.contains("Seconds by rank") && page.contains("mpirun -np 2"))
+      let alone = try ProgramRun.unetDist(
+        "report", folder + "/run", "--output", folder + "/alone.html")
+      #expect(alone.succeeded, "\(alone)")
+      func scored(_ page: String) -> Substring? {
+        page.components(separatedBy: "Which class was taken").last.flatMap {
+          $0.components(separatedBy: "Where the time").first?[...]
+        }
+      }
+      #expect(try scored(page) == scored(Self.page(folder + "/alone.html")))
+    }
+  }
+
+  /// What is too large for a page is said, and leaves no empty matrix.
+  @Test func aStoppedRunHasItsPageToo() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let log = folder + "/run/log.jsonl"
+      let run = try ProgramRun.unetDist(
+        ranks: 1,
+        TinyTraining.arguments(
+          data: folder + "/data", output: folder + "/run", ["--steps", "100000"])
+      ) { process in
+        for _ in 0..<1000 {
+          let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+          if text.contains("\"step\": 3,") { break }
+          usleep(20_000)
+        }
+        kill(process, SIGTERM)
+      }
+      #expect(run.exitStatus == 85, "\(run)")
+      #expect(
+        run.standardError.contains("the report of the run is \(folder)/run/report.html"), "\(run)")
+      let page = try Self.page(folder + "/run/report.html")
+      #expect(page.contains("Training loss") && page.contains("The run was stopped"))
+      #expect(!page.contains("Which class was taken for which"))
     }
   }
 

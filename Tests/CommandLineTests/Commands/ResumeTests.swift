@@ -152,12 +152,33 @@ import Testing
     }
   }
 
+  /// A disk that cannot read the newest one, however often it is asked.
+  @Test func takesTheCheckpointBeforeOneThatCannotBeRead() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = Self.options + ["--checkpoint-every", "2", "--keep", "9"]
+      let whole = try TrainingRunTests.train(folder, into: "whole", options + ["--steps", "8"])
+      let trace = try TrainingRunTests.train(folder, options + ["--steps", "6"])
+      let fault = Fault(kind: "unreadable", moment: "start", step: 0)
+      var environment = try fault.environment(trace: folder + "/trace")
+      environment["UNET_DIST_FAULT_FILE"] = "step-00000006.safetensors"
+      let run = try ProgramRun.unetDist(
+        ranks: 1, ["train", "--resume", "--output", trace.path, "--steps", "8"],
+        environment: environment)
+      #expect(run.succeeded, "\(run)")
+      #expect(run.standardError.contains("step-00000006.safetensors.damaged"), "\(run)")
+      #expect(run.standardError.contains("continuing after step 4"), "\(run)")
+      #expect(try trace.tensors() == whole.tensors())
+    }
+  }
+
   @Test func aRunKilledBeforeItsFirstCheckpointStartsAgain() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
       let options = Self.options + ["--checkpoint-every", "0", "--evaluate-every", "0"]
       let trace = RunTrace(path: folder + "/run")
-      let arguments = TinyTraining.arguments(data: folder + "/data", output: trace.path, options)
+      let arguments = TinyTraining.arguments(
+        data: folder + "/data", output: trace.path, options + ["--step-state", "off"])
       let killed = try ProgramRun.unetDist(ranks: 1, arguments + ["--steps", "1000000"]) {
         if trace.lineCount > 3 { kill($0, SIGKILL) }
       }

@@ -37,7 +37,7 @@ import Testing
       let (run, ranks) = try stopping(rank: rank, folder)
       #expect(run.exitStatus == 75 && !run.timedOut, "\(run)")
       let process = try #require(ranks[rank])
-      for beginning in ["warning: step ", "Error: step "] {
+      for beginning in ["warning: step ", "error: step "] {
         let lines = run.standardError.split(separator: "\n").filter { $0.hasPrefix(beginning) }
         #expect(lines.count == 1, "\(run)")
         #expect(lines.first?.contains(": no progress of rank \(rank) on ") == true, "\(run)")
@@ -70,7 +70,7 @@ import Testing
         environment: ["UNET_DIST_START_TIMEOUT": "2"], timeLimit: 40)
       #expect(run.exitStatus == 75 && !run.timedOut, "\(run)")
       #expect(
-        run.errorLines.first?.hasPrefix("Error: rank 0 has waited 2 s for the other ranks to start")
+        run.errorLines.first?.hasPrefix("error: rank 0 has waited 2 s for the other ranks to start")
           == true, "\(run)")
     }
   }
@@ -90,6 +90,8 @@ import Testing
         environment: fault.environment(trace: folder + "/trace"))
       #expect(run.exitStatus == 75 && !run.timedOut, "\(run)")
       #expect(run.errorLines.count == 1, "\(run)")
+      // Also where it stands still at its very end.
+      #expect(run.errorLines.first?.contains(": no progress of rank 1 on ") == true, "\(run)")
     }
   }
 

@@ -161,11 +161,60 @@ import Testing
       try FileManager.default.copyItem(atPath: trace.path, toPath: copy.path)
       let run = try Self.resume(copy, steps: step + 2, ["--step-state", "off"])
       #expect(run.succeeded && !run.standardError.contains("kept in"), "\(run)")
+      #expect(run.standardError.contains("is not on these hosts any more"), "\(run)")
       #expect(try !Folder.names(in: states).isEmpty)
       let own = try Self.resume(trace, steps: step + 2)
       #expect(own.succeeded && own.standardError.contains("kept in"), "\(own)")
       try SameBitsTests.expectSame(copy, trace, "the copy")
       #expect(try Folder.names(in: states).isEmpty)
+    }
+  }
+
+  @Test func aFolderThatWasMovedHasItsStates() throws {
+    try withTemporaryFolder { folder in
+      let (trace, states, step) = try Self.killed(folder)
+      let moved = RunTrace(path: folder + "/moved")
+      try FileManager.default.moveItem(atPath: trace.path, toPath: moved.path)
+      // Another run begins where it was, and leaves them alone.
+      let other = try ProgramRun.unetDist(
+        ranks: 1,
+        TinyTraining.arguments(
+          data: folder + "/data", output: trace.path,
+          Self.options + ["--steps", "2", "--step-state", states]))
+      #expect(other.succeeded, "\(other)")
+      let run = try Self.resume(moved, steps: step + 2)
+      #expect(run.succeeded && run.standardError.contains("kept in \(states)"), "\(run)")
+      #expect(try moved.steps().compactMap { $0["step"] as? Int } == Array(1...step + 2))
+      #expect(try Folder.names(in: states).isEmpty)
+    }
+  }
+
+  /// A run that is in memory alone is not begun again by the same command.
+  @Test func theSameCommandLosesNoStep() throws {
+    try withTemporaryFolder { folder in
+      // An evaluation saves the best, and then the run is not in memory alone.
+      let unscored = ["--evaluate-every", "0"]
+      let (trace, states, step) = try Self.killed(folder, unscored)
+      let command = TinyTraining.arguments(
+        data: folder + "/data", output: trace.path,
+        Self.options + unscored + ["--steps", "\(step + 2)", "--step-state", states])
+      let refused = try ProgramRun.unetDist(ranks: 1, command)
+      refused.expectOneError(naming: [".step-state", "--resume-or-start"])
+      let run = try ProgramRun.unetDist(ranks: 1, command + ["--resume-or-start"])
+      #expect(run.succeeded && run.standardError.contains("kept in \(states)"), "\(run)")
+      #expect(try trace.steps().compactMap { $0["step"] as? Int } == Array(1...step + 2))
+    }
+  }
+
+  @Test func aDamagedMarkIsToldOf() throws {
+    try withTemporaryFolder { folder in
+      let (trace, _, step) = try Self.killed(folder, ["--checkpoint-every", "2"]) {
+        FileManager.default.fileExists(atPath: $0.path + "/latest.safetensors")
+      }
+      try Data().write(to: URL(fileURLWithPath: trace.path + "/.step-state"))
+      let run = try Self.resume(trace, steps: step + 2)
+      #expect(run.succeeded && !run.standardError.contains("kept in"), "\(run)")
+      #expect(run.standardError.contains("is not on these hosts any more"), "\(run)")
     }
   }
 
@@ -205,6 +254,30 @@ import Testing
         }
         #expect(lines.count == 1 && lines.first?.contains("nowhere") == true, "\(run)")
       }
+    }
+  }
+
+  /// Shards that are on several hosts, as far as one host can show: they are gathered, and nobody waits for the disk.
+  @Test func gatheredShardsAreSavedWhileTheRunGoesOn() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let trace = RunTrace(path: folder + "/run")
+      let options = [
+        "--optimizer", "adam", "--global-batch", "2", "--evaluate-every", "0", "--checkpoint-every",
+        "20", "--steps", "60", "--shard-optimizer", "--step-state", "off",
+      ]
+      var wentOn = false
+      let run = try ProgramRun.unetDist(
+        ranks: 2, TinyTraining.arguments(data: folder + "/data", output: trace.path, options),
+        environment: Fault(kind: "slowsync", moment: "save", step: 20).environment(
+          trace: folder + "/trace"), timeLimit: 120
+      ) { _ in
+        let isSaved = FileManager.default.fileExists(atPath: trace.path + "/latest.safetensors")
+        wentOn = wentOn || trace.lineCount > 23 && !isSaved
+      }
+      #expect(run.succeeded && wentOn, "\(run)")
+      let whole = try TrainingRunTests.train(folder, into: "whole", ranks: 2, options)
+      #expect(try trace.tensors() == whole.tensors())
     }
   }
 

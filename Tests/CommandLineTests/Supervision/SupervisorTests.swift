@@ -12,11 +12,14 @@ import Testing
   ]
   private static let environment = ["UNET_DIST_LONGEST_PAUSE": "0"]
 
-  /// The child of a supervisor that has this number.
-  private static func child(of process: pid_t) -> pid_t? {
+  /// The child of a supervisor that has this number; of several the one of this name.
+  private static func child(of process: pid_t, named name: String? = nil) -> pid_t? {
     let path = "/proc/\(process)/task/\(process)/children"
     let text = try? String(contentsOfFile: path, encoding: .utf8)
-    return text?.split(separator: " ").first.flatMap { pid_t($0) }
+    return text?.split(separator: " ").compactMap { pid_t($0) }.first { child in
+      let own = try? String(contentsOfFile: "/proc/\(child)/comm", encoding: .utf8)
+      return name.map { own == $0 + "\n" } ?? true
+    }
   }
 
   @Test func aKilledProcessIsStartedAgain() throws {
@@ -136,35 +139,42 @@ import Testing
     }
   }
 
-  /// `Scripts/supervise` over two ranks, of which one is killed, and the launcher, and at last it is told to stop.
+  /// Runs `Scripts/supervise` over two ranks into `folder`/run.
+  private static func supervise(
+    _ folder: String, script options: [String] = [], _ more: [String],
+    environment: [String: String?] = [:], timeLimit: Double = 60,
+    disturb: (pid_t) -> Void = { _ in }
+  ) throws -> ProgramRun {
+    let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../../Scripts/supervise").standardized
+    let program = try ProgramRun.builtProgram(named: "unet-dist").path
+    let own: [String: String?] = [
+      "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+      "UNET_DIST_JOB": nil,
+    ]
+    return try ProgramRun(
+      script,
+      arguments: [
+        "-np", "2", "--longest-pause", "0", "--mpirun", "--oversubscribe", "--program", program,
+      ] + options + ["--"]
+        + TinyTraining.arguments(
+          data: folder + "/data", output: folder + "/run", Self.options + more
+        )
+        .dropFirst(),
+      environment: own.merging(environment) { $1 }, timeLimit: timeLimit, disturb: disturb)
+  }
+
+  /// Over two ranks, of which one is killed, and the launcher, and at last it is told to stop.
   @Test func aJobOfMPIRunIsStartedAgain() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
-      let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("../../../Scripts/supervise").standardized
-      let program = try ProgramRun.builtProgram(named: "unet-dist").path
       let trace = RunTrace(path: folder + "/run")
-      let arguments =
-        [
-          "-np", "2", "--longest-pause", "0", "--mpirun", "--oversubscribe", "--program", program,
-          "--",
-        ]
-        + TinyTraining.arguments(data: folder + "/data", output: trace.path, Self.options)
-        .dropFirst()
-      var environment: [String: String?] = [
-        "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-      ]
-      environment["UNET_DIST_JOB"] = .some(nil)
       var (lines, kills) = (0, 0)
-      let stopped = try ProgramRun(
-        script, arguments: arguments + ["--steps", "1000000"], environment: environment,
-        timeLimit: 120
-      ) { process in
+      let stopped = try Self.supervise(folder, ["--steps", "1000000"], timeLimit: 120) { process in
         guard kills < 3, trace.lineCount > lines + 5 else { return }
-        guard let launcher = Self.child(of: process), let rank = ProgramRun.ranks(of: launcher)[1]
-        else {
-          return
-        }
+        guard let launcher = Self.child(of: process, named: "mpirun"),
+          let rank = ProgramRun.ranks(of: launcher)[1]
+        else { return }
         let victims = [(rank, SIGKILL), (launcher, SIGKILL), (process, SIGTERM)]
         kill(victims[kills].0, victims[kills].1)
         kills += 1
@@ -173,13 +183,94 @@ import Testing
       #expect(stopped.exitStatus == 85 && !stopped.timedOut, "\(stopped)")
       #expect(kills == 3)
       let last = try #require(trace.steps().last?["step"] as? Int)
-      let run = try ProgramRun(
-        script, arguments: arguments + ["--steps", "\(last + 2)"], environment: environment)
-      #expect(run.succeeded, "\(run)")
+      let run = try Self.supervise(folder, ["--steps", "\(last + 2)"])
+      #expect(run.succeeded && run.standardError.contains("supervise: the run is done"), "\(run)")
+      #expect(!FileManager.default.fileExists(atPath: trace.path + "/.job-notes"))
       let whole = try TrainingRunTests.train(
         folder, into: "whole", Self.options + ["--steps", "\(last + 2)"])
       #expect(try trace.tensors() == whole.tensors())
       #expect(try trace.losses() == whole.losses())
+    }
+  }
+
+  /// A host whose daemon ends, says nothing or cannot be started: no rank comes, and mpirun may wait for ever.
+  @Test(arguments: ["exit 0", "sleep 100", "exit 1", "exit 127"])
+  func aHostThatStartsNoRankIsNotWaitedFor(_ daemon: String) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let agent = folder + "/agent"
+      try Data(
+        "#!/bin/sh\ncase \"$*\" in *orted*) \(daemon) ;; esac\nshift\nexec sh -c \"$*\"\n".utf8
+      )
+      .write(to: URL(fileURLWithPath: agent))
+      chmod(agent, 0o755)
+      try Data("elsewhere slots=2\n".utf8).write(to: URL(fileURLWithPath: folder + "/hosts"))
+      let run = try Self.supervise(
+        folder,
+        script: ["--hostfile", folder + "/hosts", "--agent", agent, "--max-restarts", "1"],
+        ["--steps", "2"], environment: ["UNET_DIST_START_TIMEOUT": "0.5"], timeLimit: 90)
+      #expect(run.exitStatus == 75 && !run.timedOut, "\(run)")
+      let lines = run.standardError.split(separator: "\n")
+      #expect(
+        lines.count { $0.hasPrefix("supervise: ") && $0.contains("; it goes on in") } == 1, "\(run)"
+      )
+      #expect(
+        lines.count {
+          $0.hasPrefix("supervise: no rank has come in ") || $0.contains("no rank has told why")
+        } == 2, "\(run)")
+      #expect(lines.last?.contains("given up: it was started again 1 times") == true, "\(run)")
+    }
+  }
+
+  /// mpirun kills ranks that take longer than a second to save, and says what it says of any failure.
+  @Test func aLauncherThatWasStoppedIsStartedAgain() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let trace = RunTrace(path: folder + "/run")
+      var (stopped, lines): (pid_t?, Int) = (nil, 8)
+      let run = try Self.supervise(
+        folder, ["--steps", "1000000"],
+        environment: Fault(kind: "slowsync", moment: "load", step: 3).environment(
+          trace: folder + "/trace"), timeLimit: 120
+      ) { process in
+        // The ranks of a launcher that was stopped go on for a moment: it is the next one's that have to come.
+        guard trace.lineCount > lines, let launcher = Self.child(of: process, named: "mpirun"),
+          launcher != stopped
+        else { return }
+        kill(stopped == nil ? launcher : process, SIGTERM)
+        lines = stopped == nil ? trace.lineCount + 20 : .max
+        stopped = launcher
+      }
+      #expect(run.exitStatus == 85 && !run.timedOut, "\(run)")
+      #expect(
+        run.standardError.contains("mpirun ended with status 1, and no rank has told why"), "\(run)"
+      )
+      #expect(
+        run.standardError.contains("supervise: stopped; the job ended with status 85"), "\(run)")
+    }
+  }
+
+  /// With a rank that stands still the first one would be obeyed when the stall is over.
+  @Test(arguments: [SIGINT, SIGTERM]) func aSecondSignalIsObeyedAtOnce(signal: Int32) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let trace = RunTrace(path: folder + "/run")
+      var signals: [Date] = []
+      let run = try Self.supervise(folder, ["--steps", "1000000", "--stall-timeout", "60"]) {
+        process in
+        if signals.isEmpty {
+          guard trace.lineCount > 5, let launcher = Self.child(of: process, named: "mpirun"),
+            let rank = ProgramRun.ranks(of: launcher)[1]
+          else { return }
+          kill(rank, SIGSTOP)
+        } else if signals.count > 1 || signals[0] > Date() - 1 {
+          return
+        }
+        kill(process, signal)
+        signals.append(Date())
+      }
+      #expect(run.exitStatus == 130 && !run.timedOut && run.seconds < 30, "\(run)")
+      #expect(run.standardError.contains("ended at once by a second signal"), "\(run)")
     }
   }
 }

@@ -46,7 +46,7 @@ extension ProgramRun {
 
   /// The messages of the program on standard error; mpirun adds words of its own.
   var errorLines: [String] {
-    standardError.split(separator: "\n").map(String.init).filter { $0.hasPrefix("Error:") }
+    standardError.split(separator: "\n").map(String.init).filter { $0.hasPrefix("error:") }
   }
 
   /// Expects that the program ended by itself, with a failure that one line tells about.

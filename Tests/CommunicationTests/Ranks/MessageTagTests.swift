@@ -7,7 +7,7 @@ import Testing
   @Test func everyPurposeHasATagOfItsOwn() {
     let tags =
       (0..<MessageTag.bucketCount).map { MessageTag.bucket(slot: $0) }
-      + [MessageTag.gather, MessageTag.optimizerState]
+      + [MessageTag.gather, MessageTag.optimizerState, MessageTag.measurement]
     #expect(Set(tags).count == tags.count)
     // What every MPI library offers.
     #expect(tags.allSatisfy { (1..<32768).contains($0) })

@@ -182,9 +182,22 @@ import Testing
     #expect(AugmentationStep(text: "scale=0.8:1.25")?.text == "scale=0.8:1.25:0.3")
     for text in [
       "", "turn", "flip=1", "rotate=181", "rotate=-1", "rotate=x", "scale=2:1", "scale=0.5:",
-      "elastic=1:2:3", "elastic=1:1", "noise=nan", "blur=inf", "gamma=1:2:0.5:1",
+      "elastic=1:2:3", "elastic=1:1", "noise=nan", "blur=inf", "gamma=1:2:0.5:1", "elastic=10:3.7",
     ] {
       #expect(AugmentationStep(text: text) == nil, "\(text)")
+      #expect(AugmentationStep.fault(in: text) != nil, "\(text)")
     }
+    for (text, fault) in [
+      ("turn", "\"turn\", which is no step"), ("flip=1", "strengths of flip, which has none"),
+      ("gamma=1:2:0.5:1", "4 strengths of gamma, which has 3"),
+      (
+        "elastic=10:3.7",
+        "elastic with grid points 3.7, which must be a whole number from 2 to 64"
+      ),
+      ("scale=2:1", "scale with a smallest above its largest"),
+    ] {
+      #expect(AugmentationStep.fault(in: text) == fault)
+    }
+    #expect(AugmentationStep.fault(in: "elastic=5") == nil)
   }
 }

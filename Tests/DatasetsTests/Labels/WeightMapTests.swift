@@ -19,6 +19,13 @@ import Testing
     }
   }
 
+  /// A class of weight 0 is not learnt, between objects either.
+  @Test func aClassWithoutWeightHasNoBorder() {
+    let labels: [UInt8] = [1, 0, 1]
+    let weights = WeightMap(classWeights: [0, 2]).weights(labels: labels, width: 3, height: 1)
+    #expect(weights == [2, 0, 2])
+  }
+
   @Test func oneObjectHasNoBorderToAnother() {
     let labels: [UInt8] = [0, 0, 1, 0, 1, 0]
     let weights = WeightMap(classWeights: []).weights(labels: labels, width: 3, height: 2)

@@ -14,6 +14,8 @@
 //     nan, flip                    a value becomes NaN, a bit is flipped, in the memory in use
 //     enospc, eio                  from now on files cannot be written, or neither written nor read
 //     emfile, nomem                from now on no file can be opened, no more than 16 MiB of memory be had
+//     unreadable                   from now on no file can be read whose name ends as UNET_DIST_FAULT_FILE says
+//     slowsync                     from now on forcing a file to the disk takes four seconds
 //     nolocks                      from now on no file can be locked
 //     unwatched                    neither watch nor log take time, to measure what they cost (Scripts/overhead)
 #pragma once

@@ -32,6 +32,32 @@ import Testing
     }
   }
 
+  /// 1, -2, the largest and the smallest number of F16, infinity; halves of float32; and doubles.
+  @Test func otherFloatsAreRounded() throws {
+    let halves: [UInt16] = [0x3C00, 0xC000, 0x7BFF, 0x0001, 0x7C00]
+    let upper: [UInt16] = [0x3F80, 0xC020]
+    let doubles = [0.1, -1e300]
+    let header =
+      #"{"d":{"dtype":"F64","shape":[2],"data_offsets":[0,16]},"h":{"dtype":"F16","shape":[5],"#
+      + #""data_offsets":[16,26]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[26,30]}}"#
+    let data = [
+      doubles.withUnsafeBytes { Data($0) }, halves.withUnsafeBytes { Data($0) },
+      upper.withUnsafeBytes { Data($0) },
+    ].reduce(Data(), +)
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/other.safetensors"
+      try safetensorsBytes(header: Array(header.utf8), data: Array(data))
+        .write(to: URL(fileURLWithPath: path))
+      let file = try SafetensorsFile.read(path)
+      #expect(try file.roundedFloats(of: "h") == [1, -2, 65_504, 0x1p-24, .infinity])
+      #expect(try file.roundedFloats(of: "b") == [1, -2.5])
+      #expect(try file.roundedFloats(of: "d") == [0.1, -.infinity])
+      // Who asks for float32 gets nothing else.
+      #expect(throws: FileError.self) { try file.floats(of: "h") }
+      #expect(throws: FileError.self) { try file.roundedFloats(of: "absent") }
+    }
+  }
+
   @Test func readsWhatItWrote() throws {
     try withTemporaryFolder { folder in
       let path = "\(folder)/own.safetensors"

@@ -12,7 +12,7 @@ import Testing
 
   @Test func theWordBeforeTheColonIsColoured() {
     #expect(colours().message("warning: a: b") == "\u{1B}[33mwarning:\u{1B}[0m a: b")
-    #expect(colours().message("Error: a") == "\u{1B}[31mError:\u{1B}[0m a")
+    #expect(colours().message("error: a") == "\u{1B}[31merror:\u{1B}[0m a")
     #expect(colours().message("a warning: b") == "a warning: b")
   }
 

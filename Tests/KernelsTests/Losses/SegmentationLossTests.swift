@@ -87,11 +87,14 @@ import Threading
 
   /// Two pixels of classes 1 and 2 of three, all probabilities 1/3: D(1) = (2/3) / (2/3 + 1) = 2/5, and
   /// class 0, which does not occur, has none.
+  ///
+  /// Without class 2 there is one pixel: D(1) = (2/3) / (1/3 + 1).
   @Test func classesMayBeLeftOutOfDice() {
     let logits = ReferenceImage(
       height: 1, width: 2, channels: 3, values: [Float](repeating: 0, count: 6))
-    let (value, _) = Self.run(SoftDice(omitting: [2]), logits, [1, 2], nil, scale: 1)
-    #expect(abs(value - 2 * (1 - 2.0 / 5)) < 1e-7)
+    let (value, learnt) = Self.run(SoftDice(omitting: [2]), logits, [1, 2], nil, scale: 1)
+    #expect(abs(value - 2 * (1 - 1.0 / 2)) < 1e-7)
+    #expect(learnt.prefix(3).allSatisfy { $0 != 0 } && learnt.suffix(3).allSatisfy { $0 == 0 })
     let (both, _) = Self.run(SoftDice(), logits, [1, 2], nil, scale: 1)
     #expect(abs(both - 2 * (1 - 2.0 / 5)) < 1e-7)
     let (none, gradient) = Self.run(SoftDice(omitting: [1, 2]), logits, [1, 2], nil, scale: 1)

@@ -90,7 +90,7 @@ import Testing
 
         pixel accuracy  0.5714
         pixel error     0.4286
-        loss            0.2500
+        cross-entropy   0.2500
         """)
   }
 

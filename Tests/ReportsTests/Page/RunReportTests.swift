@@ -43,22 +43,41 @@ import Testing
     run.options = [.init(name: "tile", value: "192", reason: "the largest within every image")]
     run.command = "unet-dist train --config runs/a/config.yaml --output NEW"
     run.confusion = .init(names: ["background", "cell"], counts: [[900, 100], [50, 950]])
-    run.classNames = ["background", "cell"]
-    run.images = [.init(name: "a", score: 0.75, pixelError: 0.25, dice: [0.5, nil])]
+    run.classes = [
+      .init(name: "background", colour: nil), .init(name: "cell", colour: "rgb(1 2 3)"),
+    ]
+    run.imageColumns = ["mean IoU", "pixel error", "objects"]
+    run.images = [
+      .init(name: "a", values: [0.75, 0.25, 1234]), .init(name: "b", values: [nil, 0.5, 0]),
+    ]
+    let picture = try ReportPicture(
+      Image(width: 1, height: 1, channels: 1, bitsPerSample: 8, samples: .uint8([7])))
+    run.examples = [.init(place: "only", name: "a", score: 0.75, pictures: [("image", picture)])]
     let html = RunReport([run], version: "1.2.3", date: Date(timeIntervalSince1970: 0)).html()
     #expect(html.contains("<h1>a</h1>") && html.contains("1970-01-01"))
     #expect(html.contains("<dt>best mean IoU</dt><dd>0.5000</dd>"))
     // 900 of 1,000 pixels of the background were found.
     #expect(html.contains("<b>90.00 %</b><br><span class=\"quiet\">900</span>"))
     #expect(html.contains("style=\"--depth:63%\""))
-    #expect(html.contains("<td>192</td><td class=\"quiet\">the largest within every image</td>"))
+    #expect(
+      html.contains("<td>192<wbr></td><td class=\"quiet\">the largest within every image</td>"))
     #expect(html.contains("--config runs/a/config.yaml --output NEW"))
-    #expect(html.contains("<td data-value=\"0.25\">25.00 %</td>"))
-    #expect(html.contains("Dice of cell"))
+    #expect(
+      html.contains("<td data-value=\"0.25\">0.2500</td><td data-value=\"1234.0\">1,234</td>"))
+    #expect(html.contains("<td data-value=\"-1\">none</td>"))
+    // The colours of classes and of differences have keys.
+    #expect(
+      html.contains("background:rgb(1 2 3)\"></i>cell")
+        && html.contains("background, as in the image"))
+    #expect(html.contains("found where it is not") && html.contains("ignored"))
     // Half of the steps' 40 seconds were updates.
     #expect(html.contains("update 50.0 %"))
-    // Loss, scores, Dice, rate, norm, images per second.
-    #expect(html.components(separatedBy: "<svg ").count == 7)
+    // Both losses, scores, Dice, rate, norm, images per second.
+    #expect(html.components(separatedBy: "<svg ").count == 8)
+    #expect(html.contains("Training loss") && html.contains("by --loss, mean over a batch"))
+    #expect(
+      html.contains("Validation loss")
+        && html.contains("cross-entropy, mean over the labelled pixels"))
     #expect(!html.contains("{{"))
   }
 
@@ -93,8 +112,9 @@ import Testing
       run.options = [.init(name: name, value: name, reason: name)]
       (run.command, run.data, run.network, run.remarks) = (name, name, name, [name])
       run.confusion = .init(names: [name, name], counts: [[1, 0], [0, 1]])
-      run.classNames = [name, name]
-      run.images = [.init(name: name, score: 1, pixelError: 0, dice: [1, 1])]
+      run.classes = [.init(name: name, colour: nil), .init(name: name, colour: "rgb(1 2 3)")]
+      run.imageColumns = [name]
+      run.images = [.init(name: name, values: [1])]
       let picture = try ReportPicture(
         Image(width: 1, height: 1, channels: 1, bitsPerSample: 8, samples: .uint8([7])))
       run.examples = [.init(place: "best", name: name, score: 1, pictures: [(name, picture)])]
@@ -115,15 +135,36 @@ import Testing
   @Test func runsSideBySideShowWhereTheyDiffer() throws {
     var (first, second) = (Self.run("runs/a"), Self.run("runs/b"))
     first.options = [
-      .init(name: "tile", value: "192", reason: nil), .init(name: "depth", value: "4", reason: nil),
+      .init(name: "tile", value: "192", reason: "default"),
+      .init(name: "depth", value: "4", reason: "default"),
     ]
     second.options = [
-      .init(name: "tile", value: "256", reason: nil), .init(name: "depth", value: "4", reason: nil),
+      .init(name: "tile", value: "256", reason: "default"),
+      .init(name: "depth", value: "4", reason: "default"),
     ]
     let html = RunReport([first, second], version: "1").html()
-    #expect(html.contains("<tr><th>--tile</th><td>192</td><td>256</td></tr>"))
-    #expect(!html.contains("<tr><th>--depth</th><td>4</td><td>4</td></tr>"))
+    #expect(html.contains("<tr><th>--tile</th><td>192<wbr></td><td>256<wbr></td></tr>"))
+    #expect(!html.contains("<th>--depth</th><td>4<wbr></td><td>4<wbr></td>"))
     #expect(html.components(separatedBy: "<details").count == 3)
+    // Dice by class, in a table and in a chart each, and the images that both have scored.
+    #expect(html.contains("<th>its Dice of class 0</th><td>0.5000<wbr></td><td>0.5000<wbr></td>"))
+    #expect(html.contains("<b>Dice of class 0</b>") && html.contains("charts many"))
+    for place in [0, 1] {
+      let counts = [[9, 1], [place, 8]]
+      let confusion = ReportedRun.Confusion(names: ["x", "y"], counts: counts)
+      let image = ReportedRun.ImageScore(name: "shared", values: [0.25 + Double(place) / 2])
+      if place == 0 { (first.confusion, first.images) = (confusion, [image]) }
+      if place == 1 { (second.confusion, second.images) = (confusion, [image]) }
+    }
+    let scored = RunReport([first, second], version: "1").html()
+    #expect(
+      scored.contains(
+        "<tr><th>shared</th><td data-value=\"0.25\">0.2500</td><td data-value=\"0.75\">0.7500</td></tr>"
+      ))
+    // Both matrices, before the parts of the runs and not within them.
+    let before = scored.components(separatedBy: "<details")[0]
+    #expect(before.components(separatedBy: "class=\"confusion\"").count == 3)
+    #expect(scored.components(separatedBy: "class=\"confusion\"").count == 3)
   }
 
   @Test func aRunOfNothingHasAPageToo() {

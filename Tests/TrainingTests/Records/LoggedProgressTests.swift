@@ -24,31 +24,47 @@ import Training
     range.map { #"{"step": \#($0), "loss": 1}"# }
   }
 
-  @Test func aCheckpointAfterTheStartIsAStepWon() throws {
+  /// Starts are told apart by their times, be they of one step.
+  @Test func theNewestStartIsTold() throws {
+    let first = try Self.folder([Self.start] + Self.steps(1...4))
+    #expect(LoggedProgress(of: first.path).start == .init(time: 1.5, step: 0))
+    let second = try Self.folder(
+      [Self.start] + Self.steps(1...4) + [Self.resume] + Self.steps(5...9))
+    #expect(LoggedProgress(of: second.path).start == .init(time: 7.5, step: 4))
+    #expect(!LoggedProgress(of: second.path).wasStopped)
+  }
+
+  @Test func aStopIsTheLastLine() throws {
+    let stop = #"{"event": "stop", "step": 4, "signal": "TERM"}"#
+    let stopped = try Self.folder([Self.start] + Self.steps(1...4) + [stop])
+    #expect(LoggedProgress(of: stopped.path).wasStopped)
+    let goneOn = try Self.folder([Self.start] + Self.steps(1...4) + [stop, Self.resume])
+    #expect(!LoggedProgress(of: goneOn.path).wasStopped)
+  }
+
+  /// A start from a checkpoint that was named is gone on with when it has something of its own.
+  @Test func goesOnFromACheckpointOrAStateOfItsOwn() throws {
     let lines = [Self.start] + Self.steps(1...4) + [Self.resume] + Self.steps(5...9)
-    let none = try Self.folder(lines, checkpoints: [2, 4])
-    #expect(LoggedProgress(of: none.path).startTime == 7.5)
-    #expect(!LoggedProgress(of: none.path).hasWon)
-    let one = try Self.folder(lines, checkpoints: [2, 4, 8])
-    #expect(LoggedProgress(of: one.path).hasWon)
+    let folder = try Self.folder(lines, checkpoints: [2, 4, 8])
+    let latest = folder.path + "/latest.safetensors"
+    symlink("checkpoints/step-00000004.safetensors", latest)
+    #expect(!LoggedProgress(of: folder.path).canGoOn)
+    unlink(latest)
+    symlink("checkpoints/step-00000008.safetensors", latest)
+    #expect(LoggedProgress(of: folder.path).canGoOn)
+    let kept = try Self.folder(lines, checkpoints: [2, 4])
+    _ = try kept.write("", to: ".step-state")
+    #expect(LoggedProgress(of: kept.path).canGoOn)
   }
 
-  @Test func soIsAStepWhoseStateIsKept() throws {
-    let begun = try Self.folder([Self.start] + Self.steps(1...4) + [Self.resume], checkpoints: [2])
-    _ = try begun.write("", to: ".step-state")
-    #expect(!LoggedProgress(of: begun.path).hasWon)
-    let lines = [Self.start] + Self.steps(1...4) + [Self.resume] + Self.steps(5...5)
-    let gone = try Self.folder(lines, checkpoints: [2])
-    _ = try gone.write("", to: ".step-state")
-    #expect(LoggedProgress(of: gone.path).hasWon)
-  }
-
-  @Test func withoutALogNothingWasWon() throws {
+  @Test func withoutALogThereWasNoStart() throws {
     let folder = try ScratchFolder()
-    #expect(LoggedProgress(of: folder.path).startTime == nil)
-    #expect(!LoggedProgress(of: folder.path).hasWon)
+    #expect(LoggedProgress(of: folder.path).start == nil)
     // Lines of other programs, and one that was not finished.
-    _ = try folder.write("x\n{\"step\": 3}\n{\"ev", to: "log.jsonl")
-    #expect(!LoggedProgress(of: folder.path).hasWon)
+    _ = try folder.write(
+      "x\n{\"step\": 3}\n{\"event\": \"start\", \"step\": 0, \"ti", to: "log.jsonl")
+    _ = try folder.write("", to: ".step-state")
+    #expect(LoggedProgress(of: folder.path).start == nil)
+    #expect(!LoggedProgress(of: folder.path).canGoOn)
   }
 }

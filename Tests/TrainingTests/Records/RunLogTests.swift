@@ -3,6 +3,7 @@
 import Files
 import Foundation
 import Logging
+import Metrics
 import TestSupport
 import Testing
 import Training
@@ -11,6 +12,14 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
   StepRecord(
     step: step, epoch: 0, loss: loss, learningRate: 0.01, gradientNorm: 2, imagesPerSecond: 3.25,
     seconds: .init(load: 0.1, forward: 0.2, backward: 0.3, reduce: 0.4, update: 0.5))
+}
+
+private func evaluation(_ step: Int, isBest: Bool) -> EvaluationRecord {
+  var counts = ConfusionCounts(classes: 2)
+  counts.add(truth: [0, 1, 1, 1], prediction: [0, 0, 1, 1])
+  return EvaluationRecord(
+    step: step, scores: SegmentationScores(counts: counts, loss: 0.5), isBest: isBest,
+    classNames: ["background", "cell"])
 }
 
 @Suite struct RunLogTests {
@@ -162,6 +171,31 @@ private func record(_ step: Int, loss: Double = 0.5) -> StepRecord {
     #expect(lines.dropLast().map { Int($0.dropFirst(5).prefix { $0 != "/" }) } == expected)
     #expect(lines[0] == "step 1/30  loss 0.5000  3.25 images/s" && lines.last == "note")
     #expect(!text.contains("\u{1B}"))
+  }
+
+  /// Where there is no window a line tells of an evaluation, and the table of the best comes at the end.
+  @Test(arguments: [false, true])
+  func evaluationsAreALineEachOutsideATerminal(terminal: Bool) throws {
+    let text = try shown(terminal: terminal) { display in
+      for (step, isBest) in [(10, true), (20, true), (30, false)] {
+        display.take(.evaluation(evaluation(step, isBest: isBest)))
+      }
+      display.take(.end(EndRecord(steps: 30, latestPath: "run/latest.safetensors", best: nil)))
+    }
+    let lines = text.split(separator: "\n").map(String.init)
+    let told = lines.filter { $0.hasPrefix("evaluation after step") }
+    if terminal {
+      #expect(told.count == 3)
+    } else {
+      #expect(told.count == 4, "\(text)")
+      #expect(
+        told[0].hasPrefix("evaluation after step 10: mean IoU ")
+          && told[0].hasSuffix(" (the best so far)"))
+      #expect(!told[2].contains("best"))
+      #expect(told[3] == "evaluation after step 20, the best")
+      // The table stands once, before the last line.
+      #expect(lines.count > 8 && lines.last?.hasPrefix("30 steps done") == true)
+    }
   }
 
   @Test func theLossThatIsShownIsAMovingMean() throws {

@@ -29,6 +29,14 @@ import Training
     var broken = LearningRateRange()
     _ = broken.add(rate: 1, loss: 1)
     let broke = broken.add(rate: 2, loss: .nan)
-    #expect(!broke && broken.suggestion == 0.1 && broken.steepest == nil)
+    #expect(!broke && broken.suggestion == nil && broken.steepest == nil)
+  }
+
+  /// A loss that only falls, or only rises, may be smaller beyond the rates that were tried.
+  @Test(arguments: [[3.0], [3, 2, 1], [1, 2, 3]])
+  func anEndOfTheRatesIsNoMinimum(_ losses: [Double]) {
+    var range = LearningRateRange()
+    for (index, loss) in losses.enumerated() { _ = range.add(rate: Double(index + 1), loss: loss) }
+    #expect(range.points.count == losses.count && range.suggestion == nil)
   }
 }

@@ -72,6 +72,45 @@ import Training
     }.map { try $0.get() }
   }
 
+  /// A copy is held against the digests, block by block; of shards only the ranks' own blocks are kept.
+  @Test(arguments: [1, 3]) func copiesAreCheckedByTheDigestsThatAreKept(ranks: Int) throws {
+    let layout = Self.layout
+    let outcomes = ThreadedCommunicator.run(ranks: ranks) { communicator in
+      let (rank, blocks) = (communicator.rank, (layout.count + 4095) / 4096)
+      let chunks = (0..<blocks).filter { $0 % ranks == rank }.map {
+        $0 * 4096..<min(($0 + 1) * 4096, layout.count)
+      }
+      let optimizer = try Optimizer(
+        kind: .adam, momentum: 0, weightDecay: 0, layout: layout, chunks: chunks)
+      let parameters = FloatBuffer(count: layout.count)
+      let state = StateGuard(
+        parameters, optimizer, layout: layout, isSharded: true, team: ThreadTeam(count: 1))
+      let copy = FloatBuffer(count: layout.count)
+      for index in 0..<layout.count {
+        parameters.base[index] = Float(index)
+        copy.base[index] = Float(index)
+      }
+      let moment = optimizer.state[0].values
+      for index in 0..<moment.count { moment.base[index] = 7 }
+      let momentCopy = FloatBuffer(count: layout.count)
+      for index in chunks.joined() { momentCopy.base[index] = 7 }
+      state.begin()
+      var ranges = (0..<blocks).map { $0 * 4096..<min(($0 + 1) * 4096, layout.count) }
+      #expect(ranges.allSatisfy { state.parts[0].isKept(in: copy.base, endingIn: $0) })
+      #expect(chunks.allSatisfy { state.parts[1].isKept(in: momentCopy.base, endingIn: $0) })
+      for index in [0, 99, 100, 4095, 4096, 9099, 9100, 9_999] {
+        copy.base[index] += 1
+        ranges = ranges.filter { !state.parts[0].isKept(in: copy.base, endingIn: $0) }
+        #expect(ranges.count == 1 && ranges[0].contains(index))
+        copy.base[index] -= 1
+        ranges = (0..<blocks).map { $0 * 4096..<min(($0 + 1) * 4096, layout.count) }
+      }
+      momentCopy.base[chunks[0].upperBound - 1] = 8
+      #expect(!state.parts[1].isKept(in: momentCopy.base, endingIn: chunks[0]))
+    }
+    for outcome in outcomes { try outcome.get() }
+  }
+
   @Test(arguments: [false, true]) func equalReplicasPass(_ isGuarded: Bool) throws {
     for ranks in 1...4 {
       for outcome in try Self.outcomes(ranks: ranks, damage: [:], isGuarded: isGuarded) {

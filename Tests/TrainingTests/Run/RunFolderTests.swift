@@ -93,6 +93,49 @@ import Training
     #expect(try workspace.text(of: "log.jsonl") == "{\"step\": 1}\n")
   }
 
+  /// Its steps are in memory; a mark that cannot be read may be of states that can.
+  @Test func aRunWhoseStatesAreKeptIsRefused() throws {
+    let workspace = try ScratchFolder()
+    _ = try RunFolder(path: workspace.path, resuming: false)
+    _ = try workspace.write("", to: ".step-state")
+    // One that was killed before its first step has lost none.
+    _ = try workspace.write("{\"event\": \"start\", \"step\": 0}\n", to: "log.jsonl")
+    _ = try RunFolder(path: workspace.path, resuming: false)
+    _ = try workspace.write("{\"step\": 1}\n", to: "log.jsonl")
+    let error = try #require(throws: FileError.self) {
+      try RunFolder(path: workspace.path, resuming: false)
+    }
+    #expect(error.found == "one (.step-state)")
+    #expect(error.hint?.contains("--resume-or-start") == true)
+    _ = try RunFolder(path: workspace.path, resuming: true)
+    _ = try RunFolder(path: workspace.path, resuming: false, hasNoStates: true)
+  }
+
+  /// What has a checkpoint's name and cannot be one is passed over.
+  @Test func foldersPipesAndDanglingLinksAreNoCheckpoints() throws {
+    let workspace = try ScratchFolder()
+    let folder = try RunFolder(path: workspace.path, resuming: true)
+    try touchCheckpoints(folder, [10, 20])
+    try Folder.make(folder.checkpointPath(step: 30))
+    #expect(mkfifo(folder.checkpointPath(step: 40), 0o600) == 0)
+    #expect(symlink("nowhere", folder.checkpointPath(step: 50)) == 0)
+    #expect(symlink("step-00000020.safetensors", folder.checkpointPath(step: 25)) == 0)
+    #expect(try folder.checkpointSteps() == [10, 20, 25])
+    #expect(try folder.newestCheckpoint() == folder.checkpointPath(step: 25))
+  }
+
+  @Test func whatIsMissingIsNamed() throws {
+    let workspace = try ScratchFolder()
+    let folder = try RunFolder(path: workspace.path, resuming: true)
+    func failure() throws -> FileError {
+      try #require(throws: FileError.self) { try folder.newestCheckpoint() }
+    }
+    #expect(try failure().found == "none")
+    #expect(try failure().hint?.contains("--resume-or-start") == true)
+    try folder.point(.latest, toStep: 7)
+    #expect(try failure().found == "none; latest.safetensors points to one that is gone")
+  }
+
   @Test func anotherCourseReplacesTheOldOneWithItsFirstCheckpoint() throws {
     let workspace = try ScratchFolder()
     let folder = try RunFolder(path: workspace.path, resuming: true)

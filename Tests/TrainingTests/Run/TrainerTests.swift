@@ -81,6 +81,34 @@ import Training
         == ["step-00000001.safetensors", "step-00000002.safetensors"])
   }
 
+  /// What other hosts have kept is known with their reports of the next step; no line is lost or out of order.
+  @Test(arguments: [1, 2, 3]) func aStepIsToldOfWhenAllHostsHaveKeptIt(ranksPerHost: Int) throws {
+    let folder = try ScratchFolder()
+    var configuration = Self.configuration(folder.path + "/run")
+    configuration.checkpointEvery = 0
+    configuration.shardOptimizer = true
+    configuration.optimizer = .adam
+    let log = configuration.output + "/log.jsonl"
+    @Sendable func told() -> Int {
+      let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+      return text.split(separator: "\n").count { $0.hasPrefix("{\"step\"") }
+    }
+    let seen = ThreadedCommunicator.run(ranks: 3, ranksPerHost: ranksPerHost) {
+      [configuration] communicator -> [Int] in
+      var seen: [Int] = []
+      // Asked when this rank has kept the step before, and nobody knows that of others yet.
+      let trainer = try Trainer(configuration, communicator: communicator) {
+        if communicator.rank == 0 { seen.append(told()) }
+        return nil
+      }
+      #expect(try trainer.run() == .success)
+      return seen
+    }
+    let first = try #require(seen.first).get()
+    #expect(first.prefix(6) == (ranksPerHost == 3 ? [0, 1, 2, 3, 4, 5] : [0, 0, 1, 2, 3, 4]))
+    #expect(told() == 6)
+  }
+
   /// Written behind the run's back or not, a checkpoint is the same.
   @Test(arguments: [false, true]) func aCheckpointIsTheSameWhoeverWritesIt(isSharded: Bool) throws {
     let folder = try ScratchFolder()
