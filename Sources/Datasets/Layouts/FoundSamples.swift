@@ -16,6 +16,18 @@ package struct FoundSamples: Sendable {
   var otherFiles: [String] = []
   /// What a user is to know, a line each.
   var notes: [String] = []
+  /// What the set keeps for tests, which ``part(_:path:)`` takes.
+  var test: TestSamples?
+
+  /// The samples that a set keeps for tests: they need not be there, or whole, before somebody asks for them.
+  struct TestSamples: Sendable {
+    /// Where they lie.
+    let path: String
+    /// What is said where they are not taken.
+    let note: String
+    /// Finds them.
+    let find: @Sendable () throws -> FoundSamples
+  }
 
   /// The names that are given to numbered objects and to what is around them.
   static let objectNames = ClassNameSource.given([
@@ -34,6 +46,54 @@ package struct FoundSamples: Sendable {
         .missing, path: path, expected: "a folder instances/ in it, for --instance-borders",
         found: "none", hint: "number the objects of each image there, or leave out the option")
     }
+  }
+
+  /// Those of one part, or without a part those that a trained network is to be scored on: what is kept for
+  /// tests, or all where nothing is.
+  ///
+  /// - Parameter path: where the set lies, for messages.
+  /// - Throws: `FileError` where the set does not say that it has such a part, and for what is wrong with the
+  ///   samples for tests.
+  package func part(_ part: SamplePart?, path: String) throws -> FoundSamples {
+    var result = self
+    switch part {
+    case nil where test == nil:
+      if let line = partsLine { result.notes.append("scored: \(line)") }
+    case nil, .test:
+      guard let test else { throw missing(.test, path: path) }
+      let found = try test.find()
+      result.sources = found.sources
+      result.folders += found.folders
+      result.otherFiles += found.otherFiles
+      result.notes += found.notes
+      result.test = nil
+      guard !found.sources.isEmpty else { throw missing(.test, path: path) }
+      result.notes.append("scored: the \(found.sources.count) of the part test, in \(test.path)")
+    case let part?:
+      result.sources = sources.filter { $0.part == part }
+      guard !result.sources.isEmpty else { throw missing(part, path: path) }
+      result.notes.append("scored: the \(result.sources.count) of the part \(part.rawValue)")
+      result.test = nil
+    }
+    return result
+  }
+
+  /// How many samples each part has, where a set says parts.
+  private var partsLine: String? {
+    let counts = SamplePart.allCases.map { part in (part, sources.count { $0.part == part }) }
+      .filter { $0.1 > 0 }
+    guard counts.count > 1 else { return nil }
+    let parts = counts.map { "\($0.1) of \($0.0.rawValue)" }.joined(separator: " and ")
+    return "\(parts), of which the network may have learnt some; --part val takes those alone"
+  }
+
+  private func missing(_ part: SamplePart, path: String) -> FileError {
+    let parts = Set(sources.compactMap(\.part)).map(\.rawValue).sorted()
+    return FileError(
+      .missing, path: path, expected: "samples of the part \(part.rawValue)",
+      found: parts.isEmpty && test == nil
+        ? "no parts" : (parts + (test == nil ? [] : ["test"])).joined(separator: ", "),
+      hint: "leave out --part, or name a folder with these samples alone")
   }
 
   /// The samples of a folder, or of images and masks given apart; nil when neither is given.
