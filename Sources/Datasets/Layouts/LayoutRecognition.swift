@@ -112,7 +112,8 @@ extension DatasetLayouts {
       }
       others += contents.folders.filter { name in
         let place = contents.place(name)
-        return place != found.test?.path && !folders.contains(place) && !folders.contains { $0.hasPrefix(place + "/") }
+        return place != found.test?.path && !folders.contains(place)
+          && !folders.contains { $0.hasPrefix(place + "/") }
       }
     }
     return FolderContents.summary(files: files, folders: others)

@@ -128,7 +128,8 @@ import Testing
       try NumPyFile.write(values, shape: [7, 9], to: folder + "/a.npy")
       let run = try Self.predict(folder, [folder + "/a.npy"])
       #expect(run.succeeded, "\(run)")
-      let line = "1 of the images has pixels that hold no measurement: what is predicted there means nothing"
+      let line =
+        "1 of the images has pixels that hold no measurement: what is predicted there means nothing"
       #expect(run.standardError.contains(line), "\(run)")
     }
   }

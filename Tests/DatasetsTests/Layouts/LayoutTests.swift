@@ -377,7 +377,9 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
       let index = try SampleIndex(found)
       return (index.entries.map(\.name), index.notes)
     }
-    let lines = ["one/a.png,truth/one/a.png", "two/a.png,truth/two/a.png", "two/b.png,truth/two/b.png"]
+    let lines = [
+      "one/a.png,truth/one/a.png", "two/a.png,truth/two/a.png", "two/b.png,truth/two/b.png",
+    ]
     func table(_ parts: [String]) -> String {
       "image,mask,split\n" + zip(lines, parts).map { "\($0),\($1)\n" }.joined()
     }
@@ -392,7 +394,9 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     let (plain, plainNotes) = try names("image,mask\n" + lines.map { $0 + "\n" }.joined())
     #expect(plain.count == 3 && !plainNotes.contains { $0.hasPrefix("scored") })
     #expect(try names(table(["train", "val", "test"]), .training).0 == ["one-a"])
-    let error = #expect(throws: FileError.self) { try names(table(["train", "train", "val"]), .test) }
+    let error = #expect(throws: FileError.self) {
+      try names(table(["train", "train", "val"]), .test)
+    }
     #expect(error?.path == "set" && error?.found == "train, val")
   }
 
@@ -411,8 +415,9 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(tested.entries.map(\.imagePath) == ["\(folder.path)/test/images/a.png"])
     // Images alone, without masks, are nothing to be scored on.
     try FileManager.default.removeItem(atPath: folder.path + "/test/masks")
-    #expect(try FoundSamples.folder(folder.path).part(nil, path: "").part(.validation, path: "")
-      .notes.contains("scored: the 1 of the part val"))
+    let all = try SampleIndex(FoundSamples.folder(folder.path).part(nil, path: folder.path))
+    #expect(all.entries.map(\.name) == ["a", "b"])
+    #expect(all.notes.contains { $0.hasPrefix("scored: 1 of train and 1 of val") })
   }
 
   @Test func stemsAreNamesWhereTheyAreUnique() throws {
