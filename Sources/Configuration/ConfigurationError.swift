@@ -1,6 +1,6 @@
 // The error of a wrong option, from the command line or from a configuration file.
 
-package import Communication
+import Communication
 
 /// An option, or a configuration file, that cannot be used as it stands.
 package struct ConfigurationError: Error, Equatable, Sendable {

@@ -124,7 +124,7 @@ package final class DecodedSet: Sendable {
       let isSound = { (entry: (id: Int, sample: DecodedSample)) in
         entry.sample.digest.map { $0 == Self.digest(of: entry.sample, in: part) } ?? true
       }
-      guard try (team?.map(entries, isSound) ?? entries.map(isSound)).allSatisfy(\.self) else {
+      guard (team?.map(entries, isSound) ?? entries.map(isSound)).allSatisfy(\.self) else {
         throw damage(files.samples, "other bytes than were written")
       }
     }

@@ -1,7 +1,7 @@
 // What is wrong with arguments, in the form that all messages have.
 
 package import ArgumentParser
-package import Configuration
+import Configuration
 
 /// The parser's words for a mistake, as "what: expected X, found Y; what to do".
 ///

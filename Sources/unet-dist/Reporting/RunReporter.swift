@@ -209,7 +209,7 @@ struct RunReporter {
         let pixels = size.width * size.height
         let bytes = ImageEvaluator.byteCount(
           pixels: pixels, classes: trained.predictor.classes, threads: trained.threads)
-        let fits = try? trained.checkMemory(
+        let fits: Void? = try? trained.checkMemory(
           height: size.height, width: size.width, imageByteCount: bytes, path: validation.names[id])
         return pixels <= Self.pixelLimit && fits != nil ? 0 : 1
       })
