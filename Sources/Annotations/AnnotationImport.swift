@@ -105,7 +105,7 @@ package struct AnnotationImport: Sendable {
   private static func put(
     _ image: AnnotatedImage, isThere: Bool, as folder: String
   ) throws(FileError) -> String {
-    let ending = (image.path as NSString).pathExtension
+    let ending = ImageFile.nameExtension(image.path)
     if let holder = image.embeddedIn, !isThere {
       let bytes = try LabelMeFile.embeddedImage(in: holder)
       // Its own name may be of a kind that LabelMe converts, to PNG or JPEG.

@@ -38,6 +38,25 @@ package enum Folder {
   /// - Throws: `FileError` where the system refuses, and for a name that is no UTF-8 text, by which its
   ///   file could not be opened.
   package static func names(in path: String) throws(FileError) -> [String] {
+    let (names, foreign) = try listing(path)
+    if let name = foreign.min() { throw foreignName(name, in: path) }
+    return names
+  }
+
+  /// The error of a name that is no UTF-8 text, of which `name` shows what can be shown.
+  package static func foreignName(_ name: String, in path: String) -> FileError {
+    FileError(
+      path: path, expected: "names in UTF-8", found: "the name \(name), in another encoding",
+      hint: "rename it (convmv renames whole folders)")
+  }
+
+  /// The names in a folder, in no particular order, and apart those that are no UTF-8 text, as far as they can
+  /// be shown.
+  ///
+  /// - Throws: `FileError` where the system refuses.
+  package static func listing(
+    _ path: String
+  ) throws(FileError) -> (names: [String], foreign: [String]) {
     guard !path.utf8.contains(0) else {
       throw FileError(path: path, operation: "use this path", code: EINVAL)
     }
@@ -45,7 +64,7 @@ package enum Folder {
       throw FileError(path: path, operation: "list the folder", code: errno)
     }
     defer { closedir(folder) }
-    var names: [String] = []
+    var (names, foreign): ([String], [String]) = ([], [])
     errno = 0
     while let entry = readdir(folder) {
       let (name, repaired) = withUnsafePointer(to: &entry.pointee.d_name) {
@@ -53,16 +72,11 @@ package enum Folder {
           (String(validatingCString: $0), String(cString: $0))
         }
       }
-      guard let name else {
-        throw FileError(
-          path: path, expected: "names in UTF-8",
-          found: "the name \(repaired), in another encoding",
-          hint: "rename it (convmv renames whole folders)")
-      }
-      if name != "." && name != ".." { names.append(name) }
+      if name == nil { foreign.append(repaired) }
+      if let name, name != "." && name != ".." { names.append(name) }
       errno = 0
     }
     guard errno == 0 else { throw FileError(path: path, operation: "list the folder", code: errno) }
-    return names
+    return (names, foreign)
   }
 }

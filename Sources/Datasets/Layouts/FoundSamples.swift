@@ -2,6 +2,43 @@
 
 package import Files
 
+/// The values that the masks of a set have by what it says itself.
+package struct KnownValues: Sendable, Equatable {
+  /// The file that says so.
+  let path: String
+  var values: Set<MaskValue> = []
+  /// What those are called that are classes.
+  var names: [MaskValue: String] = [:]
+
+  /// Refuses a mask of other values; `ignored` is of no class whatever the set says.
+  ///
+  /// - Throws: `FileError` naming the mask at `path`.
+  func check(
+    _ summary: MaskSummary, path: String, ignoring ignored: MaskValue?
+  ) throws(FileError) {
+    let stranger = summary.values.first {
+      let value = MaskValue(packed: $0.value)
+      return !values.contains(value) && value != ignored
+    }
+    guard let stranger else { return }
+    let value = MaskValue(packed: stranger.value)
+    throw FileError(
+      .unknownValue, path: path,
+      expected: "the values of \(self.path): "
+        + values.sorted().map(\.description).joined(separator: ", "),
+      found: "\(value) in \(stranger.pixels) \(stranger.pixels == 1 ? "pixel" : "pixels")",
+      hint: "add it to the labels there, correct the mask, or keep it out with --ignore \(value)")
+  }
+
+  /// A line on classes that no mask has.
+  func missing(among found: some Sequence<MaskValue>) -> String? {
+    let missing = names.keys.filter { !found.contains($0) }.sorted()
+    guard !missing.isEmpty else { return nil }
+    let list = missing.map { "\(names[$0] ?? "") (\($0))" }.joined(separator: ", ")
+    return "labels of \(path) that no mask has, hence no classes: \(list)"
+  }
+}
+
 /// What a layout has found.
 package struct FoundSamples: Sendable {
   /// The samples, in no particular order.
@@ -10,6 +47,8 @@ package struct FoundSamples: Sendable {
   var classNames = ClassNameSource.given([:])
   /// The mask value that the set says is of no class.
   var ignored: MaskValue?
+  /// The values that the set says its masks have, where it does.
+  var knownValues: KnownValues?
   /// The folders that were searched; what else lies in them is passed over.
   var folders: [String]
   /// Files that were read for something else than samples.
@@ -75,11 +114,14 @@ package struct FoundSamples: Sendable {
         expected: isFolder ? "a folder, as \(images) is" : "a file, as \(images) is",
         found: Paths.existing(masks), hint: "give two folders, or two image files")
     }
-    let sources =
+    let pairs =
       try isFolder
-      ? pairedSources(images: images, masks: masks)
-      : SampleSource.pages(image: [images], mask: masks)
-    return FoundSamples(
-      sources: sources, classNames: ClassNameSource(in: Paths.folder(of: images)), folders: [])
+      ? PairedSources(images: images, masks: masks)
+      : PairedSources(sources: SampleSource.pages(image: [images], mask: masks))
+    var found = FoundSamples(
+      sources: pairs.sources, classNames: ClassNameSource(in: Paths.folder(of: images)),
+      folders: isFolder ? [images, masks] : [], notes: pairs.notes)
+    if let rest = found.passedOver { found.notes.append("\(images), \(masks): passed over \(rest)") }
+    return found
   }
 }
