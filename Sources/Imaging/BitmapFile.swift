@@ -5,8 +5,8 @@ import Files
 /// BMP files.
 ///
 /// Source: the structures BITMAPFILEHEADER, BITMAPINFOHEADER and their successors of Windows' GDI.
-/// Read are 1, 4 and 8 bits with a palette, 24 and 32 bits of blue, green, red and a byte that is
-/// nothing; not run-length encoding, nor bit fields of another order.
+/// Read are 1, 4 and 8 bits with a palette, 24 and 32 bits of blue, green, red and a byte that is alpha or
+/// nothing and is left out; not run-length encoding, nor bit fields of another order.
 enum BitmapFile {
   /// What the headers say.
   private struct Header {
@@ -37,17 +37,22 @@ enum BitmapFile {
     }
     guard header.bits <= 8 else {
       let step = header.bits / 8
+      // Where it is nothing, it is 0.
+      var hasAlpha = false
       var samples: [UInt8] = []
       samples.reserveCapacity(3 * header.width * header.height)
       for y in 0..<header.height {
         for x in 0..<header.width {
           let place = rowStart(y) + step * x
           samples += [bytes[place + 2], bytes[place + 1], bytes[place]]
+          hasAlpha = hasAlpha || (step == 4 && bytes[place + 3] != 0)
         }
       }
-      return Image(
+      var image = Image(
         width: header.width, height: header.height, channels: 3, bitsPerSample: 8,
         samples: .uint8(samples))
+      image.hasLostAlpha = hasAlpha
+      return image
     }
     var entries: [UInt8] = []
     entries.reserveCapacity(header.width * header.height)

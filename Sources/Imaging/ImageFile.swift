@@ -58,10 +58,25 @@ package enum ImageFile {
   /// Lets go of what is kept for further pages of the files that were read last.
   package static func releaseKept() { UnpackedVolumes.release() }
 
+  /// What a file holds.
+  package struct Contents: Sendable, Equatable {
+    /// The images in it.
+    package let imageCount: Int
+    /// Pages that are smaller copies of an image, thumbnails or transparency masks, and are passed over.
+    package var passedOverCount = 0
+    /// Volumes along the axes behind the third, such as times, which are channels of each image.
+    package var volumeCount = 1
+  }
+
+  /// What a file holds, without decoding it.
+  package static func contents(of path: String) throws(FileError) -> Contents {
+    let file = try InputFile(path)
+    return try contents(of: file, ImageKind(of: file))
+  }
+
   /// The number of images in a file.
   package static func pageCount(_ path: String) throws(FileError) -> Int {
-    let file = try InputFile(path)
-    return try pageCount(of: file, ImageKind(of: file))
+    try contents(of: path).imageCount
   }
 
   /// Which image of a file is at which place.
@@ -69,7 +84,7 @@ package enum ImageFile {
     let file = try InputFile(path)
     let kind = try ImageKind(of: file)
     if kind == .tiff { return try TIFFStack.of(file).places }
-    let count = try pageCount(of: file, kind)
+    let count = try contents(of: file, kind).imageCount
     return StackPlaces(imageOfPage: Array(0..<count), imageCount: count, axes: [])
   }
 
@@ -104,26 +119,28 @@ package enum ImageFile {
     let file = try InputFile(path)
     let kind = try ImageKind(of: file)
     var images: [Image] = []
-    for page in 0..<(try pageCount(of: file, kind)) {
+    for page in 0..<(try contents(of: file, kind).imageCount) {
       images.append(try image(of: file, kind, page: page, purpose))
     }
     return images
   }
 
-  private static func pageCount(
+  private static func contents(
     of file: borrowing InputFile, _ kind: ImageKind
-  ) throws(FileError) -> Int {
+  ) throws(FileError) -> Contents {
     switch kind {
-    case .png, .jpeg, .jpeg2000, .bitmap: return 1
-    case .tiff: return try TIFFStack.of(file).samples.count
-    case .numPy: return try NumPyFile.pageCount(of: file)
+    case .png, .jpeg, .jpeg2000, .bitmap: return Contents(imageCount: 1)
+    case .tiff:
+      let stack = try TIFFStack.of(file)
+      return Contents(imageCount: stack.samples.count, passedOverCount: stack.passedOverCount)
+    case .numPy: return Contents(imageCount: try NumPyFile.pageCount(of: file))
     case .nifti:
-      var count: UInt32 = 0
+      var (count, volumes): (UInt32, UInt32) = (0, 0)
       let descriptor = file.descriptor
       try checked(path: file.path, kind: kind, page: nil) { message in
-        codec_nifti_count_pages(descriptor, &count, message)
+        codec_nifti_count_pages(descriptor, &count, &volumes, message)
       }
-      return Int(count)
+      return Contents(imageCount: Int(count), volumeCount: Int(volumes))
     }
   }
 

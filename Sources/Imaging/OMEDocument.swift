@@ -13,8 +13,8 @@ struct OMEDocument {
     /// The axes behind X and Y, fastest first: an arrangement of Z, C and T.
     var order: String
     var sizes: [Character: Int]
-    /// Micrometres of a pixel across and down.
-    var pixelSize: (x: Double, y: Double)?
+    /// Micrometres of a pixel across and down, between planes, and seconds between times.
+    var pixelSize: (x: Double, y: Double, z: Double?, seconds: Double?)?
     var data: [TIFFData] = []
   }
 
@@ -30,7 +30,9 @@ struct OMEDocument {
 
   /// How large pixels of the first image are.
   var pixelSize: TIFFPixelSize? {
-    images.first?.pixelSize.map { .micrometres(x: $0.x, y: $0.y) }
+    images.first?.pixelSize.map {
+      .micrometres(x: $0.x, y: $0.y, z: $0.z, seconds: $0.seconds)
+    }
   }
 
   /// - Throws: `FileError` for text that is no such XML.
@@ -144,7 +146,7 @@ private final class OMEReader: NSObject, XMLParserDelegate {
       images.append(
         OMEDocument.Pixels(order: order, sizes: ["Z": sizes[0], "C": sizes[1], "T": sizes[2]]))
       if let x = micrometres("X", attributes), let y = micrometres("Y", attributes) {
-        images[images.count - 1].pixelSize = (x, y)
+        images[images.count - 1].pixelSize = (x, y, micrometres("Z", attributes), seconds(attributes))
       }
     case "TiffData":
       guard !images.isEmpty else { return }
@@ -163,6 +165,15 @@ private final class OMEReader: NSObject, XMLParserDelegate {
       images[image].data[data].fileName = attributes["FileName"]
     default: break
     }
+  }
+
+  /// The time between two frames; nil where it is not said in a unit of time.
+  private func seconds(_ attributes: [String: String]) -> Double? {
+    let units = ["ms": 1e-3, "s": 1, "min": 60, "h": 3600]
+    guard let time = attributes["TimeIncrement"].flatMap(Double.init), time.isFinite, time > 0,
+      let unit = units[attributes["TimeIncrementUnit"] ?? "s"]
+    else { return nil }
+    return time * unit
   }
 
   /// The size of a pixel along an axis; nil where it has none in a unit of length.

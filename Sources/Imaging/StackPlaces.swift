@@ -16,6 +16,18 @@ package struct StackPlaces: Sendable {
     self.axes = product(axes.map(\.size)) == imageCount ? axes : []
   }
 
+  /// How many depths and times there are, where all depths of a time come before the next time; nil where the
+  /// file does not say, or says otherwise.
+  package var depthsAndTimes: (depths: Int, times: Int)? {
+    let known = axes.filter { $0.size > 1 }
+    switch known.map(\.name) {
+    case ["Z"]: return (known[0].size, 1)
+    case ["T"]: return (1, known[0].size)
+    case ["T", "Z"]: return (known[1].size, known[0].size)
+    default: return nil
+    }
+  }
+
   /// The image of a page, counted from 0; nil where the file has no such page.
   package func image(ofPage page: Int) -> Int? {
     imageOfPage.indices.contains(page) ? imageOfPage[page] : nil

@@ -39,7 +39,7 @@ struct TIFFDescription {
       }
       form = .imageJ(numbers)
       let lines = text.split(whereSeparator: \.isNewline).map(String.init)
-        .filter { $0.hasPrefix("unit=") || $0.hasPrefix("spacing=") }
+        .filter { line in Self.sizeKeys.contains { line.hasPrefix($0 + "=") } }
       pixelSize = lines.isEmpty ? nil : .imageJ(lines)
     } else if text.hasPrefix("{"),
       let shaped = try? JSONDecoder().decode(
@@ -57,6 +57,9 @@ struct TIFFDescription {
       pixelSize = nil
     }
   }
+
+  /// The keys of ImageJ's lines that say how far pixels, slices and frames are apart.
+  private static let sizeKeys = ["unit", "yunit", "zunit", "spacing", "finterval", "fps", "tunit"]
 
   private struct Shaped: Decodable {
     let shape: [Int]
@@ -91,9 +94,24 @@ struct TIFFDescription {
     case .ome(let document):
       guard let found = document.axes else { return [] }
       axes = found.filter { $0.name != "C" }
+    case .shaped(let shape, let names?, _):
+      guard let leading = Self.leadingAxes(names, shape, pageCount: pageCount) else { return [] }
+      axes = leading.filter { $0.name != "C" }
     case .shaped, .other: return []
     }
     return axes
+  }
+
+  /// The first axes of a shape, along which its pages lie; the last ones are those of a page.
+  private static func leadingAxes(
+    _ axes: String, _ shape: [Int], pageCount: Int
+  ) -> [(name: Character, size: Int)]? {
+    guard axes.count == shape.count else { return nil }
+    var leading: [(name: Character, size: Int)] = []
+    for axis in zip(axes, shape) where product(leading.map(\.size)) != pageCount {
+      leading.append((axis.0, axis.1))
+    }
+    return product(leading.map(\.size)) == pageCount ? leading : nil
   }
 
   /// The pages of each image: those along the channel axis together.
@@ -115,13 +133,9 @@ struct TIFFDescription {
       return grouped(
         [("T", parts[2]), ("Z", parts[1]), ("C", parts[0])], pages.map { $0 })
     case .shaped(let shape, let axes?, _):
-      guard axes.count == shape.count else { return pages.map { [$0] } }
-      // The last axes are those of a page.
-      var leading: [(name: Character, size: Int)] = []
-      for axis in zip(axes, shape) where product(leading.map(\.size)) != pages.count {
-        leading.append((axis.0, axis.1))
+      guard let leading = Self.leadingAxes(axes, shape, pageCount: pages.count) else {
+        return pages.map { [$0] }
       }
-      guard product(leading.map(\.size)) == pages.count else { return pages.map { [$0] } }
       return grouped(leading, pages)
     case .ome(let document):
       return try document.groups(of: pages, channels: channels, path: path)

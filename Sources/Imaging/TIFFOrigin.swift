@@ -21,9 +21,14 @@ package struct TIFFOrigin: Sendable, Equatable {
   package private(set) var resolution: (x: Double, y: Double) = (0, 0)
   /// 1 for no unit, 2 for inches, 3 for centimetres.
   package private(set) var resolutionUnit = 1
-  /// ImageJ's lines of the unit and of the distance of slices.
+  /// ImageJ's lines of the unit and of the distance of slices and frames.
   private(set) var imageJLines: [String] = []
   private(set) var tags: [Tag] = []
+
+  /// Whether a file says where the image lies, or how large pixels are by its description, rather than by a
+  /// resolution alone, which many programs write without knowing it.
+  package var isKnown: Bool { !tags.isEmpty || hasPixelSize }
+  private var hasPixelSize = false
 
   /// The numbers of the tags of the place.
   package var tagNumbers: [Int] { tags.map { Int($0.number) } }
@@ -60,12 +65,19 @@ package struct TIFFOrigin: Sendable, Equatable {
       }
     }
     switch stack.pixelSize {
-    case .micrometres(let x, let y):
+    case .micrometres(let x, let y, nil, nil):
       // Pixels per centimetre, which all programs know.
       (resolution, resolutionUnit) = ((1e4 / x, 1e4 / y), 3)
+    case .micrometres(let x, let y, let z, let seconds):
+      // ImageJ takes the resolution in the unit that its lines name.
+      (resolution, resolutionUnit) = ((1 / x, 1 / y), 1)
+      imageJLines =
+        ["unit=micron"] + (z.map { ["spacing=\($0)"] } ?? [])
+        + (seconds.map { ["finterval=\($0)"] } ?? [])
     case .imageJ(let lines): imageJLines = lines
     case nil: break
     }
+    hasPixelSize = stack.pixelSize != nil
     if origin.orientation >= 5 { resolution = (resolution.y, resolution.x) }
   }
 
@@ -89,7 +101,7 @@ package struct TIFFOrigin: Sendable, Equatable {
 /// The size of a pixel, as the text of a TIFF's description has it.
 enum TIFFPixelSize: Sendable {
   /// OME's.
-  case micrometres(x: Double, y: Double)
-  /// ImageJ's lines `unit=` and `spacing=`; the resolution stands in its tags.
+  case micrometres(x: Double, y: Double, z: Double?, seconds: Double?)
+  /// ImageJ's lines `unit=`, `spacing=` and the like; the resolution stands in its tags.
   case imageJ([String])
 }

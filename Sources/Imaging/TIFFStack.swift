@@ -22,6 +22,8 @@ struct TIFFStack: Sendable {
   let samples: [[Page]]
   /// Which image a page or a place in depth and time is.
   let places: StackPlaces
+  /// Pages that are copies or masks of others.
+  let passedOverCount: Int
   /// How large pixels are, where the description says so.
   let pixelSize: TIFFPixelSize?
 
@@ -57,6 +59,7 @@ struct TIFFStack: Sendable {
     let directories = UnsafeBufferPointer(start: list, count: Int(count))
     let images = directories.filter(\.is_image)
     let offsets = (images.isEmpty ? Array(directories) : images).map(\.offset)
+    passedOverCount = directories.count - offsets.count
     let first = try Self.summary(of: offsets[0], path: path, descriptor: descriptor)
     let description = try first.text.map { text throws(FileError) in
       try TIFFDescription(text, channels: first.channels, path: path)

@@ -225,18 +225,23 @@ package enum TIFFFile {
     try writer.beginPage(
       width: image.width, height: image.height, channels: image.channels,
       sampleByteCount: image.samples.sampleByteCount, division: .strips, origin: origin,
-      description: imageJDescription(pages: 1, origin: origin))
+      description: imageJDescription(depths: 1, times: 1, origin: origin))
     try writer.append(image)
     try writer.commit()
   }
 
-  /// The description by which ImageJ, Fiji and napari take the pages of a file for slices of one stack.
+  /// The description by which ImageJ, Fiji and napari take the pages of a file for one stack, of all depths of
+  /// the first time, then those of the next.
   package static func imageJDescription(
-    pages: Int, origin: TIFFOrigin
+    depths: Int, times: Int, origin: TIFFOrigin
   ) -> String? {
+    let pages = depths * times
     guard pages > 1 || !origin.imageJLines.isEmpty else { return nil }
     var lines = ["ImageJ=1.11a", "images=\(pages)"]
-    if pages > 1 { lines += ["slices=\(pages)", "loop=false"] }
+    if depths > 1 { lines.append("slices=\(depths)") }
+    if times > 1 { lines.append("frames=\(times)") }
+    if depths > 1 && times > 1 { lines.append("hyperstack=true") }
+    if pages > 1 { lines.append("loop=false") }
     return (lines + origin.imageJLines).joined(separator: "\n") + "\n"
   }
 }

@@ -55,6 +55,42 @@ import Testing
     withExtendedLifetime(folder) {}
   }
 
+  /// Where the bytes of a file have a marker.
+  private func places(of marker: UInt8, in file: [UInt8]) -> [Int] {
+    file.indices.dropLast().filter { file[$0] == 0xFF && file[$0 + 1] == marker }
+  }
+
+  @Test(arguments: ["smooth-grey.jpg", "smooth-rgb.jpg", "smooth-rgb-progressive.jpg"])
+  func aFewBytesBeforeAnyMarkerTouchNoPixel(name: String) throws {
+    let file = try FileBytes.read(Fixture.path(name))
+    let whole = try ImageFile.read(Fixture.path(name))
+    // Of tables and frames, and of scans: a progressive file has several.
+    let places = [0xC4, 0xDA].flatMap { self.places(of: $0, in: file) }
+    #expect(places.count >= 2)
+    let folder = try ScratchFolder()
+    for place in places {
+      var changed = file
+      changed.insert(contentsOf: [1, 2, 0], at: place)
+      #expect(try ImageFile.read(try folder.file("a.jpg", changed)) == whole, "\(place)")
+      changed.insert(contentsOf: [UInt8](repeating: 7, count: 100), at: place)
+      #expect(DamageTests.failure(try folder.file("a.jpg", changed)) != nil, "\(place)")
+    }
+  }
+
+  @Test(arguments: ["smooth-grey.jpg", "smooth-rgb.jpg", "smooth-rgb-progressive.jpg"])
+  func theEndMarkerAloneMayBeMissing(name: String) throws {
+    let file = try FileBytes.read(Fixture.path(name))
+    let folder = try ScratchFolder()
+    for lost in 1...2 {
+      let path = try folder.file("a.jpg", file.dropLast(lost))
+      #expect(try ImageFile.read(path) == ImageFile.read(Fixture.path(name)))
+    }
+    // A progressive file without some of its scans has all rows, of a lower quality.
+    for place in places(of: 0xDA, in: file) {
+      #expect(DamageTests.failure(try folder.file("a.jpg", file.prefix(place))) != nil, "\(place)")
+    }
+  }
+
   @Test func aScanThatIsCutIsDamage() throws {
     let file = try FileBytes.read(Fixture.path("smooth-rgb.jpg"))
     let folder = try ScratchFolder()

@@ -50,6 +50,9 @@ import Testing
     #expect(try read(colours).samples == .uint8([9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4]))
     let topDown = bitmap(1, -2, bits: 32, rows: [1, 2, 3, 255, 4, 5, 6, 255])
     #expect(try read(topDown).samples == .uint8([3, 2, 1, 6, 5, 4]))
+    #expect(try read(topDown).hasLostAlpha)
+    let opaque = bitmap(1, 1, bits: 32, rows: [1, 2, 3, 0])
+    #expect(try !read(opaque).hasLostAlpha)
     let mask = bitmap(
       3, 1, bits: 8, palette: Self.black + Self.red + Self.red, rows: [0, 1, 2, 0])
     #expect(try read(mask, as: .mask).samples == .uint8([0, 1, 2]))
@@ -131,6 +134,16 @@ import Testing
     #expect(slices[1].samples == .int16([3, 4, 5, 6, 7, 8]))
     #expect(try read(volume, page: 1) == slices[1])
     #expect(throws: FileError.self) { try read(volume, page: 2) }
+
+    #expect(try ImageFile.contents(of: path).volumeCount == 1)
+    // Three times of two slices: channels of an image, and no colours of a mask.
+    let times = nifti([1, 1, 2, 3], type: 2, bits: 8, [1, 2, 3, 4, 5, 6])
+    let timesPath = try folder.file("b.nii", times)
+    let contents = try ImageFile.contents(of: timesPath)
+    #expect(contents.imageCount == 2 && contents.volumeCount == 3)
+    #expect(try read(times).samples == .uint8([1, 3, 5]))
+    let error = #expect(throws: FileError.self) { try read(times, as: .mask) }
+    #expect(error?.found.contains("a mask of 3 volumes") == true, "\(String(describing: error))")
 
     let turned = nifti(
       [2, 3, 2], type: 4, bits: 16, isBigEndian: true,

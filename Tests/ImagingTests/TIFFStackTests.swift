@@ -36,6 +36,33 @@ import Testing
     #expect(firsts(images) == [[1], [3], [6]])
   }
 
+  @Test func aPyramidWithoutMarksIsOneImage() throws {
+    let folder = try ScratchFolder()
+    func contents(
+      _ sizes: [(Int, Int)], _ division: TIFFWriter.Division
+    ) throws -> ImageFile.Contents {
+      let path = folder.path + "/a.tif"
+      let writer = try TIFFWriter(path: path, byteCount: 10_000)
+      for (width, height) in sizes {
+        try writer.beginPage(
+          width: width, height: height, channels: 1, sampleByteCount: 1, division: division)
+        try writer.append(
+          Image(
+            width: width, height: height, channels: 1, bitsPerSample: 8,
+            samples: .uint8([UInt8](repeating: 7, count: width * height))))
+      }
+      try writer.commit()
+      return try ImageFile.contents(of: path)
+    }
+    // Sides are halved and rounded.
+    let pyramid = try contents([(101, 55), (51, 28), (25, 13)], .tiles)
+    #expect(pyramid.imageCount == 1 && pyramid.passedOverCount == 2)
+    // Pages of another shape, of the same size, and in strips are images.
+    #expect(try contents([(100, 50), (50, 40)], .tiles).imageCount == 2)
+    #expect(try contents([(100, 50), (100, 50)], .tiles).imageCount == 2)
+    #expect(try contents([(100, 50), (50, 25)], .strips).imageCount == 2)
+  }
+
   @Test func aFileOfOverviewsAloneIsReadAsItIs() throws {
     #expect(firsts(try readAll(TIFFBytes.file([page(1, [254: .longs([1])])]))) == [[1]])
   }

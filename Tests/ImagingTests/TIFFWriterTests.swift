@@ -123,9 +123,55 @@ import Testing
   }
 
   @Test func slicesOfAStack() {
-    #expect(TIFFFile.imageJDescription(pages: 1, origin: TIFFOrigin()) == nil)
+    #expect(TIFFFile.imageJDescription(depths: 1, times: 1, origin: TIFFOrigin()) == nil)
     #expect(
-      TIFFFile.imageJDescription(pages: 3, origin: TIFFOrigin())
+      TIFFFile.imageJDescription(depths: 3, times: 1, origin: TIFFOrigin())
         == "ImageJ=1.11a\nimages=3\nslices=3\nloop=false\n")
+    #expect(
+      TIFFFile.imageJDescription(depths: 3, times: 2, origin: TIFFOrigin())
+        == "ImageJ=1.11a\nimages=6\nslices=3\nframes=2\nhyperstack=true\nloop=false\n")
+  }
+
+  /// What a stack says of depth and time is found again in what is written of it.
+  @Test func depthsAndTimes() throws {
+    let folder = try ScratchFolder()
+    func places(_ text: String, pages: Int) throws -> (origin: TIFFOrigin, StackPlaces) {
+      var all = [TIFFPage](repeating: TIFFPage(grey: [[1, 2]]), count: pages)
+      all[0] = TIFFPage(grey: [[1, 2]], [270: .text(text)])
+      let path = try folder.file("a.tif", TIFFBytes.file(all))
+      return (try TIFFOrigin(path, page: 0), try ImageFile.places(in: path))
+    }
+    func isSix(_ places: StackPlaces) -> Bool {
+      places.depthsAndTimes.map { $0 == (3, 2) } ?? false
+    }
+    let imageJ = "ImageJ=1.53t\nimages=6\nslices=3\nframes=2\nunit=um\nspacing=2.5\nfinterval=3.0\n"
+    let (first, firstPlaces) = try places(imageJ, pages: 6)
+    #expect(isSix(firstPlaces) && first.isKnown)
+    let text = try #require(TIFFFile.imageJDescription(depths: 3, times: 2, origin: first))
+    #expect(text.hasSuffix("unit=um\nspacing=2.5\nfinterval=3.0\n"))
+    let (again, againPlaces) = try places(text, pages: 6)
+    #expect(isSix(againPlaces) && again == first)
+
+    let (_, shaped) = try places(#"{"shape": [2, 3, 1, 2], "axes": "TZYX"}"#, pages: 6)
+    #expect(isSix(shaped))
+    func ome(_ order: String, _ more: String) -> String {
+      """
+      <?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">\
+      <Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="\(order)" Type="uint8" SizeX="2" \
+      SizeY="1" SizeZ="3" SizeC="1" SizeT="2" PhysicalSizeX="0.25" PhysicalSizeY="0.5" \(more)>\
+      <TiffData/></Pixels></Image></OME>
+      """
+    }
+    let (second, secondPlaces) = try places(
+      ome("XYZCT", #"PhysicalSizeZ="2000" PhysicalSizeZUnit="nm" TimeIncrement="0.5" "#
+        + #"TimeIncrementUnit="min""#), pages: 6)
+    #expect(isSix(secondPlaces) && second.resolution.x == 4 && second.resolution.y == 2)
+    #expect(second.resolutionUnit == 1)
+    let own = try #require(TIFFFile.imageJDescription(depths: 3, times: 2, origin: second))
+    #expect(own.hasSuffix("unit=micron\nspacing=2.0\nfinterval=30.0\n"))
+    // Times first: no order that ImageJ knows.
+    #expect(try places(ome("XYTZC", ""), pages: 6).1.depthsAndTimes == nil)
+    // A resolution alone says nothing that would be missed.
+    #expect(try !places("other text", pages: 6).origin.isKnown)
   }
 }

@@ -15,8 +15,12 @@
 /// image, so a small file with thousands of them would keep a decoder busy for minutes.
 static const int maximum_scans = 100;
 
-/// The marker behind the last scan.
+/// The markers behind the last scan, and between parts of one.
 static const int end_of_image = 0xD9;
+static const int first_restart = 0xD0, last_restart = 0xD7;
+
+/// The most bytes between two markers that are nobody's. More are what a damaged scan has not used.
+static const int maximum_stray_bytes = 64;
 
 /// Bytes read from the file at once.
 enum { source_buffer_bytes = 65536 };
@@ -31,6 +35,8 @@ typedef struct {
   codec_source source;
   codec_status status;
   char *message;
+  /// Whether the first scan has begun, and whether the file has ended without saying so.
+  bool is_in_scans, has_ended;
   JOCTET buffer[source_buffer_bytes];
 } jpeg_job;
 
@@ -55,8 +61,13 @@ static void jpeg_weigh_message(j_common_ptr decoder, int level) {
   int code = decoder->err->msg_code;
   // Two warnings are about labels in the file and none of its pixels.
   if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
-  // Bytes between the last scan and the end are nobody's: whatever a scan lacks has its own warning.
-  if (code == JWRN_EXTRANEOUS_DATA && decoder->err->msg_parm.i[1] == end_of_image) return;
+  // Bytes in front of a marker are nobody's: whatever a scan lacks has its own warning. Not so between the
+  // parts of a scan.
+  if (code == JWRN_EXTRANEOUS_DATA) {
+    int count = decoder->err->msg_parm.i[0], marker = decoder->err->msg_parm.i[1];
+    if (marker == end_of_image) return;
+    if ((marker < first_restart || marker > last_restart) && count <= maximum_stray_bytes) return;
+  }
   jpeg_fail(decoder);
 }
 
@@ -64,10 +75,18 @@ static void jpeg_print_nothing(j_common_ptr decoder) { (void)decoder; }
 
 static void jpeg_start_source(j_decompress_ptr decoder) { (void)decoder; }
 
+/// A file may lack its last marker alone: it is put in its place once, and whatever else is missing then has
+/// its own warning.
 static boolean jpeg_fill_buffer(j_decompress_ptr decoder) {
   jpeg_job *job = decoder->client_data;
   size_t count = codec_source_read(&job->source, job->buffer, sizeof job->buffer);
-  if (count == 0) ERREXIT(decoder, JWRN_JPEG_EOF);
+  if (count == 0) {
+    if (job->source.failed || !job->is_in_scans || job->has_ended) ERREXIT(decoder, JWRN_JPEG_EOF);
+    job->has_ended = true;
+    job->buffer[0] = 0xFF;
+    job->buffer[1] = (JOCTET)end_of_image;
+    count = 2;
+  }
   job->manager.next_input_byte = job->buffer;
   job->manager.bytes_in_buffer = count;
   return TRUE;
@@ -121,6 +140,19 @@ static codec_status jpeg_check_length(jpeg_job *job, const codec_image *image) {
   return codec_damaged;
 }
 
+/// Whether all scans have come, of a file that has several: one that is missing lowers the quality, and has no
+/// warning.
+static bool jpeg_has_all_scans(j_decompress_ptr decoder) {
+  if (!jpeg_has_multiple_scans(decoder)) return true;
+  if (!decoder->progressive_mode || decoder->coef_bits == NULL) return false;
+  for (int component = 0; component < decoder->num_components; component++) {
+    for (int coefficient = 0; coefficient < DCTSIZE2; coefficient++) {
+      if (decoder->coef_bits[component][coefficient] != 0) return false;
+    }
+  }
+  return true;
+}
+
 /// Everything that may jump. Nothing local is read after a jump.
 static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
   j_decompress_ptr decoder = &job->decoder;
@@ -156,7 +188,10 @@ static codec_status jpeg_decode(jpeg_job *job, codec_image *image) {
   if (status == codec_ok) status = codec_image_allocate(image, CODEC_MAXIMUM_SIDE, job->message);
   if (status != codec_ok) return status;
 
+  job->is_in_scans = true;
   jpeg_start_decompress(decoder);
+  // Of several scans all have been read by now.
+  if (job->has_ended && !jpeg_has_all_scans(decoder)) ERREXIT(decoder, JWRN_JPEG_EOF);
   size_t row_bytes = image->byte_count / image->height;
   while (decoder->output_scanline < decoder->output_height) {
     JSAMPROW row = (JSAMPROW)image->samples + decoder->output_scanline * row_bytes;

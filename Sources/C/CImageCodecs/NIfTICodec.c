@@ -78,6 +78,9 @@ static double stored_float(const uint8_t *from, size_t size, bool swapped) {
 static codec_status incomplete(nifti_volume *volume, const char *text, char *message) {
   int code = Z_OK;
   const char *reason = gzerror(volume->file, &code);
+  // zlib calls the file "<fd:N>".
+  const char *behind = strncmp(reason, "<fd:", 4) == 0 ? strstr(reason, ">: ") : NULL;
+  if (behind != NULL) reason = behind + 3;
   codec_set_message(message, "%s", code < 0 && reason[0] != 0 ? reason : text);
   return code == Z_ERRNO ? codec_system_error : codec_damaged;
 }
@@ -179,11 +182,13 @@ static codec_status open_volume(int descriptor, nifti_volume *volume, char *mess
   return status;
 }
 
-codec_status codec_nifti_count_pages(int descriptor, uint32_t *count, char *message) {
+codec_status codec_nifti_count_pages(
+    int descriptor, uint32_t *count, uint32_t *volumes, char *message) {
   nifti_volume volume;
   codec_status status = open_volume(descriptor, &volume, message);
   if (status != codec_ok) return status;
   *count = (uint32_t)volume.slices;
+  *volumes = (uint32_t)volume.volumes;
   gzclose(volume.file);
   return codec_ok;
 }
@@ -343,6 +348,12 @@ codec_status codec_nifti_read(
   if (page >= volume.slices) {
     codec_set_message(message, "%llu slices", (unsigned long long)volume.slices);
     status = codec_no_such_page;
+  }
+  // Channels of a mask would be taken for colours.
+  if (status == codec_ok && purpose == codec_for_mask && volume.volumes > 1) {
+    codec_set_message(message, "a mask of %llu volumes, of which it is to be one",
+                      (unsigned long long)volume.volumes);
+    status = codec_unsupported;
   }
   if (status == codec_ok && gzdirect(volume.file) &&
       volume.offset + stored > codec_source_size(&source)) {

@@ -60,7 +60,7 @@ void tiff_read_missing_value(tiff_file *file, codec_image *image) {
   const char *value = NULL;
   char text[64] = {0};
   char *end = text;
-  if (!tiff_has_entry(file, nodata_tag) ||
+  if (!tiff_find_entry(file, nodata_tag, NULL) ||
       !TIFFGetField(file->tiff, nodata_tag, &count, &value) || value == NULL)
     return;
   memcpy(text, value, count < sizeof text ? count : sizeof text - 1);

@@ -216,21 +216,50 @@ static uint64_t entry_value(
   return number(chain, entry + (chain->is_big ? 12 : 8), is_short ? 2 : 4);
 }
 
+/// What tells a page of a pyramid.
+typedef struct {
+  uint64_t width;
+  uint64_t height;
+  bool is_tiled;
+} tiff_page_size;
+
+static tiff_page_size page_size(const tiff_chain *chain, const tiff_entries *directory) {
+  return (tiff_page_size){
+      .width = entry_value(chain, directory, TIFFTAG_IMAGEWIDTH),
+      .height = entry_value(chain, directory, TIFFTAG_IMAGELENGTH),
+      .is_tiled = find_entry(chain, directory, TIFFTAG_TILEWIDTH) != NULL,
+  };
+}
+
 static bool is_image(const tiff_chain *chain, const tiff_entries *directory) {
   uint64_t type = entry_value(chain, directory, TIFFTAG_SUBFILETYPE);
   uint64_t old_type = entry_value(chain, directory, TIFFTAG_OSUBFILETYPE);
   return (type & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) == 0 && old_type != OFILETYPE_REDUCEDIMAGE;
 }
 
-bool tiff_has_entry(tiff_file *file, uint16_t tag) {
+bool tiff_find_entry(tiff_file *file, uint16_t tag, uint64_t *value) {
   tiff_chain chain;
   tiff_entries directory = {0};
   if (!read_chain(&chain, file->source.descriptor) ||
       !read_entries(&chain, file->directory, &directory))
     return false;
   bool found = find_entry(&chain, &directory, tag) != NULL;
+  if (value != NULL) *value = entry_value(&chain, &directory, tag);
   free(directory.entries);
   return found;
+}
+
+/// Whether a page is one of a pyramid on the first one, which is in tiles: smaller, and of its shape.
+///
+/// Writers of slides leave out the mark of a reduced image. Pages of a stack are all of one size.
+static bool is_reduced(const tiff_page_size *first, const tiff_page_size *page) {
+  if (!first->is_tiled || page->width >= first->width || page->height >= first->height ||
+      page->width == 0)
+    return false;
+  // Sides are rounded up or down.
+  double height = (double)first->height * page->width / first->width;
+  double slack = 1 + (double)first->height / first->width;
+  return height - slack <= page->height && page->height <= height + slack;
 }
 
 static int compare_offsets(const void *left, const void *right) {
@@ -265,6 +294,7 @@ codec_status codec_tiff_list(
   if (status == codec_ok && (!read_chain(&chain, descriptor) || chain.first == 0))
     status = codec_damaged;
   uint64_t offset = status == codec_ok ? chain.first : 0;
+  tiff_page_size first = {0};
   while (status == codec_ok && offset != 0 && *count <= CODEC_MAXIMUM_PAGES) {
     tiff_entries directory = {0};
     // A chain that breaks off is no shorter stack but a damaged one: pages are missing.
@@ -279,8 +309,11 @@ codec_status codec_tiff_list(
       else list = longer;
     }
     if (status == codec_ok) {
-      list[(*count)++] =
-          (codec_tiff_directory){.offset = offset, .is_image = is_image(&chain, &directory)};
+      tiff_page_size size = page_size(&chain, &directory);
+      bool is_own = is_image(&chain, &directory);
+      if (is_own && first.width == 0) first = size;
+      list[(*count)++] = (codec_tiff_directory){
+          .offset = offset, .is_image = is_own && !is_reduced(&first, &size)};
     }
     offset = directory.next;
     free(directory.entries);

@@ -61,8 +61,9 @@ codec_status tiff_damaged(const tiff_file *file, const char *otherwise, char *me
 int tiff_keep_error(
     TIFF *tiff, void *context, const char *module, const char *format, va_list arguments);
 
-/// Whether the open directory itself has an entry for `tag`, whatever libtiff makes of it.
-bool tiff_has_entry(tiff_file *file, uint16_t tag);
+/// Whether the open directory itself has an entry for `tag`, whatever libtiff makes of it; where `value` is not
+/// NULL also the number that stands in it.
+bool tiff_find_entry(tiff_file *file, uint16_t tag, uint64_t *value);
 
 /// Reads and checks how the open page is stored, and sets all of the image but its samples.
 ///

@@ -81,6 +81,21 @@ static const tiff_compression *find_compression(uint16_t scheme) {
   return NULL;
 }
 
+/// Refuses differences of neighbours that libtiff would take for the samples: it undoes a predictor only where
+/// compression is one of its own choice for it. Of samples stored as they are, and of codecs with a
+/// prediction of their own, the tag says nothing.
+static codec_status check_predictor(tiff_file *file, const tiff_layout *layout, char *message) {
+  uint64_t predictor = PREDICTOR_NONE;
+  bool is_forgotten =
+      layout->compression == COMPRESSION_PACKBITS || layout->compression == COMPRESSION_LERC;
+  if (!is_forgotten || !tiff_find_entry(file, TIFFTAG_PREDICTOR, &predictor) ||
+      predictor == PREDICTOR_NONE)
+    return codec_ok;
+  codec_set_message(message, "%s compression with the predictor %u",
+                    find_compression(layout->compression)->name, (unsigned)predictor);
+  return codec_unsupported;
+}
+
 static codec_status check_compression(const tiff_layout *layout, char *message) {
   const tiff_compression *compression = find_compression(layout->compression);
   if (compression == NULL) {
@@ -109,7 +124,7 @@ static void choose_channels(
   uint16_t extra_count = 0;
   uint16_t *extra_kinds = NULL;
   TIFFGetField(file->tiff, TIFFTAG_EXTRASAMPLES, &extra_count, &extra_kinds);
-  bool is_untagged = !tiff_has_entry(file, TIFFTAG_EXTRASAMPLES);
+  bool is_untagged = !tiff_find_entry(file, TIFFTAG_EXTRASAMPLES, NULL);
   for (uint16_t sample = 0; sample < layout->samples_per_pixel; sample++) {
     bool is_alpha = false;
     if (sample >= colors && is_untagged) {
@@ -304,6 +319,7 @@ codec_status tiff_read_layout(
   layout->separate = planes == PLANARCONFIG_SEPARATE && layout->samples_per_pixel > 1;
   layout->tiled = TIFFIsTiled(tiff) != 0;
   status = check_compression(layout, message);
+  if (status == codec_ok) status = check_predictor(file, layout, message);
   if (status == codec_ok) status = check_samples(file, purpose, layout, image, message);
   if (status == codec_ok && layout->expanded) status = read_palette(file, layout, message);
   if (status != codec_ok) return status;

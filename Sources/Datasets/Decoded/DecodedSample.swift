@@ -47,6 +47,9 @@ struct DecodedSample: Codable, Sendable {
   let missing: MissingSamples
   let isGreyInColour: Bool
   let hasLostAlpha: Bool
+  let hasLostMaskAlpha: Bool
+  /// That of its first bytes, where it is kept.
+  var digest: UInt64?
   /// How its intensities become inputs, by themselves.
   let transform: IntensityTransform
   /// The sums of its channels, for statistics of the set.

@@ -72,8 +72,11 @@ package final class DecodedSet: Sendable {
 
   /// The complete set in a folder, of so many samples, whose indices `team` reads.
   ///
+  /// - Parameter isChecked: whether bytes are held against their digests, of as many samples as take little time.
   /// - Throws: `FileError` for files that are missing, cut, damaged or of another form.
-  init(in folder: String, sampleCount: Int, team: ThreadTeam? = nil) throws {
+  init(
+    in folder: String, sampleCount: Int, team: ThreadTeam? = nil, isChecked: Bool = false
+  ) throws {
     let path = "\(folder)/\(Self.headName)"
     func damage(_ path: String, _ found: String) -> FileError {
       FileError(
@@ -109,12 +112,20 @@ package final class DecodedSet: Sendable {
       let files = Files(number, in: folder)
       guard byteCount >= 0 else { throw damage(path, "\(byteCount) bytes") }
       parts.append(try MappedFile(files.samples, byteCount: byteCount))
-      for (id, sample) in try index(files.index) {
+      let entries = try index(files.index)
+      for (id, sample) in entries {
         guard samples.indices.contains(id), sample.isPlausible,
           Self.contains(byteCount, sample.pixels, sample.pixelByteCount, part: number),
           Self.contains(byteCount, sample.mask, sample.maskByteCount, part: number)
         else { throw damage(files.index, "a sample that is not there") }
         samples[id] = sample
+      }
+      guard isChecked, let part = parts.last else { continue }
+      let isSound = { (entry: (id: Int, sample: DecodedSample)) in
+        entry.sample.digest.map { $0 == Self.digest(of: entry.sample, in: part) } ?? true
+      }
+      guard try (team?.map(entries, isSound) ?? entries.map(isSound)).allSatisfy(\.self) else {
+        throw damage(files.samples, "other bytes than were written")
       }
     }
     self.parts = parts
@@ -123,6 +134,19 @@ package final class DecodedSet: Sendable {
     guard self.samples.count == sampleCount else {
       throw damage(folder, "\(self.samples.count) of \(sampleCount) samples")
     }
+  }
+
+  /// The bytes of a part whose digests are kept, and of each image and mask.
+  private static let digestedByteCount = (part: 512 << 20, block: 16 << 20)
+
+  /// The digest of a sample's first bytes.
+  private static func digest(of sample: DecodedSample, in part: MappedFile) -> UInt64 {
+    func digest(_ place: DecodedSample.Place, _ count: Int) -> UInt64 {
+      let end = place.offset + min(count, digestedByteCount.block)
+      return ByteDigest.of(UnsafeRawBufferPointer(rebasing: part.bytes[place.offset..<end]))
+    }
+    return digest(sample.pixels, sample.pixelByteCount)
+      ^ (digest(sample.mask, sample.maskByteCount) &* 3)
   }
 
   private static func contains(
@@ -290,7 +314,19 @@ extension DecodedSet {
     /// Ends the part; `team` writes its index.
     mutating func finish(team: ThreadTeam? = nil) throws {
       try file.commit()
-      let all = samples.sorted { $0.key < $1.key }
+      var all = samples.sorted { $0.key < $1.key }
+      if isKept {
+        // Of a large set every so many-th: a stretch of damaged bytes is found all the same.
+        let step = byteCount / DecodedSet.digestedByteCount.part + 1
+        let written = try MappedFile(files.samples, byteCount: byteCount)
+        let digest = { (place: Int) in
+          place % step == 0 ? DecodedSet.digest(of: all[place].value, in: written) : nil
+        }
+        let places = Array(all.indices)
+        for (place, value) in (team?.map(places, digest) ?? places.map(digest)).enumerated() {
+          all[place].value.digest = value
+        }
+      }
       let length = DecodedSet.chunkSampleCount
       let starts = Array(stride(from: 0, to: all.count, by: length))
       let write = { (start: Int) in

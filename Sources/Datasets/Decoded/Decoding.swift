@@ -117,7 +117,7 @@ package struct Decoding {
   private func kept(in path: String, count: Int) -> DecodedSet? {
     guard Folder.isFolder(path) else { return nil }
     do {
-      let set = try DecodedSet(in: path, sampleCount: count, team: team)
+      let set = try DecodedSet(in: path, sampleCount: count, team: team, isChecked: true)
       DecodedCache.touch(path)
       return set
     } catch {

@@ -113,7 +113,7 @@ struct SampleBands {
     for rows in bands {
       let band = try band(rows)
       let codes = encoder.add(
-        band.values, noData: band.noData, borders: band.borders, missing: band.missing)
+        band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
       try writer.append(sample.codes.kept(codes))
       progress(scanning + (1 - scanning) * Double(rows.upperBound) / Double(height))
     }
@@ -124,10 +124,7 @@ struct SampleBands {
 
   private struct Band {
     let image: Image
-    /// The packed values of the mask.
-    let values: [Int64]
-    /// The one of them that is no data by the mask's file.
-    let noData: Int64?
+    let mask: MaskBands.Band
     /// The pixels between objects that touch, where they are drawn.
     let borders: [Bool]?
     /// The pixels that hold no measurement, where there are some.
@@ -136,9 +133,8 @@ struct SampleBands {
 
   private func band(_ rows: Range<Int>) throws(FileError) -> Band {
     let image = try image.rows(rows)
-    let (values, noData) = try mask.values(rows)
     return Band(
-      image: image, values: values, noData: noData,
+      image: image, mask: try mask.band(rows),
       borders: form.instanceBorders ? try objects?.borders(rows) : nil,
       missing: image.missingPixels(form.ownNormalization.missingValue))
   }
@@ -151,7 +147,7 @@ struct SampleBands {
     var encoder = MaskEncoder()
     var count = MaskSummary.Count(width: width)
     var fit: IntensityFit?
-    var (first, isGreyInColour) = (Image?.none, true)
+    var (first, isGreyInColour, hasLostMaskAlpha) = (Image?.none, true, false)
     var (pass, passCount) = (0, 1)
     func tell(_ rows: Range<Int>) {
       progress((Double(pass) + Double(rows.upperBound) / Double(height)) / Double(passCount))
@@ -159,8 +155,9 @@ struct SampleBands {
     for rows in bands {
       let band = try band(rows)
       let codes = encoder.add(
-        band.values, noData: band.noData, borders: band.borders, missing: band.missing)
-      count.add(band.values, noData: band.noData, missing: band.missing)
+        band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
+      count.add(band.mask.values, noData: band.mask.noData, missing: band.missing)
+      hasLostMaskAlpha = band.mask.hasLostAlpha
       if objects != nil, !form.instanceBorders { _ = try objects?.numbers(rows) }
       isGreyInColour = isGreyInColour && ImageChannels(band.image).isGreyInColour
       if fit == nil {
@@ -185,7 +182,8 @@ struct SampleBands {
     return DecodedSample(
       width: width, height: height, channels: first.channels, type: first.samples.type,
       bitsPerSample: first.bitsPerSample, missing: first.missing,
-      isGreyInColour: isGreyInColour, hasLostAlpha: first.hasLostAlpha, transform: fit.transform,
+      isGreyInColour: isGreyInColour, hasLostAlpha: first.hasLostAlpha,
+      hasLostMaskAlpha: hasLostMaskAlpha, transform: fit.transform,
       sums: fit.sums, codes: encoder.codes, summary: MaskSummary(count),
       overlapCount: mask.overlapCount)
   }
@@ -234,16 +232,26 @@ private struct MaskBands {
     if case .objects(let objects) = content { objects.overlapCount } else { 0 }
   }
 
-  /// The packed values of some rows, and the one that is no data by the file.
-  func values(_ rows: Range<Int>) throws(FileError) -> (values: [Int64], noData: Int64?) {
+  /// Rows of a mask.
+  struct Band {
+    /// The packed values.
+    let values: [Int64]
+    /// The one of them that is no data by the file.
+    var noData: Int64?
+    /// Whether the file has an alpha channel, which is no value.
+    var hasLostAlpha = false
+  }
+
+  func band(_ rows: Range<Int>) throws(FileError) -> Band {
     switch content {
     case .values(let image):
       let mask = try image.rows(rows)
-      let values = try MaskValue.packedValues(of: mask, path: path, top: rows.lowerBound)
-      return (values, MaskValue.noData(of: mask))
+      return Band(
+        values: try MaskValue.packedValues(of: mask, path: path, top: rows.lowerBound),
+        noData: MaskValue.noData(of: mask), hasLostAlpha: mask.hasLostAlpha)
     case .objects(let objects):
       let object = MaskValue(grey: 1).packed
-      return (try objects.numbers(rows).map { $0 == 0 ? 0 : object }, nil)
+      return Band(values: try objects.numbers(rows).map { $0 == 0 ? 0 : object })
     }
   }
 }

@@ -2,43 +2,6 @@
 
 package import Files
 
-/// The values that the masks of a set have by what it says itself.
-package struct KnownValues: Sendable, Equatable {
-  /// The file that says so.
-  let path: String
-  var values: Set<MaskValue> = []
-  /// What those are called that are classes.
-  var names: [MaskValue: String] = [:]
-
-  /// Refuses a mask of other values; `ignored` is of no class whatever the set says.
-  ///
-  /// - Throws: `FileError` naming the mask at `path`.
-  func check(
-    _ summary: MaskSummary, path: String, ignoring ignored: MaskValue?
-  ) throws(FileError) {
-    let stranger = summary.values.first {
-      let value = MaskValue(packed: $0.value)
-      return !values.contains(value) && value != ignored
-    }
-    guard let stranger else { return }
-    let value = MaskValue(packed: stranger.value)
-    throw FileError(
-      .unknownValue, path: path,
-      expected: "the values of \(self.path): "
-        + values.sorted().map(\.description).joined(separator: ", "),
-      found: "\(value) in \(stranger.pixels) \(stranger.pixels == 1 ? "pixel" : "pixels")",
-      hint: "add it to the labels there, correct the mask, or keep it out with --ignore \(value)")
-  }
-
-  /// A line on classes that no mask has.
-  func missing(among found: some Sequence<MaskValue>) -> String? {
-    let missing = names.keys.filter { !found.contains($0) }.sorted()
-    guard !missing.isEmpty else { return nil }
-    let list = missing.map { "\(names[$0] ?? "") (\($0))" }.joined(separator: ", ")
-    return "labels of \(path) that no mask has, hence no classes: \(list)"
-  }
-}
-
 /// What a layout has found.
 package struct FoundSamples: Sendable {
   /// The samples, in no particular order.
@@ -55,6 +18,18 @@ package struct FoundSamples: Sendable {
   var otherFiles: [String] = []
   /// What a user is to know, a line each.
   var notes: [String] = []
+  /// What the set keeps for tests, which ``part(_:path:)`` takes.
+  var test: TestSamples?
+
+  /// The samples that a set keeps for tests: they need not be there, or whole, before somebody asks for them.
+  struct TestSamples: Sendable {
+    /// Where they lie.
+    let path: String
+    /// What is said where they are not taken.
+    let note: String
+    /// Finds them.
+    let find: @Sendable () throws -> FoundSamples
+  }
 
   /// The names that are given to numbered objects and to what is around them.
   static let objectNames = ClassNameSource.given([
@@ -73,6 +48,66 @@ package struct FoundSamples: Sendable {
         .missing, path: path, expected: "a folder instances/ in it, for --instance-borders",
         found: "none", hint: "number the objects of each image there, or leave out the option")
     }
+  }
+
+  /// Refuses a set without a sample to train on; `path` is where it lies.
+  ///
+  /// - Throws: `FileError`.
+  package func requireSamples(path: String) throws(FileError) {
+    guard sources.isEmpty else { return }
+    throw FileError(
+      .noImages, path: path, expected: "samples to train on",
+      found: test == nil ? "none" : "samples for tests alone",
+      hint: test == nil
+        ? "add some" : "evaluate scores those; name others as train, or leave their split out")
+  }
+
+  /// Those of one part, or without a part those that a trained network is to be scored on: what is kept for
+  /// tests, or all where nothing is.
+  ///
+  /// - Parameter path: where the set lies, for messages.
+  /// - Throws: `FileError` where the set does not say that it has such a part, and for what is wrong with the
+  ///   samples for tests.
+  package func part(_ part: SamplePart?, path: String) throws -> FoundSamples {
+    var result = self
+    switch part {
+    case nil where test == nil:
+      if let line = partsLine { result.notes.append("scored: \(line)") }
+    case nil, .test:
+      guard let test else { throw missing(.test, path: path) }
+      let found = try test.find()
+      result.sources = found.sources
+      result.folders += found.folders
+      result.otherFiles += found.otherFiles
+      result.notes += found.notes
+      result.test = nil
+      guard !found.sources.isEmpty else { throw missing(.test, path: path) }
+      result.notes.append("scored: the \(found.sources.count) of the part test, in \(test.path)")
+    case let part?:
+      result.sources = sources.filter { $0.part == part }
+      guard !result.sources.isEmpty else { throw missing(part, path: path) }
+      result.notes.append("scored: the \(result.sources.count) of the part \(part.rawValue)")
+      result.test = nil
+    }
+    return result
+  }
+
+  /// How many samples each part has, where a set says parts.
+  private var partsLine: String? {
+    let counts = SamplePart.allCases.map { part in (part, sources.count { $0.part == part }) }
+      .filter { $0.1 > 0 }
+    guard counts.count > 1 else { return nil }
+    let parts = counts.map { "\($0.1) of \($0.0.rawValue)" }.joined(separator: " and ")
+    return "\(parts), of which the network may have learnt some; --part val takes those alone"
+  }
+
+  private func missing(_ part: SamplePart, path: String) -> FileError {
+    let parts = Set(sources.compactMap(\.part)).map(\.rawValue).sorted()
+    return FileError(
+      .missing, path: path, expected: "samples of the part \(part.rawValue)",
+      found: parts.isEmpty && test == nil
+        ? "no parts" : (parts + (test == nil ? [] : ["test"])).joined(separator: ", "),
+      hint: "leave out --part, or name a folder with these samples alone")
   }
 
   /// The samples of a folder, or of images and masks given apart; nil when neither is given.

@@ -2,8 +2,8 @@
 
 import Files
 
-/// A folder of images and one of masks, each with a folder `train/` and, where wanted, `val/` in it; or
-/// `train_images/`, `train_masks/`, `val_images/` and `val_masks/` beside each other.
+/// A folder of images and one of masks, each with a folder `train/` and, where wanted, `val/` and `test/` in it;
+/// or `train_images/`, `train_masks/`, `val_images/` and `val_masks/` beside each other.
 ///
 /// The folders are called as in `ImageAndLabelLayout`; files are matched as in `ImagesAndMasksLayout`.
 enum InnerPartsLayout: DatasetLayout {
@@ -21,14 +21,27 @@ enum InnerPartsLayout: DatasetLayout {
     guard let training = try sources(of: DatasetLayouts.trainingNames, contents, &found) else {
       preconditionFailure("a folder that does not fit")
     }
-    let validation = try sources(of: DatasetLayouts.validationNames, contents, &found)
-    guard let validation else {
+    if let validation = try sources(of: DatasetLayouts.validationNames, contents, &found) {
+      found.sources =
+        DatasetLayouts.marked(training, as: .training, apartFrom: validation)
+        + DatasetLayouts.marked(validation, as: .validation, apartFrom: training)
+    } else {
       found.sources = training
-      return found
     }
-    found.sources =
-      DatasetLayouts.marked(training, as: .training, apartFrom: validation)
-      + DatasetLayouts.marked(validation, as: .validation, apartFrom: training)
+    // Images for tests without masks are to be predicted.
+    if let test = pairs(DatasetLayouts.testNames, contents).first {
+      let folders = [test.images.path, test.masks.path]
+      found.folders += folders
+      found.otherFiles += test.images.files.map(test.images.place) + test.masks.files.map(test.masks.place)
+      found.test = FoundSamples.TestSamples(
+        path: test.images.path, note: "\(test.images.path): kept for tests (evaluate)"
+      ) {
+        let samples = try PairedSources(images: folders[0], masks: folders[1])
+        return FoundSamples(
+          sources: samples.sources.map { $0.marked(nil, as: .test) }, folders: folders,
+          notes: samples.notes)
+      }
+    }
     return found
   }
 

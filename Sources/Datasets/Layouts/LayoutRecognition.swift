@@ -6,7 +6,8 @@ extension DatasetLayouts {
   /// The samples at `path`, in the layout that fits or the one that is chosen.
   ///
   /// What fits has to lie at `path` itself, or else in a folder `train/` (or `training/`) in it, where a
-  /// folder `val/` (`valid/`, `validation/`) beside it has the samples to validate on.
+  /// folder `val/` (`valid/`, `validation/`) beside it has the samples to validate on, and one `test/` those
+  /// for tests.
   ///
   /// - Throws: `FileError` where there is nothing, where no layout fits, and for what is wrong with its files.
   static func found(at path: String, _ choice: LayoutChoice) throws -> FoundSamples {
@@ -60,26 +61,30 @@ extension DatasetLayouts {
       found.otherFiles += other.otherFiles
       found.notes += other.notes
     }
+    if let test = part(testNames), layout.fits(test) {
+      found.test = FoundSamples.TestSamples(
+        path: test.path, note: "\(test.path): kept for tests (evaluate)"
+      ) {
+        var samples = try layout.find(in: test)
+        samples.sources = samples.sources.map { $0.marked(nil, as: .test) }
+        return samples
+      }
+    }
     return describe(found, layout, fitting, contents)
   }
 
   /// What folders of a part are called.
   static let trainingNames = ["train", "training"]
   static let validationNames = ["val", "valid", "validation"]
+  static let testNames = ["test", "testing"]
 
   /// The sources of a part; names that the other part has too are told apart.
   static func marked(
     _ sources: [SampleSource], as part: SamplePart, apartFrom others: [SampleSource]
   ) -> [SampleSource] {
     let isShared = !Set(sources.map(\.name)).isDisjoint(with: others.map(\.name))
-    let prefix = part == .training ? "train-" : "val-"
-    return sources.map { source in
-      SampleSource(
-        name: isShared ? prefix + source.name : source.name, image: source.image,
-        mask: source.mask, instances: source.instances,
-        // A group lies in one part: what has one name in both parts is not the same.
-        group: isShared ? prefix + source.group : source.group, part: part)
-    }
+    // A group lies in one part: what has one name in both parts is not the same.
+    return sources.map { $0.marked(isShared ? part.rawValue + "-" : nil, as: part) }
   }
 
   /// What was found, with a line that says so before its notes and one of what was passed over.
@@ -114,7 +119,8 @@ extension FoundSamples {
       }
       others += contents.folders.filter { name in
         let place = contents.place(name)
-        return !folders.contains(place) && !folders.contains { $0.hasPrefix(place + "/") }
+        return place != test?.path && !folders.contains(place)
+          && !folders.contains { $0.hasPrefix(place + "/") }
       }
     }
     return FolderContents.summary(files: files, folders: others)

@@ -112,10 +112,32 @@ package struct SampleIndex: Sendable {
     (ignored, knownValues) = (found.ignored, found.knownValues)
     let overlap = decoded.samples.reduce(0) { $0 + $1.overlapCount }
     notes =
-      found.notes
+      found.notes + [found.test?.note].compactMap(\.self) + Self.fileNotes(sources)
       + (overlap == 0
         ? [] : ["pixels of several objects, each taken for the first one's: \(overlap)"])
       + [Self.missingNote(decoded)].compactMap(\.self)
+  }
+
+  /// What is passed over or taken in an own way of what image files hold.
+  private static func fileNotes(_ sources: [SampleSource]) -> [String] {
+    var contents: [String: ImageFile.Contents] = [:]
+    for source in sources where source.contents != nil {
+      contents[source.image.first.path] = source.contents
+    }
+    /// How many files there are, by the name of the first one.
+    func files(_ isOne: (ImageFile.Contents) -> Bool) -> String? {
+      let paths = contents.filter { isOne($0.value) }.keys.sorted(by: Paths.precedes)
+      guard let first = paths.first else { return nil }
+      return paths.count == 1 ? first : "\(first) and \(paths.count - 1) more"
+    }
+    return [
+      files { $0.passedOverCount > 0 }.map {
+        "\($0): passed over pages that are smaller copies or transparency masks of others"
+      },
+      files { $0.volumeCount > 1 }.map {
+        "\($0): volumes along the fourth axis are taken for channels"
+      },
+    ].compactMap(\.self)
   }
 
   /// How many pixels hold no measurement, where some do.
@@ -154,7 +176,7 @@ package struct SampleIndex: Sendable {
   init(images: [SampleSource], notes: [String], unreadable: [UnreadableFile]) throws {
     entries = try Self.sorted(images).enumerated().map { Entry(id: $0, source: $1, size: nil) }
     (classNames, ignored, knownValues) = (.given([:]), nil, nil)
-    (self.notes, self.unreadable) = (notes, unreadable)
+    (self.notes, self.unreadable) = (notes + Self.fileNotes(images), unreadable)
     (decoded, form) = (nil, DecodedForm())
   }
 
@@ -207,13 +229,20 @@ package struct SampleIndex: Sendable {
       guard let size = entries[id].size else { continue }
       entries[id].size = Size(width: size.width, height: size.height, channels: common)
     }
-    let alphaCount = decoded.samples.count { $0.hasLostAlpha }
-    let alpha =
-      alphaCount == 0
-      ? nil
-      : "\(alphaCount) of the \(entries.count) images \(alphaCount == 1 ? "has" : "have") alpha, which is "
-        + "left out"
-    return (entries, [remark, alpha].compactMap(\.self))
+    func alpha(_ kind: String, _ hasIt: (DecodedSample) -> Bool) -> String? {
+      let count = decoded.samples.count(where: hasIt)
+      guard count > 0 else { return nil }
+      let total = entries.count
+      let which =
+        count < total
+        ? "\(count) of the \(total) \(kind)s" : total == 1 ? "the \(kind)" : "all \(total) \(kind)s"
+      return "\(which) \(count == 1 ? "has" : "have") alpha, which is left out"
+    }
+    return (
+      entries,
+      [remark, alpha("image") { $0.hasLostAlpha }, alpha("mask") { $0.hasLostMaskAlpha }]
+        .compactMap(\.self)
+    )
   }
 
   /// The sums of a sample's channels, those of the set.

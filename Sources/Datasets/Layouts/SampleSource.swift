@@ -17,6 +17,8 @@ package struct SampleSource: Sendable, Equatable {
   package var group: String
   /// What the set itself says that it is for.
   package var part: SamplePart?
+  /// What the first file of its image holds, where that was looked at.
+  var contents: ImageFile.Contents?
 
   init(
     name: String, image: ImageSource, mask: MaskSource?, instances: InstanceSource? = nil,
@@ -33,6 +35,16 @@ package struct SampleSource: Sendable, Equatable {
   /// A sample whose objects are numbered and are all that it tells.
   init(name: String, image: ImageSource, objects: InstanceSource, group: String? = nil) {
     self.init(name: name, image: image, mask: .objects(objects), instances: objects, group: group)
+  }
+
+  /// The same sample in a part, with `prefix` before its name and its group's.
+  func marked(_ prefix: String?, as part: SamplePart) -> SampleSource {
+    let prefix = prefix ?? ""
+    var sample = SampleSource(
+      name: prefix + name, image: image, mask: mask, instances: instances, group: prefix + group,
+      part: part)
+    sample.contents = contents
+    return sample
   }
 
   /// The files that its image is read from.
@@ -57,7 +69,8 @@ package struct SampleSource: Sendable, Equatable {
   ) throws -> [SampleSource] {
     guard let image = files.first else { preconditionFailure("an image without a file") }
     let stem = name ?? Paths.stem(image)
-    let count = try ImageFile.pageCount(image)
+    let contents = try ImageFile.contents(of: image)
+    let count = contents.imageCount
     for partner in files.dropFirst() + [mask, instances].compactMap(\.self) {
       let partnerCount = try ImageFile.pageCount(partner)
       guard partnerCount == count else {
@@ -73,24 +86,30 @@ package struct SampleSource: Sendable, Equatable {
       let name = count == 1 ? stem : "\(stem)-\(padding)\(digits)"
       let source = ImageSource(channels: files.map { FilePage(path: $0, page: page) })
       let maskPage = mask.map { FilePage(path: $0, page: page) }
-      if numbersObjects, let maskPage {
-        return SampleSource(
-          name: name, image: source, objects: .numbered(maskPage), group: group ?? stem)
-      }
-      return SampleSource(
-        name: name, image: source, mask: maskPage.map { .values($0) },
-        instances: instances.map { .numbered(FilePage(path: $0, page: page)) },
-        group: group ?? stem)
+      var sample =
+        if numbersObjects, let maskPage {
+          SampleSource(
+            name: name, image: source, objects: .numbered(maskPage), group: group ?? stem)
+        } else {
+          SampleSource(
+            name: name, image: source, mask: maskPage.map { .values($0) },
+            instances: instances.map { .numbered(FilePage(path: $0, page: page)) },
+            group: group ?? stem)
+        }
+      sample.contents = contents
+      return sample
     }
   }
 }
 
 /// What the set itself says that a sample is for.
-package enum SamplePart: Sendable, Equatable {
+package enum SamplePart: String, CaseIterable, Sendable {
   /// To be trained on.
-  case training
+  case training = "train"
   /// To be validated on.
-  case validation
+  case validation = "val"
+  /// To be scored at the end, once.
+  case test
 }
 
 /// A page of an image file, from 0.

@@ -31,6 +31,11 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Masks that belong to --images.")
   var masks: String?
   @Option(
+    help: """
+      Which part of a set that is divided: train, val or test; by default test where there is one, else all.
+      """)
+  var part: SamplePart?
+  @Option(
     help: ArgumentHelp(
       """
       Which metrics: some of pixels, boundaries (V_Rand, V_Info, surface distances) and objects \
@@ -67,6 +72,11 @@ struct EvaluateCommand: ParsableCommand {
         "data", expected: "--data DIR, or --images PATH with --masks PATH",
         found: given.isEmpty ? "none of them" : given.joined(separator: " and "),
         hint: "name what is to be scored, once")
+    }
+    if part != nil && data == nil {
+      throw ValidationError(
+        "part", expected: "--data", found: "--images and --masks",
+        hint: "leave it out: only a folder or a table has parts")
     }
     let groups = try groups()
     if borderClass != nil && groups == [.pixels] {
@@ -196,7 +206,7 @@ struct EvaluateCommand: ParsableCommand {
     else {
       preconditionFailure("the options were validated, and name images")
     }
-    return found
+    return try data.map { try found.part(part, path: $0) } ?? found
   }
 
   /// The decoded images and masks, of as many channels as the network has; collective.

@@ -13,7 +13,8 @@ struct PredictCommand: ParsableCommand {
     commandName: "predict", abstract: "Segments images of any size with a trained network.",
     discussion: """
       Writes NAME.png for each image, which can be used as its mask: of the values that the masks of \
-      the training had. With --mc-samples also NAME-entropy.png and NAME-entropy.npy, the predictive \
+      the training had; NAME.tif of a stack, and of a TIFF that says where it lies or how large its pixels \
+      are. With --mc-samples also NAME-entropy.png and NAME-entropy.npy, the predictive \
       entropy. Under mpirun the images are partitioned over the ranks. A TIFF of more than 64 MiB of \
       samples is read and written by windows, which the ranks share, and gives NAME.tif.
       """)
@@ -31,9 +32,9 @@ struct PredictCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Kind of the pictures' files: png, or tiff, which keeps the size of pixels and GeoTIFF's place, and by \
-      which the pages of a stack stay one file (png: NAME-0001.png and on). By default png, and tiff for \
-      images that go by windows.
+      Kind of the pictures' files: png (of a stack NAME-0001.png and on), or tiff, which keeps the size of \
+      pixels and GeoTIFF's place, and by which the pages of a stack stay one file. By default tiff for stacks, \
+      for TIFFs that say either, and for images that go by windows, else png.
       """))
   var format: PictureFormat?
   @Flag(

@@ -215,7 +215,7 @@ struct TrainedNetwork {
     try demand.check(
       against: memory, option: nil,
       subject: "\(width)x\(height) pixels in tiles of " + sides.joined(separator: " and "),
-      hint: "take a smaller --tile or a smaller image",
+      hint: "take a smaller --tile, or save the image as a tiled TIFF, which goes by windows",
       origin: .init(file: path, holdsOptions: false))
   }
 }

@@ -5,3 +5,4 @@ import Datasets
 
 extension LayoutChoice: ExpressibleByArgument {}
 extension CacheChoice: ExpressibleByArgument {}
+extension SamplePart: ExpressibleByArgument {}

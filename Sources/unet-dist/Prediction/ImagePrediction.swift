@@ -19,6 +19,8 @@ struct ImagePrediction {
     var alphaCount = 0
     var greyAsColourCount = 0
     var colourAsGreyCount = 0
+    /// Images of which some pixels hold no measurement.
+    var incompleteCount = 0
 
     /// Adds an image with so many stored channels.
     mutating func add(hasLostAlpha: Bool, stored: Int, used: Int) {
@@ -44,6 +46,9 @@ struct ImagePrediction {
         origin: .init(file: entry.imagePath, holdsOptions: false))
     }
     remarks.add(hasLostAlpha: stored.hasLostAlpha, stored: stored.channels, used: channels)
+    if image.missingPixels(checkpoint.normalization.missingValue) != nil {
+      remarks.incompleteCount += 1
+    }
     let (height, width) = (image.height, image.width)
     try trained.checkMemory(
       height: height, width: width, imageByteCount: height * width * pixelByteCount(image),

@@ -30,7 +30,7 @@ struct LargePrediction {
         files[kind] = writer
       }
     }
-    try predict(entry, pages, into: files)
+    try predict(entry, pages, into: files, &remarks)
     try communicator.together { for writer in files.values { try writer.commit() } }
   }
 
@@ -81,7 +81,8 @@ struct LargePrediction {
   /// Predicts an image and hands its rows to the writers of its pictures on rank 0, whose pages have
   /// begun; writes its arrays.
   func predict(
-    _ entry: SampleIndex.Entry, _ image: LargeImage, into files: [PictureKind: TIFFWriter]
+    _ entry: SampleIndex.Entry, _ image: LargeImage, into files: [PictureKind: TIFFWriter],
+    _ remarks: inout ImagePrediction.Remarks
   ) throws {
     let trained = images.trained
     let (height, width, request) = (image.height, image.width, images.request)
@@ -97,15 +98,21 @@ struct LargePrediction {
     let progress = WorkProgress(
       entry.name, total: prediction.windowCount, pieces: "windows",
       isShown: communicator.rank == 0, hasLines: true)
+    var isIncomplete = false
+    let missingValue = trained.checkpoint.normalization.missingValue
     try prediction.run(on: communicator) { rows, columns in
-      PixelRectangle(
-        rows: rows, columns: columns, channels: image.channels,
-        values: transform.inputs(of: try image.part(rows: rows, columns: columns)))
+      let part = try image.part(rows: rows, columns: columns)
+      isIncomplete = isIncomplete || part.missingPixels(missingValue) != nil
+      return PixelRectangle(
+        rows: rows, columns: columns, channels: image.channels, values: transform.inputs(of: part))
     } take: { window in
       try results?.take(window)
       progress.advance()
     }
     progress.finish()
+    // Its windows went to several ranks, of which the first tells.
+    let incomplete = try communicator.allReduceSum([Int64(isIncomplete ? 1 : 0)])[0]
+    if incomplete > 0 && communicator.rank == 0 { remarks.incompleteCount += 1 }
     try communicator.together { try results?.finish() }
   }
 

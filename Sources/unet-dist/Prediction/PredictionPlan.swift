@@ -47,6 +47,7 @@ struct PredictionPlan {
   ) throws {
     var failures = index.unreadable.map { PredictionFailure(name: $0.name, message: "\($0.error)") }
     var items: [Item] = []
+    let pagesOf = Dictionary(grouping: index.entries, by: \.imagePath)
     for entry in index.entries {
       do {
         let isLarge =
@@ -57,14 +58,17 @@ struct PredictionPlan {
         if isLarge, let option = request.optionForWholeImages {
           throw Self.refusal(of: option, for: entry)
         }
-        let format = request.format ?? (isLarge ? .tiff : .png)
+        // A stack stays a stack, and what a file says of its place is not lost.
+        let isKept =
+          try isLarge || (pagesOf[entry.imagePath]?.count ?? 1) > 1
+          || TIFFOrigin(entry.imagePath, page: entry.imagePage).isKnown
+        let format = request.format ?? (isKept ? .tiff : .png)
         items.append(Item(entry: entry, isLarge: isLarge, format: format))
       } catch let error as FileError where keepsGoing {
         failures.append(PredictionFailure(name: entry.name, message: "\(error)"))
       }
     }
     let failed = Set(failures.map(\.name))
-    let pagesOf = Dictionary(grouping: index.entries, by: \.imagePath)
     let isPage = { (item: Item) in
       item.format == .tiff && (pagesOf[item.entry.imagePath]?.count ?? 1) > 1
     }

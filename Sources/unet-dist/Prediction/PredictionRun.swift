@@ -84,7 +84,10 @@ struct PredictionRun {
   /// - Throws: `PredictionIncomplete`, on all ranks, where something failed; `MPIError`.
   func report() throws {
     let counts = try communicator.allReduceSum(
-      [remarks.alphaCount, remarks.greyAsColourCount, remarks.colourAsGreyCount].map { Int64($0) })
+      [
+        remarks.alphaCount, remarks.greyAsColourCount, remarks.colourAsGreyCount,
+        remarks.incompleteCount,
+      ].map { Int64($0) })
     let gathered = try communicator.allgatherv(Array(try JSONEncoder().encode(failures)))
     let all = try gathered.flatMap {
       try JSONDecoder().decode([PredictionFailure].self, from: Data($0))
@@ -98,6 +101,8 @@ struct PredictionRun {
       remark(counts[0], "has", "have", "alpha, which is left out")
       remark(counts[1], "is", "are", "grey: the channel is used three times")
       remark(counts[2], "is", "are", "grey in three equal channels, of which one is used")
+      remark(
+        counts[3], "has", "have", "pixels that hold no measurement: what is predicted there means nothing")
       for failure in all { printNote("not segmented: \(failure.message)") }
       try printText(
         "\(done) \(done == 1 ? "image" : "images") segmented into \(images.request.output)\n")

@@ -21,8 +21,11 @@ struct StackPrediction {
     _ stack: PredictionPlan.Stack, _ remarks: inout ImagePrediction.Remarks
   ) throws {
     var files: [PictureKind: TIFFWriter] = [:]
-    let origin = try communicator.together {
-      try TIFFOrigin(stack.path, page: stack.pages[0].entry.imagePage)
+    let (origin, description) = try communicator.together {
+      let origin = try TIFFOrigin(stack.path, page: stack.pages[0].entry.imagePage)
+      let places = try ImageFile.places(in: stack.path).depthsAndTimes
+      let (depths, times) = places ?? (stack.pages.count, 1)
+      return (origin, TIFFFile.imageJDescription(depths: depths, times: times, origin: origin))
     }
     let progress = WorkProgress(
       stack.name, total: stack.pages.count, pieces: "pages", isShown: communicator.rank == 0,
@@ -41,10 +44,10 @@ struct StackPrediction {
             files[kind] = writer
             try large.beginPage(
               of: kind, image, page.entry, in: writer, origin: origin,
-              description: description(next, stack, origin))
+              description: next == 0 ? description : nil)
           }
         }
-        try large.predict(page.entry, image, into: files)
+        try large.predict(page.entry, image, into: files, &remarks)
         next += 1
         progress.advance()
         continue
@@ -67,7 +70,7 @@ struct StackPrediction {
             try writer.beginPage(
               width: picture.width, height: picture.height, channels: picture.channels,
               sampleByteCount: picture.samples.sampleByteCount, division: .strips, origin: origin,
-              description: description(next, stack, origin))
+              description: next == 0 ? description : nil)
             try writer.append(picture)
           }
           next += 1
@@ -86,13 +89,6 @@ struct StackPrediction {
     try TIFFWriter(
       path: images.path(stack.name, kind.suffix(.tiff)),
       byteCount: pageByteCount * stack.pages.count)
-  }
-
-  /// The description of a page: the first one says what the pages are.
-  private func description(
-    _ page: Int, _ stack: PredictionPlan.Stack, _ origin: TIFFOrigin
-  ) -> String? {
-    page == 0 ? TIFFFile.imageJDescription(pages: stack.pages.count, origin: origin) : nil
   }
 }
 

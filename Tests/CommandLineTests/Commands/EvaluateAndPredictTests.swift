@@ -241,7 +241,8 @@ import Testing
         (x * 20 + y * 30 + 70) % 256
       }
       let run = try Self.predict(
-        folder, ranks: 2, [folder + "/stack.tif", folder + "/in", folder + "/page.png"])
+        folder, ranks: 2,
+        [folder + "/stack.tif", folder + "/in", folder + "/page.png", "--format", "png"])
       #expect(run.succeeded, "\(run)")
       let contents = try Self.contents(folder + "/out")
       let expected = Self.sizes.keys + ["stack-0001", "stack-0002", "stack-0003", "page"]

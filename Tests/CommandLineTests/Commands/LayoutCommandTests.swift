@@ -56,6 +56,20 @@ import Testing
       }
       let run = try evaluate(path, "manifest")
       #expect(run.succeeded && run.standardError.contains("(layout manifest), 3 samples"), "\(run)")
+      #expect(run.standardError.contains("scored: the 1 of the part test, in \(path)"), "\(run)")
+      let validated = try ProgramRun.unetDist(
+        ranks: 2,
+        [
+          "evaluate", "--checkpoint", checkpoint, "--data", path, "--part", "val", "--metrics",
+          "pixels", "--per-image", folder + "/scores.csv",
+        ])
+      #expect(validated.succeeded, "\(validated)")
+      let scores = try String(contentsOfFile: folder + "/scores.csv", encoding: .utf8)
+      #expect(scores.split(separator: "\n").count == 2 && scores.contains("cell-0"), "\(scores)")
+      try ProgramRun.unetDist(
+        ranks: 1,
+        ["evaluate", "--checkpoint", checkpoint, "--data", folder + "/data", "--part", "test"]
+      ).expectOneError(naming: [folder + "/data", "samples of the part test", "no parts"])
       try evaluate(folder + "/data", "dsb2018").expectOneError(
         naming: [folder + "/data", "ID/images/ID.png", "2 folders (images, masks)"])
       let unknown = try evaluate(folder + "/data", "other")

@@ -70,13 +70,12 @@ import Testing
       try TinyImages.tiff(folder + "/stack.tif", width: 13, height: 8, pageCount: 3) { x, y, page in
         (x * 20 + y * 30 + page * 70) % 256
       }
-      let pages = try Self.predict(folder, [folder + "/stack.tif", "--overlay"])
+      let pages = try Self.predict(folder, [folder + "/stack.tif", "--overlay", "--format", "png"])
       #expect(pages.succeeded, "\(pages)")
       let run = try Self.predict(
         folder, ranks: ranks,
         [
           folder + "/stack.tif", "--overlay", "--instances", "components", "--probabilities",
-          "--format", "tiff",
         ])
       #expect(run.succeeded, "\(run)")
       #expect(run.standardOutput.contains("3 images segmented"), "\(run)")
@@ -93,9 +92,44 @@ import Testing
       let bytes = try Data(contentsOf: URL(fileURLWithPath: out + "stack.tif"))
       #expect(bytes.range(of: Data("ImageJ=1.11a\nimages=3\nslices=3\n".utf8)) != nil)
 
-      let clash = try Self.predict(
-        folder, [folder + "/stack.tif", "--format", "tiff", "--output", folder])
+      let clash = try Self.predict(folder, [folder + "/stack.tif", "--output", folder])
       clash.expectOneError(naming: ["--output", "stack.tif, which is an input"])
+    }
+  }
+
+  @Test func whatIsKnownOfAPlaceIsKeptUnlessAPNGIsAskedFor() throws {
+    try withTemporaryFolder { folder in
+      let image = Image(
+        width: 9, height: 7, channels: 1, bitsPerSample: 8,
+        samples: .uint8((0..<63).map { UInt8($0 * 4) }))
+      try TIFFFile.write(image, to: folder + "/plain.tif")
+      let writer = try TIFFWriter(path: folder + "/scaled.tif", byteCount: 63)
+      try writer.beginPage(
+        width: 9, height: 7, channels: 1, sampleByteCount: 1, division: .strips,
+        description: "ImageJ=1.53t\nunit=micron\nspacing=0.5\n")
+      try writer.append(image)
+      try writer.commit()
+      let inputs = ["/plain.tif", "/scaled.tif"].map { folder + $0 }
+      let usual = try Self.predict(folder, ranks: 2, inputs + ["--overlay"])
+      #expect(usual.succeeded, "\(usual)")
+      let names = ["plain-overlay.png", "plain.png", "scaled-overlay.tif", "scaled.tif"]
+      #expect(try Self.names(folder + "/out") == names)
+      #expect(
+        try TIFFOrigin(folder + "/out/scaled.tif", page: 0) == TIFFOrigin(inputs[1], page: 0))
+      let asked = try Self.predict(folder, inputs + ["--format", "png"])
+      #expect(asked.succeeded, "\(asked)")
+      #expect(try Self.names(folder + "/out") == (names + ["scaled.png"]).sorted())
+    }
+  }
+
+  @Test func pixelsWithoutAMeasurementAreTold() throws {
+    try withTemporaryFolder { folder in
+      let values = (0..<63).map { $0 < 9 ? Float.nan : Float($0) }
+      try NumPyFile.write(values, shape: [7, 9], to: folder + "/a.npy")
+      let run = try Self.predict(folder, [folder + "/a.npy"])
+      #expect(run.succeeded, "\(run)")
+      let line = "1 of the images has pixels that hold no measurement: what is predicted there means nothing"
+      #expect(run.standardError.contains(line), "\(run)")
     }
   }
 

@@ -239,7 +239,7 @@ import Threading
   }
 
   /// Whatever is done to the files of a kept set, it is made anew and right.
-  @Test(arguments: ["cut", "removed", "emptied", "garbage", "offset", "count", "text"])
+  @Test(arguments: ["cut", "removed", "emptied", "garbage", "offset", "count", "text", "zeros", "flip"])
   func aDamagedSetIsMadeAnew(_ damage: String) throws {
     let (folder, cache) = (try folder(), try TemporaryFolder())
     let first = try images(dataset(folder, .folder(cache.path)))
@@ -252,6 +252,15 @@ import Threading
     }
     switch damage {
     case "cut": #expect(truncate("\(set)/0.samples", 100) == 0)
+    case "zeros", "flip":
+      let path = "\(set)/0.samples"
+      var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+      if damage == "flip" {
+        bytes[bytes.count - 1] ^= 16
+      } else {
+        bytes.resetBytes(in: bytes.startIndex..<bytes.endIndex)
+      }
+      try bytes.write(to: URL(fileURLWithPath: path))
     case "removed": try FileManager.default.removeItem(atPath: "\(set)/0.json")
     case "emptied": #expect(truncate("\(set)/set.json", 0) == 0)
     case "garbage": try edit("0.json") { _ in "{\"byteCount\":1,\"samples\":[]}" }

@@ -359,9 +359,60 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(index.parts == [.training, .validation, .training])
     #expect(index.notes[0].hasSuffix("(layout manifest), 3 samples, 1 of them for validation"))
     #expect(index.notes.last?.hasSuffix("passed over lines of the split test: 1") == true)
+    // Lines for tests are looked at when somebody asks for them.
+    let found = try FoundSamples.folder(folder.path + "/set.csv")
+    #expect(throws: FileError.self) { try found.part(.test, path: "") }
+    let validated = try SampleIndex(found.part(.validation, path: ""))
+    #expect(validated.entries.map(\.name) == ["two-a"])
+    #expect(validated.notes.contains("scored: the 1 of the part val"))
     let named = try read(folder, "set.csv", layout: "manifest")
     #expect(named.entries == index.entries && named.notes == index.notes)
     #expect(refusal(folder, "set.csv", layout: "side-by-side")?.found == "a file")
+  }
+
+  @Test func whatIsScored() throws {
+    func names(_ text: String, _ part: SamplePart? = nil) throws -> ([String], [String]) {
+      let folder = try folder(text)
+      let found = try FoundSamples.folder(folder.path + "/set.csv").part(part, path: "set")
+      let index = try SampleIndex(found)
+      return (index.entries.map(\.name), index.notes)
+    }
+    let lines = ["one/a.png,truth/one/a.png", "two/a.png,truth/two/a.png", "two/b.png,truth/two/b.png"]
+    func table(_ parts: [String]) -> String {
+      "image,mask,split\n" + zip(lines, parts).map { "\($0),\($1)\n" }.joined()
+    }
+    // What is kept for tests, or else everything, and it is said which.
+    let (tested, testNotes) = try names(table(["train", "val", "test"]))
+    #expect(tested == ["two-b"])
+    #expect(testNotes.contains { $0.hasPrefix("scored: the 1 of the part test, in ") })
+    #expect(!testNotes.contains { $0.contains("passed over lines") })
+    let (all, allNotes) = try names(table(["train", "train", "val"]))
+    #expect(all == ["one-a", "two-a", "two-b"])
+    #expect(allNotes.contains { $0.hasPrefix("scored: 2 of train and 1 of val, of which") })
+    let (plain, plainNotes) = try names("image,mask\n" + lines.map { $0 + "\n" }.joined())
+    #expect(plain.count == 3 && !plainNotes.contains { $0.hasPrefix("scored") })
+    #expect(try names(table(["train", "val", "test"]), .training).0 == ["one-a"])
+    let error = #expect(throws: FileError.self) { try names(table(["train", "train", "val"]), .test) }
+    #expect(error?.path == "set" && error?.found == "train, val")
+  }
+
+  @Test func aFolderForTests() throws {
+    let folder = try TemporaryFolder()
+    for (part, name) in [("train", "a"), ("val", "b"), ("test", "a")] {
+      try folder.grey("\(part)/images/\(name).png", [[1, 2]])
+      try folder.grey("\(part)/masks/\(name).png", [[0, 9]])
+    }
+    let found = try FoundSamples.folder(folder.path)
+    let trained = try SampleIndex(found)
+    #expect(trained.entries.map(\.name) == ["a", "b"])
+    #expect(trained.notes.contains("\(folder.path)/test: kept for tests (evaluate)"))
+    #expect(!trained.notes.contains { $0.contains("passed over") })
+    let tested = try SampleIndex(found.part(nil, path: folder.path))
+    #expect(tested.entries.map(\.imagePath) == ["\(folder.path)/test/images/a.png"])
+    // Images alone, without masks, are nothing to be scored on.
+    try FileManager.default.removeItem(atPath: folder.path + "/test/masks")
+    #expect(try FoundSamples.folder(folder.path).part(nil, path: "").part(.validation, path: "")
+      .notes.contains("scored: the 1 of the part val"))
   }
 
   @Test func stemsAreNamesWhereTheyAreUnique() throws {

@@ -254,8 +254,10 @@ codec_status codec_tiff_writer_end(codec_tiff_writer *writer, char *message);
 /// Releases a writer; what its last page still lacks is not written.
 void codec_tiff_writer_close(codec_tiff_writer *writer);
 
-/// Counts the slices along the third axis of a NIfTI volume, gzipped or not.
-codec_status codec_nifti_count_pages(int descriptor, uint32_t *count, char *message);
+/// Counts the slices along the third axis of a NIfTI volume, gzipped or not, and the volumes along all
+/// further axes, which are channels of each slice.
+codec_status codec_nifti_count_pages(
+    int descriptor, uint32_t *count, uint32_t *volumes, char *message);
 
 /// Writes the whole of a gzipped NIfTI volume, unpacked, to the beginning of `target`.
 ///
