@@ -193,7 +193,8 @@ package struct ClassMapping: Sendable, Equatable {
         expected: "the mask values " + self.values.map(\.description).joined(separator: ", "),
         found: "\(MaskValue(packed: stranger.value)) at x \(stranger.first % width), "
           + "y \(stranger.first / width)",
-        hint: "correct the mask, save it on the scale of the others if it has another one, or train "
+        hint:
+          "correct the mask, save it on the scale of the others if it has another one, or train "
           + "with a set that has this class")
     }
     var labels = [UInt8](repeating: 0, count: 1 << (8 * codes.byteCount))

@@ -32,7 +32,8 @@ enum DataScienceBowlLayout: DatasetLayout {
           images == nil ? .maskWithoutImage : .imageWithoutMask, path: contents.place(id),
           expected: "images/ with the image and masks/ with a file for each object in it",
           found: images == nil ? "masks/ alone" : "images/ alone",
-          hint: "add the other (an empty masks/ says that there is no object), or remove the folder")
+          hint: "add the other (an empty masks/ says that there is no object), or remove the folder"
+        )
       }
       let files = try imageFiles(in: images)
       guard let image = files.first, files.count == 1 else {

@@ -29,12 +29,12 @@ package struct FolderContents: Sendable {
     }
     isFile = !Folder.isFolder(path)
     var (files, folders): ([String], [String]) = ([], [])
-    let listing = isFile ? ([], []) : try Folder.listing(path)
-    foreignNames = listing.foreign.sorted(by: Paths.precedes)
+    let (names, foreign) = isFile ? ([], []) : try Folder.listing(path)
+    foreignNames = foreign.sorted(by: Paths.precedes)
     if !keepsGoing, let name = foreignNames.first {
       throw Folder.foreignName(name, in: path)
     }
-    for name in listing.names.sorted(by: Paths.precedes) {
+    for name in names.sorted(by: Paths.precedes) {
       if name.hasPrefix(".") { continue }
       if Folder.isFolder(Paths.join(path, name)) {
         folders.append(name)

@@ -156,7 +156,9 @@ package struct FoundSamples: Sendable {
     var found = FoundSamples(
       sources: pairs.sources, classNames: ClassNameSource(in: Paths.folder(of: images)),
       folders: isFolder ? [images, masks] : [], notes: pairs.notes)
-    if let rest = found.passedOver { found.notes.append("\(images), \(masks): passed over \(rest)") }
+    if let rest = found.passedOver {
+      found.notes.append("\(images), \(masks): passed over \(rest)")
+    }
     return found
   }
 }

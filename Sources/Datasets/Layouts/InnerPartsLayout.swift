@@ -32,7 +32,8 @@ enum InnerPartsLayout: DatasetLayout {
     if let test = pairs(DatasetLayouts.testNames, contents).first {
       let folders = [test.images.path, test.masks.path]
       found.folders += folders
-      found.otherFiles += test.images.files.map(test.images.place) + test.masks.files.map(test.masks.place)
+      found.otherFiles +=
+        test.images.files.map(test.images.place) + test.masks.files.map(test.masks.place)
       found.test = FoundSamples.TestSamples(
         path: test.images.path, note: "\(test.images.path): kept for tests (evaluate)"
       ) {

@@ -27,7 +27,8 @@ enum ManifestLayout: DatasetLayout {
     }
     guard !table.rows.isEmpty else {
       throw FileError(
-        .noImages, path: path, expected: "a line for each image", found: "the names of columns alone",
+        .noImages, path: path, expected: "a line for each image",
+        found: "the names of columns alone",
         hint: "add the lines")
     }
     let images = table.rows.map { $0[imageColumn] }

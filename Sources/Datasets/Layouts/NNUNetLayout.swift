@@ -39,7 +39,8 @@ enum NNUNetLayout: DatasetLayout {
     }
     var found = FoundSamples(
       sources: [], classNames: .given(description.classNames), ignored: description.ignored,
-      knownValues: description.knownValues, folders: [contents.path, images, labels], otherFiles: [contents.place("dataset.json")],
+      knownValues: description.knownValues, folders: [contents.path, images, labels],
+      otherFiles: [contents.place("dataset.json")],
       notes: description.notes)
     for (name, channels) in channelsOf.sorted(by: { Paths.precedes($0.key, $1.key) }) {
       guard labelContents.files.contains(name + ending) else {

@@ -56,7 +56,8 @@ extension SampleIndex {
         guard Paths.exists(path) else {
           // Arguments are text, in which bytes that are none have become this mark.
           if path.contains("\u{FFFD}") {
-            throw Folder.foreignName(Paths.name(path), in: Paths.folder(of: path))
+            let folder = Paths.folder(of: path)
+            throw Folder.foreignName(Paths.name(path), in: folder.isEmpty ? "." : folder)
           }
           throw FileError(
             .missing, path: path, expected: "an image file or a folder of them", found: "nothing",

@@ -74,7 +74,9 @@ package struct SeparatedTable: Sendable {
       throw FileError(
         path: path, expected: "text in UTF-8",
         found: "line \(line + 1) in another encoding: \(lines[line].prefix(80))",
-        hint: "save the table in UTF-8; names of files that are in another encoding too are renamed by convmv")
+        hint:
+          "save the table in UTF-8; names of files that are in another encoding too are renamed by convmv"
+      )
     }
     return text.drop { $0 == "\u{FEFF}" }
   }
