@@ -38,9 +38,9 @@ package enum Folder {
   /// - Throws: `FileError` where the system refuses, and for a name that is no UTF-8 text, by which its
   ///   file could not be opened.
   package static func names(in path: String) throws(FileError) -> [String] {
-    let (names, foreign) = try listing(path)
-    if let name = foreign.min() { throw foreignName(name, in: path) }
-    return names
+    let listing = try listing(path)
+    if let name = listing.foreign.min() { throw foreignName(name, in: path) }
+    return listing.files + listing.folders
   }
 
   /// The error of a name that is no UTF-8 text, of which `name` shows what can be shown.
@@ -50,13 +50,13 @@ package enum Folder {
       hint: "rename it (convmv renames whole folders)")
   }
 
-  /// The names in a folder, in no particular order, and apart those that are no UTF-8 text, as far as they can
-  /// be shown.
+  /// The names in a folder, in no particular order: of files, of folders and of links to them, and apart those that
+  /// are no UTF-8 text, as far as they can be shown.
   ///
   /// - Throws: `FileError` where the system refuses.
   package static func listing(
     _ path: String
-  ) throws(FileError) -> (names: [String], foreign: [String]) {
+  ) throws(FileError) -> (files: [String], folders: [String], foreign: [String]) {
     guard !path.utf8.contains(0) else {
       throw FileError(path: path, operation: "use this path", code: EINVAL)
     }
@@ -64,7 +64,7 @@ package enum Folder {
       throw FileError(path: path, operation: "list the folder", code: errno)
     }
     defer { closedir(folder) }
-    var (names, foreign): ([String], [String]) = ([], [])
+    var (files, folders, foreign): ([String], [String], [String]) = ([], [], [])
     errno = 0
     while let entry = readdir(folder) {
       let (name, repaired) = withUnsafePointer(to: &entry.pointee.d_name) {
@@ -72,11 +72,17 @@ package enum Folder {
           (String(validatingCString: $0), String(cString: $0))
         }
       }
-      if name == nil { foreign.append(repaired) }
-      if let name, name != "." && name != ".." { names.append(name) }
+      if let name, name != "." && name != ".." {
+        // Most file systems tell here what it is; links and what others leave open are looked at.
+        let type = Int(entry.pointee.d_type)
+        let isFolder = type == DT_DIR || type != DT_REG && isFolder("\(path)/\(name)")
+        if isFolder { folders.append(name) } else { files.append(name) }
+      } else if name == nil {
+        foreign.append(repaired)
+      }
       errno = 0
     }
     guard errno == 0 else { throw FileError(path: path, operation: "list the folder", code: errno) }
-    return (names, foreign)
+    return (files, folders, foreign)
   }
 }

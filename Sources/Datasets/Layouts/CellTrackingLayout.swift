@@ -25,7 +25,7 @@ enum CellTrackingLayout: DatasetLayout {
       var samples: [String: [SampleSource]] = [:]
       for (truth, isGold) in [("GT", true), ("ST", false)] {
         guard let folder = contents.folder("\(sequence)_\(truth)/SEG") else { continue }
-        found.folders += [contents.place("\(sequence)_\(truth)"), folder.path]
+        found.folders += [Paths.folder(of: folder.path), folder.path]
         for name in folder.imageNames {
           guard let place = Place(mask: name) else { continue }
           guard let image = fileOf[place.frame] else {

@@ -28,21 +28,14 @@ package struct FolderContents: Sendable {
         found: "nothing", hint: "check the path")
     }
     isFile = !Folder.isFolder(path)
-    var (files, folders): ([String], [String]) = ([], [])
-    let (names, foreign) = isFile ? ([], []) : try Folder.listing(path)
-    foreignNames = foreign.sorted(by: Paths.precedes)
+    let listing = isFile ? ([], [], []) : try Folder.listing(path)
+    func shown(_ names: [String]) -> [String] {
+      names.filter { !$0.hasPrefix(".") }.sorted(by: Paths.precedes)
+    }
+    (files, folders, foreignNames) = (shown(listing.0), shown(listing.1), shown(listing.2))
     if !keepsGoing, let name = foreignNames.first {
       throw Folder.foreignName(name, in: path)
     }
-    for name in names.sorted(by: Paths.precedes) {
-      if name.hasPrefix(".") { continue }
-      if Folder.isFolder(Paths.join(path, name)) {
-        folders.append(name)
-      } else {
-        files.append(name)
-      }
-    }
-    (self.files, self.folders) = (files, folders)
   }
 
   /// The path of a name in the folder.
