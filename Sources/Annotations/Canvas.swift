@@ -22,9 +22,8 @@ struct AnnotatedStack {
     channelCount = first.channels
     size = ImageSize(width: first.width, height: first.height)
     guard image.size == nil || image.size == size else {
-      let isTurned =
-        image.size == ImageSize(width: size.height, height: size.width)
-        && (try ImageFile.isTurned(file))
+      let hasSidesChanged = image.size == ImageSize(width: size.height, height: size.width)
+      let isTurned = hasSidesChanged ? try ImageFile.isTurned(file) : false
       throw FileError(
         path: image.path, expected: "\(image.size ?? size) pixels, as its annotations say",
         found: isTurned ? "\(size), as its orientation (Exif or TIFF) turns it" : "\(size)",

@@ -22,14 +22,14 @@ import Testing
   func theFirstLineSaysWhatIsBetweenFields(_ separator: String) throws {
     let text = [
       ["name", " Group "], ["a b ", "\"x\(separator)y\""], ["\" a\"", "\"say \"\"so\"\"\""],
-      ["1,5;2".replacing(Character(separator), with: "."), ""],
+      ["1,5;2".replacing(separator, with: "."), ""],
     ].map { $0.joined(separator: separator) }.joined(separator: "\r\n")
     let table = try table("\u{FEFF}\(text)\n\(separator)\n".utf8)
     #expect(table.columns == ["name", "Group"])
     #expect(
       table.rows == [
         ["a b", "x\(separator)y"], [" a", "say \"so\""],
-        ["1,5;2".replacing(Character(separator), with: "."), ""],
+        ["1,5;2".replacing(separator, with: "."), ""],
       ])
     #expect(table.column("group") == 1 && table.column("NAME") == 0 && table.column("x") == nil)
   }
