@@ -88,34 +88,37 @@ package struct InputFile: ~Copyable {
   /// The first `count` bytes, or as many as there are; the place of reading stays.
   package func signature(_ count: Int) throws(FileError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
-    var received = -1
-    repeat { received = pread(descriptor, &bytes, count, 0) } while received < 0 && errno == EINTR
-    guard received >= 0 else { throw FileError(path: path, operation: "read", code: errno) }
+    let (received, code) = bytes.withUnsafeMutableBytes { fill($0, from: descriptor, at: 0) }
+    guard code == 0 else { throw FileError(path: path, operation: "read", code: code) }
     return Array(bytes.prefix(received))
+  }
+
+  /// Fills the buffer with the bytes from `offset` on; the place of reading stays.
+  ///
+  /// - Throws: `FileError` when the system refuses, or the file ends before.
+  package func read(_ bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) {
+    let (count, code) = fill(bytes, from: descriptor, at: offset)
+    guard code == 0 else { throw FileError(path: path, operation: "read", code: code) }
+    guard count == bytes.count else {
+      throw FileError(
+        path: path, expected: "\(bytes.count) bytes from byte \(offset) on", found: "\(count)",
+        hint: "the file is cut short; copy it again from its source")
+    }
   }
 
   /// `count` bytes from `offset` on; the place of reading stays.
   ///
   /// - Throws: `FileError` when the system refuses, or the file ends before.
   package func bytes(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
-    var code: CInt = 0
+    var fault: FileError?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-      while initializedCount < count {
-        let received = pread(
-          descriptor, buffer.baseAddress.map { $0 + initializedCount }, count - initializedCount,
-          off_t(offset + initializedCount))
-        if received < 0, errno == EINTR { continue }
-        if received < 0 { code = errno }
-        if received <= 0 { break }
-        initializedCount += received
-      }
+      do throws(FileError) {
+        try read(
+          UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count), at: offset)
+        initializedCount = count
+      } catch { fault = error }
     }
-    guard code == 0 else { throw FileError(path: path, operation: "read", code: code) }
-    guard bytes.count == count else {
-      throw FileError(
-        path: path, expected: "\(count) bytes from byte \(offset) on", found: "\(bytes.count)",
-        hint: "the file is cut short; copy it again from its source")
-    }
+    if let fault { throw fault }
     return bytes
   }
 

@@ -57,16 +57,10 @@ package final class ScratchFile: Sendable {
   ///
   /// - Throws: `FileError` when the system refuses, or they were never written.
   package func read(_ bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) {
-    var done = 0
-    while done < bytes.count {
-      let count = pread(
-        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else {
-        throw FileError(
-          path: path, operation: "read a temporary file", code: count < 0 ? errno : ENODATA)
-      }
-      done += count
+    let (count, code) = fill(bytes, from: descriptor, at: offset)
+    guard count == bytes.count else {
+      throw FileError(
+        path: path, operation: "read a temporary file", code: code == 0 ? ENODATA : code)
     }
   }
 }

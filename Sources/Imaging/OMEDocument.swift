@@ -146,7 +146,9 @@ private final class OMEReader: NSObject, XMLParserDelegate {
       images.append(
         OMEDocument.Pixels(order: order, sizes: ["Z": sizes[0], "C": sizes[1], "T": sizes[2]]))
       if let x = micrometres("X", attributes), let y = micrometres("Y", attributes) {
-        images[images.count - 1].pixelSize = (x, y, micrometres("Z", attributes), seconds(attributes))
+        images[images.count - 1].pixelSize = (
+          x, y, micrometres("Z", attributes), seconds(attributes)
+        )
       }
     case "TiffData":
       guard !images.isEmpty else { return }

@@ -135,7 +135,8 @@ final class MutableFile {
     // PackBits of the three bytes 1, 2, 3 as they are.
     let folder = try ScratchFolder()
     func file(_ tags: [Int: TIFFValue]) throws -> String {
-      let page = TIFFPage(3, 1, strips: [[2, 1, 2, 3]], [259: .shorts([32773])].merging(tags) { $1 })
+      let page = TIFFPage(
+        3, 1, strips: [[2, 1, 2, 3]], [259: .shorts([32773])].merging(tags) { $1 })
       return try folder.file("a.tif", TIFFBytes.file([page]))
     }
     for tags in [[:], [317: TIFFValue.shorts([1])]] {

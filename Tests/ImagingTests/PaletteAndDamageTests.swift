@@ -87,7 +87,8 @@ import Testing
     }
     // A progressive file without some of its scans has all rows, of a lower quality.
     for place in places(of: 0xDA, in: file) {
-      #expect(DamageTests.failure(try folder.file("a.jpg", Array(file[..<place]))) != nil, "\(place)")
+      #expect(
+        DamageTests.failure(try folder.file("a.jpg", Array(file[..<place]))) != nil, "\(place)")
     }
   }
 

@@ -163,8 +163,10 @@ import Testing
       """
     }
     let (second, secondPlaces) = try places(
-      ome("XYZCT", #"PhysicalSizeZ="2000" PhysicalSizeZUnit="nm" TimeIncrement="0.5" "#
-        + #"TimeIncrementUnit="min""#), pages: 6)
+      ome(
+        "XYZCT",
+        #"PhysicalSizeZ="2000" PhysicalSizeZUnit="nm" TimeIncrement="0.5" "#
+          + #"TimeIncrementUnit="min""#), pages: 6)
     #expect(isSix(secondPlaces) && second.resolution.x == 4 && second.resolution.y == 2)
     #expect(second.resolutionUnit == 1)
     let own = try #require(TIFFFile.imageJDescription(depths: 3, times: 2, origin: second))

@@ -2,7 +2,6 @@
 
 package import Files
 import Foundation
-import Glibc
 import Kernels
 import Tensors
 
@@ -107,8 +106,8 @@ package final class KeptStates {
   ) throws(FileError) {
     let stride = MemoryLayout<Float>.stride
     let start = places.part(part, slot: generation.slot) + range.lowerBound * stride
-    try Self.read(
-      file, start, into: UnsafeMutableRawBufferPointer(start: floats, count: range.count * stride))
+    try file.read(
+      UnsafeMutableRawBufferPointer(start: floats, count: range.count * stride), at: start)
   }
 
   // MARK: Pieces of the file
@@ -137,21 +136,5 @@ package final class KeptStates {
       if let metadata, metadata.version > newest?.version ?? 0 { newest = metadata }
     }
     return newest
-  }
-
-  private static func read(
-    _ file: borrowing InputFile, _ offset: Int, into bytes: UnsafeMutableRawBufferPointer
-  ) throws(FileError) {
-    var done = 0
-    while done < bytes.count {
-      let count = pread(
-        file.descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done,
-        off_t(offset + done))
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else {
-        throw FileError(path: file.path, operation: "read", code: count < 0 ? errno : ENODATA)
-      }
-      done += count
-    }
   }
 }

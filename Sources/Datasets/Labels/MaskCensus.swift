@@ -16,8 +16,8 @@ struct MaskCensus {
   /// The values that somebody has named: they are classes, and so are all others beside them.
   private let named: Set<Int64>
 
-  /// The pairs of a mask and an object's value in masks of several, those of one piece, and their pixels.
-  private var pieces = (all: 0, single: 0, pixels: 0)
+  /// The pairs of a mask and an object's value in masks of several, those of one piece, and the large ones.
+  private var pieces = (all: 0, single: 0, large: 0)
   /// Whether each mask has the values 1...n for some n, and the n there are.
   private var numbering: (isGapless: Bool, counts: Set<Int>) = (true, [])
   /// The values of objects in masks of several, the masks, and whether no two of these have one in common.
@@ -29,7 +29,7 @@ struct MaskCensus {
 
   /// More values than this are hardly classes without names.
   private static let plausibleClassCount = 32
-  /// Objects are larger than this on average, in pixels; noise is not.
+  /// Most objects have so many pixels; noise has not.
   private static let leastObjectPixelCount = 12
 
   init(ignored: MaskValue? = nil, named: Set<MaskValue> = []) {
@@ -95,7 +95,7 @@ struct MaskCensus {
     several.values.formUnion(values)
     pieces.all += objects.count
     pieces.single += objects.count { $0.pieces == 1 }
-    pieces.pixels += objects.reduce(0) { $0 + $1.pixels }
+    pieces.large += objects.count { $0.pixels >= Self.leastObjectPixelCount }
   }
 
   /// Decides, after the last mask, whether what files call no data is of a class.
@@ -114,10 +114,10 @@ struct MaskCensus {
 
   // MARK: - Findings
 
-  /// Whether nearly every value is one piece in each mask, and as large as an object.
+  /// Whether nearly every value is one piece in each mask, and most are as large as an object.
   private var arePieces: Bool {
     !isNamed && pieces.all > 0 && pieces.single * 20 >= pieces.all * 19
-      && pieces.pixels >= Self.leastObjectPixelCount * pieces.all
+      && pieces.large * 2 >= pieces.all
   }
 
   private var hasNumberedObjects: Bool {

@@ -102,7 +102,8 @@ struct PredictionRun {
       remark(counts[1], "is", "are", "grey: the channel is used three times")
       remark(counts[2], "is", "are", "grey in three equal channels, of which one is used")
       remark(
-        counts[3], "has", "have", "pixels that hold no measurement: what is predicted there means nothing")
+        counts[3], "has", "have",
+        "pixels that hold no measurement: what is predicted there means nothing")
       for failure in all { printNote("not segmented: \(failure.message)") }
       try printText(
         "\(done) \(done == 1 ? "image" : "images") segmented into \(images.request.output)\n")

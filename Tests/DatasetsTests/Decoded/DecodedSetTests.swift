@@ -239,7 +239,9 @@ import Threading
   }
 
   /// Whatever is done to the files of a kept set, it is made anew and right.
-  @Test(arguments: ["cut", "removed", "emptied", "garbage", "offset", "count", "text", "zeros", "flip"])
+  @Test(arguments: [
+    "cut", "removed", "emptied", "garbage", "offset", "count", "text", "zeros", "flip",
+  ])
   func aDamagedSetIsMadeAnew(_ damage: String) throws {
     let (folder, cache) = (try folder(), try TemporaryFolder())
     let first = try images(dataset(folder, .folder(cache.path)))

@@ -81,7 +81,8 @@ import Testing
     #expect(try labels(folder) == [0, 255, 1, 255])
     // One that is asked for is of every file, and not of what samples have become.
     #expect(try labels(folder, missingValue: 200) == [0, 255, 255, 255])
-    #expect(try labels(folder, missingValue: 1) == [255, 255, 1, 255])
+    // The mask's 0 is then of no pixel, and of no class.
+    #expect(try labels(folder, missingValue: 1) == [255, 255, 0, 255])
   }
 
   // MARK: Masks
