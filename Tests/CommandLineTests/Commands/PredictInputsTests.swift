@@ -85,7 +85,7 @@ import Testing
     try withTemporaryFolder { folder in
       let checkpoint = try TinyTraining.checkpoint(in: folder)
       try TinyImages.png(folder + "/a.png", width: 9, height: 7) { x, y, _ in x * y }
-      let program = try builtProgram(named: "unet-dist").path
+      let program = try ProgramRun.builtProgram(named: "unet-dist").path
       func run(_ arguments: String) throws -> ProgramRun {
         try ProgramRun(
           URL(fileURLWithPath: "/bin/bash"),
