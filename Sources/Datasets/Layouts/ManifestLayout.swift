@@ -77,7 +77,8 @@ enum ManifestLayout: DatasetLayout {
       sources: try samples(lines.filter { $0.part != .test }),
       classNames: ClassNameSource(in: folder), folders: [])
     if saysParts && !silent.isEmpty {
-      found.notes.append("\(path): trained on, as their split is empty: \(silent.count) lines")
+      found.notes.append(
+        "\(path): lines with an empty split, which are trained on: \(silent.count)")
     }
     let testLines = lines.filter { $0.part == .test }
     if !testLines.isEmpty {

@@ -29,8 +29,10 @@ enum MaskNames {
   /// The same, and the shared name alone: where masks have a folder of their own.
   static func inFolder(_ stem: String) -> [String] {
     let bare = shared(stem).map { String($0.drop { !$0.isLetter && !$0.isNumber }) }
+    // A mask may be called after all of `a.ome.tif`, as in `a.ome.png`.
+    let inner = stem.dropping(suffix: ".ome").map(inFolder) ?? []
     return [stem] + bySuffix(stem) + byPrefix(stem) + bare.filter { !$0.isEmpty }
-      + imageWords.flatMap { ["\(stem)_\($0)", "\($0)_\(stem)"] }
+      + imageWords.flatMap { ["\(stem)_\($0)", "\($0)_\(stem)"] } + inner
   }
 
   /// What follows the prefix of a mask's name.

@@ -21,7 +21,8 @@ extension SampleIndex {
   ///
   /// - Parameters:
   ///   - channels: those of the network.
-  ///   - keepsGoing: whether files that cannot be opened are listed and passed over.
+  ///   - keepsGoing: whether files that cannot be opened, or whose names are no text or another one's, are listed
+  ///     and passed over.
   /// - Throws: `FileError` for a missing path, for no image at all, for two outputs of one name, for an
   ///   image without a file for one of its channels, and for a file that cannot be opened.
   package static func images(

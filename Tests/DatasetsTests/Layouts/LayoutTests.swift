@@ -507,7 +507,8 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
         "image,mask,split\none/a.png,truth/one/a.png,\ntwo/a.png,truth/two/a.png,val\n"
           + "two/b.png,truth/two/b.png,\n"), "set.csv")
     #expect(some.parts == [.training, .validation, .training])
-    #expect(some.notes.last?.hasSuffix("trained on, as their split is empty: 2 lines") == true)
+    #expect(
+      some.notes.last?.hasSuffix("lines with an empty split, which are trained on: 2") == true)
     // Where no line says what is trained or validated on, the set is divided as any other.
     let none = try read(
       folder("image,mask,split\none/a.png,truth/one/a.png,\ntwo/b.png,truth/two/b.png,test\n"),

@@ -91,6 +91,11 @@ import Testing
     #expect(try read(folder).entries.map(\.name) == ["a.b"])
     #expect(try SampleIndex.images([folder.path + "/images"]).entries.map(\.name) == ["a.b"])
     #expect(ImageFile.nameExtension("x/a.b.\(ending)") == ending)
+    if ending != "nii.gz" {
+      try FileManager.default.moveItem(
+        atPath: folder.path + "/masks/a.b.png", toPath: folder.path + "/masks/a.b.OME.png")
+      #expect(try read(folder).entries.map(\.name) == ["a.b"])
+    }
   }
 }
 
