@@ -31,7 +31,7 @@ package struct AnnotatedImage: Sendable {
   package let name: String
   /// The size that the source says, where it does.
   package let size: ImageSize?
-  /// The objects; where several have a pixel, it is the first one's.
+  /// The objects; where several have a pixel, it is the first one's, or the last one's where shapes have an order.
   package var objects: [AnnotatedObject]
 
   /// Whether the source tells images of a stack apart.
@@ -69,12 +69,20 @@ package struct ImageSize: Sendable, Equatable, CustomStringConvertible {
 
 /// An object: what is in one of its shapes.
 package struct AnnotatedObject: Sendable {
-  /// The value of its class in masks.
+  /// The value of its class in masks; 0 of what is background, `ignoredValue` of what is of no class.
   package let value: UInt8
   /// Its parts.
   package var shapes: [Shape]
+  /// When each part was drawn, by a program that draws later ones over earlier ones; else empty.
+  var order: [Int] = []
   /// Where it lies in a stack.
   package var place = StackPlace.everywhere
+
+  /// The value in masks of pixels that are of no class.
+  static let ignoredValue: UInt8 = 255
+
+  /// Whether it is of a class, hence numbered.
+  var isOfClass: Bool { value != 0 && value != Self.ignoredValue }
 }
 
 /// Where in a stack an object lies.

@@ -7,7 +7,8 @@ import Imaging
 /// Writes a set of annotations as `images/`, `masks/`, `instances/` and `classes.json`.
 ///
 /// A mask has the value of a class where an object of it is, 0 elsewhere; instances number the objects of
-/// their image from 1. A pixel of several objects is the first one's in both. Masks of a stack are a stack.
+/// their image from 1. A pixel of several objects is in both the first one's, or the last one's where the program
+/// draws them so. Masks of a stack are a stack.
 package struct AnnotationImport: Sendable {
   /// Images that were written.
   package private(set) var imageCount = 0
@@ -16,17 +17,30 @@ package struct AnnotationImport: Sendable {
   /// What was left out and what was decided, a line each.
   package private(set) var notes: [String] = []
 
-  /// Writes `set` into the folder `output`.
+  /// Writes `set` into the folder `output`; where that fails, nothing of it stays.
   ///
   /// - Throws: `FileError` for a folder that is not empty, an image that cannot be decoded or has another
   ///   size than its annotations say, two images of one name, and a set without an image.
   package init(_ set: AnnotationSet, to output: String) throws(FileError) {
     try Self.checkEmpty(output)
     try Self.checkNames(set.images)
+    let isNew = !Folder.isFolder(output)
+    do {
+      try write(set, to: output)
+    } catch {
+      for name in ["images", "masks", "instances", "classes.json"] {
+        try? FileManager.default.removeItem(atPath: output + "/" + name)
+      }
+      if isNew { rmdir(output) }
+      throw error
+    }
+  }
+
+  private mutating func write(_ set: AnnotationSet, to output: String) throws(FileError) {
     let folders = ["images", "masks", "instances"].map { output + "/" + $0 }
     for folder in folders { try Folder.make(folder) }
     var dropped = set.dropped
-    var (overlapCount, everywhereCount) = (0, 0)
+    var (everywhereCount, earlierCount, laterCount) = (0, 0, 0)
     for image in set.images {
       let isThere = FileManager.default.fileExists(atPath: image.path)
       guard isThere || image.embeddedIn != nil else {
@@ -40,8 +54,7 @@ package struct AnnotationImport: Sendable {
       let numbers = try MaskWriter(stack, path: "\(folders[2])/\(image.name)", sampleByteCount: 2)
       let objects = stack.objectsByImage(image.objects, &dropped)
       for objects in objects {
-        var canvas = Canvas(stack.size)
-        for object in objects { canvas.draw(object, &dropped) }
+        let canvas = Canvas(objects, stack.size, &dropped)
         guard canvas.count <= Int(UInt16.max) else {
           throw FileError(
             path: image.path, expected: "at most \(UInt16.max) objects", found: "\(canvas.count)",
@@ -50,7 +63,11 @@ package struct AnnotationImport: Sendable {
         try masks.append(.uint8(canvas.values))
         try numbers.append(.uint16(canvas.numbers))
         objectCount += canvas.count
-        overlapCount += canvas.overlapCount
+        if Canvas.isOrdered(objects) {
+          laterCount += canvas.overlapCount
+        } else {
+          earlierCount += canvas.overlapCount
+        }
       }
       try masks.commit()
       try numbers.commit()
@@ -65,14 +82,23 @@ package struct AnnotationImport: Sendable {
         }
           ?? "check the source")
     }
-    try Self.write(classes: set.classes, to: output + "/classes.json")
+    try Self.write(
+      classes: set.classes, hasIgnored: set.hasIgnored, to: output + "/classes.json")
     notes = dropped.lines + set.remarks
+    if set.hasIgnored {
+      notes.append(
+        "ignored regions have the value \(AnnotatedObject.ignoredValue), of no class by classes.json"
+      )
+    }
     if everywhereCount > 0 {
       notes.append(
         "objects without a place in their stack, drawn in all its images: \(everywhereCount)")
     }
-    if overlapCount > 0 {
-      notes.append("pixels of several objects, each taken for the first one's: \(overlapCount)")
+    if earlierCount > 0 {
+      notes.append("pixels of several objects, each taken for the first one's: \(earlierCount)")
+    }
+    if laterCount > 0 {
+      notes.append("pixels of several objects, each taken for the last one's: \(laterCount)")
     }
   }
 
@@ -105,7 +131,7 @@ package struct AnnotationImport: Sendable {
   private static func put(
     _ image: AnnotatedImage, isThere: Bool, as folder: String
   ) throws(FileError) -> String {
-    let ending = (image.path as NSString).pathExtension
+    let ending = ImageFile.nameExtension(image.path)
     if let holder = image.embeddedIn, !isThere {
       let bytes = try LabelMeFile.embeddedImage(in: holder)
       // Its own name may be of a kind that LabelMe converts, to PNG or JPEG.
@@ -127,15 +153,25 @@ package struct AnnotationImport: Sendable {
     return ending
   }
 
-  private static func write(classes: [String], to path: String) throws(FileError) {
+  private static func write(
+    classes: [String], hasIgnored: Bool, to path: String
+  ) throws(FileError) {
     let entries = (["background"] + classes).enumerated().map { value, name in
       JSONValue.object([("value", .integer(value)), ("name", .text(name))])
     }
-    try DurableFile.write(JSONValue.object([("classes", .list(entries))]).json + "\n", to: path)
+    let ignored: [(String, JSONValue)] =
+      hasIgnored ? [("ignore", .integer(Int(AnnotatedObject.ignoredValue)))] : []
+    try DurableFile.write(
+      JSONValue.object([("classes", .list(entries))] + ignored).json + "\n", to: path)
   }
 }
 
 extension AnnotationSet {
+  /// Whether some pixels are of no class.
+  fileprivate var hasIgnored: Bool {
+    images.contains { $0.objects.contains { $0.value == AnnotatedObject.ignoredValue } }
+  }
+
   /// The first image that is not there.
   fileprivate var firstMissing: String? {
     images.first { $0.embeddedIn == nil && !FileManager.default.fileExists(atPath: $0.path) }?.path

@@ -120,12 +120,12 @@ package enum AnnotationSource {
     let stems = paths.map(stem)
     if Set(stems).count == stems.count { return stems }
     return paths.map { path in
-      let parts = (path as NSString).deletingPathExtension.split(separator: "/")
+      let parts = join(folder(of: path), stem(path)).split(separator: "/")
       return parts.filter { $0 != "." && $0 != ".." }.joined(separator: "-")
     }
   }
 
-  static func stem(_ path: String) -> String { (last(path) as NSString).deletingPathExtension }
+  static func stem(_ path: String) -> String { ImageFile.stem(path) }
   static func last(_ path: String) -> String { (path as NSString).lastPathComponent }
   static func folder(of path: String) -> String { (path as NSString).deletingLastPathComponent }
 

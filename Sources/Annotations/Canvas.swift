@@ -22,9 +22,14 @@ struct AnnotatedStack {
     channelCount = first.channels
     size = ImageSize(width: first.width, height: first.height)
     guard image.size == nil || image.size == size else {
+      let hasSidesChanged = image.size == ImageSize(width: size.height, height: size.width)
+      let isTurned = hasSidesChanged ? try ImageFile.isTurned(file) : false
       throw FileError(
         path: image.path, expected: "\(image.size ?? size) pixels, as its annotations say",
-        found: "\(size)", hint: "take the image that was annotated")
+        found: isTurned ? "\(size), as its orientation (Exif or TIFF) turns it" : "\(size)",
+        hint: isTurned
+          ? "it was annotated unturned: take the orientation out of the file (exiftool -Orientation=), or "
+            + "annotate it as it is shown" : "take the image that was annotated")
     }
     guard places.imageCount == 1 || image.mayBeStack else {
       throw FileError(
@@ -98,52 +103,77 @@ final class MaskWriter {
   func commit() throws(FileError) { try file?.commit() }
 }
 
-/// The mask and the instances of an image while its objects are drawn.
+/// The mask and the instances of an image in which objects are drawn.
 struct Canvas {
-  let size: ImageSize
-  var values: [UInt8]
-  var numbers: [UInt16]
+  /// The value of each pixel's class.
+  let values: [UInt8]
+  /// The number of each pixel's object, from 1 in the order of those that have pixels.
+  let numbers: [UInt16]
   /// The objects that have pixels.
-  var count = 0
-  /// The pixels that an earlier object has already.
-  var overlapCount = 0
+  let count: Int
+  /// The pixels that another object has already, once for each that has them too.
+  let overlapCount: Int
 
-  init(_ size: ImageSize) {
-    self.size = size
-    values = [UInt8](repeating: 0, count: size.width * size.height)
-    numbers = [UInt16](repeating: 0, count: size.width * size.height)
-  }
-
-  mutating func draw(_ object: AnnotatedObject, _ dropped: inout DroppedCounts) {
-    let number = UInt16(clamping: count + 1)
-    var (own, overlap) = (0, 0)
-    var isOfThisSize = true
-    for shape in object.shapes {
+  /// Draws objects into an image of this size; counts those that have no pixel.
+  init(_ objects: [AnnotatedObject], _ size: ImageSize, _ dropped: inout DroppedCounts) {
+    let coversEarlier = Self.isOrdered(objects)
+    var strokes = objects.indices.flatMap { object in
+      objects[object].shapes.indices.map { (object: object, shape: $0) }
+    }
+    if coversEarlier {
+      func time(_ stroke: (object: Int, shape: Int)) -> Int {
+        objects[stroke.object].order[stroke.shape]
+      }
+      strokes.sort { time($0) < time($1) }
+    }
+    // By the places among the objects, from 1; 0 for none.
+    var owners = [Int32](repeating: 0, count: size.width * size.height)
+    var isTouched = [Bool](repeating: false, count: objects.count)
+    var isOfThisSize = [Bool](repeating: true, count: objects.count)
+    var overlapCount = 0
+    for (object, shape) in strokes {
+      let shape = objects[object].shapes[shape]
       if case .runs(let runs) = shape, runs.size != size {
-        isOfThisSize = false
+        isOfThisSize[object] = false
         continue
       }
+      let own = Int32(object + 1)
       shape.forEachRun(in: size) { row, columns in
+        isTouched[object] = true
         for place in row * size.width + columns.lowerBound..<row * size.width + columns.upperBound {
-          if numbers[place] == 0 {
-            numbers[place] = number
-            values[place] = object.value
-            own += 1
-          } else if numbers[place] != number {
-            overlap += 1
+          let owner = owners[place]
+          if owner == 0 || coversEarlier { owners[place] = own }
+          if owner != 0 && owner != own && objects[object].isOfClass
+            && objects[Int(owner) - 1].isOfClass
+          {
+            overlapCount += 1
           }
         }
       }
     }
-    overlapCount += overlap
-    if own > 0 {
-      count += 1
-    } else {
-      dropped.add(
-        !isOfThisSize
-          ? "run lengths of another size than their image"
-          : overlap > 0
-            ? "objects that lie behind others" : "objects without a pixel inside their image")
+    var hasPixels = [Bool](repeating: false, count: objects.count + 1)
+    for owner in owners { hasPixels[Int(owner)] = true }
+    var numberOf = [UInt16](repeating: 0, count: objects.count + 1)
+    var count = 0
+    for (object, drawn) in objects.enumerated() where drawn.isOfClass {
+      if hasPixels[object + 1] {
+        count += 1
+        numberOf[object + 1] = UInt16(clamping: count)
+      } else {
+        dropped.add(
+          !isOfThisSize[object]
+            ? "run lengths of another size than their image"
+            : isTouched[object]
+              ? "objects that lie behind others" : "objects without a pixel inside their image")
+      }
     }
+    values = owners.map { $0 == 0 ? 0 : objects[Int($0) - 1].value }
+    numbers = owners.map { numberOf[Int($0)] }
+    (self.count, self.overlapCount) = (count, overlapCount)
+  }
+
+  /// Whether later shapes of these objects cover earlier ones.
+  static func isOrdered(_ objects: [AnnotatedObject]) -> Bool {
+    objects.contains { !$0.order.isEmpty }
   }
 }

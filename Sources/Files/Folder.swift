@@ -38,6 +38,25 @@ package enum Folder {
   /// - Throws: `FileError` where the system refuses, and for a name that is no UTF-8 text, by which its
   ///   file could not be opened.
   package static func names(in path: String) throws(FileError) -> [String] {
+    let listing = try listing(path)
+    if let name = listing.foreign.min() { throw foreignName(name, in: path) }
+    return listing.files + listing.folders
+  }
+
+  /// The error of a name that is no UTF-8 text, of which `name` shows what can be shown.
+  package static func foreignName(_ name: String, in path: String) -> FileError {
+    FileError(
+      path: path, expected: "names in UTF-8", found: "the name \(name), in another encoding",
+      hint: "rename it (convmv renames whole folders)")
+  }
+
+  /// The names in a folder, in no particular order: of files, of folders and of links to them, and apart those that
+  /// are no UTF-8 text, as far as they can be shown.
+  ///
+  /// - Throws: `FileError` where the system refuses.
+  package static func listing(
+    _ path: String
+  ) throws(FileError) -> (files: [String], folders: [String], foreign: [String]) {
     guard !path.utf8.contains(0) else {
       throw FileError(path: path, operation: "use this path", code: EINVAL)
     }
@@ -45,7 +64,7 @@ package enum Folder {
       throw FileError(path: path, operation: "list the folder", code: errno)
     }
     defer { closedir(folder) }
-    var names: [String] = []
+    var (files, folders, foreign): ([String], [String], [String]) = ([], [], [])
     errno = 0
     while let entry = readdir(folder) {
       let (name, repaired) = withUnsafePointer(to: &entry.pointee.d_name) {
@@ -53,16 +72,17 @@ package enum Folder {
           (String(validatingCString: $0), String(cString: $0))
         }
       }
-      guard let name else {
-        throw FileError(
-          path: path, expected: "names in UTF-8",
-          found: "the name \(repaired), in another encoding",
-          hint: "rename it (convmv renames whole folders)")
+      if let name, name != "." && name != ".." {
+        // Most file systems tell here what it is; links and what others leave open are looked at.
+        let type = Int(entry.pointee.d_type)
+        let isFolder = type == DT_DIR || type != DT_REG && isFolder("\(path)/\(name)")
+        if isFolder { folders.append(name) } else { files.append(name) }
+      } else if name == nil {
+        foreign.append(repaired)
       }
-      if name != "." && name != ".." { names.append(name) }
       errno = 0
     }
     guard errno == 0 else { throw FileError(path: path, operation: "list the folder", code: errno) }
-    return names
+    return (files, folders, foreign)
   }
 }

@@ -33,6 +33,7 @@ package struct UNetDist: ParsableCommand {
       VersionReport().printAndExit()
     }
     do {
+      try ArgumentEncoding.check()
       var command = try parseAsRoot()
       try command.run()
       exit()

@@ -81,6 +81,132 @@ private func write(_ text: String, _ path: String) throws {
     }
   }
 
+  /// Imports annotations of one image of 4 x 3 pixels, called a.png.
+  private func importedOne(
+    _ annotations: String, categories: String = #"{"id": 3, "name": "x"}"#,
+    image: String = #""id": 1, "file_name": "a.png""#, in folder: String
+  ) throws -> AnnotationImport {
+    try write(
+      #"{"images": [{\#(image)}], "categories": [\#(categories)], "annotations": [\#(annotations)]}"#,
+      folder + "/coco.json")
+    try writePNG(folder + "/a.png", width: 4, height: 3)
+    try? FileManager.default.removeItem(atPath: folder + "/out")
+    return try imported(folder, "coco.json")
+  }
+
+  /// A square of the first two columns and rows.
+  private static let square = "[0, 0, 2, 0, 2, 2, 0, 2]"
+  private static let squareValues = [1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
+
+  @Test func aPolygonThatIsNoneLeavesTheOthers() throws {
+    try withTemporaryFolder { folder in
+      let result = try importedOne(
+        #"{"image_id": 1, "category_id": 3, "segmentation": [\#(Self.square), [3, 2, 4, 2]]}"#,
+        in: folder)
+      #expect(try values(folder + "/out/masks/a.png") == Self.squareValues)
+      #expect(result.notes == ["left out (1): polygons that are none, of objects with others"])
+    }
+  }
+
+  @Test func idsMayBeTextAndSizesMissing() throws {
+    try withTemporaryFolder { folder in
+      for (id, other) in [(#""1""#, "1"), ("1", #""1""#), (#""x1""#, #""x1""#)] {
+        _ = try importedOne(
+          #"{"image_id": \#(id), "category_id": "3", "segmentation": [\#(Self.square)]}"#,
+          image: #""id": \#(other), "file_name": "a.png""#, in: folder)
+        #expect(try values(folder + "/out/masks/a.png") == Self.squareValues)
+      }
+      // The key that is missed is named.
+      let error = #expect(throws: FileError.self) {
+        try importedOne("", image: #""id": 1, "width": 4"#, in: folder)
+      }
+      #expect(error?.found == #"no "file_name" in images[0]"#)
+      let type = #expect(throws: FileError.self) {
+        try importedOne("", image: #""id": 1, "file_name": "a.png", "width": "4""#, in: folder)
+      }
+      #expect(type?.found == "another type at images[0].width")
+    }
+  }
+
+  @Test func theCategoryBackgroundIsTheBackground() throws {
+    try withTemporaryFolder { folder in
+      let result = try importedOne(
+        #"{"image_id": 1, "category_id": 0, "segmentation": [[0, 0, 4, 0, 4, 3, 0, 3]]},"#
+          + #"{"image_id": 1, "category_id": 3, "segmentation": [\#(Self.square)]}"#,
+        categories: #"{"id": 0, "name": "Background"}, {"id": 3, "name": "x"}"#, in: folder)
+      #expect(try values(folder + "/out/masks/a.png") == Self.squareValues)
+      #expect(
+        try String(contentsOfFile: folder + "/out/classes.json", encoding: .utf8)
+          == #"{"classes": [{"value": 0, "name": "background"}, {"value": 1, "name": "x"}]}"# + "\n"
+      )
+      #expect(
+        result.notes == [
+          "left out (1): annotations of the category background, which is what no object has"
+        ])
+    }
+  }
+
+  @Test func separatorsOfWindowsAreRead() throws {
+    try withTemporaryFolder { folder in
+      try writePNG(folder + "/sub/b.png", width: 4, height: 3)
+      _ = try importedOne(
+        #"{"image_id": 1, "category_id": 3, "segmentation": [\#(Self.square)]}"#,
+        image: #""id": 1, "file_name": "sub\\b.png""#, in: folder)
+      #expect(try values(folder + "/out/masks/b.png") == Self.squareValues)
+      // A file may be called so.
+      try writePNG(folder + "/sub\\b.png", width: 4, height: 3)
+      _ = try importedOne("", image: #""id": 1, "file_name": "sub\\b.png""#, in: folder)
+      #expect(FileManager.default.fileExists(atPath: folder + "/out/masks/sub\\b.png"))
+    }
+  }
+
+  @Test func aTurnedImageIsNamed() throws {
+    try withTemporaryFolder { folder in
+      // A TIFF of 1 x 2 stored pixels whose first row is its right side.
+      let fields = [
+        (256, 2), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8 + 2 + 12 * 10 + 4), (274, 6),
+        (277, 1), (278, 1), (279, 2),
+      ]
+      var bytes: [UInt8] = [0x49, 0x49, 42, 0, 8, 0, 0, 0, UInt8(fields.count), 0]
+      for (tag, value) in fields {
+        bytes += [UInt8(tag & 0xFF), UInt8(tag >> 8), 3, 0, 1, 0, 0, 0]
+        bytes += [UInt8(value & 0xFF), UInt8(value >> 8), 0, 0]
+      }
+      try Data(bytes + [0, 0, 0, 0, 7, 9]).write(to: URL(fileURLWithPath: folder + "/t.tif"))
+      func size(_ width: Int, _ height: Int) -> String {
+        #""id": 1, "file_name": "t.tif", "width": \#(width), "height": \#(height)"#
+      }
+      #expect(try importedOne("", image: size(1, 2), in: folder).imageCount == 1)
+      let error = #expect(throws: FileError.self) {
+        try importedOne("", image: size(2, 1), in: folder)
+      }
+      #expect(error?.found == "1x2, as its orientation (Exif or TIFF) turns it")
+      let other = #expect(throws: FileError.self) {
+        try importedOne("", image: size(5, 1), in: folder)
+      }
+      #expect(other?.found == "1x2")
+    }
+  }
+
+  @Test func aFailureLeavesNothingBehind() throws {
+    try withTemporaryFolder { folder in
+      try write(Self.text, folder + "/coco.json")
+      try writePNG(folder + "/a.png", width: 4, height: 3)
+      // The second image is of another size.
+      try writePNG(folder + "/sub/b.png", width: 3, height: 2)
+      #expect(refusal(folder, "coco.json") != nil)
+      #expect(!FileManager.default.fileExists(atPath: folder + "/out"))
+      try Folder.make(folder + "/out")
+      #expect(refusal(folder, "coco.json") != nil)
+      #expect(try Folder.names(in: folder + "/out").isEmpty)
+      try FileManager.default.removeItem(atPath: folder + "/sub/b.png")
+      try writePNG(folder + "/sub/b.png", width: 2, height: 2)
+      #expect(try imported(folder, "coco.json").imageCount == 2)
+      // What was linked is still there.
+      #expect(FileManager.default.fileExists(atPath: folder + "/a.png"))
+    }
+  }
+
   @Test func anImageOfAnotherSizeIsRefused() throws {
     try withTemporaryFolder { folder in
       try write(Self.text, folder + "/coco.json")
@@ -157,6 +283,49 @@ private func write(_ text: String, _ path: String) throws {
     }
   }
 
+  @Test func laterShapesCoverEarlierOnes() throws {
+    try withTemporaryFolder { folder in
+      try writePNG(folder + "/set/a.png", width: 6, height: 1)
+      func shape(_ label: String, _ columns: Range<Int>, group: Int? = nil) -> String {
+        let (left, right) = (columns.lowerBound, columns.upperBound)
+        return #"{"label": "\#(label)", "points": [[\#(left), 0], [\#(right), 1]], "#
+          + #""shape_type": "rectangle", "group_id": \#(group.map(String.init) ?? "null")}"#
+      }
+      func result(_ shapes: String...) throws -> AnnotationImport {
+        try write(
+          #"{"imagePath": "a.png", "shapes": [\#(shapes.joined(separator: ", "))]}"#,
+          folder + "/set/a.json")
+        try? FileManager.default.removeItem(atPath: folder + "/out")
+        return try imported(folder, "set")
+      }
+      // A nucleus in its cell, and a part of the cell that is drawn over it again.
+      let nested = try result(
+        shape("cell", 0..<5, group: 1), shape("nucleus", 1..<4), shape("cell", 3..<4, group: 1))
+      #expect(try values(folder + "/out/masks/a.png") == [1, 2, 2, 1, 1, 0])
+      #expect(try values(folder + "/out/instances/a.png") == [1, 2, 2, 1, 1, 0])
+      #expect(
+        nested.notes == ["pixels of several objects, each taken for the last one's: 4"])
+      // An object that is covered is none.
+      let covered = try result(shape("cell", 1..<2), shape("nucleus", 0..<3))
+      #expect(try values(folder + "/out/instances/a.png") == [1, 1, 1, 0, 0, 0])
+      #expect(covered.objectCount == 1)
+      #expect(covered.notes[0] == "left out (1): objects that lie behind others")
+      // Labels that are no classes.
+      let special = try result(
+        shape("_background_", 0..<6), shape("cell", 0..<4), shape("__ignore__", 3..<5),
+        shape("_background_", 1..<2))
+      #expect(try values(folder + "/out/masks/a.png") == [1, 0, 1, 255, 255, 0])
+      #expect(try values(folder + "/out/instances/a.png") == [1, 0, 1, 0, 0, 0])
+      #expect(special.objectCount == 1)
+      #expect(
+        try String(contentsOfFile: folder + "/out/classes.json", encoding: .utf8)
+          == #"{"classes": [{"value": 0, "name": "background"}, {"value": 1, "name": "cell"}], "#
+          + #""ignore": 255}"# + "\n")
+      #expect(
+        special.notes == ["ignored regions have the value 255, of no class by classes.json"])
+    }
+  }
+
   @Test func masksAndImagesInTheFileAreTaken() throws {
     try withTemporaryFolder { folder in
       func base64(_ width: Int, _ values: [UInt8]) throws -> String {
@@ -199,7 +368,6 @@ private func write(_ text: String, _ path: String) throws {
         try write(
           #"{"imagePath": "a.png", "imageData": "\#(text)", "shapes": []}"#, folder + "/a.json")
         #expect(refusal(folder, "a.json") != nil)
-        try FileManager.default.removeItem(atPath: folder + "/out")
       }
     }
   }

@@ -6,13 +6,41 @@ import Foundation
 /// The JSON of COCO: images, categories, and annotations with a segmentation.
 ///
 /// A segmentation is a list of polygons, or run lengths as numbers or as compressed text (see `RunLengths`).
-/// Categories are classes in the order of their ids. A region of a crowd is one object.
+/// Categories are classes in the order of their ids, but for one called background, which is what is left. A region
+/// of a crowd is one object.
 struct COCOFile: Decodable {
+  /// A number, which some writers put between quotes, or another text.
+  struct Identifier: Decodable, Hashable, Comparable {
+    private let number: Int?
+    private let text: String
+
+    init(from decoder: any Decoder) throws {
+      let value = try decoder.singleValueContainer()
+      if let text = try? value.decode(String.self) {
+        number = Int(text)
+        self.text = number == nil ? text : ""
+      } else {
+        number = try value.decode(Int.self)
+        text = ""
+      }
+    }
+
+    /// Numbers first, then texts by their bytes.
+    static func < (first: Identifier, second: Identifier) -> Bool {
+      switch (first.number, second.number) {
+      case (let one?, let other?): one < other
+      case (_?, nil): true
+      case (nil, _?): false
+      case (nil, nil): first.text.utf8.lexicographicallyPrecedes(second.text.utf8)
+      }
+    }
+  }
+
   struct Image: Decodable {
-    let id: Int
+    let id: Identifier
     let fileName: String
-    let width: Int
-    let height: Int
+    private let width: Int?
+    private let height: Int?
 
     private enum CodingKeys: String, CodingKey {
       case id
@@ -20,16 +48,30 @@ struct COCOFile: Decodable {
       case height
       case fileName = "file_name"
     }
+
+    /// The size, where it is said.
+    var size: ImageSize? {
+      if let width, let height { ImageSize(width: width, height: height) } else { nil }
+    }
+
+    /// Its file's path from `folder` on; Windows writes its own separators.
+    func path(from folder: String) -> String {
+      let isThere = FileManager.default.fileExists(
+        atPath: AnnotationSource.join(folder, fileName))
+      return isThere ? fileName : fileName.replacingOccurrences(of: "\\", with: "/")
+    }
   }
 
   struct Category: Decodable {
-    let id: Int
+    let id: Identifier
     let name: String
+
+    var isBackground: Bool { name.lowercased() == "background" }
   }
 
   struct Annotation: Decodable {
-    let image: Int
-    let category: Int
+    let image: Identifier
+    let category: Identifier
     let segmentation: Segmentation?
     /// 1 of a region of many objects that nobody told apart.
     let crowd: Int?
@@ -73,8 +115,8 @@ struct COCOFile: Decodable {
       if let runs { self = .runs(runs) }
     }
 
-    /// The shapes; none where one of them is none.
-    var shapes: [Shape] {
+    /// The shapes; counts polygons that are none beside others.
+    func shapes(_ dropped: inout DroppedCounts) -> [Shape] {
       switch self {
       case .unknown: return []
       case .runs(let runs): return [.runs(runs)]
@@ -86,7 +128,11 @@ struct COCOFile: Decodable {
           }
           return points.count == numbers.count / 2 ? .polygon(points) : nil
         }
-        return shapes.count == polygons.count ? shapes : []
+        if !shapes.isEmpty {
+          dropped.add(
+            "polygons that are none, of objects with others", polygons.count - shapes.count)
+        }
+        return shapes
       }
     }
   }
@@ -109,39 +155,43 @@ struct COCOFile: Decodable {
     } catch {
       throw FileError(
         path: path, expected: "COCO's images, annotations and categories, each with its ids",
-        found: "something else", hint: "export the instances again")
+        found: JSONFault.found(error), hint: "export the instances again")
     }
-    let categories = file.categories.sorted { $0.id < $1.id }
-    try checkIDs(categories.map(\.id), of: "categories", path)
+    try checkIDs(file.categories.map(\.id), of: "categories", path)
+    let categories = file.categories.filter { !$0.isBackground }.sorted { $0.id < $1.id }
+    let backgrounds = Set(file.categories.filter(\.isBackground).map(\.id))
     try checkIDs(file.images.map(\.id), of: "images", path)
     try AnnotationSource.checkClassCount(categories.count, path)
     let values = Dictionary(
       uniqueKeysWithValues: categories.enumerated().map { ($1.id, UInt8($0 + 1)) })
     var dropped = DroppedCounts()
     var crowdCount = 0
-    var objectsOf: [Int: [AnnotatedObject]] = [:]
+    var objectsOf: [Identifier: [AnnotatedObject]] = [:]
     let known = Set(file.images.map(\.id))
     for annotation in file.annotations {
       guard known.contains(annotation.image) else {
         dropped.add("annotations of images that are not listed")
         continue
       }
+      if backgrounds.contains(annotation.category) {
+        dropped.add("annotations of the category background, which is what no object has")
+        continue
+      }
       guard let value = values[annotation.category] else {
         dropped.add("annotations of categories that are not listed")
         continue
       }
-      guard let shapes = annotation.segmentation?.shapes, !shapes.isEmpty else {
+      guard let shapes = annotation.segmentation?.shapes(&dropped), !shapes.isEmpty else {
         dropped.add("annotations without a segmentation that can be read")
         continue
       }
       if annotation.crowd == 1 { crowdCount += 1 }
       objectsOf[annotation.image, default: []].append(AnnotatedObject(value: value, shapes: shapes))
     }
-    let names = AnnotationSource.names(file.images.map(\.fileName))
-    let images = zip(file.images, names).map { image, name in
+    let paths = file.images.map { $0.path(from: folder) }
+    let images = zip(file.images, zip(paths, AnnotationSource.names(paths))).map { image, file in
       AnnotatedImage(
-        path: AnnotationSource.join(folder, image.fileName), name: name,
-        size: ImageSize(width: image.width, height: image.height),
+        path: AnnotationSource.join(folder, file.0), name: file.1, size: image.size,
         objects: objectsOf[image.id] ?? [])
     }
     return AnnotationSet(
@@ -150,7 +200,9 @@ struct COCOFile: Decodable {
     )
   }
 
-  private static func checkIDs(_ ids: [Int], of what: String, _ path: String) throws(FileError) {
+  private static func checkIDs(_ ids: [Identifier], of what: String, _ path: String)
+    throws(FileError)
+  {
     guard Set(ids).count == ids.count else {
       throw FileError(
         path: path, expected: "\(what) of different ids", found: "an id twice",

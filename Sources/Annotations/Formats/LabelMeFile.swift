@@ -7,7 +7,8 @@ import Imaging
 /// The JSON that LabelMe writes for an image: polygons, rectangles, circles and masks with labels, and the image
 /// itself, where it was told to.
 ///
-/// Shapes of one label and one `group_id` are one object. Labels are classes, in the order of their bytes.
+/// Shapes of one label and one `group_id` are one object. Labels are classes, in the order of their bytes, but for
+/// `_background_`, which is 0, and `__ignore__`, which is of no class. Later shapes are drawn over earlier ones.
 struct LabelMeFile: Decodable {
   struct Outline: Decodable {
     let label: String
@@ -65,6 +66,11 @@ struct LabelMeFile: Decodable {
   /// The image, of which only is read whether it is there.
   private struct Embedded: Decodable { init(from _: any Decoder) {} }
 
+  /// The labels that LabelMe's own converters take for no classes, with their values in masks.
+  private static let specialLabels = [
+    "_background_": UInt8(0), "__ignore__": AnnotatedObject.ignoredValue,
+  ]
+
   let imagePath: String
   let imageWidth: Int?
   let imageHeight: Int?
@@ -83,7 +89,7 @@ struct LabelMeFile: Decodable {
       self = try JSONDecoder().decode(LabelMeFile.self, from: Data(bytes))
     } catch {
       throw FileError(
-        path: path, expected: "LabelMe's imagePath and shapes", found: "something else",
+        path: path, expected: "LabelMe's imagePath and shapes", found: JSONFault.found(error),
         hint: "save it again, or leave it out")
     }
   }
@@ -109,10 +115,12 @@ struct LabelMeFile: Decodable {
     var files: [(path: String, file: LabelMeFile)] = []
     for path in paths { files.append((path, try LabelMeFile(path: path))) }
     let labels = Set(files.flatMap { $0.file.shapes.map(\.label) })
+      .subtracting(specialLabels.keys)
       .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     try AnnotationSource.checkClassCount(labels.count, paths.first ?? "the files")
     let values = Dictionary(
-      uniqueKeysWithValues: labels.enumerated().map { ($1, UInt8($0 + 1)) })
+      uniqueKeysWithValues: labels.enumerated().map { ($1, UInt8($0 + 1)) }
+    ).merging(specialLabels) { own, _ in own }
     var dropped = DroppedCounts()
     // Windows writes its own separators.
     let imagePaths = files.map { $0.file.imagePath.replacingOccurrences(of: "\\", with: "/") }
@@ -142,7 +150,7 @@ struct LabelMeFile: Decodable {
     }
     var objects: [AnnotatedObject] = []
     var placeOf: [Group: Int] = [:]
-    for outline in shapes {
+    for (time, outline) in shapes.enumerated() {
       guard let shape = outline.shape(of: path), let value = values[outline.label] else {
         dropped.add("shapes that are no polygon, rectangle, circle or mask")
         continue
@@ -150,10 +158,11 @@ struct LabelMeFile: Decodable {
       let group = outline.group.map { Group(label: outline.label, number: $0) }
       if let group, let place = placeOf[group] {
         objects[place].shapes.append(shape)
+        objects[place].order.append(time)
         continue
       }
       if let group { placeOf[group] = objects.count }
-      objects.append(AnnotatedObject(value: value, shapes: [shape]))
+      objects.append(AnnotatedObject(value: value, shapes: [shape], order: [time]))
     }
     return objects
   }

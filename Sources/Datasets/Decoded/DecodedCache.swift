@@ -194,6 +194,7 @@ extension SampleSource {
       switch objects {
       case .numbered(let file): [line("\(use) numbered", file)]
       case .separate(let paths): paths.map { line("\(use) separate", FilePage(path: $0)) }
+      case .nothing: ["\(use) nothing"]
       case nil: []
       }
     }

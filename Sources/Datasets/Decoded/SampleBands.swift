@@ -270,7 +270,7 @@ private struct ObjectBands {
       image = try BandedImage(
         ImageSource(channels: [file]), as: .mask, wholeByteLimit: wholeByteLimit)
       overlapCount = 0
-    case .separate:
+    case .separate, .nothing:
       let objects = try source.read()
       image = .whole(
         Image(

@@ -98,13 +98,15 @@ package struct ClassMapping: Sendable, Equatable {
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
     let names = try index.classNames.read()
-    let ignored = ignored ?? index.ignored
+    let ignored = try ignored ?? index.ignored ?? index.classNames.ignored()
     var census = MaskCensus(ignored: ignored, named: Set(names.keys))
     for entry in index.entries {
       guard let decoded = index.decoded, let path = entry.maskPath else {
         preconditionFailure("an index made for prediction has no masks to scan")
       }
-      try census.add(decoded.samples[entry.id].summary, path: path)
+      let summary = decoded.samples[entry.id].summary
+      try index.knownValues?.check(summary, path: path, ignoring: ignored)
+      try census.add(summary, path: path)
     }
     census.settle()
     guard census.counts.keys.contains(where: { $0 != ignored?.packed }) else {
@@ -120,7 +122,10 @@ package struct ClassMapping: Sendable, Equatable {
           : "name with --ignore the value of pixels that nobody has labelled")
     }
     try census.check()
-    self.init(census, names: names, ignoring: ignored)
+    let found = census.counts.keys.map { MaskValue(packed: $0) }
+    self.init(
+      census, names: names, ignoring: ignored,
+      warnings: [index.knownValues?.missing(among: found)].compactMap(\.self))
   }
 
   /// The values found in masks in memory; `name` stands for the file in an error.
@@ -136,9 +141,12 @@ package struct ClassMapping: Sendable, Equatable {
     self.init(census, names: names, ignoring: nil)
   }
 
-  private init(_ census: MaskCensus, names: [MaskValue: String], ignoring ignored: MaskValue?) {
+  private init(
+    _ census: MaskCensus, names: [MaskValue: String], ignoring ignored: MaskValue?,
+    warnings: [String] = []
+  ) {
     self.ignored = ignored
-    warnings = census.warnings
+    self.warnings = census.warnings + warnings
     ignoredPixelCount = ignored.flatMap { census.counts[$0.packed] } ?? 0
     classes = census.counts.filter { $0.key != ignored?.packed }.sorted { $0.key < $1.key }.map {
       packed, count in

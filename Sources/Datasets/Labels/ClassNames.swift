@@ -7,7 +7,8 @@ import Foundation
 ///
 ///     {"classes": [{"value": 0, "name": "background"}, {"value": [255, 0, 0], "name": "nucleus"}]}
 ///
-/// A value is a grey value or a list of red, green and blue. Other keys are passed over.
+/// A value is a grey value or a list of red, green and blue. Beside `classes`, `"ignore": 255` names the value of
+/// pixels that are of no class. Other keys are passed over.
 struct ClassNames: Sendable {
   private struct File: Decodable {
     struct Entry: Decodable {
@@ -15,6 +16,7 @@ struct ClassNames: Sendable {
       let name: String
     }
     let classes: [Entry]
+    let ignore: MaskValue?
   }
 
   /// The greatest accepted size in bytes: a thousand bytes a class.
@@ -22,6 +24,8 @@ struct ClassNames: Sendable {
 
   /// The name of each value that the file mentions.
   let names: [MaskValue: String]
+  /// The value that is of no class, where the file names one.
+  let ignored: MaskValue?
 
   /// The names in the file at `path`.
   ///
@@ -39,7 +43,10 @@ struct ClassNames: Sendable {
     for entry in file.classes where names.updateValue(entry.name, forKey: entry.value) != nil {
       throw Self.invalid(path, found: "the value \(entry.value) twice")
     }
-    self.names = names
+    if let ignored = file.ignore, names[ignored] != nil {
+      throw Self.invalid(path, found: "the value \(ignored) as a class and under \"ignore\"")
+    }
+    (self.names, ignored) = (names, file.ignore)
   }
 
   private static func invalid(_ path: String, found: String) -> FileError {
@@ -91,5 +98,12 @@ package enum ClassNameSource: Sendable, Equatable {
     case .file(let path): try ClassNames(path: path).names
     case .given(let names): names
     }
+  }
+
+  /// The value of pixels that are of no class, where a file names one.
+  ///
+  /// - Throws: as `read()`.
+  func ignored() throws(FileError) -> MaskValue? {
+    if case .file(let path) = self { try ClassNames(path: path).ignored } else { nil }
   }
 }

@@ -10,11 +10,13 @@ enum InstanceSource: Sendable, Equatable {
   /// A file for each object, at least one, which is not 0 where the object is; objects are numbered
   /// from 1 in their order.
   case separate([String])
+  /// No object, in an image that is looked at for its size alone.
+  case nothing(in: FilePage)
 
   /// The file, or that of the first object, which stands for all in messages.
   var first: FilePage {
     switch self {
-    case .numbered(let file): file
+    case .numbered(let file), .nothing(let file): file
     case .separate(let paths): FilePage(path: paths[0])
     }
   }
@@ -24,6 +26,7 @@ enum InstanceSource: Sendable, Equatable {
     switch self {
     case .numbered(let file): [file.path]
     case .separate(let paths): paths
+    case .nothing: []
     }
   }
 
@@ -79,6 +82,7 @@ enum InstanceSource: Sendable, Equatable {
     switch self {
     case .numbered(let file): try ObjectNumbers(try file.read(as: .mask), path: file.path)
     case .separate(let paths): try ObjectNumbers(separate: paths)
+    case .nothing(let image): try ObjectNumbers(nothingIn: image)
     }
   }
 }
@@ -113,6 +117,12 @@ struct ObjectNumbers: Sendable {
         hint: "number the objects from 1 on, 0 for background")
     }
     numbers = values.map { Int32($0.red) }
+  }
+
+  fileprivate init(nothingIn image: FilePage) throws(FileError) {
+    let image = try image.read()
+    (width, height) = (image.width, image.height)
+    numbers = [Int32](repeating: 0, count: width * height)
   }
 
   fileprivate init(separate paths: [String]) throws(FileError) {

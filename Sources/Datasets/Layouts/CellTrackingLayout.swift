@@ -20,15 +20,17 @@ enum CellTrackingLayout: DatasetLayout {
     var (gold, silver, frames) = (0, 0, 0)
     for sequence in sequences(contents) {
       found.folders.append(contents.place(sequence))
-      var fileOf: [String: String] = [:]
-      for file in try imageFiles(in: contents.place(sequence)) { fileOf[Paths.stem(file)] = file }
+      let files = try imageFiles(in: contents.place(sequence))
+      let frameFiles = NamedImages(files: Dictionary(grouping: files, by: Paths.stem))
       var samples: [String: [SampleSource]] = [:]
       for (truth, isGold) in [("GT", true), ("ST", false)] {
         guard let folder = contents.folder("\(sequence)_\(truth)/SEG") else { continue }
-        found.folders += [contents.place("\(sequence)_\(truth)"), folder.path]
+        found.folders += [Paths.folder(of: folder.path), folder.path]
         for name in folder.imageNames {
           guard let place = Place(mask: name) else { continue }
-          guard let image = fileOf[place.frame] else {
+          guard let frame = frameFiles.name(of: [place.frame]),
+            let image = frameFiles.files[frame]?.last
+          else {
             throw FileError(
               .maskWithoutImage, path: folder.place(name),
               expected: "a frame called \(place.frame) in \(contents.place(sequence))",
@@ -44,9 +46,9 @@ enum CellTrackingLayout: DatasetLayout {
           if isGold { gold += 1 } else { silver += 1 }
         }
       }
-      frames += fileOf.count
+      frames += frameFiles.files.count
       // Frames without truth are told of below, and not among what is passed over.
-      found.otherFiles += fileOf.values
+      found.otherFiles += files
       found.sources += samples.values.joined()
     }
     found.notes.append(

@@ -2,37 +2,59 @@
 
 import Files
 
-/// A folder of folders, each an image: `ID/images/ID.png` and a file for each object in `ID/masks/`.
+/// A folder of folders, each an image: `ID/images/ID.png` and a file for each object in `ID/masks/`, which is
+/// empty where the image has none.
+///
+/// Folders without `images/` and `masks/`, such as those that archivers add, are passed over.
 enum DataScienceBowlLayout: DatasetLayout {
   static let name = "dsb2018"
   static let rule = "ID/images/ID.png and ID/masks/*.png, an object each"
 
   static func fits(_ contents: FolderContents) -> Bool {
-    !contents.folders.isEmpty
-      && contents.folders.allSatisfy { id in
-        // The name tells it from folders of sets, such as train/images/.
-        contents.hasFolders("\(id)/masks")
-          && contents.folder("\(id)/images")?.imageNames.contains { Paths.stem($0) == id } == true
-      }
+    contents.folders.contains { id in
+      // The name tells it from folders of sets, such as train/images/.
+      contents.hasFolders("\(id)/masks")
+        && contents.folder("\(id)/images")?.imageNames.contains { Paths.stem($0) == id } == true
+    }
   }
 
   static func find(in contents: FolderContents) throws -> FoundSamples {
     var found = FoundSamples(
       sources: [], classNames: FoundSamples.objectNames, folders: [contents.path])
+    var emptyCount = 0
     for id in contents.folders {
-      let (images, masks) = (contents.place("\(id)/images"), contents.place("\(id)/masks"))
+      let (images, masks) = (
+        contents.folderPath("\(id)/images"), contents.folderPath("\(id)/masks")
+      )
+      if images == nil && masks == nil { continue }
+      guard let images, let masks else {
+        throw FileError(
+          images == nil ? .maskWithoutImage : .imageWithoutMask, path: contents.place(id),
+          expected: "images/ with the image and masks/ with a file for each object in it",
+          found: images == nil ? "masks/ alone" : "images/ alone",
+          hint: "add the other (an empty masks/ says that there is no object), or remove the folder"
+        )
+      }
       let files = try imageFiles(in: images)
       guard let image = files.first, files.count == 1 else {
         throw FileError(
           .duplicateName, path: images, expected: "one image", found: "\(files.count)",
           hint: "each image has a folder of its own")
       }
-      let objects = try imageFiles(in: masks).sorted(by: Paths.precedes)
+      let page = FilePage(path: image)
+      let isEmpty = try FolderContents(path: masks).files.isEmpty
+      if isEmpty { emptyCount += 1 }
+      let objects =
+        isEmpty
+        ? InstanceSource.nothing(in: page)
+        : .separate(try imageFiles(in: masks).sorted(by: Paths.precedes))
       found.sources.append(
-        SampleSource(
-          name: id, image: ImageSource(channels: [FilePage(path: image)]),
-          objects: .separate(objects)))
+        SampleSource(name: id, image: ImageSource(channels: [page]), objects: objects))
       found.folders += [contents.place(id), images, masks]
+    }
+    if emptyCount > 0 {
+      found.notes.append(
+        "images whose masks/ is empty, all background: \(emptyCount) of \(found.sources.count)")
     }
     return found
   }

@@ -12,11 +12,14 @@ package struct FolderContents: Sendable {
   let files: [String]
   /// The names of its folders but hidden ones, by their bytes.
   let folders: [String]
+  /// The names that are no UTF-8 text, as far as they can be shown; empty unless they were asked for.
+  let foreignNames: [String]
 
   /// The contents of what is at `path`.
   ///
+  /// - Parameter keepsGoing: whether names that are no UTF-8 text are listed instead of refused.
   /// - Throws: `FileError` where there is nothing, or a folder that cannot be read.
-  init(path: String) throws(FileError) {
+  init(path: String, keepsGoing: Bool = false) throws(FileError) {
     self.path = path
     guard Paths.exists(path) else {
       throw FileError(
@@ -25,29 +28,44 @@ package struct FolderContents: Sendable {
         found: "nothing", hint: "check the path")
     }
     isFile = !Folder.isFolder(path)
-    var (files, folders): ([String], [String]) = ([], [])
-    for name in isFile ? [] : try Folder.names(in: path).sorted(by: Paths.precedes) {
-      if name.hasPrefix(".") { continue }
-      if Folder.isFolder(Paths.join(path, name)) {
-        folders.append(name)
-      } else {
-        files.append(name)
-      }
+    let listing = isFile ? ([], [], []) : try Folder.listing(path)
+    func shown(_ names: [String]) -> [String] {
+      names.filter { !$0.hasPrefix(".") }.sorted(by: Paths.precedes)
     }
-    (self.files, self.folders) = (files, folders)
+    (files, folders, foreignNames) = (shown(listing.0), shown(listing.1), shown(listing.2))
+    if !keepsGoing, let name = foreignNames.first {
+      throw Folder.foreignName(name, in: path)
+    }
   }
 
   /// The path of a name in the folder.
   func place(_ name: String) -> String { Paths.join(path, name) }
 
-  /// The contents of a folder in this one, or nil where there is none that can be read.
-  func folder(_ name: String) -> FolderContents? {
-    Folder.isFolder(place(name)) ? try? FolderContents(path: place(name)) : nil
+  /// The path of a folder in this one or below it, or nil where there is none.
+  ///
+  /// Names are compared without regard to case where none is exactly the same; of two that differ by case
+  /// alone neither is taken.
+  func folderPath(_ path: String) -> String? {
+    if Folder.isFolder(place(path)) { return place(path) }
+    var found = self
+    for part in path.split(separator: "/") {
+      let names = found.folders.filter { $0.lowercased() == part.lowercased() }
+      guard let name = names.first(where: { $0 == part }) ?? (names.count == 1 ? names[0] : nil),
+        let next = try? FolderContents(path: found.place(name))
+      else { return nil }
+      found = next
+    }
+    return found.path
   }
 
-  /// Whether there are folders of all these paths in this one.
-  func hasFolders(_ names: String...) -> Bool {
-    names.allSatisfy { Folder.isFolder(place($0)) }
+  /// The contents of a folder in this one (`folderPath`), or nil where there is none that can be read.
+  func folder(_ path: String) -> FolderContents? {
+    folderPath(path).flatMap { try? FolderContents(path: $0) }
+  }
+
+  /// Whether there are folders of all these paths in this one (`folderPath`).
+  func hasFolders(_ paths: String...) -> Bool {
+    paths.allSatisfy { folderPath($0) != nil }
   }
 
   /// The names of the files with names of images.

@@ -10,6 +10,8 @@ package struct FoundSamples: Sendable {
   var classNames = ClassNameSource.given([:])
   /// The mask value that the set says is of no class.
   var ignored: MaskValue?
+  /// The values that the set says its masks have, where it does.
+  var knownValues: KnownValues?
   /// The folders that were searched; what else lies in them is passed over.
   var folders: [String]
   /// Files that were read for something else than samples.
@@ -46,6 +48,18 @@ package struct FoundSamples: Sendable {
         .missing, path: path, expected: "a folder instances/ in it, for --instance-borders",
         found: "none", hint: "number the objects of each image there, or leave out the option")
     }
+  }
+
+  /// Refuses a set without a sample to train on; `path` is where it lies.
+  ///
+  /// - Throws: `FileError`.
+  package func requireSamples(path: String) throws(FileError) {
+    guard sources.isEmpty else { return }
+    throw FileError(
+      .noImages, path: path, expected: "samples to train on",
+      found: test == nil ? "none" : "samples for tests alone",
+      hint: test == nil
+        ? "add some" : "evaluate scores those; name others as train, or leave their split out")
   }
 
   /// Those of one part, or without a part those that a trained network is to be scored on: what is kept for
@@ -135,11 +149,16 @@ package struct FoundSamples: Sendable {
         expected: isFolder ? "a folder, as \(images) is" : "a file, as \(images) is",
         found: Paths.existing(masks), hint: "give two folders, or two image files")
     }
-    let sources =
+    let pairs =
       try isFolder
-      ? pairedSources(images: images, masks: masks)
-      : SampleSource.pages(image: [images], mask: masks)
-    return FoundSamples(
-      sources: sources, classNames: ClassNameSource(in: Paths.folder(of: images)), folders: [])
+      ? PairedSources(images: images, masks: masks)
+      : PairedSources(sources: SampleSource.pages(image: [images], mask: masks))
+    var found = FoundSamples(
+      sources: pairs.sources, classNames: ClassNameSource(in: Paths.folder(of: images)),
+      folders: isFolder ? [images, masks] : [], notes: pairs.notes)
+    if let rest = found.passedOver {
+      found.notes.append("\(images), \(masks): passed over \(rest)")
+    }
+    return found
   }
 }

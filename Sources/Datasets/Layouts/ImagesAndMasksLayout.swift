@@ -4,30 +4,30 @@ import Files
 
 /// A folder that holds `images/` (or `imgs/`), `masks/` and, where objects are numbered, `instances/`.
 ///
-/// A mask has the stem of its image, or one that `MaskNames` makes of it; the extensions may differ. Instances
-/// have the stem of their image, and every image has some. Every page of a multi-page TIFF is a sample.
+/// A mask has the stem of its image, or one that `MaskNames` makes of it; the extensions may differ, and files
+/// may be channels (see `PairedSources`). Instances have the stem of their image, and every image has some. Every page of a multi-page TIFF is a sample.
 /// Hidden files, files that are no images and folders are passed over.
 enum ImagesAndMasksLayout: DatasetLayout {
   static let name = "images-masks"
   static let rule = "images/ (or imgs/) and masks/"
 
   static func fits(_ contents: FolderContents) -> Bool {
-    imageFolder(contents) != nil && contents.hasFolders("masks")
+    imageFolder(contents) != nil && contents.hasFolders("masks") && !InnerPartsLayout.fits(contents)
   }
 
   static func find(in contents: FolderContents) throws -> FoundSamples {
-    guard let images = imageFolder(contents) else {
+    guard let images = imageFolder(contents), let masks = contents.folderPath("masks") else {
       preconditionFailure("a folder that does not fit")
     }
-    let masks = contents.place("masks")
-    let instances = contents.hasFolders("instances") ? contents.place("instances") : nil
-    return try FoundSamples(
-      sources: pairedSources(images: images, masks: masks, instances: instances),
-      classNames: ClassNameSource(in: contents.path),
-      folders: [contents.path, images, masks] + [instances].compactMap(\.self))
+    let instances = contents.folderPath("instances")
+    let pairs = try PairedSources(images: images, masks: masks, instances: instances)
+    return FoundSamples(
+      sources: pairs.sources, classNames: ClassNameSource(in: contents.path),
+      folders: [contents.path, images, masks] + [instances].compactMap(\.self),
+      notes: pairs.notes)
   }
 
   private static func imageFolder(_ contents: FolderContents) -> String? {
-    ["images", "imgs"].first { contents.hasFolders($0) }.map(contents.place)
+    ["images", "imgs"].lazy.compactMap(contents.folderPath).first
   }
 }

@@ -41,13 +41,13 @@ extension DatasetLayouts {
     func part(_ names: [String]) -> FolderContents? {
       names.lazy.compactMap(contents.folder).first
     }
-    guard let training = part(["train", "training"]) else { return nil }
+    guard let training = part(trainingNames) else { return nil }
     let fitting = choice.candidates.filter { $0.fits(training) }
     guard let layout = fitting.first else { return nil }
     var found = try layout.find(in: training)
     found.folders.append(contents.path)
     if found.classNames == .given([:]) { found.classNames = ClassNameSource(in: contents.path) }
-    if let validation = part(["val", "valid", "validation"]) {
+    if let validation = part(validationNames) {
       guard layout.fits(validation) else {
         throw FileError(
           .missing, path: validation.path, expected: "\(layout.rule), as in \(training.path)",
@@ -61,7 +61,7 @@ extension DatasetLayouts {
       found.otherFiles += other.otherFiles
       found.notes += other.notes
     }
-    if let test = part(["test", "testing"]), layout.fits(test) {
+    if let test = part(testNames), layout.fits(test) {
       found.test = FoundSamples.TestSamples(
         path: test.path, note: "\(test.path): kept for tests (evaluate)"
       ) {
@@ -73,8 +73,13 @@ extension DatasetLayouts {
     return describe(found, layout, fitting, contents)
   }
 
+  /// What folders of a part are called.
+  static let trainingNames = ["train", "training"]
+  static let validationNames = ["val", "valid", "validation"]
+  static let testNames = ["test", "testing"]
+
   /// The sources of a part; names that the other part has too are told apart.
-  private static func marked(
+  static func marked(
     _ sources: [SampleSource], as part: SamplePart, apartFrom others: [SampleSource]
   ) -> [SampleSource] {
     let isShared = !Set(sources.map(\.name)).isDisjoint(with: others.map(\.name))
@@ -95,15 +100,17 @@ extension DatasetLayouts {
     let others = fitting.dropFirst().map { $0.name }
     if !others.isEmpty { line += "; \(others.joined(separator: ", ")) would fit too (--layout)" }
     result.notes.insert(line, at: 0)
-    if let rest = passedOver(found) { result.notes.append("\(contents.path): passed over \(rest)") }
+    if let rest = found.passedOver { result.notes.append("\(contents.path): passed over \(rest)") }
     return result
   }
+}
 
+extension FoundSamples {
   /// What lies in the folders that were searched and is no part of the set, by kinds.
-  private static func passedOver(_ found: FoundSamples) -> String? {
-    let folders = Set(found.folders)
-    var used = Set(found.otherFiles)
-    for source in found.sources { used.formUnion(source.paths) }
+  var passedOver: String? {
+    let folders = Set(self.folders)
+    var used = Set(otherFiles)
+    for source in sources { used.formUnion(source.paths) }
     var (files, others): ([String], [String]) = ([], [])
     for folder in folders.sorted(by: Paths.precedes) {
       guard let contents = try? FolderContents(path: folder) else { continue }
@@ -112,7 +119,7 @@ extension DatasetLayouts {
       }
       others += contents.folders.filter { name in
         let place = contents.place(name)
-        return place != found.test?.path && !folders.contains(place)
+        return place != test?.path && !folders.contains(place)
           && !folders.contains { $0.hasPrefix(place + "/") }
       }
     }

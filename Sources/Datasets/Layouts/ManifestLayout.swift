@@ -2,32 +2,39 @@
 
 import Files
 
-/// A file of comma-separated values with the columns `image` and `mask` and, where wanted, `group` and
-/// `split` (train, val or test; lines that say test are taken for tests alone).
+/// A `SeparatedTable` with the columns `image` and `mask` and, where wanted, `group` and `split` (train, val or
+/// test; lines that say test are taken for tests alone).
+///
+/// Where lines say train or val, those that say nothing are trained on.
 ///
 /// Paths are relative to the file's folder. Samples are called by the stems of their images, or where these
 /// are not unique by their paths, with `-` for `/`.
 enum ManifestLayout: DatasetLayout {
   static let name = "manifest"
-  static let rule = "FILE.csv with columns image, mask and optional group, split"
+  static let rule = "FILE.csv (or .tsv) with columns image, mask and optional group, split"
 
   static func fits(_ contents: FolderContents) -> Bool {
-    contents.isFile && contents.path.lowercased().hasSuffix(".csv")
+    contents.isFile && [".csv", ".tsv"].contains(contents.path.suffix(4).lowercased())
   }
 
   static func find(in contents: FolderContents) throws -> FoundSamples {
     let path = contents.path
-    let table = try CommaSeparatedTable(path: path)
-    func column(_ name: String) -> Int? { table.columns.firstIndex(of: name) }
-    guard let imageColumn = column("image"), let maskColumn = column("mask") else {
+    let table = try SeparatedTable(path: path)
+    guard let imageColumn = table.column("image"), let maskColumn = table.column("mask") else {
       throw FileError(
         path: path, expected: "the columns image and mask",
         found: table.columns.joined(separator: ", "), hint: "name the columns so")
     }
+    guard !table.rows.isEmpty else {
+      throw FileError(
+        .noImages, path: path, expected: "a line for each image",
+        found: "the names of columns alone",
+        hint: "add the lines")
+    }
     let images = table.rows.map { $0[imageColumn] }
     let stems = images.map(Paths.stem)
     let names = Set(stems).count == stems.count ? stems : images.map(longName)
-    let groupColumn = column("group")
+    let (groupColumn, splitColumn) = (table.column("group"), table.column("split"))
     let folder = Paths.folder(of: path)
     @Sendable func place(_ file: String) -> String {
       file.hasPrefix("/") || folder.isEmpty ? file : Paths.join(folder, file)
@@ -52,20 +59,27 @@ enum ManifestLayout: DatasetLayout {
     }
     var lines: [(line: Int, part: SamplePart?)] = []
     for (line, row) in table.rows.enumerated() {
-      switch column("split").map({ row[$0].lowercased() }) {
+      switch splitColumn.map({ row[$0].lowercased() }) {
       case "train", "training": lines.append((line, .training))
       case "val", "valid", "validation": lines.append((line, .validation))
       case "test": lines.append((line, .test))
-      case nil: lines.append((line, nil))
+      case nil, "": lines.append((line, nil))
       case let other?:
         throw FileError(
           path: path, expected: "train, val or test under split in line \(line + 2)",
           found: "\"\(other)\"", hint: "leave the column out to divide the set at random")
       }
     }
+    let silent = lines.indices.filter { lines[$0].part == nil }
+    let saysParts = lines.contains { $0.part == .training || $0.part == .validation }
+    if saysParts { for line in silent { lines[line].part = .training } }
     var found = FoundSamples(
       sources: try samples(lines.filter { $0.part != .test }),
       classNames: ClassNameSource(in: folder), folders: [])
+    if saysParts && !silent.isEmpty {
+      found.notes.append(
+        "\(path): lines with an empty split, which are trained on: \(silent.count)")
+    }
     let testLines = lines.filter { $0.part == .test }
     if !testLines.isEmpty {
       found.test = FoundSamples.TestSamples(

@@ -2,12 +2,13 @@
 
 import Files
 import Foundation
+import Imaging
 
 /// A folder with `dataset.json`, images `imagesTr/NAME_0000.ext`, `NAME_0001.ext`, ..., a file a channel, and
 /// labels `labelsTr/NAME.ext`.
 ///
-/// Of `dataset.json` the keys `file_ending` and `labels` are read: names of classes, and the value of the
-/// label `ignore`, which is of no class.
+/// Of `dataset.json` the keys `file_ending`, `channel_names` and `labels` are read: how many channels there are,
+/// names of classes, and the value of the label `ignore`, which is of no class.
 enum NNUNetLayout: DatasetLayout {
   static let name = "nnunet"
   static let rule = "dataset.json, imagesTr/NAME_0000.png and labelsTr/NAME.png"
@@ -18,10 +19,14 @@ enum NNUNetLayout: DatasetLayout {
 
   static func find(in contents: FolderContents) throws -> FoundSamples {
     let description = try Description(path: contents.place("dataset.json"))
-    let (images, labels) = (contents.place("imagesTr"), contents.place("labelsTr"))
+    guard let images = contents.folderPath("imagesTr"),
+      let labels = contents.folderPath("labelsTr")
+    else { preconditionFailure("a folder that does not fit") }
     let ending = description.fileEnding
-    let imageContents = try FolderContents(path: images)
-    let channelsOf = try channels(imageContents, ending: ending)
+    let channelsOf = try channels(FolderContents(path: images), ending: ending)
+    if let first = channelsOf.min(by: { Paths.precedes($0.key, $1.key) })?.value {
+      try description.check(channels: first, in: images)
+    }
     let labelContents = try FolderContents(path: labels)
     for label in labelContents.files where label.hasSuffix(ending) {
       let name = String(label.dropLast(ending.count))
@@ -34,7 +39,8 @@ enum NNUNetLayout: DatasetLayout {
     }
     var found = FoundSamples(
       sources: [], classNames: .given(description.classNames), ignored: description.ignored,
-      folders: [contents.path, images, labels], otherFiles: [contents.place("dataset.json")],
+      knownValues: description.knownValues, folders: [contents.path, images, labels],
+      otherFiles: [contents.place("dataset.json")],
       notes: description.notes)
     for (name, channels) in channelsOf.sorted(by: { Paths.precedes($0.key, $1.key) }) {
       guard labelContents.files.contains(name + ending) else {
@@ -53,72 +59,58 @@ enum NNUNetLayout: DatasetLayout {
   private static func channels(
     _ contents: FolderContents, ending: String
   ) throws(FileError) -> [String: [String]] {
-    var numbersOf: [String: [Int]] = [:]
-    for file in contents.files where file.hasSuffix(ending) {
-      guard let (name, number) = channelName(file.dropLast(ending.count)) else { continue }
-      numbersOf[name, default: []].append(number)
+    func stem(_ file: String) -> String {
+      String((file.split(separator: "/").last ?? "").dropLast(ending.count))
     }
-    guard !numbersOf.isEmpty else {
+    let files = contents.files.filter {
+      $0.hasSuffix(ending) && ChannelFiles.name(stem($0)) != nil
+    }
+    guard let channels = ChannelFiles(files.map(contents.place), stem: stem) else {
       throw FileError(
         .noImages, path: contents.path, expected: "images called NAME_0000\(ending)",
         found: contents.summary, hint: "dataset.json says that names end with \(ending)")
     }
-    let count = numbersOf.values.map(\.count).max() ?? 1
-    var result: [String: [String]] = [:]
-    for (name, numbers) in numbersOf.sorted(by: { Paths.precedes($0.key, $1.key) }) {
-      let missing = (0..<count).first { !numbers.contains($0) }
-      if let missing {
-        throw FileError(
-          .channelsDiffer, path: contents.place(name) + "_...\(ending)",
-          expected: "a file for each of the \(count) channels",
-          found: "none for the channel \(missing)", hint: "channels are counted from 0000")
-      }
-      result[name] = (0..<count).map { contents.place("\(name)_\(padded($0))\(ending)") }
-    }
-    return result
-  }
-
-  /// The image and the number in the name of a channel, `NAME_0000`; nil for another name.
-  static func channelName(_ stem: some StringProtocol) -> (image: String, number: Int)? {
-    guard let line = stem.lastIndex(of: "_") else { return nil }
-    let digits = stem[stem.index(after: line)...]
-    guard digits.count == 4, let number = UInt16(digits), !digits.hasPrefix("+") else { return nil }
-    return (String(stem[..<line]), Int(number))
-  }
-
-  private static func padded(_ number: Int) -> String {
-    String(repeating: "0", count: max(0, 4 - "\(number)".count)) + "\(number)"
+    return Dictionary(
+      uniqueKeysWithValues: try channels.complete().map { ($0.name, $0.files) })
   }
 
   /// What `dataset.json` says.
   private struct Description {
     let fileEnding: String
-    var classNames: [MaskValue: String] = [:]
-    var ignored: MaskValue?
-    var notes: [String] = []
+    /// How many channels it says that images have, where it does.
+    private let channelCount: Int?
+    private(set) var classNames: [MaskValue: String] = [:]
+    private(set) var ignored: MaskValue?
+    /// The values that masks may have.
+    private(set) var knownValues: KnownValues
+    private(set) var notes: [String] = []
 
     private struct File: Decodable {
       let labels: [String: Label]
       let fileEnding: String
+      let channels: [String: Name]?
 
       private enum CodingKeys: String, CodingKey {
         case labels
         case fileEnding = "file_ending"
+        case channels = "channel_names"
       }
     }
+
+    /// What a channel is called, which decides nothing.
+    private struct Name: Decodable { init(from _: any Decoder) {} }
 
     /// The value of a label, or the values of a region.
     private enum Label: Decodable {
       case value(UInt16)
-      case region
+      case region([UInt16])
 
       init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if let value = try? container.decode(UInt16.self) {
           self = .value(value)
         } else {
-          _ = try container.decode([UInt16].self)
-          self = .region
+          self = .region(try container.decode([UInt16].self))
         }
       }
     }
@@ -134,19 +126,43 @@ enum NNUNetLayout: DatasetLayout {
           found: "something else", hint: "write it as nnU-Net v2 has it")
       }
       fileEnding = file.fileEnding
+      channelCount = file.channels?.count
+      knownValues = KnownValues(path: path)
       var regions: [String] = []
       for (name, label) in file.labels.sorted(by: { Paths.precedes($0.key, $1.key) }) {
         switch label {
         case .value(let value) where name == "ignore": ignored = MaskValue(grey: Int(value))
         case .value(let value): classNames[MaskValue(grey: Int(value))] = name
-        case .region: regions.append(name)
+        case .region(let values):
+          regions.append(name)
+          knownValues.values.formUnion(values.map { MaskValue(grey: Int($0)) })
         }
       }
+      knownValues.values.formUnion(classNames.keys)
+      knownValues.values.formUnion([ignored].compactMap(\.self))
+      knownValues.names = classNames
       if !regions.isEmpty {
         notes.append(
           "\(path): regions of several labels are no classes here: \(regions.joined(separator: ", "))"
         )
       }
+    }
+
+    /// Refuses an image's files of another number of channels.
+    ///
+    /// - Throws: `FileError`, also for a file that cannot be decoded.
+    func check(channels files: [String], in folder: String) throws(FileError) {
+      guard let channelCount, channelCount != files.count else { return }
+      // One file may have several: PNG files of red, green and blue have them so.
+      var stored = 0
+      for file in files { stored += try ImageFile.read(file).channels }
+      guard stored != channelCount else { return }
+      throw FileError(
+        .channelsDiffer, path: folder,
+        expected: "\(channelCount) \(channelCount == 1 ? "channel" : "channels") an image, as"
+          + " channel_names of dataset.json has",
+        found: "\(stored) (\(files.count == 1 ? "" : "\(files.count) files, ")such as \(files[0]))",
+        hint: "add the files of the other channels, or correct channel_names")
     }
   }
 }

@@ -3,136 +3,141 @@
 import Files
 import Imaging
 
-/// How masks are called after their images.
-enum MaskNames {
-  /// What stands behind the name of the image.
-  static let suffixes = ["_mask", "_masks", "_label", "_labels", "_seg", "_segmentation"]
-  /// What stands before the name that image and mask share.
-  static let prefixes = ["mask_", "masks_", "label_", "labels_", "seg_"]
-  /// What may stand before it in the image's name.
-  static let imagePrefixes = ["image_", "img_"]
-
-  /// The stems of images that a mask called `stem` may belong to by a suffix.
-  static func bySuffix(_ stem: String) -> [String] {
-    suffixes.filter { stem.hasSuffix($0) && stem.count > $0.count }
-      .map { String(stem.dropLast($0.count)) }
-  }
-
-  /// The stems of images that a mask called `stem` may belong to by a prefix.
-  static func byPrefix(_ stem: String) -> [String] {
-    prefixes.filter { stem.hasPrefix($0) && stem.count > $0.count }.flatMap { prefix in
-      let name = String(stem.dropFirst(prefix.count))
-      return imagePrefixes.map { $0 + name }
-    }
-  }
-
-  /// The same, and the shared name alone: where masks have a folder of their own.
-  static func inFolder(_ stem: String) -> [String] {
-    let bare = prefixes.filter { stem.hasPrefix($0) && stem.count > $0.count }
-      .map { String(stem.dropFirst($0.count)) }
-    return [stem] + bySuffix(stem) + byPrefix(stem) + bare
-  }
+/// The samples of folders whose files were matched, and what is to be said of them.
+struct PairedSources {
+  var sources: [SampleSource]
+  var notes: [String] = []
 }
 
-/// The samples of a folder of images and a folder of masks, matched by their stems, with the
-/// instances of a third one where it is given.
-func pairedSources(
-  images: String, masks: String, instances: String? = nil
-) throws -> [SampleSource] {
-  let images = try imageFiles(in: images)
-  let imageOf = try imagesByStem(images)
-  let maskOf = try CompanionFiles.masks.files(in: masks, of: images, imageOf)
-  let instancesOf = try instances.map {
-    try CompanionFiles.instances.files(in: $0, of: images, imageOf)
+extension PairedSources {
+  /// The samples of a folder of images and a folder of masks, matched by their stems, with the
+  /// instances of a third one where it is given.
+  ///
+  /// Files `a_0000`, `a_0001`, ... are the channels of the image `a` where masks are called so.
+  ///
+  /// - Throws: `FileError` for an image without a mask or with two, or a mask without an image.
+  init(images: String, masks: String, instances: String? = nil) throws {
+    let (files, maskFiles) = (try imageFiles(in: images), try imageFiles(in: masks))
+    let channels = try Self.channels(files, masks: maskFiles)
+    let named = try channels ?? NamedImages(files)
+    let maskOf = try CompanionFiles.masks.files(maskFiles, in: masks, of: named)
+    let instancesOf = try instances.map {
+      try CompanionFiles.instances.files(imageFiles(in: $0), in: $0, of: named)
+    }
+    sources = try named.names.flatMap { name in
+      try SampleSource.pages(
+        named: name, image: named.files[name] ?? [], mask: maskOf[name],
+        instances: instancesOf?[name])
+    }
+    if let channels, let count = channels.files.values.first?.count {
+      let images = channels.files.count == 1 ? "1 image" : "\(channels.files.count) images"
+      notes.append(
+        "\(Paths.folder(of: files[0])): \(images) of \(count) \(count == 1 ? "file" : "files") each, "
+          + "NAME_0000 and on, one a channel")
+    }
   }
-  return try images.flatMap { image in
-    let stem = Paths.stem(image)
-    return try SampleSource.pages(
-      image: [image], mask: maskOf[stem], instances: instancesOf?[stem])
-  }
-}
 
-/// The samples of a folder in which masks lie beside their images.
-///
-/// - Parameter candidates: the stems of images that a mask may belong to, given its own.
-/// - Throws: `FileError` for an image without a mask or with two, or a mask without an image.
-func neighbouringSources(
-  in contents: FolderContents, _ candidates: (_ stem: String) -> [String]
-) throws -> [SampleSource] {
-  let files = contents.imageNames.map(contents.place)
-  let stems = Set(files.map(Paths.stem))
-  func isMask(_ file: String) -> Bool {
-    candidates(Paths.stem(file)).contains(where: stems.contains)
+  /// The images of which files are the channels, or nil where files are images of their own.
+  ///
+  /// Masks tell: frames of a film are called so too, and each has its own.
+  private static func channels(_ files: [String], masks: [String]) throws -> NamedImages? {
+    guard let channels = ChannelFiles(files) else { return nil }
+    let frames = try NamedImages(files)
+    let images = NamedImages(
+      files: Dictionary(uniqueKeysWithValues: channels.names.map { ($0, []) }))
+    let candidates = masks.map { MaskNames.inFolder(Paths.stem($0)) }
+    guard candidates.allSatisfy({ frames.name(of: $0) == nil }),
+      candidates.contains(where: { images.name(of: $0) != nil })
+    else { return nil }
+    return NamedImages(
+      files: Dictionary(uniqueKeysWithValues: try channels.complete().map { ($0.name, $0.files) }))
   }
-  let images = files.filter { !isMask($0) }
-  let imageOf = try imagesByStem(images)
-  var maskOf: [String: String] = [:]
-  for mask in files where isMask(mask) {
-    // A mask's own mask is no image.
-    guard let stem = candidates(Paths.stem(mask)).first(where: { imageOf[$0] != nil }) else {
-      throw maskWithoutImage(mask, called: candidates(Paths.stem(mask)))
-    }
-    if let other = maskOf.updateValue(mask, forKey: stem) {
-      throw FileError(
-        .twoMasks, path: mask, expected: "one mask for the image \(stem)",
-        found: "\(other) too", hint: "remove one of them")
-    }
-  }
-  return try images.flatMap { image in
-    let stem = Paths.stem(image)
-    guard let mask = maskOf[stem] else {
-      if !candidates(stem).isEmpty { throw maskWithoutImage(image, called: candidates(stem)) }
-      throw FileError(
-        .imageWithoutMask, path: image, expected: "a mask beside it", found: "none",
-        hint: "add the mask or remove the image")
-    }
-    return try SampleSource.pages(image: [image], mask: mask)
-  }
-}
 
-/// Whether some file of a folder is the mask of another one.
-func hasNeighbouringMasks(
-  _ contents: FolderContents, _ candidates: (_ stem: String) -> [String]
-) -> Bool {
-  let stems = Set(contents.imageNames.map(Paths.stem))
-  return stems.contains { candidates($0).contains(where: stems.contains) }
+  /// The samples of a folder in which masks lie beside their images.
+  ///
+  /// - Parameter candidates: the stems of images that a mask may belong to, given its own.
+  /// - Throws: `FileError` for an image without a mask or with two, or a mask without an image.
+  init(
+    beside contents: FolderContents, _ candidates: (_ stem: String) -> [String]
+  ) throws {
+    let files = contents.imageNames.map(contents.place)
+    let all = NamedImages(files: Dictionary(grouping: files, by: Paths.stem))
+    func isMask(_ file: String) -> Bool { all.name(of: candidates(Paths.stem(file))) != nil }
+    let images = try NamedImages(files.filter { !isMask($0) })
+    var maskOf: [String: String] = [:]
+    for mask in files where isMask(mask) {
+      // A mask's own mask is no image.
+      let candidates = candidates(Paths.stem(mask))
+      guard let name = images.name(of: candidates) else {
+        throw maskWithoutImage(mask, called: candidates.prefix(2), images)
+      }
+      if let other = maskOf.updateValue(mask, forKey: name) {
+        throw twoMasks("mask", mask, other, name)
+      }
+    }
+    sources = try images.names.flatMap { name in
+      let files = images.files[name] ?? []
+      guard let mask = maskOf[name] else {
+        let candidates = candidates(name)
+        if !candidates.isEmpty {
+          throw maskWithoutImage(files[0], called: candidates.prefix(2), images)
+        }
+        throw FileError(
+          .imageWithoutMask, path: files[0], expected: "a mask beside it", found: "none",
+          hint: "add the mask or remove the image")
+      }
+      return try SampleSource.pages(image: files, mask: mask)
+    }
+  }
+
+  /// Whether some file of a folder is the mask of another one.
+  static func hasMasksBesideImages(
+    _ contents: FolderContents, _ candidates: (_ stem: String) -> [String]
+  ) -> Bool {
+    let names = contents.imageNames
+    let all = NamedImages(files: Dictionary(grouping: names, by: Paths.stem))
+    return all.names.contains { all.name(of: candidates($0)) != nil }
+  }
 }
 
 /// The image files of a folder, in no particular order; hidden files and folders do not count.
 ///
 /// - Throws: `FileError` where there is none.
 func imageFiles(in folder: String) throws -> [String] {
-  let contents = try FolderContents(path: folder)
+  try imageFiles(of: FolderContents(path: folder))
+}
+
+/// The image files among the contents of a folder.
+///
+/// - Throws: `FileError` where there is none.
+func imageFiles(of contents: FolderContents) throws(FileError) -> [String] {
   guard !contents.imageNames.isEmpty else {
+    let isEmpty = contents.files.isEmpty && contents.folders.isEmpty
     throw FileError(
-      .noImages, path: folder, expected: "\(ImageFile.kinds) files",
-      found: contents.files.isEmpty ? "none" : "none, but \(contents.summary)",
+      .noImages, path: contents.path, expected: "\(ImageFile.kinds) files",
+      found: isEmpty ? "none" : "none, but \(contents.summary)",
       hint: "hidden files and folders below it do not count")
   }
   return contents.imageNames.map(contents.place)
 }
 
-/// The images by their stems, of which no two may be the same.
-private func imagesByStem(_ images: [String]) throws(FileError) -> [String: String] {
-  var imageOf: [String: String] = [:]
-  for image in images.sorted(by: Paths.precedes) {
-    let stem = Paths.stem(image)
-    if let other = imageOf.updateValue(image, forKey: stem) {
-      throw FileError(
-        .duplicateName, path: image, expected: "one image called \(stem)",
-        found: "\(other) too", hint: "rename or remove one of them")
-    }
-  }
-  return imageOf
+private func maskWithoutImage(
+  _ mask: String, called names: some Sequence<String>, _ images: NamedImages,
+  removal: String = "remove the mask"
+) -> FileError {
+  let names = Array(names)
+  return FileError(
+    .maskWithoutImage, path: mask,
+    expected: "an image called \(names.joined(separator: " or "))",
+    found: images.found(insteadOf: names), hint: "add the image or \(removal)")
 }
 
-private func maskWithoutImage(
-  _ mask: String, called names: [String], removal: String = "remove the mask"
+private func twoMasks(
+  _ what: String, _ first: String, _ second: String, _ image: String
 ) -> FileError {
   FileError(
-    .maskWithoutImage, path: mask,
-    expected: "an image called \(names.joined(separator: " or "))", found: "none",
-    hint: "add the image or \(removal)")
+    .twoMasks, path: first, expected: "one \(what) for the image \(image)",
+    found: "\(second) too", hint: "remove one of them")
 }
 
 /// Files of which each image has one, called as the image is, and what messages say of them.
@@ -157,28 +162,28 @@ private struct CompanionFiles: Sendable {
     removal: "remove its instances",
     remedy: "number the objects of every image, or remove the folder")
 
-  /// The file of each image, by the image's stem.
+  /// The file of each image, by the image's name.
   ///
   /// - Throws: `FileError` for a file without an image, and an image with two files or none.
   func files(
-    in folder: String, of images: [String], _ imageOf: [String: String]
+    _ files: [String], in folder: String, of images: NamedImages
   ) throws -> [String: String] {
     var result: [String: String] = [:]
-    for file in try imageFiles(in: folder).sorted(by: Paths.precedes) {
+    for file in files.sorted(by: Paths.precedes) {
       let candidates = candidates(Paths.stem(file))
-      guard let name = candidates.first(where: { imageOf[$0] != nil }) else {
-        throw maskWithoutImage(file, called: Array(candidates.suffix(1)), removal: removal)
+      guard let name = images.name(of: candidates) else {
+        let shortest = candidates.min { $0.count < $1.count }
+        throw maskWithoutImage(
+          file, called: [shortest].compactMap(\.self), images, removal: removal)
       }
       if let other = result.updateValue(file, forKey: name) {
-        throw FileError(
-          .twoMasks, path: file, expected: "one \(one) for the image \(name)",
-          found: "\(other) too", hint: "remove one of them")
+        throw twoMasks(one, file, other, name)
       }
     }
-    for image in images where result[Paths.stem(image)] == nil {
+    for name in images.names where result[name] == nil {
       throw FileError(
-        .imageWithoutMask, path: image,
-        expected: "\(wanted(Paths.stem(image))) in \(folder)", found: "none", hint: remedy)
+        .imageWithoutMask, path: images.files[name]?.first ?? name,
+        expected: "\(wanted(name)) in \(folder)", found: "none", hint: remedy)
     }
     return result
   }

@@ -11,18 +11,16 @@ enum Paths {
     first.utf8.lexicographicallyPrecedes(second.utf8)
   }
 
-  /// The file's name without folder and extension; `.nii.gz` is one extension.
-  static func stem(_ path: String) -> String {
-    let name = (path as NSString).lastPathComponent
-    if name.lowercased().hasSuffix(".nii.gz") { return String(name.dropLast(7)) }
-    return (name as NSString).deletingPathExtension
-  }
+  /// The file's name without folder and extension (see `ImageFile.stem`).
+  static func stem(_ path: String) -> String { ImageFile.stem(path) }
 
   /// The kind of a file by its extension, for messages: "PNG".
   static func kind(_ path: String) -> String {
     let ending = (path as NSString).pathExtension
     return ending.isEmpty ? "extensionless" : ending.uppercased()
   }
+
+  static func name(_ path: String) -> String { (path as NSString).lastPathComponent }
 
   static func folder(of path: String) -> String {
     (path as NSString).deletingLastPathComponent

@@ -3,18 +3,19 @@
 import Files
 
 /// A folder of image files in which the mask of `image_NAME` (or `img_NAME`) is called `mask_NAME`, or has
-/// another prefix of `MaskNames`.
+/// another prefix of `MaskNames`; no line is needed where NAME begins with no letter, as in `image1`.
 enum PrefixedPairsLayout: DatasetLayout {
   static let name = "prefixed"
-  static let rule = "image_NAME.png (or img_) beside mask_NAME.png (or label_, seg_)"
+  static let rule =
+    "image_NAME.png or image1.png (or img) beside mask_NAME.png or mask1.png (or label, seg)"
 
   static func fits(_ contents: FolderContents) -> Bool {
-    hasNeighbouringMasks(contents, MaskNames.byPrefix)
+    PairedSources.hasMasksBesideImages(contents, MaskNames.byPrefix)
   }
 
   static func find(in contents: FolderContents) throws -> FoundSamples {
     try FoundSamples(
-      sources: neighbouringSources(in: contents, MaskNames.byPrefix),
+      sources: PairedSources(beside: contents, MaskNames.byPrefix).sources,
       classNames: ClassNameSource(in: contents.path), folders: [contents.path])
   }
 }

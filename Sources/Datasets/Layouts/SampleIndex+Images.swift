@@ -21,7 +21,8 @@ extension SampleIndex {
   ///
   /// - Parameters:
   ///   - channels: those of the network.
-  ///   - keepsGoing: whether files that cannot be opened are listed and passed over.
+  ///   - keepsGoing: whether files that cannot be opened, or whose names are no text or another one's, are listed
+  ///     and passed over.
   /// - Throws: `FileError` for a missing path, for no image at all, for two outputs of one name, for an
   ///   image without a file for one of its channels, and for a file that cannot be opened.
   package static func images(
@@ -54,13 +55,24 @@ extension SampleIndex {
     for path in paths {
       try attempt(path) {
         guard Paths.exists(path) else {
+          // Arguments are text, in which bytes that are none have become this mark.
+          if path.contains("\u{FFFD}") {
+            let folder = Paths.folder(of: path)
+            throw Folder.foreignName(Paths.name(path), in: folder.isEmpty ? "." : folder)
+          }
           throw FileError(
             .missing, path: path, expected: "an image file or a folder of them", found: "nothing",
             hint: "check the path")
         }
         guard Folder.isFolder(path) else { return single.append(path) }
-        try add(try imageFiles(in: path), in: path)
-        let contents = try FolderContents(path: path)
+        let contents = try FolderContents(path: path, keepsGoing: keepsGoing)
+        let foreign = contents.foreignNames.filter(isImageName)
+        unreadable += foreign.map {
+          UnreadableFile(name: Paths.stem($0), error: Folder.foreignName($0, in: path))
+        }
+        if foreign.isEmpty || !contents.imageNames.isEmpty {
+          try add(try imageFiles(of: contents), in: path)
+        }
         let others = contents.files.filter { !isImageName($0) }
         if let rest = FolderContents.summary(files: others, folders: contents.folders) {
           notes.append("\(path): passed over \(rest)")
@@ -73,34 +85,40 @@ extension SampleIndex {
         .noImages, path: paths.first ?? "the list of images", expected: "at least one image",
         found: "none", hint: "name image files (\(ImageFile.kinds)), or folders of them")
     }
+    if keepsGoing { unreadable += removeDoubles(from: &sources) }
     return try SampleIndex(images: sources, notes: notes, unreadable: unreadable)
+  }
+
+  /// Takes out the files of which a sample has the name of another file's, as there is one output for a name,
+  /// and what is named twice.
+  private static func removeDoubles(from sources: inout [SampleSource]) -> [UnreadableFile] {
+    var result: [String: UnreadableFile] = [:]
+    var kept: Set<String> = []
+    for (name, samples) in Dictionary(grouping: sources, by: \.name) {
+      let paths = samples.map(\.image.first.path)
+      kept.insert(paths[0])
+      for (place, path) in paths.enumerated() {
+        guard let other = paths.first(where: { !Paths.areSame($0, path) }) else { continue }
+        result[path] = UnreadableFile(
+          name: samples[place].group, error: duplicateName(name, path, other))
+      }
+    }
+    var seen: Set<String> = []
+    sources.removeAll { source in
+      let path = source.image.first.path
+      return result[path] != nil || !kept.contains(path) || !seen.insert(source.name).inserted
+    }
+    return result.sorted { Paths.precedes($0.key, $1.key) }.map(\.value)
   }
 
   /// The files of each image's channels in their order, or nil where files are images of their own.
   private static func channelFiles(
     _ files: [String], channels: Int
   ) throws -> [(name: String?, files: [String])]? {
-    guard channels > 1, !files.isEmpty else { return nil }
-    var parts: [String: [Int: String]] = [:]
-    for file in files {
-      guard let (image, number) = NNUNetLayout.channelName(Paths.stem(file)) else { return nil }
-      parts[Paths.join(Paths.folder(of: file), image), default: [:]][number] = file
-    }
     // Frames of a film have such names too, and other numbers of them.
-    let wanted = Set(0..<channels)
-    guard parts.values.map(\.count).max() == channels,
-      parts.values.allSatisfy({ wanted.isSuperset(of: $0.keys) }),
-      try ImageFile.read(files[0]).channels == 1
+    guard channels > 1, let images = ChannelFiles(files), images.channelCount == channels,
+      images.areNumbersThoseOfChannels, try ImageFile.read(files[0]).channels == 1
     else { return nil }
-    return try parts.sorted { Paths.precedes($0.key, $1.key) }.map { image, files in
-      let found = (0..<channels).compactMap { files[$0] }
-      guard found.count == channels else {
-        throw FileError(
-          .channelsDiffer, path: image + "_...",
-          expected: "a file for each of the \(channels) channels",
-          found: "\(found.count)", hint: "channels are counted from 0000")
-      }
-      return (image.split(separator: "/").last.map(String.init), found)
-    }
+    return try images.complete().map { (name: $0.name, files: $0.files) }
   }
 }

@@ -63,6 +63,8 @@ package struct SampleIndex: Sendable {
   package let classNames: ClassNameSource
   /// The mask value that the set says is of no class.
   package let ignored: MaskValue?
+  /// The values that the set says its masks have, where it does.
+  let knownValues: KnownValues?
   /// What was recognised, guessed and passed over, a line each.
   package let notes: [String]
   /// What was made alike or left out of the images, a line each.
@@ -107,7 +109,7 @@ package struct SampleIndex: Sendable {
     (self.decoded, form) = (decoded, decoding.form)
     (entries, remarks) = try decoding.crew.together { try Self.entries(sources, decoded) }
     classNames = found.classNames
-    ignored = found.ignored
+    (ignored, knownValues) = (found.ignored, found.knownValues)
     let overlap = decoded.samples.reduce(0) { $0 + $1.overlapCount }
     notes =
       found.notes + [found.test?.note].compactMap(\.self) + Self.fileNotes(sources)
@@ -173,7 +175,7 @@ package struct SampleIndex: Sendable {
   /// An index made for prediction.
   init(images: [SampleSource], notes: [String], unreadable: [UnreadableFile]) throws {
     entries = try Self.sorted(images).enumerated().map { Entry(id: $0, source: $1, size: nil) }
-    (classNames, ignored) = (.given([:]), nil)
+    (classNames, ignored, knownValues) = (.given([:]), nil, nil)
     (self.notes, self.unreadable) = (notes + Self.fileNotes(images), unreadable)
     (decoded, form) = (nil, DecodedForm())
   }
@@ -184,12 +186,16 @@ package struct SampleIndex: Sendable {
   private static func sorted(_ sources: [SampleSource]) throws -> [SampleSource] {
     let sorted = sources.sorted { Paths.precedes($0.name, $1.name) }
     for (first, second) in zip(sorted, sorted.dropFirst()) where first.name == second.name {
-      throw FileError(
-        .duplicateName, path: second.image.first.path,
-        expected: "one sample called \(second.name)", found: "\(first.image.first.path) too",
-        hint: "rename one of the files")
+      throw duplicateName(second.name, second.image.first.path, first.image.first.path)
     }
     return sorted
+  }
+
+  /// The error of a file of which a sample has the name of another one's.
+  static func duplicateName(_ name: String, _ path: String, _ other: String) -> FileError {
+    FileError(
+      .duplicateName, path: path, expected: "one sample called \(name)", found: "\(other) too",
+      hint: "rename one of the files")
   }
 
   /// The index with its images in `channels`, or nil where one of them cannot have them.

@@ -2,19 +2,20 @@
 
 import Files
 
-/// A folder of image files in which the mask of `NAME` is called `NAME_mask`, or has another suffix of
-/// `MaskNames`.
+/// A folder of image files in which the mask of `NAME` (or `NAME_img`) is called `NAME_mask`, or has another
+/// suffix of `MaskNames`.
 enum SideBySideLayout: DatasetLayout {
   static let name = "side-by-side"
-  static let rule = "NAME.png beside NAME_mask.png (or _masks, _label, _labels, _seg)"
+  static let rule =
+    "NAME.png (or NAME_img.png) beside NAME_mask.png (or _masks, _label, _labels, _seg, _gt)"
 
   static func fits(_ contents: FolderContents) -> Bool {
-    hasNeighbouringMasks(contents, MaskNames.bySuffix)
+    PairedSources.hasMasksBesideImages(contents, MaskNames.bySuffix)
   }
 
   static func find(in contents: FolderContents) throws -> FoundSamples {
     try FoundSamples(
-      sources: neighbouringSources(in: contents, MaskNames.bySuffix),
+      sources: PairedSources(beside: contents, MaskNames.bySuffix).sources,
       classNames: ClassNameSource(in: contents.path), folders: [contents.path])
   }
 }

@@ -53,9 +53,8 @@ package struct SampleGroups: Sendable, Equatable {
     if !Paths.exists(table), let colon = table.lastIndex(of: ":") {
       (path, column) = (String(table[..<colon]), String(table[table.index(after: colon)...]))
     }
-    let file = try CommaSeparatedTable(path: path)
-    guard let nameColumn = file.columns.firstIndex(of: "name"),
-      let groupColumn = file.columns.firstIndex(of: column)
+    let file = try SeparatedTable(path: path)
+    guard let nameColumn = file.column("name"), let groupColumn = file.column(column)
     else {
       throw FileError(
         path: path, expected: "the columns name and \(column)",

@@ -27,8 +27,10 @@ extension RunPreparation {
       if mapping.ignoredPixelCount > 0 {
         logger.info(
           "ignored: the value \(ignored), \(String(format: "%.2f", share)) % of the pixels")
-      } else {
+      } else if configuration.ignore != nil {
         logger.warning("no mask has the value \(ignored), which --ignore names")
+      } else {
+        logger.info("ignored: the value \(ignored), as the set says; no mask has it")
       }
     }
     for warning in mapping.warnings { logger.warning("\(warning)") }

@@ -93,6 +93,8 @@ package struct TrainingData: Sendable {
       layout: configuration.layout)
     let foundToValidate = try FoundSamples.labelled(
       data: configuration.validationData, images: nil, masks: nil, layout: configuration.layout)
+    try found?.requireSamples(path: configuration.data ?? configuration.images ?? "")
+    try foundToValidate?.requireSamples(path: configuration.validationData ?? "")
     if configuration.instanceBorders {
       try found?.requireInstances(path: configuration.data ?? configuration.images ?? "")
       try foundToValidate?.requireInstances(path: configuration.validationData ?? "")

@@ -63,6 +63,7 @@ struct PreviewCommand: ParsableCommand {
       normalization: options.intensities.normalization(missingValue: options.noData),
       instanceBorders: instanceBorders)
     let found = try FoundSamples.folder(data, layout: layout)
+    try found.requireSamples(path: data)
     if instanceBorders { try found.requireInstances(path: data) }
     let index = try SampleIndex(found, Decoding(form))
     for note in index.notes { printNote(note) }

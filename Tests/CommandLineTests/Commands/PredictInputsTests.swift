@@ -50,6 +50,63 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 2])
+  func keepsGoingBesideNamesThatCannotBe(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      for name in ["a", "b", "c"] {
+        try TinyImages.png("\(folder)/in/\(name).png", width: 9, height: 7) { x, y, _ in x * y }
+      }
+      // Two images called b, and one of a name in Latin-1.
+      let whole = try Data(contentsOf: URL(fileURLWithPath: folder + "/in/b.png"))
+      try whole.write(to: URL(fileURLWithPath: folder + "/in/b.jpg"))
+      let copy = try ProgramRun(
+        URL(fileURLWithPath: "/bin/bash"),
+        arguments: ["-c", "cp '\(folder)/in/a.png' '\(folder)/in/'$'x\\xe4.png'"], timeLimit: 10)
+      #expect(copy.succeeded, "\(copy)")
+      let run = try Self.predict(folder, ranks: ranks, [folder + "/in", "--keep-going"])
+      run.expectOneError(naming: ["3 of 5 images could not be segmented"])
+      let failures = run.standardError.split(separator: "\n").filter {
+        $0.hasPrefix("not segmented: ")
+      }
+      #expect(failures.count == 3, "\(run)")
+      for (line, words) in zip(
+        failures,
+        ["in/b.jpg: expected one sample", "in/b.png: expected one", "in another encoding"])
+      {
+        #expect(line.contains(words), "\(run)")
+      }
+      #expect(try Self.names(folder + "/out") == ["a.png", "c.png"])
+      try Self.predict(folder, ranks: ranks, [folder + "/in"])
+        .expectOneError(naming: ["in another encoding; rename it"])
+    }
+  }
+
+  @Test func argumentsAreTextInUTF8() throws {
+    try withTemporaryFolder { folder in
+      let checkpoint = try TinyTraining.checkpoint(in: folder)
+      try TinyImages.png(folder + "/a.png", width: 9, height: 7) { x, y, _ in x * y }
+      let program = try ProgramRun.builtProgram(named: "unet-dist").path
+      func run(_ arguments: String) throws -> ProgramRun {
+        try ProgramRun(
+          URL(fileURLWithPath: "/bin/bash"),
+          arguments: [
+            "-c", "cd '\(folder)' && cp a.png $'x\\xe4.png' && exec '\(program)' \(arguments)",
+          ], timeLimit: 60)
+      }
+      let predict = "predict --checkpoint '\(checkpoint)' --output out"
+      for arguments in ["train --data data --output $'r\\xe4'", predict + " a.png $'x\\xe4.png'"] {
+        let refused = try run(arguments)
+        refused.expectOneError(naming: ["arguments: expected text in UTF-8", "in another encoding"])
+        #expect(refused.exitStatus == 64)
+      }
+      #expect(try !Self.names(folder).contains { $0.hasPrefix("r\u{FFFD}") })
+      let going = try run(predict + " --keep-going a.png $'x\\xe4.png'")
+      going.expectOneError(naming: ["1 of 2 images could not be segmented"])
+      #expect(going.standardError.contains("not segmented: .: expected names in UTF-8"), "\(going)")
+      #expect(try Self.names(folder + "/out") == ["a.png"])
+    }
+  }
+
   @Test func saysWhatItPassesOver() throws {
     try withTemporaryFolder { folder in
       try TinyImages.png(folder + "/in/a.png", width: 9, height: 7) { x, y, _ in x * y }

@@ -109,8 +109,25 @@ import Testing
     #expect(mapping.names == ["ground", "cell", "value 5"])
   }
 
+  @Test func theFileMayNameAValueToIgnore() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("images/a.png")
+    try folder.grey("masks/a.png", [[0, 2], [2, 255]])
+    try folder.text(
+      "classes.json", #"{"classes": [{"value": 2, "name": "cell"}], "ignore": 255}"#)
+    let index = try SampleIndex.folder(folder.path)
+    let mapping = try ClassMapping(scanning: index)
+    #expect(mapping.names == ["value 0", "cell"] && mapping.ignored == MaskValue(grey: 255))
+    #expect(mapping.ignoredPixelCount == 1)
+    #expect(try Dataset(index, mapping: mapping).image(0).labels == [0, 1, 1, 255])
+    // What is asked for goes before.
+    let asked = try ClassMapping(scanning: index, ignoring: MaskValue(grey: 0))
+    #expect(asked.names == ["cell", "value 255"])
+  }
+
   @Test(arguments: [
     "{", "[]", "{}", #"{"classes": [{"value": 0}]}"#,
+    #"{"classes": [{"value": 1, "name": "a"}], "ignore": 1}"#,
     #"{"classes": [{"value": 4294967296, "name": "a"}]}"#,
     #"{"classes": [{"value": [1, 2], "name": "a"}]}"#, #"{"classes": [{"value": 1, "name": 2}]}"#,
     #"{"classes": [{"value": 1, "name": "a"}, {"value": 1, "name": "b"}]}"#,

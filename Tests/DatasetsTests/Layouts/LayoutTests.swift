@@ -32,7 +32,10 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
 }
 
 @Suite struct LayoutTests {
-  @Test(arguments: ["_mask", "_masks", "_label", "_labels", "_seg", "_segmentation"])
+  @Test(arguments: [
+    "_mask", "_masks", "_label", "_labels", "_seg", "_segmentation", "_gt", "_cp_masks", "_Mask",
+    "_LABELS", "-mask",
+  ])
   func masksLieBesideTheirImagesOrInAFolder(_ suffix: String) throws {
     let beside = try TemporaryFolder()
     let folders = try TemporaryFolder()
@@ -53,7 +56,7 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(try labels(index, 0) == [0, 1])
     #expect(
       index.notes == [
-        "\(beside.path): NAME.png beside NAME_mask.png (or _masks, _label, _labels, _seg) "
+        "\(beside.path): NAME.png (or NAME_img.png) beside NAME_mask.png (or _masks, _label, _labels, _seg, _gt) "
           + "(layout side-by-side), 2 samples", "\(beside.path): passed over 1 TXT file",
       ])
     #expect(try read(folders).entries.map(\.name) == ["a", "b"])
@@ -69,7 +72,7 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     try folder.grey("c_mask.png")
     let stray = refusal(folder)
     #expect(stray?.kind == .maskWithoutImage && stray?.path.hasSuffix("c_mask.png") == true)
-    #expect(stray?.expected == "an image called c")
+    #expect(stray?.expected == "an image called c or c_image")
     try folder.grey("c.png")
     try folder.grey("c_label.png")
     #expect(refusal(folder)?.kind == .twoMasks)
@@ -78,7 +81,10 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(refusal(folder)?.kind == .maskWithoutImage)
   }
 
-  @Test(arguments: [("image_", "mask_"), ("img_", "label_"), ("image_", "seg_")])
+  @Test(arguments: [
+    ("image_", "mask_"), ("img_", "label_"), ("image_", "seg_"), ("image", "mask"),
+    ("img", "labels"), ("Image_", "MASK_"), ("image-", "mask-"),
+  ])
   func prefixesTellPairsApart(_ image: String, _ mask: String) throws {
     let folder = try TemporaryFolder()
     for number in 1...3 {
@@ -240,6 +246,39 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(refusal(fifth)?.kind == .noImages)
   }
 
+  @Test func theDescriptionIsHeldAgainstTheFiles() throws {
+    func folder(_ channels: String, _ labels: String) throws -> TemporaryFolder {
+      try self.folder(
+        #"{"channel_names": {\#(channels)}, "file_ending": ".png", "labels": {\#(labels)}}"#)
+    }
+    let labels = #""background": 0, "cell": 2, "whole": [1, 2, 3]"#
+    let three = refusal(try folder(#""0": "a", "1": "b", "2": "c""#, labels))
+    #expect(three?.kind == .channelsDiffer && three?.path.hasSuffix("imagesTr") == true)
+    #expect(three?.expected.hasPrefix("3 channels an image") == true)
+    #expect(three?.found.hasPrefix("2 (2 files, such as ") == true)
+    // A file of red, green and blue, as nnU-Net's own reader of PNG takes it.
+    let colour = try folder(#""0": "R", "1": "G", "2": "B""#, labels)
+    for name in ["x_1", "y"] {
+      try FileManager.default.removeItem(atPath: colour.path + "/imagesTr/\(name)_0001.png")
+      try FileManager.default.removeItem(atPath: colour.path + "/imagesTr/\(name)_0000.png")
+      try colour.png(
+        "imagesTr/\(name)_0000.png", .colour(width: 3, [[1, 2, 3], [4, 5, 6], [7, 8, 9]]))
+    }
+    #expect(try read(colour).channels == 3)
+    // Values of regions are known; one that nothing names is not.
+    let known = try read(folder(#""0": "a", "1": "b""#, labels))
+    #expect(try ClassMapping(scanning: known).names == ["background", "cell", "value 3"])
+    let index = try read(folder(#""0": "a", "1": "b""#, #""background": 0, "cell": 2, "late": 9"#))
+    let stranger = #expect(throws: FileError.self) { try ClassMapping(scanning: index) }
+    #expect(stranger?.kind == .unknownValue && stranger?.path.hasSuffix("x_1.png") == true)
+    #expect(stranger?.expected.hasSuffix("dataset.json: 0, 2, 9") == true)
+    #expect(stranger?.found == "3 in 1 pixel")
+    let mapping = try ClassMapping(scanning: index, ignoring: MaskValue(grey: 3))
+    #expect(mapping.names == ["background", "cell"])
+    #expect(
+      mapping.warnings.last?.hasSuffix("that no mask has, hence no classes: late (9)") == true)
+  }
+
   @Test(arguments: [
     "", "{", "[]", #"{"labels": {"a": 0}}"#, #"{"file_ending": "", "labels": {}}"#,
     #"{"file_ending": ".png", "labels": {"a": "b"}}"#,
@@ -331,6 +370,33 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     try folder.grey("b2/images/other.png")
     #expect(refusal(folder)?.path.hasSuffix("b2/images") == true)
   }
+
+  @Test func aFolderWithoutMasksIsNamedAndOneOfNoneIsBackground() throws {
+    let folder = try TemporaryFolder()
+    for id in ["a1", "b2"] {
+      try folder.grey("\(id)/images/\(id).png", [[1, 2, 3, 4]])
+      try folder.grey("\(id)/masks/0.png", [[255, 255, 0, 0]])
+    }
+    // What archivers leave behind, and an image of another name than its folder's.
+    try folder.text("__MACOSX/a1/._a1.png", "")
+    try folder.grey("c3/images/other.png", [[1, 2, 3, 4]])
+    try folder.place("c3/masks/.DS_Store")
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["a1", "b2", "c3"])
+    #expect(index.notes[1] == "images whose masks/ is empty, all background: 1 of 3")
+    #expect(index.notes.last == "\(folder.path): passed over 1 folder (__MACOSX)")
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+    #expect(try dataset.image(1).labels == [1, 1, 0, 0])
+    #expect(try dataset.image(2).labels == [0, 0, 0, 0])
+    #expect(try dataset.instances(of: dataset.image(2)) == [0, 0, 0, 0])
+
+    try folder.grey("d4/images/d4.png", [[1, 2, 3, 4]])
+    let error = refusal(folder)
+    #expect(error?.kind == .imageWithoutMask && error?.path == folder.path + "/d4")
+    try FileManager.default.removeItem(atPath: folder.path + "/d4/images")
+    try folder.grey("d4/masks/0.png", [[1, 2, 3, 4]])
+    #expect(refusal(folder)?.kind == .maskWithoutImage)
+  }
 }
 
 @Suite struct ManifestLayoutTests {
@@ -420,6 +486,50 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(all.notes.contains { $0.hasPrefix("scored: 1 of train and 1 of val") })
   }
 
+  @Test(arguments: [
+    "image;mask;split\none/a.png;truth/one/a.png;train\n",
+    "IMAGE, Mask , Split\none/a.png, truth/one/a.png,train\n",
+    "\u{FEFF}image\tmask\tsplit\r\none/a.png\ttruth/one/a.png\ttrain\r\n\t\t\r\n",
+    "\"image\";\"mask\";\"split\"\n\"one/a.png\";\"truth/one/a.png\";\"train\"\n;;\n",
+  ])
+  func spreadsheetsWriteThemSo(_ text: String) throws {
+    let folder = try folder(text)
+    let index = try read(folder, "set.csv")
+    #expect(index.entries.map(\.name) == ["a"])
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/set.csv", toPath: folder.path + "/set.TSV")
+    #expect(try read(folder, "set.TSV").listing == index.listing)
+  }
+
+  @Test func linesWithoutAPartAreTrainedOn() throws {
+    let some = try read(
+      folder(
+        "image,mask,split\none/a.png,truth/one/a.png,\ntwo/a.png,truth/two/a.png,val\n"
+          + "two/b.png,truth/two/b.png,\n"), "set.csv")
+    #expect(some.parts == [.training, .validation, .training])
+    #expect(
+      some.notes.last?.hasSuffix("lines with an empty split, which are trained on: 2") == true)
+    // Where no line says what is trained or validated on, the set is divided as any other.
+    let none = try read(
+      folder("image,mask,split\none/a.png,truth/one/a.png,\ntwo/b.png,truth/two/b.png,test\n"),
+      "set.csv")
+    #expect(none.entries.map(\.name) == ["a"] && none.parts.isEmpty)
+    #expect(!none.notes.contains { $0.contains("trained on") })
+  }
+
+  @Test func aTableOfTestsAloneIsForEvaluation() throws {
+    let folder = try folder("image,mask,split\none/a.png,truth/one/a.png,test\n")
+    let found = try FoundSamples.folder(folder.path + "/set.csv")
+    let error = #expect(throws: FileError.self) {
+      try found.requireSamples(path: folder.path + "/set.csv")
+    }
+    #expect(error?.found == "samples for tests alone")
+    let scored = try SampleIndex(found.part(nil, path: folder.path + "/set.csv"))
+    #expect(scored.entries.map(\.name) == ["a"])
+    try folder.text("set.csv", "image,mask\n")
+    #expect(refusal(folder, "set.csv")?.kind == .noImages)
+  }
+
   @Test func stemsAreNamesWhereTheyAreUnique() throws {
     let folder = try folder("image,mask\none/a.png,truth/one/a.png\ntwo/b.png,truth/two/b.png\n")
     let index = try read(folder, "set.csv")
@@ -429,7 +539,8 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
 
   @Test(arguments: [
     ("image,label\none/a.png,truth/one/a.png\n", "set.csv"),
-    ("image,mask\none/a.png,\n", "set.csv"),
+    ("image,mask\none/a.png,\n", "set.csv"), ("image,mask;split\n", "set.csv"),
+    ("Image,IMAGE,mask\na,b,c\n", "set.csv"),
     ("image,mask,split\none/a.png,truth/one/a.png,later\n", "set.csv"),
     ("image,mask\none/a.png,truth/none.png\n", "truth/none.png"),
     ("image,mask\none/a.png,one/a.png\n", "one/a.png"),

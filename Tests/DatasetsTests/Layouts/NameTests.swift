@@ -1,0 +1,239 @@
+// Names of folders and files that differ by case, and files of channels and parts in other places.
+
+import Datasets
+import Files
+import Foundation
+import Imaging
+import Testing
+
+@Suite struct NameTests {
+  @Test func caseMakesNoDifferenceWhereNothingElseIsThere() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("Images/A.png", [[1, 2]])
+    try folder.grey("Images/b.png", [[1, 2]])
+    try folder.grey("MASKS/a_Mask.PNG", [[0, 9]])
+    try folder.grey("MASKS/B.png", [[9, 0]])
+    try folder.grey("Instances/a.png", [[0, 1]])
+    try folder.grey("Instances/B.png", [[1, 0]])
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["A", "b"] && index.hasInstances)
+    #expect(try labels(index, 0) == [0, 1])
+    #expect(try labels(index, 1) == [1, 0])
+    // Of two folders that differ by case alone none is taken.
+    try folder.grey("masks_/x.png")
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/masks_", toPath: folder.path + "/Masks")
+    #expect(refusal(folder)?.found == "4 folders (Images, Instances, MASKS, Masks)")
+    // One that is called so exactly is.
+    try folder.grey("masks/A.png", [[9, 0]])
+    try folder.grey("masks/b.png", [[9, 0]])
+    #expect(try labels(read(folder), 0) == [1, 0])
+  }
+
+  @Test func imagesThatDifferByCaseAloneAreToldApartByExactNames() throws {
+    let folder = try TemporaryFolder()
+    for name in ["ab", "AB"] {
+      try folder.grey("images/\(name).png", [[1, 2]])
+      try folder.grey("masks/\(name)_mask.png", name == "ab" ? [[0, 9]] : [[9, 0]])
+    }
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["AB", "ab"])
+    #expect(try labels(index, 0) == [1, 0])
+    #expect(try labels(index, 1) == [0, 1])
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/masks/ab_mask.png", toPath: folder.path + "/masks/Ab.png")
+    let error = refusal(folder)
+    #expect(error?.kind == .maskWithoutImage)
+    #expect(error?.found == "AB and ab, which differ by case alone")
+  }
+
+  @Test func imagesHaveSuffixesToo() throws {
+    let folder = try TemporaryFolder()
+    for number in 1...2 {
+      try folder.grey("00\(number)_img.png", [[1, 2]])
+      try folder.grey("00\(number)_masks.png", [[0, 1]])
+      try folder.grey("in/images/00\(number)_img.png", [[1, 2]])
+      try folder.grey("in/masks/00\(number).png", [[0, 1]])
+    }
+    #expect(try read(folder).entries.map(\.name) == ["001_img", "002_img"])
+    #expect(try read(folder, "in").entries.map(\.name) == ["001_img", "002_img"])
+    // The mask is that of the image without the suffix, and the other one has none.
+    try folder.grey("001.png", [[1, 2]])
+    let error = refusal(folder)
+    #expect(error?.kind == .imageWithoutMask && error?.path.hasSuffix("001_img.png") == true)
+  }
+
+  @Test func volumesMayHaveALine() throws {
+    let folder = try TemporaryFolder()
+    try folder.tiff("train_Volume.tif", pages: [[[1, 2]], [[3, 4]]])
+    try folder.tiff("train_labels.tif", pages: [[[0, 255]], [[255, 0]]])
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["train_Volume-0001", "train_Volume-0002"])
+    #expect(try labels(index, 1) == [1, 0])
+  }
+
+  @Test(arguments: ["images", "Labels"])
+  func theOtherWordsForFoldersAreKnown(_ word: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("\(word == "images" ? "images" : "Img")/a.png", [[1, 2]])
+    try folder.grey("\(word == "images" ? "GT" : word)/a.png", [[0, 1]])
+    let index = try read(folder)
+    #expect(index.notes[0].hasSuffix("(layout image-label), 1 sample"))
+  }
+
+  @Test(arguments: ["ome.tif", "OME.TIFF", "nii.gz"])
+  func extensionsOfTwoPartsAreOne(_ ending: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.tiff("images/a.b.tif", pages: [[[1, 2]]])
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/images/a.b.tif", toPath: folder.path + "/images/a.b.\(ending)")
+    try folder.grey("masks/a.b.png", [[0, 1]])
+    #expect(try read(folder).entries.map(\.name) == ["a.b"])
+    #expect(try SampleIndex.images([folder.path + "/images"]).entries.map(\.name) == ["a.b"])
+    #expect(ImageFile.nameExtension("x/a.b.\(ending)") == ending)
+    if ending != "nii.gz" {
+      try FileManager.default.moveItem(
+        atPath: folder.path + "/masks/a.b.png", toPath: folder.path + "/masks/a.b.OME.png")
+      #expect(try read(folder).entries.map(\.name) == ["a.b"])
+    }
+  }
+}
+
+@Suite struct ChannelFileTests {
+  @Test func filesAreChannelsWhereMasksAreCalledAfterTheImage() throws {
+    let folder = try TemporaryFolder()
+    for name in ["a", "b_1"] {
+      try folder.grey("images/\(name)_0000.png", [[1, 2]])
+      try folder.grey("images/\(name)_0001.png", [[3, 4]])
+      try folder.grey("masks/\(name)_mask.png", [[0, 1]])
+    }
+    let index = try read(folder, decoding: .unchanged)
+    #expect(index.listing == ["a 2x1x2", "b_1 2x1x2"])
+    #expect(
+      index.notes[1]
+        == "\(folder.path)/images: 2 images of 2 files each, NAME_0000 and on, one a channel")
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+    #expect(try dataset.image(0).pixels == [1, 3, 2, 4].map { $0 / 255 })
+    let pair = try SampleIndex.pair(images: folder.path + "/images", masks: folder.path + "/masks")
+    #expect(pair.listing == index.listing)
+
+    try FileManager.default.removeItem(atPath: folder.path + "/images/b_1_0000.png")
+    let error = refusal(folder)
+    #expect(error?.kind == .channelsDiffer && error?.found == "none for the channel 0")
+  }
+
+  @Test func framesWithMasksOfTheirOwnAreImages() throws {
+    let folder = try TemporaryFolder()
+    for number in 0...2 {
+      try folder.grey("images/film_000\(number).png", [[1, 2]])
+      try folder.grey("masks/film_000\(number).png", [[0, 1]])
+    }
+    #expect(try read(folder).listing == (0...2).map { "film_000\($0) 2x1x1" })
+    // A mask of the film beside those of frames leaves it open.
+    try folder.grey("masks/film.png", [[0, 1]])
+    let error = refusal(folder)
+    #expect(error?.kind == .maskWithoutImage && error?.path.hasSuffix("film.png") == true)
+  }
+}
+
+@Suite struct InnerPartsTests {
+  @Test(arguments: [
+    ("images/train", "masks/train", "images/val", "masks/val"),
+    ("Imgs/training", "Labels/train", "Imgs/valid", "Labels/validation"),
+    ("train_images", "train_masks", "val_images", "val_masks"),
+    ("images-train", "labels-train", "images-val", "labels-val"),
+  ])
+  func partsLieInTheFoldersOfImagesAndMasks(
+    _ images: String, _ masks: String, _ validImages: String, _ validMasks: String
+  ) throws {
+    let folder = try TemporaryFolder()
+    for (place, name) in [(images, "a"), (images, "b"), (validImages, "a")] {
+      try folder.grey("\(place)/\(name).png", [[1, 2]])
+    }
+    for (place, name) in [(masks, "a"), (masks, "b"), (validMasks, "a")] {
+      try folder.grey("\(place)/\(name)_mask.png", [[0, 1]])
+    }
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["train-a", "train-b", "val-a"])
+    #expect(index.parts == [.training, .training, .validation])
+    #expect(index.notes[0].hasSuffix("(layout inner-parts), 3 samples, 1 of them for validation"))
+    #expect(index.notes.count == 1)
+
+    try FileManager.default.removeItem(atPath: folder.path + "/" + validMasks)
+    #expect(refusal(folder)?.path == folder.path + "/" + validImages)
+  }
+
+  @Test func imagesForTestsAreKept() throws {
+    let folder = try TemporaryFolder()
+    for part in ["train", "test"] {
+      try folder.grey("images/\(part)/\(part).png", [[1, 2]])
+      try folder.grey("masks/\(part)/\(part).png", [[0, 1]])
+    }
+    let found = try FoundSamples.folder(folder.path)
+    #expect(try SampleIndex(found).entries.map(\.name) == ["train"])
+    #expect(
+      try SampleIndex(found.part(nil, path: folder.path)).entries.map(\.name) == ["test"])
+    // Without masks they are there to be predicted.
+    try FileManager.default.removeItem(atPath: folder.path + "/masks/test")
+    #expect(try read(folder).notes.last == "\(folder.path): passed over 1 folder (test)")
+  }
+
+  @Test func twoFoldersOfMasksAreRefused() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("images/train/a.png")
+    try folder.grey("masks/train/a.png")
+    try folder.grey("labels/train/a.png")
+    let error = refusal(folder)
+    #expect(error?.kind == .twoMasks)
+    #expect(error?.found.contains("labels/train") == true)
+    // Images in the folder itself are the set, and the folder in it is passed over.
+    try folder.grey("images/a.png")
+    try folder.grey("masks/a.png")
+    #expect(try read(folder).notes.last?.contains("passed over 3 folders") == true)
+  }
+}
+
+@Suite struct PassedOverTests {
+  @Test func twoFoldersTellWhatTheyPassOver() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("x/a.png")
+    try folder.grey("y/a.png")
+    let (images, masks) = (folder.path + "/x", folder.path + "/y")
+    #expect(try SampleIndex.pair(images: images, masks: masks).notes.isEmpty)
+    try folder.text("x/b.czi", "")
+    try folder.text("y/old/c.png", "")
+    #expect(
+      try SampleIndex.pair(images: images, masks: masks).notes == [
+        "\(images), \(masks): passed over 1 CZI file, 1 folder (old)"
+      ])
+  }
+
+  @Test func predictionGoesOnBesideNamesThatCannotBe() throws {
+    let folder = try TemporaryFolder()
+    try folder.grey("a.png")
+    try folder.grey("b.png")
+    try folder.tiff("b.tif", pages: [[[1]]])
+    try folder.tiff("c-0001.tif", pages: [[[1]]])
+    try folder.tiff("c.tif", pages: [[[1]], [[2]]])
+    // "ä" in Latin-1.
+    for ending in [".png", ".txt"] {
+      let path = Array(folder.path.utf8) + Array("/x".utf8) + [0xE4] + Array(ending.utf8) + [0]
+      let file = path.withUnsafeBufferPointer { bytes in
+        bytes.withMemoryRebound(to: CChar.self) { fopen($0.baseAddress!, "w") }
+      }
+      fclose(try #require(file))
+    }
+    #expect(throws: FileError.self) { try SampleIndex.images([folder.path]) }
+    let index = try SampleIndex.images([folder.path, folder.path + "/a.png"], keepsGoing: true)
+    #expect(index.entries.map(\.name) == ["a"])
+    #expect(index.unreadable.map(\.name).sorted() == ["b", "b", "c", "c-0001", "x\u{FFFD}"])
+    let errors = index.unreadable.map(\.error.description)
+    #expect(errors.contains { $0.contains("in another encoding; rename it") })
+    #expect(errors.contains { $0.contains("b.png: expected one sample called b") })
+    #expect(errors.contains { $0.contains("c.tif: expected one sample called c-0001") })
+    let named = #expect(throws: FileError.self) {
+      try SampleIndex.images([folder.path + "/x\u{FFFD}.png"])
+    }
+    #expect(named?.found.contains("in another encoding") == true)
+  }
+}
