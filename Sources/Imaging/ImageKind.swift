@@ -14,8 +14,7 @@ enum ImageKind: String {
 
   /// The extensions of all kinds.
   static let extensions = [
-    ".png", ".tif", ".tiff", ".btf", ".svs", ".lsm", ".jpg", ".jpeg", ".jp2", ".j2k", ".bmp",
-    ".nii", ".nii.gz",
+    ".png", ".tif", ".tiff", ".btf", ".jpg", ".jpeg", ".jp2", ".j2k", ".bmp", ".nii", ".nii.gz",
     ".npy",
   ]
 

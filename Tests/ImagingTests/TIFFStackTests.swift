@@ -42,7 +42,7 @@ import Testing
       _ sizes: [(Int, Int)], _ division: TIFFWriter.Division
     ) throws -> ImageFile.Contents {
       let path = folder.path + "/a.tif"
-      let writer = try TIFFWriter(path: path, byteCount: 10_000)
+      let writer = try TIFFWriter(path: path, byteCount: 1_000_000)
       for (width, height) in sizes {
         try writer.beginPage(
           width: width, height: height, channels: 1, sampleByteCount: 1, division: division)
@@ -55,12 +55,14 @@ import Testing
       return try ImageFile.contents(of: path)
     }
     // Sides are halved and rounded.
-    let pyramid = try contents([(101, 55), (51, 28), (25, 13)], .tiles)
+    let pyramid = try contents([(1_101, 55), (551, 28), (275, 13)], .tiles)
     #expect(pyramid.imageCount == 1 && pyramid.passedOverCount == 2)
-    // Pages of another shape, of the same size, and in strips are images.
-    #expect(try contents([(100, 50), (50, 40)], .tiles).imageCount == 2)
-    #expect(try contents([(100, 50), (100, 50)], .tiles).imageCount == 2)
-    #expect(try contents([(100, 50), (50, 25)], .strips).imageCount == 2)
+    // Pages of another shape, of the same size, in strips, and of many sizes are images, and so are small ones.
+    #expect(try contents([(1_100, 50), (550, 40)], .tiles).imageCount == 2)
+    #expect(try contents([(1_100, 50), (1_100, 50)], .tiles).imageCount == 2)
+    #expect(try contents([(1_100, 50), (550, 25)], .strips).imageCount == 2)
+    #expect(try contents([(1_100, 50), (800, 36), (550, 25)], .tiles).imageCount == 3)
+    #expect(try contents([(64, 64), (32, 32)], .tiles).imageCount == 2)
   }
 
   @Test func aFileOfOverviewsAloneIsReadAsItIs() throws {

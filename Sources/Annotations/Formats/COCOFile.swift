@@ -66,7 +66,7 @@ struct COCOFile: Decodable {
     let id: Identifier
     let name: String
 
-    var isBackground: Bool { name.lowercased() == "background" }
+    var isBackground: Bool { ["background", "_background_"].contains(name.lowercased()) }
   }
 
   struct Annotation: Decodable {

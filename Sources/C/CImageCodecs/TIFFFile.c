@@ -249,12 +249,17 @@ bool tiff_find_entry(tiff_file *file, uint16_t tag, uint64_t *value) {
   return found;
 }
 
-/// Whether a page is one of a pyramid on the first one, which is in tiles: smaller, and of its shape.
+/// The shortest longer side of an image of which somebody makes a pyramid.
+static const uint64_t smallest_pyramid_side = 1024;
+
+/// Whether a page is one of a pyramid on the first one, which is large and in tiles: of its shape, and half as
+/// large or less.
 ///
 /// Writers of slides leave out the mark of a reduced image. Pages of a stack are all of one size.
 static bool is_reduced(const tiff_page_size *first, const tiff_page_size *page) {
-  if (!first->is_tiled || page->width >= first->width || page->height >= first->height ||
-      page->width == 0)
+  uint64_t longer = first->width > first->height ? first->width : first->height;
+  if (!first->is_tiled || longer < smallest_pyramid_side || page->width == 0 ||
+      page->width > first->width / 2 + 1)
     return false;
   // Sides are rounded up or down.
   double height = (double)first->height * page->width / first->width;
@@ -295,6 +300,9 @@ codec_status codec_tiff_list(
     status = codec_damaged;
   uint64_t offset = status == codec_ok ? chain.first : 0;
   tiff_page_size first = {0};
+  uint32_t first_image = 0;
+  // A pyramid is one as a whole: of pages of many sizes none is passed over.
+  bool is_pyramid = true;
   while (status == codec_ok && offset != 0 && *count <= CODEC_MAXIMUM_PAGES) {
     tiff_entries directory = {0};
     // A chain that breaks off is no shorter stack but a damaged one: pages are missing.
@@ -311,9 +319,13 @@ codec_status codec_tiff_list(
     if (status == codec_ok) {
       tiff_page_size size = page_size(&chain, &directory);
       bool is_own = is_image(&chain, &directory);
-      if (is_own && first.width == 0) first = size;
-      list[(*count)++] = (codec_tiff_directory){
-          .offset = offset, .is_image = is_own && !is_reduced(&first, &size)};
+      if (is_own && first.width == 0) {
+        first = size;
+        first_image = *count;
+      } else if (is_own) {
+        is_pyramid = is_pyramid && is_reduced(&first, &size);
+      }
+      list[(*count)++] = (codec_tiff_directory){.offset = offset, .is_image = is_own};
     }
     offset = directory.next;
     free(directory.entries);
@@ -333,6 +345,9 @@ codec_status codec_tiff_list(
   if (status != codec_ok) {
     free(list);
     return status;
+  }
+  for (uint32_t index = first_image + 1; is_pyramid && index < *count; index++) {
+    list[index].is_image = false;
   }
   *directories = list;
   return codec_ok;

@@ -316,7 +316,7 @@ extension DecodedSet {
       try file.commit()
       var all = samples.sorted { $0.key < $1.key }
       if isKept {
-        // Of a large set every so many-th: a stretch of damaged bytes is found all the same.
+        // Of a large set every so many-th: a stretch of damaged bytes is found all the same, one sample not.
         let step = byteCount / DecodedSet.digestedByteCount.part + 1
         let written = try MappedFile(files.samples, byteCount: byteCount)
         let digest = { (place: Int) in

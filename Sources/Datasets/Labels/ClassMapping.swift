@@ -98,7 +98,9 @@ package struct ClassMapping: Sendable, Equatable {
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
     let names = try index.classNames.read()
-    let ignored = try ignored ?? index.ignored ?? index.classNames.ignored()
+    let own = try index.ignored ?? index.classNames.ignored()
+    let asked = ignored
+    let ignored = asked ?? own
     var census = MaskCensus(ignored: ignored, named: Set(names.keys))
     for entry in index.entries {
       guard let decoded = index.decoded, let path = entry.maskPath else {
@@ -125,7 +127,18 @@ package struct ClassMapping: Sendable, Equatable {
     let found = census.counts.keys.map { MaskValue(packed: $0) }
     self.init(
       census, names: names, ignoring: ignored,
-      warnings: [index.knownValues?.missing(among: found)].compactMap(\.self))
+      warnings: [
+        index.knownValues?.missing(among: found), Self.exchange(of: own, for: asked, among: found),
+      ].compactMap(\.self))
+  }
+
+  /// What is said where a value is ignored in the place of the one that the set itself ignores.
+  private static func exchange(
+    of own: MaskValue?, for asked: MaskValue?, among found: [MaskValue]
+  ) -> String? {
+    guard let own, let asked, own != asked, found.contains(own) else { return nil }
+    return
+      "--ignore \(asked) takes the place of the value \(own), which the set ignores: its pixels are a class now"
   }
 
   /// The values found in masks in memory; `name` stands for the file in an error.

@@ -11,6 +11,8 @@ struct MaskCensus {
   private(set) var missingPixelCount = 0
   /// The pixels of values that are no data by their masks' files.
   private var noData: [Int64: Int] = [:]
+  /// Whether files call 0 no data, and nothing else says that it is a class.
+  private var isZeroNoData = false
   /// The value that is no class.
   private let ignored: Int64?
   /// The values that somebody has named: they are classes, and so are all others beside them.
@@ -101,14 +103,17 @@ struct MaskCensus {
   /// Decides, after the last mask, whether what files call no data is of a class.
   ///
   /// It is where its value is named, where other masks have it as an ordinary one, and where there would be
-  /// fewer than two classes without it: files often say 0 for a background.
+  /// fewer than two classes without it; and 0 is, which programs write of a background by themselves.
   mutating func settle() {
     func count(_ values: [Int64]) {
       for value in values {
         if let pixels = noData.removeValue(forKey: value) { counts[value, default: 0] += pixels }
       }
     }
+    let zero = MaskValue(grey: 0).packed
     count(noData.keys.filter { counts[$0] != nil || named.contains($0) || $0 == ignored })
+    isZeroNoData = noData[zero] != nil
+    count([zero])
     if classValues.count < 2 { count(Array(noData.keys)) }
   }
 
@@ -150,11 +155,12 @@ struct MaskCensus {
     }
     var warnings = noDataLines
     let objects = objectValues.sorted().map { MaskValue(packed: $0) }
-    if let reason = reasonForObjects {
+    if !hasNearValues, let reason = reasonForObjects {
       warnings.append(
         "\(reason) and are one piece each: they look "
           + "like numbers of objects, and are trained as \(objects.count) classes; if they are, put "
-          + "these files into instances/ and masks of one value for all objects into masks/")
+          + "these files into instances/ and masks of one value for all objects into masks/; if not, "
+          + "a classes.json that names them keeps this still")
     }
     if let (first, other) = twoScales {
       func text(_ values: [Int]) -> String {
@@ -179,11 +185,20 @@ struct MaskCensus {
   /// What became of values that files call no data, a line each.
   private var noDataLines: [String] {
     let total = counts.values.reduce(0, +) + noData.values.reduce(0, +)
-    return noData.sorted { $0.key < $1.key }.map { value, pixels in
-      let share = String(format: "%.2f", 100 * Double(pixels) / Double(max(1, total)))
-      return "the value \(MaskValue(packed: value)) is no data by the masks' files: \(share) % of "
-        + "the pixels count as unlabelled; if it is a class, name it in classes.json"
-    }
+    // Of two classes 0 is the background.
+    let zero =
+      isZeroNoData && classValues.count > 2
+      ? [
+        "the value 0 is no data by the masks' files, and is taken for a class, as that of the background; "
+          + "--ignore 0 leaves its pixels out"
+      ] : []
+    return zero
+      + noData.sorted { $0.key < $1.key }.map { value, pixels in
+        let share = String(format: "%.2f", 100 * Double(pixels) / Double(max(1, total)))
+        return
+          "the value \(MaskValue(packed: value)) is no data by the masks' files: \(share) % of "
+          + "the pixels count as unlabelled; if it is a class, name it in classes.json"
+      }
   }
 
   /// Why values look like numbers of few objects; nil where they do not.

@@ -11,8 +11,10 @@ enum DataScienceBowlLayout: DatasetLayout {
   static let rule = "ID/images/ID.png and ID/masks/*.png, an object each"
 
   static func fits(_ contents: FolderContents) -> Bool {
-    contents.folders.contains { id in
-      // The name tells it from folders of sets, such as train/images/.
+    // Sets have such folders too, in train/ or beside their own; the name of an image tells it from theirs.
+    guard !contents.hasFolders("images", "masks"), !contents.folders.contains(DatasetLayouts.isPart)
+    else { return false }
+    return contents.folders.contains { id in
       contents.hasFolders("\(id)/masks")
         && contents.folder("\(id)/images")?.imageNames.contains { Paths.stem($0) == id } == true
     }
@@ -42,7 +44,8 @@ enum DataScienceBowlLayout: DatasetLayout {
           hint: "each image has a folder of its own")
       }
       let page = FilePage(path: image)
-      let isEmpty = try FolderContents(path: masks).files.isEmpty
+      let inside = try FolderContents(path: masks)
+      let isEmpty = inside.files.isEmpty && inside.folders.isEmpty
       if isEmpty { emptyCount += 1 }
       let objects =
         isEmpty

@@ -27,7 +27,7 @@ package enum DatasetLayouts {
   /// The more specific ones first: of several that fit, the first is taken.
   package static let all: [any DatasetLayout.Type] = [
     ManifestLayout.self, NNUNetLayout.self, CellTrackingLayout.self, DataScienceBowlLayout.self,
-    InnerPartsLayout.self, ImagesAndMasksLayout.self, ImageAndLabelLayout.self, VolumeLayout.self,
+    ImagesAndMasksLayout.self, ImageAndLabelLayout.self, InnerPartsLayout.self, VolumeLayout.self,
     SideBySideLayout.self, PrefixedPairsLayout.self,
   ]
 }

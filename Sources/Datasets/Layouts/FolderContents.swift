@@ -14,6 +14,8 @@ package struct FolderContents: Sendable {
   let folders: [String]
   /// The names that are no UTF-8 text, as far as they can be shown; empty unless they were asked for.
   let foreignNames: [String]
+  /// The names of its folders by their lower-case forms.
+  private let foldersAlike: [String: [String]]
 
   /// The contents of what is at `path`.
   ///
@@ -28,11 +30,12 @@ package struct FolderContents: Sendable {
         found: "nothing", hint: "check the path")
     }
     isFile = !Folder.isFolder(path)
-    let listing = isFile ? ([], [], []) : try Folder.listing(path)
+    let (files, folders, foreign) = isFile ? ([], [], []) : try Folder.listing(path)
     func shown(_ names: [String]) -> [String] {
       names.filter { !$0.hasPrefix(".") }.sorted(by: Paths.precedes)
     }
-    (files, folders, foreignNames) = (shown(listing.0), shown(listing.1), shown(listing.2))
+    (self.files, self.folders, foreignNames) = (shown(files), shown(folders), shown(foreign))
+    foldersAlike = Dictionary(grouping: self.folders) { $0.lowercased() }
     if !keepsGoing, let name = foreignNames.first {
       throw Folder.foreignName(name, in: path)
     }
@@ -49,7 +52,7 @@ package struct FolderContents: Sendable {
     if Folder.isFolder(place(path)) { return place(path) }
     var found = self
     for part in path.split(separator: "/") {
-      let names = found.folders.filter { $0.lowercased() == part.lowercased() }
+      let names = found.foldersAlike[part.lowercased()] ?? []
       guard let name = names.first(where: { $0 == part }) ?? (names.count == 1 ? names[0] : nil),
         let next = try? FolderContents(path: found.place(name))
       else { return nil }

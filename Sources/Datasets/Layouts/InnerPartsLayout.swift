@@ -31,13 +31,18 @@ enum InnerPartsLayout: DatasetLayout {
     // Images for tests without masks are to be predicted.
     if let test = pairs(DatasetLayouts.testNames, contents).first {
       let folders = [test.images.path, test.masks.path]
-      found.folders += folders
-      found.otherFiles +=
-        test.images.files.map(test.images.place) + test.masks.files.map(test.masks.place)
+      let instances = instances(of: DatasetLayouts.testNames, contents)
+      found.folders += folders + [instances].compactMap(\.self)
+      let contents =
+        [test.images, test.masks]
+        + [try instances.map { try FolderContents(path: $0) }]
+        .compactMap(\.self)
+      found.otherFiles += contents.flatMap { $0.files.map($0.place) }
       found.test = FoundSamples.TestSamples(
         path: test.images.path, note: "\(test.images.path): kept for tests (evaluate)"
       ) {
-        let samples = try PairedSources(images: folders[0], masks: folders[1])
+        let samples = try PairedSources(
+          images: folders[0], masks: folders[1], instances: instances)
         return FoundSamples(
           sources: samples.sources.map { $0.marked(nil, as: .test) }, folders: folders,
           notes: samples.notes)
@@ -65,14 +70,22 @@ enum InnerPartsLayout: DatasetLayout {
         found: pairs.map { "\($0.images.path) with \($0.masks.path)" }.joined(separator: ", "),
         hint: "remove one of them, or name both folders by --images and --masks")
     }
-    let samples = try PairedSources(images: pair.images.path, masks: pair.masks.path)
-    found.folders += [pair.images.path, pair.masks.path]
-    for folder in [pair.images.path, pair.masks.path].map(Paths.folder)
+    let instances = instances(of: part, contents)
+    let samples = try PairedSources(
+      images: pair.images.path, masks: pair.masks.path, instances: instances)
+    let folders = [pair.images.path, pair.masks.path] + [instances].compactMap(\.self)
+    found.folders += folders
+    for folder in folders.map(Paths.folder)
     where !found.folders.contains(folder) {
       found.folders.append(folder)
     }
     found.notes += samples.notes
     return samples.sources
+  }
+
+  /// The folder `instances/train/` or the like, where objects are numbered.
+  private static func instances(of part: [String], _ contents: FolderContents) -> String? {
+    part.lazy.compactMap { contents.folderPath("instances/\($0)") }.first
   }
 
   /// The folders of images and of masks of a part, which is called by one of `part`.

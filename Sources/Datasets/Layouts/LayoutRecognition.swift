@@ -78,6 +78,11 @@ extension DatasetLayouts {
   static let validationNames = ["val", "valid", "validation"]
   static let testNames = ["test", "testing"]
 
+  /// Whether a folder is called as one of a part.
+  static func isPart(_ name: String) -> Bool {
+    (trainingNames + validationNames + testNames).contains(name.lowercased())
+  }
+
   /// The sources of a part; names that the other part has too are told apart.
   static func marked(
     _ sources: [SampleSource], as part: SamplePart, apartFrom others: [SampleSource]

@@ -60,10 +60,12 @@ enum ManifestLayout: DatasetLayout {
     var lines: [(line: Int, part: SamplePart?)] = []
     for (line, row) in table.rows.enumerated() {
       switch splitColumn.map({ row[$0].lowercased() }) {
-      case "train", "training": lines.append((line, .training))
-      case "val", "valid", "validation": lines.append((line, .validation))
-      case "test": lines.append((line, .test))
       case nil, "": lines.append((line, nil))
+      case let name? where DatasetLayouts.trainingNames.contains(name):
+        lines.append((line, .training))
+      case let name? where DatasetLayouts.validationNames.contains(name):
+        lines.append((line, .validation))
+      case let name? where DatasetLayouts.testNames.contains(name): lines.append((line, .test))
       case let other?:
         throw FileError(
           path: path, expected: "train, val or test under split in line \(line + 2)",

@@ -17,7 +17,10 @@ enum MaskNames {
       guard let name = stem.dropping(suffix: word), let separator = name.last,
         "_-".contains(separator), name.count > 1
       else { return [] }
-      return [String(name.dropLast())] + imageWords.map { name + $0 }
+      let image = String(name.dropLast())
+      // A mask may be called after all of `a.ome.tif`, as in `a.ome_mask.png`.
+      return [image] + [image.dropping(suffix: ".ome")].compactMap(\.self)
+        + imageWords.map { name + $0 }
     }
   }
 

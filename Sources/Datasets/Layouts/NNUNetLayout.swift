@@ -60,7 +60,7 @@ enum NNUNetLayout: DatasetLayout {
     _ contents: FolderContents, ending: String
   ) throws(FileError) -> [String: [String]] {
     func stem(_ file: String) -> String {
-      String((file.split(separator: "/").last ?? "").dropLast(ending.count))
+      String(Paths.name(file).dropLast(ending.count))
     }
     let files = contents.files.filter {
       $0.hasSuffix(ending) && ChannelFiles.name(stem($0)) != nil
@@ -88,7 +88,7 @@ enum NNUNetLayout: DatasetLayout {
     private struct File: Decodable {
       let labels: [String: Label]
       let fileEnding: String
-      let channels: [String: Name]?
+      let channels: Channels?
 
       private enum CodingKeys: String, CodingKey {
         case labels
@@ -97,8 +97,19 @@ enum NNUNetLayout: DatasetLayout {
       }
     }
 
-    /// What a channel is called, which decides nothing.
-    private struct Name: Decodable { init(from _: any Decoder) {} }
+    /// How many channels have a name, in an object or a list; what they are called decides nothing.
+    private struct Channels: Decodable {
+      let count: Int?
+
+      private struct Name: Decodable { init(from _: any Decoder) {} }
+
+      init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        count =
+          (try? container.decode([String: Name].self))?.count
+          ?? (try? container.decode([Name].self))?.count
+      }
+    }
 
     /// The value of a label, or the values of a region.
     private enum Label: Decodable {
@@ -126,7 +137,7 @@ enum NNUNetLayout: DatasetLayout {
           found: "something else", hint: "write it as nnU-Net v2 has it")
       }
       fileEnding = file.fileEnding
-      channelCount = file.channels?.count
+      channelCount = file.channels.flatMap(\.count)
       knownValues = KnownValues(path: path)
       var regions: [String] = []
       for (name, label) in file.labels.sorted(by: { Paths.precedes($0.key, $1.key) }) {

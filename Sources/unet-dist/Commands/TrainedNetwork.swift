@@ -215,7 +215,8 @@ struct TrainedNetwork {
     try demand.check(
       against: memory, option: nil,
       subject: "\(width)x\(height) pixels in tiles of " + sides.joined(separator: " and "),
-      hint: "take a smaller --tile, or save the image as a tiled TIFF, which goes by windows",
+      hint:
+        "take a smaller --tile or a smaller image, or save a large one as a TIFF, which goes by windows",
       origin: .init(file: path, holdsOptions: false))
   }
 }

@@ -58,11 +58,8 @@ struct PredictionPlan {
         if isLarge, let option = request.optionForWholeImages {
           throw Self.refusal(of: option, for: entry)
         }
-        // A stack stays a stack, and what a file says of its place is not lost.
-        let isKept =
-          try isLarge || (pagesOf[entry.imagePath]?.count ?? 1) > 1
-          || TIFFOrigin(entry.imagePath, page: entry.imagePage).isKnown
-        let format = request.format ?? (isKept ? .tiff : .png)
+        let isPage = (pagesOf[entry.imagePath]?.count ?? 1) > 1
+        let format = try request.format ?? Self.usualFormat(of: entry, isKept: isLarge || isPage)
         items.append(Item(entry: entry, isLarge: isLarge, format: format))
       } catch let error as FileError where keepsGoing {
         failures.append(PredictionFailure(name: entry.name, message: "\(error)"))
@@ -89,6 +86,13 @@ struct PredictionPlan {
     self.failures = failures
     imageCount = index.entries.count + index.unreadable.count
     try checkFiles(index, request)
+  }
+
+  /// The kind of file that keeps what is known of an image: its stack, and what its file says of its place.
+  private static func usualFormat(
+    of entry: SampleIndex.Entry, isKept: Bool
+  ) throws(FileError) -> PictureFormat {
+    try isKept || TIFFOrigin(entry.imagePath, page: entry.imagePage).isKnown ? .tiff : .png
   }
 
   /// The images that these failures are of: a stack fails with all its pages.

@@ -114,10 +114,13 @@ import Testing
     let mapping = try ClassMapping(scanning: index)
     #expect(mapping.classes.map(\.pixelCount) == [2, 2] && mapping.warnings.isEmpty)
     #expect(try Dataset(index, mapping: mapping).image(0).labels == [0, 1, 1, 0])
-    // Of three classes it is none, unless it has a name.
+    // So it is of three classes, and is told of, unless it has a name.
     try folder.tiff("masks/a.tif", .grey([[0, 1, 2, 0]]), noData: "0")
-    #expect(try ClassMapping(scanning: read(folder)).count == 2)
+    let three = try ClassMapping(scanning: read(folder))
+    #expect(three.count == 3)
+    #expect(three.warnings.contains { $0.hasPrefix("the value 0 is no data by the masks' files") })
     try folder.text("classes.json", #"{"classes": [{"value": 0, "name": "background"}]}"#)
-    #expect(try ClassMapping(scanning: read(folder)).count == 3)
+    let named = try ClassMapping(scanning: read(folder))
+    #expect(named.count == 3 && !named.warnings.contains { $0.contains("no data") })
   }
 }

@@ -231,6 +231,15 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     let first = try folder()
     try first.grey("labelsTr/z.png")
     #expect(refusal(first)?.kind == .maskWithoutImage)
+    // A list of channels is as good, and what is neither says nothing.
+    for channels in [#"["a", "b"]"#, "7"] {
+      let json = #"{"channel_names": \#(channels), "file_ending": ".png", "#
+      let labels = #""labels": {"background": 0, "cell": 2, "ignore": 3}}"#
+      #expect(try read(folder(json + labels)).entries.count == 2)
+    }
+    let wrong =
+      #"{"channel_names": ["a"], "file_ending": ".png", "labels": {"x": 0, "y": 2, "z": 3}}"#
+    #expect(try refusal(folder(wrong))?.kind == .channelsDiffer)
     let second = try folder()
     try FileManager.default.removeItem(atPath: second.path + "/labelsTr/y.png")
     #expect(refusal(second)?.kind == .imageWithoutMask)
@@ -371,6 +380,21 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(refusal(folder)?.path.hasSuffix("b2/images") == true)
   }
 
+  @Test func setsWithFoldersLikeTheirsAreNoObjects() throws {
+    let folder = try TemporaryFolder()
+    for place in ["", "old/"] {
+      try folder.grey("\(place)images/old.png", [[1, 2]])
+      try folder.grey("\(place)masks/old.png", [[0, 1]])
+    }
+    #expect(try read(folder).notes[0].contains("(layout images-masks), 1 sample"))
+    let parts = try TemporaryFolder()
+    for (part, name) in [("train", "train"), ("val", "v")] {
+      try parts.grey("\(part)/images/\(name).png", [[1, 2]])
+      try parts.grey("\(part)/masks/\(name).png", [[0, 1]])
+    }
+    #expect(try read(parts).parts == [.training, .validation])
+  }
+
   @Test func aFolderWithoutMasksIsNamedAndOneOfNoneIsBackground() throws {
     let folder = try TemporaryFolder()
     for id in ["a1", "b2"] {
@@ -389,6 +413,11 @@ func labels(_ index: SampleIndex, _ id: Int) throws -> [UInt8] {
     #expect(try dataset.image(1).labels == [1, 1, 0, 0])
     #expect(try dataset.image(2).labels == [0, 0, 0, 0])
     #expect(try dataset.instances(of: dataset.image(2)) == [0, 0, 0, 0])
+
+    // Folders are no objects, and not nothing.
+    try folder.grey("c3/masks/inner/0.png", [[255, 255, 0, 0]])
+    #expect(refusal(folder)?.path == folder.path + "/c3/masks")
+    try FileManager.default.removeItem(atPath: folder.path + "/c3")
 
     try folder.grey("d4/images/d4.png", [[1, 2, 3, 4]])
     let error = refusal(folder)

@@ -47,6 +47,29 @@ import Testing
     #expect(error?.found == "AB and ab, which differ by case alone")
   }
 
+  @Test func masksOfOMEFilesMayBeCalledAfterAllOfTheName() throws {
+    let folder = try TemporaryFolder()
+    for (name, mask) in [("a", "a.ome_mask.png"), ("b", "b.ome_cp_masks.png"), ("c", "c.ome.png")] {
+      try folder.tiff("images/\(name).ome.tif", pages: [[[1, 2]]])
+      try folder.grey("masks/\(mask)", [[0, 1]])
+    }
+    #expect(try read(folder).entries.map(\.name) == ["a", "b", "c"])
+    try folder.tiff("beside/d.ome.tif", pages: [[[1, 2]]])
+    try folder.grey("beside/d.ome_mask.png", [[0, 1]])
+    #expect(try read(folder, "beside").entries.map(\.name) == ["d"])
+  }
+
+  @Test func usualNamesOfLabelsGoBeforeOthers() throws {
+    let folder = try TemporaryFolder()
+    for place in ["image", "label", "gt"] { try folder.grey("\(place)/a.png", [[0, 1]]) }
+    let index = try read(folder)
+    #expect(index.entries.map(\.maskPath) == ["\(folder.path)/label/a.png"])
+    #expect(index.notes.last == "\(folder.path): passed over 1 folder (gt)")
+    try folder.grey("seg/a.png", [[0, 1]])
+    let error = refusal(folder)
+    #expect(error?.kind == .twoMasks && error?.found == "label and seg")
+  }
+
   @Test func imagesHaveSuffixesToo() throws {
     let folder = try TemporaryFolder()
     for number in 1...2 {
@@ -176,6 +199,30 @@ import Testing
     // Without masks they are there to be predicted.
     try FileManager.default.removeItem(atPath: folder.path + "/masks/test")
     #expect(try read(folder).notes.last == "\(folder.path): passed over 1 folder (test)")
+  }
+
+  @Test func objectsOfPartsAreNumbered() throws {
+    let folder = try TemporaryFolder()
+    for place in ["images/train", "masks/train", "instances/train", "images/test", "masks/test"] {
+      try folder.grey("\(place)/a.png", [[0, 1]])
+    }
+    try folder.grey("instances/test/a.png", [[0, 1]])
+    let index = try read(folder)
+    #expect(index.hasInstances && index.notes.count == 2)
+    #expect(try FoundSamples.folder(folder.path).part(.test, path: "").hasInstances)
+  }
+
+  /// Images that lie in `images/` itself are the set, whatever lies beside it.
+  @Test func partsBesideASetAreNamedAndNotTaken() throws {
+    let folder = try TemporaryFolder()
+    for place in ["images/a", "images/b", "masks/a", "masks/b", "train_images/c", "train_masks/c"] {
+      try folder.grey("\(place).png", [[0, 1]])
+    }
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["a", "b"])
+    #expect(index.notes[0].hasSuffix("2 samples; inner-parts would fit too (--layout)"))
+    #expect(try read(folder, layout: "inner-parts").entries.map(\.name) == ["c"])
+    #expect(try read(folder, layout: "images-masks").entries.map(\.name) == ["a", "b"])
   }
 
   @Test func twoFoldersOfMasksAreRefused() throws {
