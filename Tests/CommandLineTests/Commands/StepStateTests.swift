@@ -108,6 +108,11 @@ import Testing
     return (trace, states, try #require(trace.steps().last?["step"] as? Int))
   }
 
+  /// Whether a run has put its first checkpoint in place, which it writes beside its steps.
+  private static func hasCheckpoint(_ trace: RunTrace) -> Bool {
+    FileManager.default.fileExists(atPath: trace.path + "/latest.safetensors")
+  }
+
   private static func resume(_ trace: RunTrace, steps: Int, _ more: [String] = []) throws
     -> ProgramRun
   {
@@ -117,9 +122,8 @@ import Testing
 
   @Test func theCheckpointIsTakenWhereTheStateIsGone() throws {
     try withTemporaryFolder { folder in
-      let (trace, states, step) = try Self.killed(folder, ["--checkpoint-every", "2"]) {
-        FileManager.default.fileExists(atPath: $0.path + "/latest.safetensors")
-      }
+      let (trace, states, step) = try Self.killed(
+        folder, ["--checkpoint-every", "2"], when: Self.hasCheckpoint)
       for name in try Folder.names(in: states) { unlink("\(states)/\(name)") }
       let run = try Self.resume(trace, steps: step + 3)
       #expect(run.succeeded, "\(run)")
@@ -156,7 +160,8 @@ import Testing
 
   @Test func aCopyOfTheFolderHasNoPartInIt() throws {
     try withTemporaryFolder { folder in
-      let (trace, states, step) = try Self.killed(folder, ["--checkpoint-every", "2"])
+      let (trace, states, step) = try Self.killed(
+        folder, ["--checkpoint-every", "2"], when: Self.hasCheckpoint)
       let copy = RunTrace(path: folder + "/copy")
       try FileManager.default.copyItem(atPath: trace.path, toPath: copy.path)
       let run = try Self.resume(copy, steps: step + 2, ["--step-state", "off"])
