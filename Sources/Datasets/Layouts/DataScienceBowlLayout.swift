@@ -12,7 +12,8 @@ enum DataScienceBowlLayout: DatasetLayout {
 
   static func fits(_ contents: FolderContents) -> Bool {
     // Sets have such folders too, in train/ or beside their own; the name of an image tells it from theirs.
-    guard !contents.hasFolders("images", "masks"), !contents.folders.contains(DatasetLayouts.isPart)
+    guard !contents.hasFolders("images", "masks"),
+      !contents.folders.contains(where: DatasetLayouts.isPart)
     else { return false }
     return contents.folders.contains { id in
       contents.hasFolders("\(id)/masks")
