@@ -92,7 +92,8 @@ struct PredictionPlan {
   private static func usualFormat(
     of entry: SampleIndex.Entry, isKept: Bool
   ) throws(FileError) -> PictureFormat {
-    try isKept || TIFFOrigin(entry.imagePath, page: entry.imagePage).isKnown ? .tiff : .png
+    if isKept { return .tiff }
+    return try TIFFOrigin(entry.imagePath, page: entry.imagePage).isKnown ? .tiff : .png
   }
 
   /// The images that these failures are of: a stack fails with all its pages.
