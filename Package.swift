@@ -207,7 +207,7 @@ let package = Package(
     tests(
       "KernelsTests", ["Files", "Kernels", "Randomness", "Tensors", "TestSupport", "Threading"]),
     // The fixtures are read where they lie, so that no copy of them grows old in a bundle.
-    tests("ImagingTests", ["Files", "Imaging"], exclude: ["Fixtures"]),
+    tests("ImagingTests", ["Files", "Imaging", "TestSupport"], exclude: ["Fixtures"]),
     tests(
       "AnnotationsTests", ["Annotations", "Files", "Imaging", "TestSupport"], exclude: ["Fixtures"]),
     tests("CommunicationTests", ["Communication", "Randomness", "Tensors", "TestSupport"]),
@@ -219,7 +219,8 @@ let package = Package(
         "Tensors",
         "TestSupport", "Threading",
       ]),
-    tests("DatasetsTests", ["Datasets", "Files", "Imaging", "Tensors", "Threading"]),
+    tests(
+      "DatasetsTests", ["Datasets", "Files", "Imaging", "Tensors", "TestSupport", "Threading"]),
     tests("MetricsTests", ["Files", "Metrics"], exclude: ["Fixtures"]),
     tests(
       "InferenceTests",

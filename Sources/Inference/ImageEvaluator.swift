@@ -80,14 +80,14 @@ package struct ImageEvaluator {
         defer { progress(done + 1, share.count) }
         return try self.scores(of: ids[index], dataset, predictor)
       }
-      return Array(try Self.encoder.encode(scores))
+      return Array(try JSONEncoder.ofAnyNumbers.encode(scores))
     }
     try communicator.verifyEqualOnAllRanks([
       NamedDigest(name: "number of the network's classes", text: "\(predictor.classes)"),
       NamedDigest(name: "number of images to score", text: "\(ids.count)"),
     ])
     let ranks = try communicator.allgatherv(own).map {
-      try Self.decoder.decode([ImageScores].self, from: Data($0))
+      try JSONDecoder.ofAnyNumbers.decode([ImageScores].self, from: Data($0))
     }
     return ids.indices.map { ranks[$0 % ranks.count][$0 / ranks.count] }
   }
@@ -148,20 +148,5 @@ package struct ImageEvaluator {
     ) {
       image.labels[$0] != ignoredLabel
     }
-  }
-
-  // Losses may be infinite, for which JSON has no number.
-  private static var encoder: JSONEncoder {
-    let encoder = JSONEncoder()
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return encoder
-  }
-
-  private static var decoder: JSONDecoder {
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return decoder
   }
 }

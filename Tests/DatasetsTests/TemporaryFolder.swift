@@ -3,6 +3,7 @@
 import Datasets
 import Foundation
 import Imaging
+import TestSupport
 
 /// A fresh folder under the system's temporary folder, removed when the value is released.
 final class TemporaryFolder {
@@ -54,31 +55,7 @@ final class TemporaryFolder {
   /// An uncompressed 8-bit grey TIFF with a page for each image.
   @discardableResult
   func tiff(_ name: String, pages: [[[UInt8]]]) throws -> String {
-    var bytes: [UInt8] = [0x49, 0x49, 42, 0]
-    func append(_ value: Int, byteCount: Int) {
-      for byte in 0..<byteCount { bytes.append(UInt8(value >> (8 * byte) & 0xFF)) }
-    }
-    let entryCount = 9
-    for rows in pages {
-      let pixels = rows.flatMap(\.self)
-      let padding = pixels.count % 2
-      // The offset of this page's directory, in the header or at the end of the previous one.
-      append(bytes.count + 4 + pixels.count + padding, byteCount: 4)
-      let strip = bytes.count
-      bytes += pixels + Array(repeating: 0, count: padding)
-      append(entryCount, byteCount: 2)
-      let fields = [
-        (256, rows[0].count), (257, rows.count), (258, 8), (259, 1), (262, 1), (273, strip),
-        (277, 1), (278, rows.count), (279, pixels.count),
-      ]
-      for (tag, value) in fields {
-        append(tag, byteCount: 2)
-        append(4, byteCount: 2)
-        append(1, byteCount: 4)
-        append(value, byteCount: 4)
-      }
-    }
-    append(0, byteCount: 4)
+    let bytes = TIFFBytes.file(pages.map { TIFFPage(grey: $0) })
     let path = try place(name)
     try Data(bytes).write(to: URL(fileURLWithPath: path))
     return path
@@ -86,34 +63,18 @@ final class TemporaryFolder {
 }
 
 extension TemporaryFolder {
-  /// An uncompressed TIFF of one image, whose GDAL_NODATA is `noData`, of at most three characters.
+  /// An uncompressed TIFF of one image, whose GDAL_NODATA is `noData`.
   @discardableResult
   func tiff(_ name: String, _ image: Image, noData: String) throws -> String {
-    var bytes: [UInt8] = [0x49, 0x49, 42, 0, 8, 0, 0, 0]
-    func append(_ value: Int, byteCount: Int) {
-      for byte in 0..<byteCount { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * byte))) }
-    }
-    let pixels = image.samples.withUnsafeBytes { Array($0) }
-    let format = if case .float32 = image.samples { 3 } else { 1 }
-    let fields = [
-      (256, image.width), (257, image.height), (258, image.bitsPerSample), (259, 1),
-      (262, image.channels == 3 ? 2 : 1), (273, 8 + 2 + 12 * 12 + 4), (277, image.channels),
-      (278, image.height), (279, pixels.count), (284, 1), (339, format),
-    ]
-    append(fields.count + 1, byteCount: 2)
-    for (tag, value) in fields {
-      append(tag, byteCount: 2)
-      append(4, byteCount: 2)
-      append(1, byteCount: 4)
-      append(value, byteCount: 4)
-    }
-    append(42_113, byteCount: 2)
-    append(2, byteCount: 2)
-    append(noData.utf8.count + 1, byteCount: 4)
-    bytes += Array(noData.utf8) + [UInt8](repeating: 0, count: 4 - noData.utf8.count)
-    append(0, byteCount: 4)
+    let isFloat = if case .float32 = image.samples { true } else { false }
+    let format = [Int](repeating: isFloat ? 3 : 1, count: image.channels)
+    let page = TIFFPage(
+      image.width, image.height, bits: image.bitsPerSample, channels: image.channels,
+      photometric: image.channels == 3 ? 2 : 1,
+      strips: [image.samples.withUnsafeBytes { Array($0) }],
+      [339: .shorts(format), 42_113: .text(noData)])
     let path = try place(name)
-    try Data(bytes + pixels).write(to: URL(fileURLWithPath: path))
+    try Data(TIFFBytes.file([page])).write(to: URL(fileURLWithPath: path))
     return path
   }
 }

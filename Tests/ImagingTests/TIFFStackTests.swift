@@ -3,6 +3,7 @@
 import Files
 import Foundation
 import Imaging
+import TestSupport
 import Testing
 
 @Suite struct TIFFStackTests {

@@ -3,7 +3,7 @@
 /// A digest of bytes: no protection against anybody, but of every single change, and of zeros in place of bytes.
 ///
 /// Words of eight bytes go to four lanes in turn, `lane = rotate(lane ^ word, 29) * odd`, which is a bijection
-/// of the word at each step; what is left of the bytes and the count go to the first lane last.
+/// of the word at each step. The count, the lanes and what is left of the bytes go to one lane in the same way.
 enum ByteDigest {
   private static let odd: UInt64 = 0x9E37_79B9_7F4A_7C15
 
@@ -14,11 +14,14 @@ enum ByteDigest {
       lanes = step(lanes, bytes.loadUnaligned(fromByteOffset: place, as: SIMD4<UInt64>.self))
     }
     var result = UInt64(bytes.count)
-    for lane in 0..<4 { result = step(SIMD4(repeating: result), SIMD4(repeating: lanes[lane]))[0] }
-    for byte in bytes[(wordCount * 8)...] {
-      result = step(SIMD4(repeating: result), SIMD4(repeating: UInt64(byte)))[0]
-    }
+    for lane in 0..<4 { result = step(result, lanes[lane]) }
+    for byte in bytes[(wordCount * 8)...] { result = step(result, UInt64(byte)) }
     return result
+  }
+
+  private static func step(_ lane: UInt64, _ word: UInt64) -> UInt64 {
+    let mixed = lane ^ word
+    return (mixed << 29 | mixed >> 35) &* odd
   }
 
   @inline(__always)

@@ -49,21 +49,6 @@ package final class DecodedSet: Sendable {
   /// The samples of a line of an index: enough for a thread to be worth its while.
   private static let chunkSampleCount = 256
 
-  /// Numbers of JSON are finite; the value for what is no measurement need not be.
-  private static var encoder: JSONEncoder {
-    let encoder = JSONEncoder()
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return encoder
-  }
-
-  private static var decoder: JSONDecoder {
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return decoder
-  }
-
   static let headName = "set.json"
   /// A million samples take less.
   private static let largestIndexByteCount = 2 << 30
@@ -85,7 +70,7 @@ package final class DecodedSet: Sendable {
     }
     func decoded<Value: Decodable>(_: Value.Type, _ path: String) throws -> Value {
       let bytes = try InputFile.contents(of: path, limit: Self.largestIndexByteCount)
-      guard let value = try? Self.decoder.decode(Value.self, from: Data(bytes)) else {
+      guard let value = try? JSONDecoder.ofAnyNumbers.decode(Value.self, from: Data(bytes)) else {
         throw damage(path, "another text")
       }
       return value
@@ -94,7 +79,7 @@ package final class DecodedSet: Sendable {
       let lines = try InputFile.contents(of: path, limit: Self.largestIndexByteCount).split(
         separator: 10)
       let read = { (line: ArraySlice<UInt8>) in
-        try? Self.decoder.decode(Chunk.self, from: Data(line))
+        try? JSONDecoder.ofAnyNumbers.decode(Chunk.self, from: Data(line))
       }
       return try (team?.map(lines, read) ?? lines.map(read)).flatMap { chunk in
         guard let chunk else { throw damage(path, "another text") }
@@ -331,7 +316,7 @@ extension DecodedSet {
       let starts = Array(stride(from: 0, to: all.count, by: length))
       let write = { (start: Int) in
         let chunk = all[start..<min(start + length, all.count)].map { ($0.key, $0.value) }
-        return Result { try DecodedSet.encoder.encode(Chunk(uniqueKeysWithValues: chunk)) }
+        return Result { try JSONEncoder.ofAnyNumbers.encode(Chunk(uniqueKeysWithValues: chunk)) }
       }
       let lines = try (team?.map(starts, write) ?? starts.map(write)).map { try $0.get() }
       try DurableFile.write(Array(lines.joined(separator: [10])), to: files.index, isFlushed: false)
@@ -347,7 +332,7 @@ extension DecodedSet {
     }
     let head = Head(format: format, sampleCount: sampleCount, partByteCounts: sizes)
     try DurableFile.write(
-      Array(try encoder.encode(head)), to: "\(folder)/\(headName)", isFlushed: false)
+      Array(try JSONEncoder().encode(head)), to: "\(folder)/\(headName)", isFlushed: false)
     return sizes.reduce(0, +)
   }
 }

@@ -112,8 +112,7 @@ struct SampleBands {
     var encoder = MaskEncoder()
     for rows in bands {
       let band = try band(rows)
-      let codes = encoder.add(
-        band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
+      let codes = encoder.add(band)
       try writer.append(sample.codes.kept(codes))
       progress(scanning + (1 - scanning) * Double(rows.upperBound) / Double(height))
     }
@@ -122,7 +121,7 @@ struct SampleBands {
 
   // MARK: - Bands
 
-  private struct Band {
+  fileprivate struct Band {
     let image: Image
     let mask: MaskBands.Band
     /// The pixels between objects that touch, where they are drawn.
@@ -154,8 +153,7 @@ struct SampleBands {
     }
     for rows in bands {
       let band = try band(rows)
-      let codes = encoder.add(
-        band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
+      let codes = encoder.add(band)
       count.add(band.mask.values, noData: band.mask.noData, missing: band.missing)
       hasLostMaskAlpha = band.mask.hasLostAlpha
       if objects != nil, !form.instanceBorders { _ = try objects?.numbers(rows) }
@@ -298,5 +296,12 @@ private struct ObjectBands {
     let borders = borderPixels(try numbers(seen), width: image.width, height: seen.count)
     let start = (rows.lowerBound - seen.lowerBound) * image.width
     return Array(borders[start..<start + rows.count * image.width])
+  }
+}
+
+extension MaskEncoder {
+  /// Adds the pixels of a band; returns the code of each of them, cut to 16 bits.
+  fileprivate mutating func add(_ band: SampleBands.Band) -> [UInt16] {
+    add(band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
   }
 }

@@ -97,8 +97,9 @@ package struct ClassMapping: Sendable, Equatable {
   ///   that number objects, or the file of names; `FileError` for a mask that cannot be decoded.
   /// - Precondition: the index was not made for prediction, without masks.
   package init(scanning index: SampleIndex, ignoring ignored: MaskValue? = nil) throws {
-    let names = try index.classNames.read()
-    let own = try index.ignored ?? index.classNames.ignored()
+    let given = try index.classNames.contents()
+    let names = given.names
+    let own = index.ignored ?? given.ignored
     let asked = ignored
     let ignored = asked ?? own
     var census = MaskCensus(ignored: ignored, named: Set(names.keys))

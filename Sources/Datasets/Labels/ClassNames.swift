@@ -27,6 +27,9 @@ struct ClassNames: Sendable {
   /// The value that is of no class, where the file names one.
   let ignored: MaskValue?
 
+  /// Names that no file gives.
+  init(names: [MaskValue: String]) { (self.names, ignored) = (names, nil) }
+
   /// The names in the file at `path`.
   ///
   /// - Throws: `FileError` naming the file when it is unreadable, no such JSON, or names a value
@@ -37,7 +40,7 @@ struct ClassNames: Sendable {
     do {
       file = try JSONDecoder().decode(File.self, from: Data(bytes))
     } catch {
-      throw Self.invalid(path, found: Self.reason(error))
+      throw Self.invalid(path, found: JSONFault.found(error))
     }
     var names: [MaskValue: String] = [:]
     for entry in file.classes where names.updateValue(entry.name, forKey: entry.value) != nil {
@@ -54,26 +57,6 @@ struct ClassNames: Sendable {
       .invalidClassNames, path: path,
       expected: #"{"classes": [{"value": 0, "name": "background"}, ...]}"#, found: found,
       hint: "correct the file or remove it (classes are then called by their values)")
-  }
-
-  /// One line on what the decoder did not like.
-  private static func reason(_ error: any Error) -> String {
-    guard let error = error as? DecodingError else { return "something else" }
-    switch error {
-    case .keyNotFound(let key, _):
-      return "no \"\(key.stringValue)\""
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-      return "another type at \(place(context))"
-    case .dataCorrupted(let context) where !context.codingPath.isEmpty:
-      return "\(context.debugDescription) at \(place(context))"
-    default:
-      return "text that is not JSON"
-    }
-  }
-
-  private static func place(_ context: DecodingError.Context) -> String {
-    let keys = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
-    return keys.isEmpty ? "the top" : keys.joined(separator: ".")
   }
 }
 
@@ -93,17 +76,15 @@ package enum ClassNameSource: Sendable, Equatable {
   /// The names.
   ///
   /// - Throws: `FileError` for a file that is none of names.
-  package func read() throws(FileError) -> [MaskValue: String] {
-    switch self {
-    case .file(let path): try ClassNames(path: path).names
-    case .given(let names): names
-    }
-  }
+  package func read() throws(FileError) -> [MaskValue: String] { try contents().names }
 
-  /// The value of pixels that are of no class, where a file names one.
+  /// The names, and the value of pixels that are of no class, where a file names one.
   ///
   /// - Throws: as `read()`.
-  func ignored() throws(FileError) -> MaskValue? {
-    if case .file(let path) = self { try ClassNames(path: path).ignored } else { nil }
+  func contents() throws(FileError) -> ClassNames {
+    switch self {
+    case .file(let path): try ClassNames(path: path)
+    case .given(let names): ClassNames(names: names)
+    }
   }
 }

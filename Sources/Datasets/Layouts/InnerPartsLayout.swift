@@ -33,11 +33,11 @@ enum InnerPartsLayout: DatasetLayout {
       let folders = [test.images.path, test.masks.path]
       let instances = instances(of: DatasetLayouts.testNames, contents)
       found.folders += folders + [instances].compactMap(\.self)
-      let contents =
+      let inside =
         [test.images, test.masks]
         + [try instances.map { try FolderContents(path: $0) }]
         .compactMap(\.self)
-      found.otherFiles += contents.flatMap { $0.files.map($0.place) }
+      found.otherFiles += inside.flatMap { $0.files.map($0.place) }
       found.test = FoundSamples.TestSamples(
         path: test.images.path, note: "\(test.images.path): kept for tests (evaluate)"
       ) {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Imaging
+import TestSupport
 
 /// Image files that a test makes, small enough that a network learns them in a second.
 enum TinyImages {
@@ -69,34 +70,11 @@ enum TinyImages {
     _ path: String, width: Int, height: Int, pageCount: Int,
     _ value: (_ x: Int, _ y: Int, _ page: Int) -> Int
   ) throws {
-    var bytes: [UInt8] = [0x49, 0x49, 42, 0]
-    func append(_ value: Int, byteCount: Int) {
-      for place in 0..<byteCount { bytes.append(UInt8(value >> (8 * place) & 0xFF)) }
+    let pages = (0..<pageCount).map { page in
+      TIFFPage(
+        grey: (0..<height).map { y in (0..<width).map { x in UInt8(value(x, y, page) & 0xFF) } })
     }
-    let pixelCount = width * height
-    for page in 0..<pageCount {
-      // Where this page's directory is: behind its pixels, at an even offset.
-      append(bytes.count + 4 + pixelCount + pixelCount % 2, byteCount: 4)
-      let strip = bytes.count
-      for y in 0..<height {
-        for x in 0..<width { append(value(x, y, page), byteCount: 1) }
-      }
-      append(0, byteCount: pixelCount % 2)
-      let fields = [
-        (256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, strip), (277, 1),
-        (278, height), (279, pixelCount),
-      ]
-      append(fields.count, byteCount: 2)
-      for (tag, number) in fields {
-        append(tag, byteCount: 2)
-        // One value of the type LONG.
-        append(4, byteCount: 2)
-        append(1, byteCount: 4)
-        append(number, byteCount: 4)
-      }
-    }
-    append(0, byteCount: 4)
-    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    try Data(TIFFBytes.file(pages)).write(to: URL(fileURLWithPath: path))
   }
 
   /// Writes a data set of three stacks of three pages: columns of the mask's values 0 and 1.

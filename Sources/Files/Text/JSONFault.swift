@@ -1,8 +1,8 @@
 // What is wrong with a JSON file, in a few words.
 
 /// What a decoder did not like, as messages say it after "found".
-enum JSONFault {
-  static func found(_ error: any Error) -> String {
+package enum JSONFault {
+  package static func found(_ error: any Error) -> String {
     switch error as? DecodingError {
     case .keyNotFound(let key, let context):
       "no \"\(key.stringValue)\"" + (place(context).map { " in \($0)" } ?? "")

@@ -1,19 +1,19 @@
 // TIFF files byte by byte, with any tags.
 
 /// The value of a tag.
-enum TIFFValue {
+package enum TIFFValue {
   case shorts([Int])
   case longs([Int])
   case text(String)
 }
 
 /// A page of a TIFF: its bytes as they lie in the file, and its tags but for their place.
-struct TIFFPage {
+package struct TIFFPage {
   /// One strip, or one for each plane.
-  var strips: [[UInt8]]
-  var tags: [Int: TIFFValue]
+  package var strips: [[UInt8]]
+  package var tags: [Int: TIFFValue]
 
-  init(
+  package init(
     _ width: Int, _ height: Int, bits: Int = 8, channels: Int = 1, photometric: Int = 1,
     strips: [[UInt8]], _ more: [Int: TIFFValue] = [:]
   ) {
@@ -28,18 +28,18 @@ struct TIFFPage {
   }
 
   /// An 8-bit grey page.
-  init(grey rows: [[UInt8]], _ more: [Int: TIFFValue] = [:]) {
+  package init(grey rows: [[UInt8]], _ more: [Int: TIFFValue] = [:]) {
     self.init(rows[0].count, rows.count, strips: [rows.flatMap(\.self)], more)
   }
 }
 
-enum TIFFBytes {
+package enum TIFFBytes {
   private static func littleEndian(_ value: Int, _ count: Int) -> [UInt8] {
     (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
   /// A little-endian file of these pages, with `behind` after the last strip of the last page.
-  static func file(_ pages: [TIFFPage], behind: [UInt8] = []) -> [UInt8] {
+  package static func file(_ pages: [TIFFPage], behind: [UInt8] = []) -> [UInt8] {
     var bytes: [UInt8] = [0x49, 0x49, 42, 0, 0, 0, 0, 0]
     var link = 4
     for (index, page) in pages.enumerated() {
