@@ -62,7 +62,8 @@ package enum ImageFile {
   package struct Contents: Sendable, Equatable {
     /// The images in it.
     package let imageCount: Int
-    /// Pages that are smaller copies of an image, thumbnails or transparency masks, and are passed over.
+    /// Pages that are smaller copies of an image, thumbnails, photographs of a slide's label or transparency masks, and
+    /// are passed over.
     package var passedOverCount = 0
     /// Volumes along the axes behind the third, such as times, which are channels of each image.
     package var volumeCount = 1

@@ -12,10 +12,10 @@ enum ImageKind: String {
   case nifti = "NIfTI"
   case numPy = "NumPy"
 
-  /// The extensions of all kinds.
+  /// The extensions of all kinds; Zeiss's `.lsm`, MetaMorph's `.stk` and Aperio's `.svs` are TIFF files.
   static let extensions = [
-    ".png", ".tif", ".tiff", ".btf", ".jpg", ".jpeg", ".jp2", ".j2k", ".bmp", ".nii", ".nii.gz",
-    ".npy",
+    ".png", ".tif", ".tiff", ".btf", ".lsm", ".stk", ".svs", ".jpg", ".jpeg", ".jp2", ".j2k",
+    ".bmp", ".nii", ".nii.gz", ".npy",
   ]
 
   /// How files of each kind begin.

@@ -10,6 +10,8 @@ import Foundation
 /// - tifffile: a JSON object with the `shape` of an array, and of which axis each is where `axes` says
 ///   so; `truncated` where pages follow one directory.
 /// - OME: an XML document (``OMEDocument``).
+/// - Aperio: `Aperio Image Library` or the like, then lines of what a scanner did. The first page is the slide; the
+///   others are a thumbnail, copies of other sizes, and photographs of the label and the whole glass.
 ///
 /// Any other text says nothing.
 struct TIFFDescription {
@@ -17,6 +19,7 @@ struct TIFFDescription {
     case imageJ([String: Int])
     case shaped(shape: [Int], axes: String?, isTruncated: Bool)
     case ome(OMEDocument)
+    case aperio
     case other
   }
 
@@ -52,11 +55,17 @@ struct TIFFDescription {
       let document = try OMEDocument(text, path: path)
       form = .ome(document)
       pixelSize = document.pixelSize
+    } else if text.hasPrefix("Aperio") {
+      form = .aperio
+      pixelSize = nil
     } else {
       form = .other
       pixelSize = nil
     }
   }
+
+  /// Whether the first page is a slide and all others are copies of it or photographs.
+  var isOfSlide: Bool { if case .aperio = form { true } else { false } }
 
   /// The keys of ImageJ's lines that say how far pixels, slices and frames are apart.
   private static let sizeKeys = ["unit", "yunit", "zunit", "spacing", "finterval", "fps", "tunit"]
@@ -79,7 +88,7 @@ struct TIFFDescription {
         total > sampleCount
       else { return nil }
       return total / sampleCount
-    case .ome, .other: return nil
+    case .ome, .aperio, .other: return nil
     }
   }
 
@@ -97,7 +106,7 @@ struct TIFFDescription {
     case .shaped(let shape, let names?, _):
       guard let leading = Self.leadingAxes(names, shape, pageCount: pageCount) else { return [] }
       axes = leading.filter { $0.name != "C" }
-    case .shaped, .other: return []
+    case .shaped, .aperio, .other: return []
     }
     return axes
   }
@@ -139,7 +148,7 @@ struct TIFFDescription {
       return grouped(leading, pages)
     case .ome(let document):
       return try document.groups(of: pages, channels: channels, path: path)
-    case .shaped, .other:
+    case .shaped, .aperio, .other:
       return pages.map { [$0] }
     }
   }

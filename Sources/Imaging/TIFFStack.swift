@@ -8,9 +8,10 @@ import Synchronization
 /// The images of a TIFF file.
 ///
 /// Each directory of the chain is a page, but for overviews, thumbnails and transparency masks. A
-/// description of ImageJ, OME-TIFF or tifffile (``TIFFDescription``) may say that pages follow without
-/// a directory, and along which axes pages lie: those of the channel axis are channels of one image,
-/// those of all other axes images.
+/// description of ImageJ, OME-TIFF or tifffile (``TIFFDescription``), or a tag of MetaMorph, may say that pages
+/// follow without a directory; a description may say along which axes pages lie: those of the channel axis are
+/// channels of one image, those of all other axes images. Aperio's says that all pages but the first are copies
+/// and photographs of the slide.
 struct TIFFStack: Sendable {
   /// A page: the directory it is stored like, and how many pages it lies behind that one's.
   struct Page: Sendable, Hashable {
@@ -58,20 +59,22 @@ struct TIFFStack: Sendable {
     }
     let directories = UnsafeBufferPointer(start: list, count: Int(count))
     let images = directories.filter(\.is_image)
-    let offsets = (images.isEmpty ? Array(directories) : images).map(\.offset)
-    passedOverCount = directories.count - offsets.count
+    var offsets = (images.isEmpty ? Array(directories) : images).map(\.offset)
     let first = try Self.summary(of: offsets[0], path: path, descriptor: descriptor)
     let description = try first.text.map { text throws(FileError) in
       try TIFFDescription(text, channels: first.channels, path: path)
     }
+    if description?.isOfSlide == true { offsets.removeSubrange(1...) }
+    passedOverCount = directories.count - offsets.count
     var pages = offsets.map { Page(offset: $0, frame: 0) }
-    if let behind = description?.pagesBehindOne(
-      of: offsets.count, sampleCount: first.sampleCount), first.pagesInOnePiece > 0
-    {
+    let behindOne =
+      description?.pagesBehindOne(of: offsets.count, sampleCount: first.sampleCount)
+      ?? (directories.count == 1 && first.planeCount > 1 ? first.planeCount : nil)
+    if let behind = behindOne, first.pagesInOnePiece > 0 {
       guard behind <= first.pagesInOnePiece else {
         throw damageError(
           path: path, kind: .tiff,
-          found: "\(behind) pages by the description, and room for \(first.pagesInOnePiece)")
+          found: "\(behind) pages by its tags, and room for \(first.pagesInOnePiece)")
       }
       guard behind <= ImageFile.maximumPageCount else {
         throw tooLargeError(path: path, found: "\(behind) pages")
@@ -94,6 +97,7 @@ struct TIFFStack: Sendable {
     let channels: Int
     let sampleCount: Int
     let pagesInOnePiece: Int
+    let planeCount: Int
   }
 
   private static func summary(
@@ -107,7 +111,8 @@ struct TIFFStack: Sendable {
     return Summary(
       text: summary.description.map { String(cString: $0) }, channels: Int(summary.channels),
       sampleCount: Int(clamping: summary.sample_count),
-      pagesInOnePiece: Int(clamping: summary.pages_in_one_piece))
+      pagesInOnePiece: Int(clamping: summary.pages_in_one_piece),
+      planeCount: Int(summary.plane_count))
   }
 
   /// Reads an image, the channels of all its pages together.

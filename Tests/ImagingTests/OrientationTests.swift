@@ -37,6 +37,7 @@ import Testing
       grey: Self.stored[orientation - 1], [274: .shorts([orientation])])
     let path = try folder.file("a.tif", TIFFBytes.file([page]))
     #expect(isUpright(try ImageFile.read(path)))
+    #expect(try ImageFile.isTurned(path) == (orientation >= 5))
     #expect(isUpright(try ImageFile.read(path, as: .mask)))
   }
 
@@ -56,7 +57,9 @@ import Testing
       width: UInt32(rows[0].count), height: UInt32(rows.count), bits: 8, color: 0, rows: rows,
       extra: exif)
     let folder = try ScratchFolder()
-    #expect(isUpright(try ImageFile.read(try folder.file("a.png", bytes))))
+    let path = try folder.file("a.png", bytes)
+    #expect(isUpright(try ImageFile.read(path)))
+    #expect(try ImageFile.isTurned(path) == (orientation >= 5))
   }
 
   @Test(arguments: 1...8) func jpegs(orientation: Int) throws {
@@ -66,7 +69,9 @@ import Testing
       Array("Exif".utf8) + [0, 0] + Self.exif(orientation, isBigEndian: orientation % 2 == 1)
     bytes.insert(contentsOf: [0xFF, 0xE1, 0, UInt8(segment.count + 2)] + segment, at: 2)
     let folder = try ScratchFolder()
-    let image = try ImageFile.read(try folder.file("a.jpg", bytes))
+    let path = try folder.file("a.jpg", bytes)
+    let image = try ImageFile.read(path)
+    #expect(try ImageFile.isTurned(path) == (orientation >= 5))
     let (values, old) = (try #require(image.integers), try #require(plain.integers))
     #expect(image.width == (orientation < 5 ? 16 : 8))
     // The picture grows brighter to the right and downwards by 8 and 4: where its first sample went.

@@ -85,8 +85,39 @@ import Testing
       let folder = try ScratchFolder()
       let cut = try folder.file("b.tif", TIFFBytes.file([page(1, [270: .text(more)])]))
       let error = #expect(throws: FileError.self) { try ImageFile.pageCount(cut) }
-      #expect(error?.found.contains("999 pages by the description") == true)
+      #expect(error?.found.contains("999 pages by its tags") == true)
     }
+  }
+
+  @Test func planesOfMetaMorphFollowOneDirectory() throws {
+    // UIC2 has an entry a plane.
+    let first = page(1, [33629: .rationals([7, 8, 9])])
+    let images = try readAll(TIFFBytes.file([first], behind: [2, 102, 3, 103]))
+    #expect(firsts(images) == [[1], [2], [3]] && images[2].integers == [3, 103])
+    #expect(try readAll(TIFFBytes.file([page(1, [33629: .rationals([7])])])).count == 1)
+    let folder = try ScratchFolder()
+    let wide = TIFFPage(
+      grey: [[UInt8](repeating: 1, count: 99)],
+      [33629: .rationals([Int](repeating: 7, count: 50))])
+    let cut = try folder.file("b.stk", TIFFBytes.file([wide], behind: [2]))
+    let error = #expect(throws: FileError.self) { try ImageFile.pageCount(cut) }
+    #expect(error?.found.contains("50 pages by its tags, and room for ") == true)
+    // In a file with a directory for each page they are those.
+    #expect(firsts(try readAll(TIFFBytes.file([first, page(5)]))) == [[1], [5]])
+  }
+
+  @Test func slidesOfAperioAreTheirFirstPages() throws {
+    let text = "Aperio Image Library v11.2.1 \r\n2x1 [0,0 2x1] (256x256) JPEG/RGB Q=70"
+    let folder = try ScratchFolder()
+    let path = try folder.file(
+      "a.svs",
+      TIFFBytes.file([
+        page(1, [270: .text(text)]), page(2), page(3), page(4, [254: .longs([1])]),
+        page(5, [254: .longs([9])]),
+      ]))
+    let contents = try ImageFile.contents(of: path)
+    #expect(contents.imageCount == 1 && contents.passedOverCount == 4)
+    #expect(firsts(try ImageFile.readAll(path)) == [[1]])
   }
 
   @Test func bytesOfPagesBehindOneDirectoryAreTurned() throws {

@@ -4,6 +4,8 @@
 package enum TIFFValue {
   case shorts([Int])
   case longs([Int])
+  /// Each over 1.
+  case rationals([Int])
   case text(String)
 }
 
@@ -61,6 +63,8 @@ package enum TIFFBytes {
           switch value {
           case .shorts(let values): (3, values.count, values.flatMap { littleEndian($0, 2) })
           case .longs(let values): (4, values.count, values.flatMap { littleEndian($0, 4) })
+          case .rationals(let values):
+            (5, values.count, values.flatMap { littleEndian($0, 4) + [1, 0, 0, 0] })
           case .text(let text): (2, text.utf8.count + 1, Array(text.utf8) + [0])
           }
         entries += littleEndian(tag, 2) + littleEndian(kind, 2) + littleEndian(count, 4)

@@ -51,6 +51,10 @@ done:
 
 // MARK: Tags
 
+/// MetaMorph's tag UIC2, which has an entry for each plane of a stack (Molecular Devices, "MetaMorph Stack (STK) Image
+/// File Format").
+#define TIFFTAG_UIC2 33629
+
 codec_status codec_tiff_summarize(
     int descriptor, uint64_t offset, codec_tiff_summary *summary, char *message) {
   memset(summary, 0, sizeof *summary);
@@ -61,6 +65,9 @@ codec_status codec_tiff_summarize(
   if (TIFFGetField(file.tiff, TIFFTAG_IMAGEDESCRIPTION, &text) && text != NULL) {
     summary->description = strdup(text);
   }
+  uint32_t planes = 0;
+  const void *entries = NULL;
+  if (TIFFGetField(file.tiff, TIFFTAG_UIC2, &planes, &entries)) summary->plane_count = planes;
   tiff_layout layout = {0};
   codec_image image = {0};
   // A page that is not read still counts; its own error follows where it is.

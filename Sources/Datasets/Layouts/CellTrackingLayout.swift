@@ -24,25 +24,25 @@ enum CellTrackingLayout: DatasetLayout {
       let frameFiles = NamedImages(files: Dictionary(grouping: files, by: Paths.stem))
       var samples: [String: [SampleSource]] = [:]
       for (truth, isGold) in [("GT", true), ("ST", false)] {
-        guard let folder = contents.folder("\(sequence)_\(truth)/SEG") else { continue }
-        found.folders += [Paths.folder(of: folder.path), folder.path]
-        for name in folder.imageNames {
+        guard let folder = contents.folderPath("\(sequence)_\(truth)/SEG") else { continue }
+        found.folders += [Paths.folder(of: folder), folder]
+        for name in try FolderContents(path: folder).imageNames {
           guard let place = Place(mask: name) else { continue }
           guard let frame = frameFiles.name(of: [place.frame]),
             let image = frameFiles.files[frame]?.last
           else {
             throw FileError(
-              .maskWithoutImage, path: folder.place(name),
+              .maskWithoutImage, path: Paths.join(folder, name),
               expected: "a frame called \(place.frame) in \(contents.place(sequence))",
               found: "none", hint: "add the frame or remove the mask")
           }
           if samples[place.name] != nil {
             // Gold truth is there already.
-            found.otherFiles.append(folder.place(name))
+            found.otherFiles.append(Paths.join(folder, name))
             continue
           }
           samples[place.name] = try place.samples(
-            of: image, mask: folder.place(name), sequence: sequence)
+            of: image, mask: Paths.join(folder, name), sequence: sequence)
           if isGold { gold += 1 } else { silver += 1 }
         }
       }

@@ -51,19 +51,28 @@ package struct FolderContents: Sendable {
   func folderPath(_ path: String) -> String? {
     if Folder.isFolder(place(path)) { return place(path) }
     var found = self
-    for part in path.split(separator: "/") {
+    let parts = path.split(separator: "/")
+    for (level, part) in parts.enumerated() {
       let names = found.foldersAlike[part.lowercased()] ?? []
-      guard let name = names.first(where: { $0 == part }) ?? (names.count == 1 ? names[0] : nil),
-        let next = try? FolderContents(path: found.place(name))
+      guard let name = names.first(where: { $0 == part }) ?? (names.count == 1 ? names[0] : nil)
       else { return nil }
+      // The last one is there, whether or not it can be read.
+      if level == parts.count - 1 { return found.place(name) }
+      guard let next = try? FolderContents(path: found.place(name), keepsGoing: true) else {
+        return nil
+      }
       found = next
     }
-    return found.path
+    return nil
   }
 
-  /// The contents of a folder in this one (`folderPath`), or nil where there is none that can be read.
+  /// The contents of a folder in this one (`folderPath`), to see what it is, or nil where there is none that can be
+  /// read.
+  ///
+  /// Names that are no text do not count as files here, though `hasImages` knows of them: who takes files lists the
+  /// folder for itself, which refuses them.
   func folder(_ path: String) -> FolderContents? {
-    folderPath(path).flatMap { try? FolderContents(path: $0) }
+    folderPath(path).flatMap { try? FolderContents(path: $0, keepsGoing: true) }
   }
 
   /// Whether there are folders of all these paths in this one (`folderPath`).
@@ -73,6 +82,9 @@ package struct FolderContents: Sendable {
 
   /// The names of the files with names of images.
   var imageNames: [String] { files.filter(isImageName) }
+
+  /// Whether there are files with names of images, be they text or not.
+  var hasImages: Bool { (files + foreignNames).contains(where: isImageName) }
 
   /// What lies there, by kinds: "12 PNG files, 3 folders (a, b, c)".
   var summary: String {

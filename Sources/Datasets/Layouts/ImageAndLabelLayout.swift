@@ -55,6 +55,6 @@ enum ImageAndLabelLayout: DatasetLayout {
   }
 
   private static func present(_ names: [String], _ contents: FolderContents) -> [String] {
-    names.compactMap(contents.folder).filter { !$0.imageNames.isEmpty }.map(\.path)
+    names.compactMap(contents.folder).filter(\.hasImages).map(\.path)
   }
 }

@@ -16,7 +16,7 @@ enum ImagesAndMasksLayout: DatasetLayout {
   static func fits(_ contents: FolderContents) -> Bool {
     guard let images = imageFolder(contents), contents.hasFolders("masks") else { return false }
     // Folders that hold no images but parts are of another layout.
-    let holdsImages = (try? FolderContents(path: images))?.imageNames.isEmpty == false
+    let holdsImages = (try? FolderContents(path: images, keepsGoing: true))?.hasImages == true
     return holdsImages || !InnerPartsLayout.fits(contents)
   }
 

@@ -105,12 +105,12 @@ enum InnerPartsLayout: DatasetLayout {
     var result: [(form: Int, folder: FolderContents)] = []
     for word in words {
       // Where images lie in the folder itself, what is below them is no part.
-      let outer = contents.folder(word).flatMap { $0.imageNames.isEmpty ? $0 : nil }
+      let outer = contents.folder(word).flatMap { $0.hasImages ? nil : $0 }
       for part in part {
         let places = ["\(part)_\(word)", "\(part)-\(word)", "\(word)_\(part)", "\(word)-\(part)"]
         let all = [outer?.folder(part)] + places.map(contents.folder)
         for (form, folder) in all.enumerated() {
-          guard let folder, !folder.imageNames.isEmpty else { continue }
+          guard let folder, folder.hasImages else { continue }
           result.append((form, folder))
         }
       }

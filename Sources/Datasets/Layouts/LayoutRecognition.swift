@@ -38,16 +38,17 @@ extension DatasetLayouts {
   private static func foundInParts(
     of contents: FolderContents, _ choice: LayoutChoice
   ) throws -> FoundSamples? {
-    func part(_ names: [String]) -> FolderContents? {
-      names.lazy.compactMap(contents.folder).first
+    func part(_ names: [String]) throws(FileError) -> FolderContents? {
+      guard let path = names.lazy.compactMap(contents.folderPath).first else { return nil }
+      return try FolderContents(path: path)
     }
-    guard let training = part(trainingNames) else { return nil }
+    guard let training = try part(trainingNames) else { return nil }
     let fitting = choice.candidates.filter { $0.fits(training) }
     guard let layout = fitting.first else { return nil }
     var found = try layout.find(in: training)
     found.folders.append(contents.path)
     if found.classNames == .given([:]) { found.classNames = ClassNameSource(in: contents.path) }
-    if let validation = part(validationNames) {
+    if let validation = try part(validationNames) {
       guard layout.fits(validation) else {
         throw FileError(
           .missing, path: validation.path, expected: "\(layout.rule), as in \(training.path)",
@@ -61,11 +62,11 @@ extension DatasetLayouts {
       found.otherFiles += other.otherFiles
       found.notes += other.notes
     }
-    if let test = part(testNames), layout.fits(test) {
+    if let test = testNames.lazy.compactMap(contents.folder).first, layout.fits(test) {
       found.test = FoundSamples.TestSamples(
         path: test.path, note: "\(test.path): kept for tests (evaluate)"
       ) {
-        var samples = try layout.find(in: test)
+        var samples = try layout.find(in: FolderContents(path: test.path))
         samples.sources = samples.sources.map { $0.marked(nil, as: .test) }
         return samples
       }

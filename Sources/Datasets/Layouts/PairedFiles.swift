@@ -62,7 +62,13 @@ extension PairedSources {
   ) throws {
     let files = contents.imageNames.map(contents.place)
     let all = NamedImages(files: Dictionary(grouping: files, by: Paths.stem))
-    func isMask(_ file: String) -> Bool { all.name(of: candidates(Paths.stem(file))) != nil }
+    // What masks there may be of each file; one that has its own is an image, where the image that it would be the
+    // mask of has another: `liver-seg` beside `liver`, `liver_mask` and `liver-seg_mask`.
+    let masksOf = Dictionary(grouping: files) { all.name(of: candidates(Paths.stem($0))) }
+    func isMask(_ file: String) -> Bool {
+      guard let image = all.name(of: candidates(Paths.stem(file))) else { return false }
+      return masksOf[Paths.stem(file)] == nil || masksOf[image] == [file]
+    }
     let images = try NamedImages(files.filter { !isMask($0) })
     var maskOf: [String: String] = [:]
     for mask in files where isMask(mask) {

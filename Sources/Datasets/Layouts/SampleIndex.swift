@@ -132,7 +132,7 @@ package struct SampleIndex: Sendable {
     }
     return [
       files { $0.passedOverCount > 0 }.map {
-        "\($0): passed over pages that are smaller copies or transparency masks of others"
+        "\($0): passed over pages that are smaller copies, photographs of the slide or transparency masks"
       },
       files { $0.volumeCount > 1 }.map {
         "\($0): volumes along the fourth axis are taken for channels"

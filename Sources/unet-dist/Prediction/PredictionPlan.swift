@@ -27,15 +27,15 @@ struct PredictionPlan {
   }
 
   /// Images that are held as a whole and have files of their own.
-  let whole: [Item]
+  private(set) var whole: [Item]
   /// Images that go by windows and have files of their own.
-  let large: [Item]
+  private(set) var large: [Item]
   /// Files whose pages' results are pages again.
-  let stacks: [Stack]
-  /// Pages of stacks of which another page failed.
-  private let lostPageCount: Int
-  /// Failures so far: of files that cannot be opened.
-  let failures: [PredictionFailure]
+  private(set) var stacks: [Stack]
+  /// Pages that fail with another one of their stack.
+  private var lostPageCount: Int
+  /// Failures so far: of files that cannot be opened, and of those whose results would have one name.
+  private(set) var failures: [PredictionFailure]
   /// All images, those that cannot be opened too.
   let imageCount: Int
 
@@ -85,6 +85,7 @@ struct PredictionPlan {
       .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     self.failures = failures
     imageCount = index.entries.count + index.unreadable.count
+    if keepsGoing { leaveOutClashes(request) }
     try checkFiles(index, request)
   }
 
@@ -114,17 +115,52 @@ struct PredictionPlan {
       found: "a larger one", hint: "leave the option out, or cut the image into parts")
   }
 
+  /// The files that become of an image that has its own.
+  private static func files(of item: Item, _ request: PredictionRequest) -> [String] {
+    let names =
+      request.pictures.map { item.entry.name + $0.suffix(item.format) }
+      + request.arrays.map { item.entry.name + $0 }
+    return names.map { request.output + "/" + $0 }
+  }
+
+  /// The files that become of a stack.
+  private static func files(of stack: Stack, _ request: PredictionRequest) -> [String] {
+    let names =
+      request.pictures.map { stack.name + $0.suffix(.tiff) }
+      + stack.pages.flatMap { page in request.arrays.map { page.entry.name + $0 } }
+    return names.map { request.output + "/" + $0 }
+  }
+
   /// The files that become of everything.
   private func files(_ request: PredictionRequest) -> [String] {
-    let own = (whole + large).flatMap { item in
-      request.pictures.map { item.entry.name + $0.suffix(item.format) }
-        + request.arrays.map { item.entry.name + $0 }
+    (whole + large).flatMap { Self.files(of: $0, request) }
+      + stacks.flatMap { Self.files(of: $0, request) }
+  }
+
+  /// Lets everything fail whose results would have the names of another one's: of a stack `a.tif` and an image
+  /// `a.tif` elsewhere neither is more right.
+  private mutating func leaveOutClashes(_ request: PredictionRequest) {
+    var counts: [String: Int] = [:]
+    for file in files(request) { counts[file, default: 0] += 1 }
+    func clash(_ files: [String], _ name: String, _ path: String) -> PredictionFailure? {
+      files.first { counts[$0, default: 0] > 1 }.map { file in
+        let error = FileError(
+          path: path, expected: "a result of its own", found: "two results for \(file)",
+          hint: "rename one of the images")
+        return PredictionFailure(name: name, message: "\(error)")
+      }
     }
-    let stacked = stacks.flatMap { stack in
-      request.pictures.map { stack.name + $0.suffix(.tiff) }
-        + stack.pages.flatMap { page in request.arrays.map { page.entry.name + $0 } }
+    func ofItem(_ item: Item) -> PredictionFailure? {
+      clash(Self.files(of: item, request), item.entry.name, item.entry.imagePath)
     }
-    return (own + stacked).map { request.output + "/" + $0 }
+    func ofStack(_ stack: Stack) -> PredictionFailure? {
+      clash(Self.files(of: stack, request), stack.name, stack.path)
+    }
+    failures += (whole + large).compactMap(ofItem) + stacks.compactMap(ofStack)
+    lostPageCount += stacks.reduce(0) { $0 + (ofStack($1) == nil ? 0 : $1.pages.count - 1) }
+    whole.removeAll { ofItem($0) != nil }
+    large.removeAll { ofItem($0) != nil }
+    stacks.removeAll { ofStack($0) != nil }
   }
 
   /// Refuses to write over an image that is read, or twice to one file.

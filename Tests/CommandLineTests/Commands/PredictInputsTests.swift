@@ -81,6 +81,38 @@ import Testing
     }
   }
 
+  @Test func aStackAndAnImageOfOneNameFailTogether() throws {
+    try withTemporaryFolder { folder in
+      let places = ["/in", "/other"].map { folder + $0 }
+      for place in places {
+        try FileManager.default.createDirectory(
+          atPath: place, withIntermediateDirectories: true)
+      }
+      // Both would become a.tif: one is a stack, and the other's file says how large its pixels are.
+      try TinyImages.tiff(folder + "/in/a.tif", width: 9, height: 7, pageCount: 2) { x, y, page in
+        x * y * (page + 1)
+      }
+      let writer = try TIFFWriter(path: folder + "/other/a.tif", byteCount: 63)
+      try writer.beginPage(
+        width: 9, height: 7, channels: 1, sampleByteCount: 1, division: .strips,
+        description: "ImageJ=1.53t\nunit=micron\nspacing=0.5\n")
+      try writer.append(
+        Image(
+          width: 9, height: 7, channels: 1, bitsPerSample: 8,
+          samples: .uint8([UInt8](repeating: 3, count: 63))))
+      try writer.commit()
+      try TinyImages.png(folder + "/other/b.png", width: 9, height: 7) { x, y, _ in x * y }
+      try Self.predict(folder, places).expectOneError(naming: ["two results for", "out/a.tif"])
+      let run = try Self.predict(folder, ranks: 2, places + ["--keep-going"])
+      run.expectOneError(naming: ["3 of 4 images could not be segmented"])
+      let failures = run.standardError.split(separator: "\n").filter {
+        $0.hasPrefix("not segmented: ")
+      }
+      #expect(failures.count == 2 && failures.allSatisfy { $0.contains("two results for") })
+      #expect(try Self.names(folder + "/out") == ["b.png"])
+    }
+  }
+
   @Test func argumentsAreTextInUTF8() throws {
     try withTemporaryFolder { folder in
       let checkpoint = try TinyTraining.checkpoint(in: folder)

@@ -6,6 +6,14 @@ import Foundation
 import Imaging
 import Testing
 
+/// Makes an empty file whose name is "xä" in Latin-1, which is no text in UTF-8, and an ending.
+private func foreignFile(in folder: String, ending: String) throws {
+  let path = Array((folder + "/x").utf8) + [0xE4] + Array(ending.utf8) + [0]
+  let file = open(path.map { CChar(bitPattern: $0) }, O_CREAT | O_WRONLY, 0o644)
+  try #require(file != -1)
+  close(file)
+}
+
 @Suite struct NameTests {
   @Test func caseMakesNoDifferenceWhereNothingElseIsThere() throws {
     let folder = try TemporaryFolder()
@@ -57,6 +65,56 @@ import Testing
     try folder.tiff("beside/d.ome.tif", pages: [[[1, 2]]])
     try folder.grey("beside/d.ome_mask.png", [[0, 1]])
     #expect(try read(folder, "beside").entries.map(\.name) == ["d"])
+  }
+
+  @Test func anImageMayBeCalledAsAMaskOfAnotherOne() throws {
+    let folder = try TemporaryFolder()
+    for name in ["liver", "liver-seg"] {
+      try folder.grey("\(name).png", [[1, 2]])
+      try folder.grey("\(name)_mask.png", name == "liver" ? [[0, 9]] : [[9, 0]])
+    }
+    let index = try read(folder)
+    #expect(index.entries.map(\.name) == ["liver", "liver-seg"])
+    #expect(try labels(index, 0) == [0, 1])
+    #expect(try labels(index, 1) == [1, 0])
+    // Without a mask of its own it is one too many.
+    try FileManager.default.removeItem(atPath: folder.path + "/liver-seg_mask.png")
+    #expect(refusal(folder)?.kind == .twoMasks)
+  }
+
+  /// A name in another encoding, in whatever folder of a layout, is what the error is about.
+  @Test(arguments: [
+    "images", "Images", "imgs", "masks", "Masks", "image", "label", "01_GT/SEG", "train",
+    "train/images", "validation", "images/train", "a/images",
+  ])
+  func namesInAnotherEncodingAreNamed(_ place: String) throws {
+    let folder = try TemporaryFolder()
+    let others = [
+      "images": ["masks"], "Images": ["masks"], "imgs": ["masks"], "masks": ["images"],
+      "Masks": ["images"], "image": ["label"], "label": ["image"], "01_GT/SEG": ["01"],
+      "train": ["validation"], "train/images": ["train/masks"], "validation": ["train"],
+      "images/train": ["masks/train"], "a/images": ["a/masks"],
+    ]
+    let isBeside = ["train", "validation"].contains(place)
+    for part in [place] + (others[place] ?? []) {
+      let mask = part == "01_GT/SEG"
+      try folder.grey("\(part)/\(mask ? "man_seg000" : part == "01" ? "t000" : "a").png")
+      if isBeside { try folder.grey("\(part)/a_mask.png") }
+    }
+    _ = try read(folder)
+    try foreignFile(in: folder.path + "/" + place, ending: ".png")
+    let error = refusal(folder)
+    #expect(error?.expected == "names in UTF-8", "\(String(describing: error))")
+    #expect(error?.path == folder.path + "/" + place)
+  }
+
+  @Test func extensionsOfMicroscopesAreKnown() throws {
+    let folder = try TemporaryFolder()
+    for ending in ["lsm", "stk", "svs"] {
+      try folder.tiff("images/\(ending).\(ending)", pages: [[[1, 2]]])
+      try folder.grey("masks/\(ending).png", [[0, 1]])
+    }
+    #expect(try read(folder).entries.map(\.name) == ["lsm", "stk", "svs"])
   }
 
   @Test func usualNamesOfLabelsGoBeforeOthers() throws {
@@ -262,14 +320,7 @@ import Testing
     try folder.tiff("b.tif", pages: [[[1]]])
     try folder.tiff("c-0001.tif", pages: [[[1]]])
     try folder.tiff("c.tif", pages: [[[1]], [[2]]])
-    // "ä" in Latin-1.
-    for ending in [".png", ".txt"] {
-      let path = Array(folder.path.utf8) + Array("/x".utf8) + [0xE4] + Array(ending.utf8) + [0]
-      let file = path.withUnsafeBufferPointer { bytes in
-        bytes.withMemoryRebound(to: CChar.self) { fopen($0.baseAddress!, "w") }
-      }
-      fclose(try #require(file))
-    }
+    for ending in [".png", ".txt"] { try foreignFile(in: folder.path, ending: ending) }
     #expect(throws: FileError.self) { try SampleIndex.images([folder.path]) }
     let index = try SampleIndex.images([folder.path, folder.path + "/a.png"], keepsGoing: true)
     #expect(index.entries.map(\.name) == ["a"])

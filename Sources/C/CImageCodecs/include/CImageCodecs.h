@@ -134,6 +134,8 @@ typedef struct {
   /// Pages of the same size, uncompressed, that the file has room for from this page's first byte
   /// on; 0 where this page does not lie in one piece.
   uint64_t pages_in_one_piece;
+  /// Planes of a MetaMorph stack, by its tag UIC2; 0 without it.
+  uint32_t plane_count;
 } codec_tiff_summary;
 
 /// Reads the summary of the directory at `offset`.
