@@ -287,6 +287,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
   package static func abortJob(status: Int) -> Never {
     fflush(nil)
     if isInitialized && !isFinalized {
+      // MPICH's launcher goes with the job, and would take along what has not come through it yet.
+      usleep(100_000)
       _ = MPI_Abort(CMPI_COMM_WORLD(), failureStatus(status))
     }
     // Not by exit(), in which libraries may wait for threads that are stuck.

@@ -30,6 +30,7 @@ static void read_request(void) {
   long rank;
   if (!text || sscanf(text, "%15[^:]:%ld:%15[^:]:%31s", kind, &rank, moment, step) != 4) return;
   const char *own = getenv("OMPI_COMM_WORLD_RANK");
+  if (!own) own = getenv("PMI_RANK");  // MPICH's
   fault_rank = rank;
   fault_step = strcmp(step, "*") == 0 ? -1 : atol(step);
   seed = getenv("UNET_DIST_FAULT_SEED") ? strtoull(getenv("UNET_DIST_FAULT_SEED"), NULL, 10) : 0;

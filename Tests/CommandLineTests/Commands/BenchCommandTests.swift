@@ -152,7 +152,10 @@ import Testing
   @Test func scalingRunsEveryNumberOfRanks() throws {
     let run = try ProgramRun(
       ProgramRun.builtProgram(named: "unet-dist"),
-      arguments: ["bench", "scaling", "--ranks", "1,2,3", "--global-batch", "6"] + Self.tiny,
+      arguments: [
+        "bench", "scaling", "--ranks", "1,2,3", "--global-batch", "6", "--launcher",
+        MPILauncher.command,
+      ] + Self.tiny,
       timeLimit: 120)
     let object = try run.jsonObject()
     let results = try #require(object["results"] as? [[String: Any]])

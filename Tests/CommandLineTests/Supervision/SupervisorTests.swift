@@ -5,6 +5,9 @@ import Foundation
 import TestSupport
 import Testing
 
+/// Scripts/supervise starts Open MPI's mpirun, with its options.
+private let startsOpenMPI = ConditionTrait.enabled(if: MPILauncher.isOpenMPI)
+
 @Suite(.serialized) struct SupervisorTests {
   private static let options = [
     "--optimizer", "adam", "--learning-rate", "0.001", "--global-batch", "3", "--evaluate-every",
@@ -165,7 +168,7 @@ import Testing
   }
 
   /// Over two ranks, of which one is killed, and the launcher, and at last it is told to stop.
-  @Test func aJobOfMPIRunIsStartedAgain() throws {
+  @Test(startsOpenMPI) func aJobOfMPIRunIsStartedAgain() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
       let trace = RunTrace(path: folder + "/run")
@@ -194,7 +197,7 @@ import Testing
   }
 
   /// A host whose daemon ends, says nothing or cannot be started: no rank comes, and mpirun may wait for ever.
-  @Test(arguments: ["exit 0", "sleep 100", "exit 1", "exit 127"])
+  @Test(startsOpenMPI, arguments: ["exit 0", "sleep 100", "exit 1", "exit 127"])
   func aHostThatStartsNoRankIsNotWaitedFor(_ daemon: String) throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
@@ -223,7 +226,7 @@ import Testing
   }
 
   /// mpirun kills ranks that take longer than a second to save, and says what it says of any failure.
-  @Test func aLauncherThatWasStoppedIsStartedAgain() throws {
+  @Test(startsOpenMPI) func aLauncherThatWasStoppedIsStartedAgain() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
       let trace = RunTrace(path: folder + "/run")
@@ -251,7 +254,9 @@ import Testing
   }
 
   /// With a rank that stands still the first one would be obeyed when the stall is over.
-  @Test(arguments: [SIGINT, SIGTERM]) func aSecondSignalIsObeyedAtOnce(signal: Int32) throws {
+  @Test(startsOpenMPI, arguments: [SIGINT, SIGTERM]) func aSecondSignalIsObeyedAtOnce(signal: Int32)
+    throws
+  {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
       let trace = RunTrace(path: folder + "/run")
