@@ -96,7 +96,7 @@ let package = Package(
     cModule("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev"),
     .target(
       name: "CImageCodecs", dependencies: ["COpenJPEG"], path: "Sources/C/CImageCodecs",
-      linkerSettings: ["png", "tiff", "jpeg", "z"].map { .linkedLibrary($0) }),
+      linkerSettings: ["png", "tiff", "jpeg", "z", "deflate"].map { .linkedLibrary($0) }),
 
     // MARK: Foundations
     module("Liveness", ["CLiveness"]),

@@ -127,8 +127,11 @@ package struct DurableFileWriter: ~Copyable {
   /// Lets the system begin to write what was appended to the disk, without waiting for it, where it is much.
   ///
   /// The disk is at work while more is made, and a flush at the end has less to wait for.
-  package mutating func beginFlush() {
-    guard byteCount - begunByteCount >= Self.leastBegun else { return }
+  ///
+  /// - Parameter isLast: whether nothing is appended any more: then the rest is begun too, where others were.
+  package mutating func beginFlush(isLast: Bool = false) {
+    let least = isLast && begunByteCount > 0 ? 1 : Self.leastBegun
+    guard byteCount - begunByteCount >= least else { return }
     // Where a file system knows nothing of it, the flush at the end does all.
     _ = CWriting_begin(descriptor, Int64(begunByteCount), Int64(byteCount - begunByteCount))
     begunByteCount = byteCount

@@ -59,14 +59,25 @@ struct TIFFStack: Sendable {
     }
     let directories = UnsafeBufferPointer(start: list, count: Int(count))
     let images = directories.filter(\.is_image)
-    var offsets = (images.isEmpty ? Array(directories) : images).map(\.offset)
-    let first = try Self.summary(of: offsets[0], path: path, descriptor: descriptor)
+    var directoriesOfImages = images.isEmpty ? Array(directories) : images
+    let offset = directoriesOfImages[0].offset
+    let first = try Self.summary(of: offset, path: path, descriptor: descriptor)
     let description = try first.text.map { text throws(FileError) in
       try TIFFDescription(text, channels: first.channels, path: path)
     }
-    if description?.isOfSlide == true { offsets.removeSubrange(1...) }
+    if description?.isOfSlide == true { directoriesOfImages.removeAll { !$0.is_as_large } }
+    let offsets = directoriesOfImages.map(\.offset)
     passedOverCount = directories.count - offsets.count
     var pages = offsets.map { Page(offset: $0, frame: 0) }
+    // Its places of pages have 32 bits, and go on from 0 beyond them.
+    if first.isLSM, file.byteCount > Int(UInt32.max) {
+      throw unsupportedError(path: path, kind: .tiff, found: "an LSM file beyond 4 GiB")
+    }
+    if directories.count == 1, first.planeCount > 1, first.pagesInOnePiece == 0 {
+      throw unsupportedError(
+        path: path, kind: .tiff,
+        found: "\(first.planeCount) planes of MetaMorph that are compressed or not in one piece")
+    }
     let behindOne =
       description?.pagesBehindOne(of: offsets.count, sampleCount: first.sampleCount)
       ?? (directories.count == 1 && first.planeCount > 1 ? first.planeCount : nil)
@@ -98,6 +109,7 @@ struct TIFFStack: Sendable {
     let sampleCount: Int
     let pagesInOnePiece: Int
     let planeCount: Int
+    let isLSM: Bool
   }
 
   private static func summary(
@@ -112,7 +124,7 @@ struct TIFFStack: Sendable {
       text: summary.description.map { String(cString: $0) }, channels: Int(summary.channels),
       sampleCount: Int(clamping: summary.sample_count),
       pagesInOnePiece: Int(clamping: summary.pages_in_one_piece),
-      planeCount: Int(summary.plane_count))
+      planeCount: Int(summary.plane_count), isLSM: summary.is_lsm)
   }
 
   /// Reads an image, the channels of all its pages together.

@@ -96,6 +96,39 @@ final class MutableFile {
     }
   }
 
+  /// Chunks of pixels that are many, empty, behind others or damaged, and what is not as it says.
+  @Test func chunksOfPixels() throws {
+    let folder = try ScratchFolder()
+    let rows: [[UInt8]] = (0..<5).map { row in (0..<7).map { UInt8($0 * 9 + row) } }
+    let whole = PNGBytes.file(width: 7, height: 5, bits: 8, color: 0, rows: rows)
+    let start = 33
+    let count = whole.count - start - 24
+    let pixels = Array(whole[start + 8..<start + 8 + count])
+    let (head, tail) = (Array(whole[..<start]), Array(whole.suffix(12)))
+    func chunk(_ bytes: some Sequence<UInt8>) -> [UInt8] { PNGBytes.chunk("IDAT", Array(bytes)) }
+    func read(_ chunks: [UInt8]) throws -> [Int]? {
+      try ImageFile.read(try folder.file("a.png", head + chunks + tail)).integers
+    }
+    let expected = rows.flatMap { $0.map(Int.init) }
+    let text = PNGBytes.chunk("tEXt", Array("a".utf8) + [0, 7])
+    #expect(try read(chunk(pixels)) == expected)
+    #expect(try read(pixels.flatMap { chunk([$0]) + chunk([]) }) == expected)
+    #expect(try read(text + chunk(pixels) + text) == expected)
+    #expect(try read(chunk(pixels + [1, 2, 3])) == expected)
+    var otherFilter = pixels
+    otherFilter[7] = 9
+    let (cut, otherSum) = (pixels.dropLast(9), pixels.dropLast() + [pixels[count - 1] ^ 1])
+    var damaged = chunk(pixels)
+    damaged[20] ^= 1
+    for chunks in [chunk(cut), chunk(otherSum), chunk(otherFilter), damaged, text, chunk([])] {
+      #expect(throws: FileError.self) { try read(chunks) }
+    }
+    // Pixels behind another chunk are no more of them.
+    #expect(throws: FileError.self) {
+      try read(chunk(pixels.prefix(20)) + text + chunk(pixels.dropFirst(20)))
+    }
+  }
+
   @Test func librariesPrintNothing() async throws {
     let result = await #expect(
       processExitsWith: .success,

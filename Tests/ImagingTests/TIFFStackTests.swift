@@ -102,6 +102,10 @@ import Testing
     let cut = try folder.file("b.stk", TIFFBytes.file([wide], behind: [2]))
     let error = #expect(throws: FileError.self) { try ImageFile.pageCount(cut) }
     #expect(error?.found.contains("50 pages by its tags, and room for ") == true)
+    let packed = try folder.file(
+      "c.stk", TIFFBytes.file([page(1, [33629: .rationals([7, 8]), 259: .shorts([32773])])]))
+    let unread = #expect(throws: FileError.self) { try ImageFile.pageCount(packed) }
+    #expect(unread?.found == "2 planes of MetaMorph that are compressed or not in one piece")
     // In a file with a directory for each page they are those.
     #expect(firsts(try readAll(TIFFBytes.file([first, page(5)]))) == [[1], [5]])
   }
@@ -112,12 +116,26 @@ import Testing
     let path = try folder.file(
       "a.svs",
       TIFFBytes.file([
-        page(1, [270: .text(text)]), page(2), page(3), page(4, [254: .longs([1])]),
-        page(5, [254: .longs([9])]),
+        page(1, [270: .text(text)]), TIFFPage(grey: [[2]]), TIFFPage(grey: [[3], [3]]),
+        page(4, [254: .longs([1])]), page(5, [254: .longs([9])]),
       ]))
     let contents = try ImageFile.contents(of: path)
     #expect(contents.imageCount == 1 && contents.passedOverCount == 4)
     #expect(firsts(try ImageFile.readAll(path)) == [[1]])
+    // What is as large as the slide is no copy of it.
+    let other = TIFFPage(grey: [[4]])
+    let pages = [page(1, [270: .text(text)]), page(2), other]
+    #expect(firsts(try readAll(TIFFBytes.file(pages))) == [[1], [2]])
+  }
+
+  @Test func filesOfZeissBeyondTheirPlacesAreRefused() throws {
+    let folder = try ScratchFolder()
+    let bytes = TIFFBytes.file([page(1, [34412: .longs([1, 2, 3])]), page(2)])
+    let path = try folder.file("a.lsm", bytes)
+    #expect(try ImageFile.pageCount(path) == 2)
+    #expect(truncate(path, 1 << 32) == 0)
+    let error = #expect(throws: FileError.self) { try ImageFile.pageCount(path) }
+    #expect(error?.found == "an LSM file beyond 4 GiB")
   }
 
   @Test func bytesOfPagesBehindOneDirectoryAreTurned() throws {

@@ -19,6 +19,22 @@ import Testing
     #expect(try folder.contents() == ["image.png"])
   }
 
+  /// Rows of few bytes are inflated all at once before libpng reads them, others by it.
+  @Test(arguments: [1, 2, 255, 256, 257, 510, 511, 512, 513, 700]) func pngsOfAnyWidth(_ width: Int)
+    throws
+  {
+    let folder = try ScratchFolder()
+    for (bits, channels) in [(1, 1), (8, 1), (16, 1), (8, 3), (16, 3)] {
+      let values = (0..<width * 9 * channels).map { ($0 * $0 / 7 + $0 % 13) % (1 << bits) }
+      let image = Image(
+        width: width, height: 9, channels: channels, bitsPerSample: bits,
+        samples: bits == 16 ? .uint16(values.map { UInt16($0) }) : .uint8(values.map { UInt8($0) }))
+      let path = folder.path + "/image.png"
+      try PNGFile.write(image, to: path)
+      #expect(try ImageFile.read(path) == image)
+    }
+  }
+
   @Test func pngReplacesTheOldFile() throws {
     let folder = try ScratchFolder()
     let path = try folder.file("image.png", Array("something longer than a picture".utf8))

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "CodecSupport.h"
+#include "PNGInflation.h"
 
 /// The most bytes of one ancillary chunk, of which none is used: room for what libpng must look at.
 static const png_alloc_size_t maximum_chunk_bytes = 1 << 20;
@@ -15,6 +15,8 @@ static const png_alloc_size_t maximum_chunk_bytes = 1 << 20;
 /// What the callbacks need; it outlives every jump.
 typedef struct {
   codec_source source;
+  /// What is read instead, where there is something.
+  png_memory memory;
   int descriptor;
   int write_error;
   char *message;
@@ -35,9 +37,16 @@ static void png_ignore_warning(png_structp png, png_const_charp text) {
 
 static void png_read_bytes(png_structp png, png_bytep bytes, size_t count) {
   png_job *job = png_get_io_ptr(png);
-  if (codec_source_read(&job->source, bytes, count) < count) {
-    png_error(png, "the file ends early");
+  png_memory *memory = &job->memory;
+  if (memory->bytes == NULL) {
+    if (codec_source_read(&job->source, bytes, count) < count) {
+      png_error(png, "the file ends early");
+    }
+    return;
   }
+  if (memory->count - memory->position < count) png_error(png, "the file ends early");
+  memcpy(bytes, memory->bytes + memory->position, count);
+  memory->position += count;
 }
 
 static void png_write_bytes(png_structp png, png_bytep bytes, size_t count) {
@@ -190,6 +199,7 @@ codec_status codec_png_read(
     codec_set_message(message, "libpng could not be started");
     return codec_out_of_memory;
   }
+  png_inflate(job.source, &job.memory);
   png_set_read_fn(png, &job, png_read_bytes);
   png_set_user_limits(png, CODEC_MAXIMUM_SIDE, CODEC_MAXIMUM_SIDE);
   png_set_chunk_malloc_max(png, maximum_chunk_bytes);
@@ -200,6 +210,7 @@ codec_status codec_png_read(
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
   status = png_decode(png, info, purpose, image, message);
   png_destroy_read_struct(&png, &info, NULL);
+  free(job.memory.bytes);
   if (status != codec_ok) codec_image_free(image);
   return status == codec_damaged && job.source.failed ? codec_system_error : status;
 }

@@ -325,7 +325,11 @@ codec_status codec_tiff_list(
       } else if (is_own) {
         is_pyramid = is_pyramid && is_reduced(&first, &size);
       }
-      list[(*count)++] = (codec_tiff_directory){.offset = offset, .is_image = is_own};
+      list[(*count)++] = (codec_tiff_directory){
+          .offset = offset,
+          .is_image = is_own,
+          .is_as_large = size.width == first.width && size.height == first.height,
+      };
     }
     offset = directory.next;
     free(directory.entries);

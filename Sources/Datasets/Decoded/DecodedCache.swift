@@ -101,18 +101,24 @@ struct DecodedCache {
 
   /// Gives a complete set its name, and removes what it takes the place of.
   ///
-  /// - Returns: the folder where the set now is: of two that were written at once the first stays.
-  func keep(_ path: String, as name: String) throws(FileError) -> String {
-    guard let kept = self.path(of: name), path.hasPrefix((folder ?? "") + "/") else { return path }
-    try Self.flush(path)
+  /// - Parameter isFlushed: whether its files are forced to the disk before: otherwise a power cut may leave other
+  ///   bytes under the name, which whoever reads them has to find.
+  /// - Returns: the folder of that name; `isOther` says that another process was faster, and its set stays there. Nil
+  ///   where the set cannot be kept.
+  func keep(
+    _ path: String, as name: String, isFlushed: Bool
+  ) throws(FileError) -> (folder: String, isOther: Bool)? {
+    guard let kept = self.path(of: name), path.hasPrefix((folder ?? "") + "/") else { return nil }
+    var isOther = false
+    if isFlushed { try Self.flush(path) }
     if rename(path, kept) != 0 {
       guard errno == ENOTEMPTY || errno == EEXIST else {
         throw FileError(path: kept, operation: "put the decoded set in place", code: errno)
       }
-      Self.remove(path)
+      isOther = true
     }
     removeStale(besides: name)
-    return kept
+    return (kept, isOther)
   }
 
   /// Forces the files of a set to the disk, so that a power cut leaves no name of a set without its bytes.

@@ -13,7 +13,7 @@ import Threading
 /// read at any time.
 package final class DecodedSet: Sendable {
   /// The form of the files; those of another one are made anew.
-  static let format = 3
+  static let format = 4
 
   /// What is known of each sample.
   let samples: [DecodedSample]
@@ -123,6 +123,13 @@ package final class DecodedSet: Sendable {
 
   /// The bytes of a part whose digests are kept, and of each image and mask.
   private static let digestedByteCount = (part: 512 << 20, block: 16 << 20)
+
+  /// Whether the digests are of all bytes, so that a later start finds whatever became of them.
+  var isDigestedWhole: Bool {
+    samples.allSatisfy {
+      $0.digest != nil && max($0.pixelByteCount, $0.maskByteCount) <= Self.digestedByteCount.block
+    }
+  }
 
   /// The digest of a sample's first bytes.
   private static func digest(of sample: DecodedSample, in part: MappedFile) -> UInt64 {
@@ -298,6 +305,7 @@ extension DecodedSet {
 
     /// Ends the part; `team` writes its index.
     mutating func finish(team: ThreadTeam? = nil) throws {
+      if isKept { file.beginFlush(isLast: true) }
       try file.commit()
       var all = samples.sorted { $0.key < $1.key }
       if isKept {
@@ -324,15 +332,12 @@ extension DecodedSet {
   }
 
   /// Says that the parts in a folder are all of a set.
-  ///
-  /// - Returns: the bytes of their samples.
-  static func seal(_ folder: String, partCount: Int, sampleCount: Int) throws -> Int {
+  static func seal(_ folder: String, partCount: Int, sampleCount: Int) throws {
     let sizes = try (0..<partCount).map { number in
       try InputFile(Files(number, in: folder).samples).byteCount
     }
     let head = Head(format: format, sampleCount: sampleCount, partByteCounts: sizes)
     try DurableFile.write(
       Array(try JSONEncoder().encode(head)), to: "\(folder)/\(headName)", isFlushed: false)
-    return sizes.reduce(0, +)
   }
 }

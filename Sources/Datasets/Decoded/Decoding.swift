@@ -34,17 +34,19 @@ package struct Decoding {
     self.team = team
   }
 
-  /// What the leader of a host has found or made.
+  /// A folder that the leader of a host has found or made.
   private struct Finding: Codable {
     var folder: String
+    /// Whether there is a set in it that others have written.
     var isComplete: Bool
   }
 
   /// The decoded samples of a set, by their positions; collective.
   ///
   /// Processes that see the same files share the work: their leader looks whether the set is kept; if not,
-  /// each process decodes an equal share, a large image by bands of rows as it is written. The files of a
-  /// set that is not kept have no names any more when this returns, and are gone with the processes.
+  /// each process decodes an equal share, a large image by bands of rows as it is written. All map what was
+  /// written before it gets its name in the cache. The files of a set that is not kept have no names any more
+  /// when this returns, and are gone with the processes.
   ///
   /// - Throws: `FileError` of the first sample in each share that cannot be decoded.
   func decoded(_ sources: [SampleSource]) throws -> DecodedSet {
@@ -63,7 +65,6 @@ package struct Decoding {
       if case .folder = self.cache { isNamed = true }
       return Finding(folder: try cache.makeFolder(isNamed: isNamed), isComplete: false)
     }
-    var finding = found
     do {
       // Every process comes here, whatever its leader has found: all meet again behind it.
       try crew.together {
@@ -78,23 +79,32 @@ package struct Decoding {
             hint: "give --cache a folder with more, or --cache none for that of temporary files")
         }
       }
-      finding = try shared(in: crew) {
-        guard !found.isComplete else { return found }
-        let byteCount = try DecodedSet.seal(
-          found.folder, partCount: crew.count, sampleCount: sources.count)
-        guard byteCount >= cache.leastByteCount else { return found }
-        let kept = try cache.keep(found.folder, as: name)
-        if kept != found.folder {
-          note("decoded images (\(byteCount >> 20) MiB) are kept in \(kept) for the next start")
+      try crew.together {
+        guard isLeader && !found.isComplete else { return }
+        try DecodedSet.seal(found.folder, partCount: crew.count, sampleCount: sources.count)
+      }
+      var set = try crew.together {
+        try keptSet ?? DecodedSet(in: found.folder, sampleCount: sources.count, team: team)
+      }
+      guard !found.isComplete else { return set }
+      // All have mapped it, so it may be called otherwise, or have no name any more; the disk has had time.
+      let (byteCount, isFlushed) = (set.byteCount, !set.isDigestedWhole)
+      let finding = try shared(in: crew) {
+        guard byteCount >= cache.leastByteCount,
+          let kept = try cache.keep(found.folder, as: name, isFlushed: isFlushed)
+        else { return found }
+        note(
+          "decoded images (\(byteCount >> 20) MiB) are kept in \(kept.folder) for the next start")
+        return Finding(folder: kept.folder, isComplete: kept.isOther)
+      }
+      if finding.isComplete {
+        // Another process was faster: one set in memory is enough.
+        set = try crew.together {
+          try DecodedSet(in: finding.folder, sampleCount: sources.count, team: team)
         }
-        return Finding(folder: kept, isComplete: true)
       }
-      let set = try crew.together {
-        try keptSet ?? DecodedSet(in: finding.folder, sampleCount: sources.count, team: team)
-      }
-      try crew.together {}
-      if isLeader && finding.folder == found.folder && !found.isComplete {
-        DecodedCache.remove(finding.folder)
+      if isLeader && (finding.isComplete || finding.folder == found.folder) {
+        DecodedCache.remove(found.folder)
       }
       return set
     } catch {

@@ -112,7 +112,8 @@ struct SampleBands {
     var encoder = MaskEncoder()
     for rows in bands {
       let band = try band(rows)
-      let codes = encoder.add(band)
+      let codes = encoder.add(
+        band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
       try writer.append(sample.codes.kept(codes))
       progress(scanning + (1 - scanning) * Double(rows.upperBound) / Double(height))
     }
@@ -121,7 +122,7 @@ struct SampleBands {
 
   // MARK: - Bands
 
-  fileprivate struct Band {
+  private struct Band {
     let image: Image
     let mask: MaskBands.Band
     /// The pixels between objects that touch, where they are drawn.
@@ -143,8 +144,7 @@ struct SampleBands {
   private func scanned(
     take: (Image, [UInt16]) throws(FileError) -> Void, progress: (Double) -> Void
   ) throws(FileError) -> DecodedSample {
-    var encoder = MaskEncoder()
-    var count = MaskSummary.Count(width: width)
+    var count = MaskSummary.Count(width: width, height: height)
     var fit: IntensityFit?
     var (first, isGreyInColour, hasLostMaskAlpha) = (Image?.none, true, false)
     var (pass, passCount) = (0, 1)
@@ -153,16 +153,14 @@ struct SampleBands {
     }
     for rows in bands {
       let band = try band(rows)
-      let codes = encoder.add(band)
-      count.add(band.mask.values, noData: band.mask.noData, missing: band.missing)
+      let codes = count.add(
+        band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
       hasLostMaskAlpha = band.mask.hasLostAlpha
       if objects != nil, !form.instanceBorders { _ = try objects?.numbers(rows) }
       isGreyInColour = isGreyInColour && ImageChannels(band.image).isGreyInColour
-      if fit == nil {
-        fit = try emptyFit(channels: band.image.channels)
-        passCount = fit?.passCount ?? 1
-      }
+      if fit == nil { fit = try emptyFit(channels: band.image.channels) }
       try fit?.add(band.image)
+      passCount = fit?.passCount ?? 1
       try take(band.image, codes)
       first = first ?? band.image
       tell(rows)
@@ -182,7 +180,7 @@ struct SampleBands {
       bitsPerSample: first.bitsPerSample, missing: first.missing,
       isGreyInColour: isGreyInColour, hasLostAlpha: first.hasLostAlpha,
       hasLostMaskAlpha: hasLostMaskAlpha, transform: fit.transform,
-      sums: fit.sums, codes: encoder.codes, summary: MaskSummary(count),
+      sums: fit.sums, codes: count.codes, summary: MaskSummary(count),
       overlapCount: mask.overlapCount)
   }
 
@@ -296,12 +294,5 @@ private struct ObjectBands {
     let borders = borderPixels(try numbers(seen), width: image.width, height: seen.count)
     let start = (rows.lowerBound - seen.lowerBound) * image.width
     return Array(borders[start..<start + rows.count * image.width])
-  }
-}
-
-extension MaskEncoder {
-  /// Adds the pixels of a band; returns the code of each of them, cut to 16 bits.
-  fileprivate mutating func add(_ band: SampleBands.Band) -> [UInt16] {
-    add(band.mask.values, noData: band.mask.noData, borders: band.borders, missing: band.missing)
   }
 }

@@ -13,7 +13,8 @@ package import Imaging
 ///     let inputs = fit.transform.inputs(of: part)
 ///
 /// Parts are bands of whole rows, from the first row to the last, the same in every pass. Sums are taken
-/// in Double from the first pixel to the last, so that the division into bands changes no bit.
+/// in Double from the first pixel to the last, so that the division into bands changes no bit. Samples of one byte
+/// are counted by their values instead, and one pass is enough.
 package struct IntensityFit {
   /// The sums of a channel over the pixels that are measured.
   package struct Sums: Codable, Equatable, Sendable {
@@ -45,6 +46,8 @@ package struct IntensityFit {
   /// The sums of each channel, after intensities were brought to the percentiles.
   private(set) var sums: [Sums]
   private var squares: [Double]
+  /// Of an image of one-byte samples: how often each channel has which value, where it is measured.
+  private var histograms: [[Int]] = []
 
   /// A fit of an image of so many channels; `path` stands for it in errors.
   ///
@@ -72,8 +75,8 @@ package struct IntensityFit {
 
   /// Whether the image has to be seen once more.
   package var needsPass: Bool { !passes.isEmpty }
-  /// How often the image has to be seen.
-  var passCount: Int { passes.count }
+  /// How often the image has to be seen from its beginning; known when the first part was added.
+  var passCount: Int { histograms.isEmpty ? passes.count : 1 }
 
   /// Adds the next rows of the image.
   ///
@@ -84,10 +87,7 @@ package struct IntensityFit {
     guard let pass = passes.first else { preconditionFailure("no pass is needed") }
     unit = Double(part.unit)
     let missing = part.missingPixels(normalization.missingValue)
-    if case .uint8(let samples) = part.samples, missing == nil {
-      add(samples, unit: part.unit, to: pass)
-      return
-    }
+    if case .uint8(let samples) = part.samples { return count(samples, missing) }
     var values = part.intensities()
     if !isChecked { try check(values, missing) }
     let channels = sums.count
@@ -126,41 +126,69 @@ package struct IntensityFit {
     }
   }
 
-  /// The same for samples of one byte that all are measured: of the few values they have, what is done to
-  /// each is looked up, and the sums are the same bits.
-  private mutating func add(_ samples: [UInt8], unit: Float, to pass: Pass) {
-    var table = (0..<256).map { Float($0) / unit }
-    for channel in sums.indices {
-      let places = stride(from: channel, to: samples.count, by: sums.count)
-      if case .digit = pass {
-        for place in places { percentiles[channel].add(table[Int(samples[place])]) }
-        continue
-      }
-      if let bounds = bounds(channel) {
-        table = (0..<256).map { max(bounds.low, min(bounds.high, Float($0) / unit)) }
-      }
-      if case .mean = pass {
-        let terms = table.map { Double($0) }
-        var own = sums[channel]
-        for place in places {
-          let value = terms[Int(samples[place])]
-          own.first += value
-          own.second += value * value
+  /// Counts the values of samples of one byte, of which there are few.
+  private mutating func count(_ samples: [UInt8], _ missing: [Bool]?) {
+    let channels = sums.count
+    if histograms.isEmpty {
+      histograms = [[Int]](repeating: [Int](repeating: 0, count: 256), count: channels)
+    }
+    for channel in 0..<channels {
+      // Neighbours are often equal, and one addition has to wait for another at the same place: so four in turn.
+      var counts = [Int](repeating: 0, count: 4 * 256)
+      counts.withUnsafeMutableBufferPointer { counts in
+        samples.withUnsafeBufferPointer { samples in
+          var place = channel
+          for pixel in 0..<samples.count / channels {
+            if missing?[pixel] != true {
+              counts[pixel % 4 * 256 + Int(samples[place])] += 1
+            }
+            place += channels
+          }
         }
-        own.count += Double(samples.count / sums.count)
-        sums[channel] = own
-      } else {
-        let mean = mean(channel)
-        let terms = table.map { (Double($0) - mean) * (Double($0) - mean) }
-        var sum = squares[channel]
-        for place in places { sum += terms[Int(samples[place])] }
-        squares[channel] = sum
+      }
+      for value in 0..<256 {
+        histograms[channel][value] += (0..<4).reduce(0) { $0 + counts[$1 * 256 + value] }
       }
     }
   }
 
+  /// Finds everything from counts, in one pass.
+  private mutating func finishHistograms() {
+    for channel in histograms.indices {
+      let counts = histograms[channel]
+      var values = (0..<256).map { Float($0) / Float(unit) }
+      if normalization.rule == .percentiles {
+        var search = percentiles[channel]
+        for _ in PercentileSearch.digits {
+          for (value, count) in zip(values, counts) where count > 0 {
+            search.add(value, count: count)
+          }
+          search.endDigit()
+        }
+        percentiles[channel] = search
+      }
+      if let bounds = bounds(channel) {
+        values = values.map { max(bounds.low, min(bounds.high, $0)) }
+      }
+      var own = Sums()
+      for (value, count) in zip(values.map(Double.init), counts.map(Double.init)) {
+        own.count += count
+        own.first += count * value
+        own.second += count * value * value
+      }
+      sums[channel] = own
+      let mean = mean(channel)
+      squares[channel] = zip(values, counts).reduce(0) { sum, entry in
+        let difference = Double(entry.0) - mean
+        return sum + Double(entry.1) * difference * difference
+      }
+    }
+    passes = []
+  }
+
   /// Ends a pass: all rows have been added.
   package mutating func endPass() {
+    guard histograms.isEmpty else { return finishHistograms() }
     if case .digit = passes.first {
       for channel in percentiles.indices { percentiles[channel].endDigit() }
     }
@@ -263,14 +291,14 @@ private struct PercentileSearch {
     return bits >> 31 == 1 ? ~bits : bits | (1 << 31)
   }
 
-  mutating func add(_ value: Float) {
+  mutating func add(_ value: Float, count: Int = 1) {
     let key = Self.key(value)
     let bits = Self.digits[digit]
     // Of 32 bits Swift's shift leaves none.
     let prefix = key >> UInt32(shift)
     let value = Int(key >> UInt32(shift - bits) & ((1 << UInt32(bits)) - 1))
     for (index, known) in prefixes.enumerated() where known == prefix {
-      counts[(index << bits) + value] += 1
+      counts[(index << bits) + value] += count
     }
   }
 

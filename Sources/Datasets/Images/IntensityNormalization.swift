@@ -83,7 +83,7 @@ package struct IntensityNormalization: Codable, Sendable, Equatable {
 
   /// The rule with the statistics of a set's images with these ids, where it needs them.
   ///
-  /// Sums are taken from the first pixel of the first image to the last.
+  /// Sums of images are added from the first to the last.
   package func fitted(to index: SampleIndex, ids: [Int]) -> IntensityNormalization {
     guard rule == .set, let channels = index.channels else { return self }
     var sums = [IntensityFit.Sums](repeating: IntensityFit.Sums(), count: channels)

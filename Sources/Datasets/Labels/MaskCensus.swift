@@ -52,10 +52,10 @@ struct MaskCensus {
   /// - Throws: `FileError` naming `path` where there are more values than classes can be, and for one
   ///   that is no mask.
   mutating func add(_ mask: Image, path: String) throws(FileError) {
-    var count = MaskSummary.Count(width: mask.width)
-    count.add(
+    var count = MaskSummary.Count(width: mask.width, height: mask.height)
+    _ = count.add(
       try MaskValue.packedValues(of: mask, path: path), noData: MaskValue.noData(of: mask),
-      missing: nil)
+      borders: nil, missing: nil)
     try add(MaskSummary(count), path: path)
   }
 

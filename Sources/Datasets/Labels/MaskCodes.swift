@@ -74,6 +74,8 @@ struct MaskEncoder {
   /// The codes found so far.
   private(set) var codes = MaskCodes()
   private var known: [Key: Int] = [:]
+  /// So many meanings are found faster one after another.
+  private static let fewCount = 8
   /// The pixels seen so far.
   private var seen = 0
 
@@ -104,7 +106,7 @@ struct MaskEncoder {
         let key = Key(value: values[start], kind: kind(start))
         var end = run(of: key.value, from: start)
         if !isPlain { end = (start + 1..<end).first { kind($0) != key.kind } ?? end }
-        let code = known[key] ?? codes.meanings.count
+        let code = self.code(of: key) ?? codes.meanings.count
         if code == codes.meanings.count {
           known[key] = code
           codes.add(
@@ -118,5 +120,10 @@ struct MaskEncoder {
     }
     seen += values.count
     return pixels
+  }
+
+  private func code(of key: Key) -> Int? {
+    codes.meanings.count <= Self.fewCount
+      ? codes.meanings.firstIndex { $0.value == key.value && $0.kind == key.kind } : known[key]
   }
 }

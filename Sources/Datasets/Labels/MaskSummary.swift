@@ -26,70 +26,70 @@ struct MaskSummary: Codable, Equatable, Sendable {
   /// The pixels whose image holds no measurement, whatever their value.
   let missingPixels: Int
 
-  /// What a mask holds, by its packed values.
-  init(_ packed: [Int64], width: Int) {
-    var count = Count(width: width)
-    count.add(packed, noData: nil, missing: nil)
-    self.init(count)
-  }
-
   /// What was counted.
   init(_ count: Count) {
-    let objects = count.pixels.keys.count { $0 != 0 }
-    values = count.pixels.keys.sorted().map {
-      Value(
-        value: $0, pixels: count.pixels[$0] ?? 0,
-        pieces: objects > 1 ? count.components.counts[$0] ?? 0 : 0)
+    var pixels: [Int64: Int] = [:]
+    var (noData, missingPixels) = (NoData?.none, 0)
+    for meaning in count.codes.meanings {
+      switch meaning.kind {
+      case .plain, .border: pixels[meaning.value, default: 0] += meaning.pixels
+      case .missing: missingPixels += meaning.pixels
+      case .noData: noData = NoData(value: meaning.value, pixels: meaning.pixels)
+      }
     }
-    (noData, missingPixels) = (count.noData, count.missingPixels)
+    (self.noData, self.missingPixels) = (noData, missingPixels)
+    let areSeveral = count.codes.objectValueCount > 1
+    values = pixels.sorted { $0.key < $1.key }.map { value, pixels in
+      Value(
+        value: value, pixels: pixels,
+        pieces: areSeveral && value != 0 ? count.pieces[value] ?? 0 : 0)
+    }
   }
 
   /// A mask that is counted by bands of rows.
   struct Count {
-    fileprivate private(set) var pixels: [Int64: Int] = [:]
-    fileprivate private(set) var components: ComponentCounter
-    fileprivate private(set) var noData: NoData?
-    fileprivate private(set) var missingPixels = 0
+    private var encoder = MaskEncoder()
+    private var components: ComponentCounter
+    private let pixelCount: Int
 
     /// A count of no row yet.
-    init(width: Int) {
+    init(width: Int, height: Int) {
       components = ComponentCounter(width: width)
+      pixelCount = width * height
     }
 
-    /// Counts the next rows, by their packed values.
+    /// The codes so far.
+    var codes: MaskCodes { encoder.codes }
+    /// The pieces of values in a mask of several, those that are not yet joined counted apart.
+    fileprivate var pieces: [Int64: Int] { components.counts }
+
+    /// Counts the next rows, by their packed values (see `MaskEncoder.add`); pixels without a measurement are
+    /// of no value.
     ///
-    /// - Parameters:
-    ///   - noData: the value that is no data by the mask's file.
-    ///   - missing: the pixels whose image holds no measurement; they are counted apart, as of no value.
-    mutating func add(_ packed: [Int64], noData: Int64?, missing: [Bool]?) {
+    /// - Returns: the code of each of them, which is cut to 16 bits.
+    mutating func add(
+      _ packed: [Int64], noData: Int64?, borders: [Bool]?, missing: [Bool]?
+    ) -> [UInt16] {
+      let pixels = encoder.add(packed, noData: noData, borders: borders, missing: missing)
+      // Of a mask that is here as a whole it is known now that nobody asks for pieces.
+      guard packed.count < pixelCount || codes.objectValueCount > 1 else { return pixels }
       var packed = packed
       if let missing {
-        for place in packed.indices where missing[place] {
-          packed[place] = 0
-          missingPixels += 1
-        }
-        pixels[0, default: 0] -= missing.count { $0 }
-      }
-      addPixels(packed)
-      if pixels[0] == 0 { pixels[0] = nil }
-      if let noData, let count = pixels.removeValue(forKey: noData) {
-        self.noData = NoData(value: noData, pixels: (self.noData?.pixels ?? 0) + count)
+        for place in packed.indices where missing[place] { packed[place] = 0 }
       }
       components.add(packed)
+      return pixels
     }
+  }
+}
 
-    private mutating func addPixels(_ packed: [Int64]) {
-      // Neighbours are mostly equal: one dictionary access a run, not one a pixel.
-      packed.withUnsafeBufferPointer { packed in
-        var start = 0
-        while start < packed.count {
-          let value = packed[start]
-          var end = start + 1
-          while end < packed.count && packed[end] == value { end += 1 }
-          pixels[value, default: 0] += end - start
-          start = end
-        }
-      }
+extension MaskCodes {
+  /// The values beside 0 of pixels that are measured, and are not no data.
+  fileprivate var objectValueCount: Int {
+    var values: Set<Int64> = []
+    for meaning in meanings where meaning.value != 0 && [.plain, .border].contains(meaning.kind) {
+      values.insert(meaning.value)
     }
+    return values.count
   }
 }

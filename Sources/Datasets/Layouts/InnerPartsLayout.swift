@@ -35,7 +35,7 @@ enum InnerPartsLayout: DatasetLayout {
       found.folders += folders + [instances].compactMap(\.self)
       let inside =
         [test.images, test.masks]
-        + [try instances.map { try FolderContents(path: $0) }]
+        + [try instances.map { try FolderContents(path: $0, keepsGoing: true) }]
         .compactMap(\.self)
       found.otherFiles += inside.flatMap { $0.files.map($0.place) }
       found.test = FoundSamples.TestSamples(

@@ -119,7 +119,8 @@ extension FoundSamples {
     for source in sources { used.formUnion(source.paths) }
     var (files, others): ([String], [String]) = ([], [])
     for folder in folders.sorted(by: Paths.precedes) {
-      guard let contents = try? FolderContents(path: folder) else { continue }
+      guard let contents = try? FolderContents(path: folder, keepsGoing: true) else { continue }
+      files += contents.foreignNames
       files += contents.files.filter { name in
         !used.contains(contents.place(name)) && !["classes.json", "groups.csv"].contains(name)
       }

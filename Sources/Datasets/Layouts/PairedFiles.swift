@@ -70,6 +70,12 @@ extension PairedSources {
       return masksOf[Paths.stem(file)] == nil || masksOf[image] == [file]
     }
     let images = try NamedImages(files.filter { !isMask($0) })
+    notes += images.names.compactMap { name in
+      guard let other = all.name(of: candidates(name)), let file = images.files[name]?.first else {
+        return nil
+      }
+      return "\(file): taken for an image, as it has a mask of its own, and \(other) has another"
+    }
     var maskOf: [String: String] = [:]
     for mask in files where isMask(mask) {
       // A mask's own mask is no image.

@@ -14,8 +14,9 @@ enum SideBySideLayout: DatasetLayout {
   }
 
   static func find(in contents: FolderContents) throws -> FoundSamples {
-    try FoundSamples(
-      sources: PairedSources(beside: contents, MaskNames.bySuffix).sources,
-      classNames: ClassNameSource(in: contents.path), folders: [contents.path])
+    let pairs = try PairedSources(beside: contents, MaskNames.bySuffix)
+    return FoundSamples(
+      sources: pairs.sources, classNames: ClassNameSource(in: contents.path),
+      folders: [contents.path], notes: pairs.notes)
   }
 }

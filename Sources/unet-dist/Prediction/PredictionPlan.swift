@@ -33,7 +33,7 @@ struct PredictionPlan {
   /// Files whose pages' results are pages again.
   private(set) var stacks: [Stack]
   /// Pages that fail with another one of their stack.
-  private var lostPageCount: Int
+  let lostPageCount: Int
   /// Failures so far: of files that cannot be opened, and of those whose results would have one name.
   private(set) var failures: [PredictionFailure]
   /// All images, those that cannot be opened too.
@@ -45,7 +45,10 @@ struct PredictionPlan {
   init(
     _ index: SampleIndex, _ request: PredictionRequest, channels: Int, keepsGoing: Bool
   ) throws {
-    var failures = index.unreadable.map { PredictionFailure(name: $0.name, message: "\($0.error)") }
+    var failures = index.unreadable.map {
+      PredictionFailure(name: $0.name, imageCount: 1, message: "\($0.error)")
+    }
+    var failedPaths: Set<String> = []
     var items: [Item] = []
     let pagesOf = Dictionary(grouping: index.entries, by: \.imagePath)
     for entry in index.entries {
@@ -62,10 +65,11 @@ struct PredictionPlan {
         let format = try request.format ?? Self.usualFormat(of: entry, isKept: isLarge || isPage)
         items.append(Item(entry: entry, isLarge: isLarge, format: format))
       } catch let error as FileError where keepsGoing {
-        failures.append(PredictionFailure(name: entry.name, message: "\(error)"))
+        failures.append(
+          PredictionFailure(name: entry.name, imageCount: 1, message: "\(error)"))
+        failedPaths.insert(entry.imagePath)
       }
     }
-    let failed = Set(failures.map(\.name))
     let isPage = { (item: Item) in
       item.format == .tiff && (pagesOf[item.entry.imagePath]?.count ?? 1) > 1
     }
@@ -73,7 +77,7 @@ struct PredictionPlan {
     large = items.filter { !isPage($0) && $0.isLarge }
     let complete = Dictionary(grouping: items.filter(isPage), by: \.entry.imagePath)
       // A stack without one of its pages would be another.
-      .filter { path, _ in pagesOf[path]?.allSatisfy { !failed.contains($0.name) } ?? true }
+      .filter { path, _ in !failedPaths.contains(path) }
     lostPageCount =
       items.count(where: isPage) - complete.values.reduce(0) { $0 + $1.count }
     stacks =
@@ -95,13 +99,6 @@ struct PredictionPlan {
   ) throws(FileError) -> PictureFormat {
     if isKept { return .tiff }
     return try TIFFOrigin(entry.imagePath, page: entry.imagePage).isKnown ? .tiff : .png
-  }
-
-  /// The images that these failures are of: a stack fails with all its pages.
-  func imageCount(of failures: [PredictionFailure]) -> Int {
-    let pagesOf = Dictionary(
-      stacks.map { ($0.name, $0.pages.count) }, uniquingKeysWith: { first, _ in first })
-    return failures.reduce(lostPageCount) { $0 + (pagesOf[$1.name] ?? 1) }
   }
 
   /// The error of an option by which an image would have to be held that cannot be.
@@ -142,22 +139,23 @@ struct PredictionPlan {
   private mutating func leaveOutClashes(_ request: PredictionRequest) {
     var counts: [String: Int] = [:]
     for file in files(request) { counts[file, default: 0] += 1 }
-    func clash(_ files: [String], _ name: String, _ path: String) -> PredictionFailure? {
+    func clash(
+      _ files: [String], _ name: String, _ path: String, imageCount: Int
+    ) -> PredictionFailure? {
       files.first { counts[$0, default: 0] > 1 }.map { file in
         let error = FileError(
           path: path, expected: "a result of its own", found: "two results for \(file)",
           hint: "rename one of the images")
-        return PredictionFailure(name: name, message: "\(error)")
+        return PredictionFailure(name: name, imageCount: imageCount, message: "\(error)")
       }
     }
     func ofItem(_ item: Item) -> PredictionFailure? {
-      clash(Self.files(of: item, request), item.entry.name, item.entry.imagePath)
+      clash(Self.files(of: item, request), item.entry.name, item.entry.imagePath, imageCount: 1)
     }
     func ofStack(_ stack: Stack) -> PredictionFailure? {
-      clash(Self.files(of: stack, request), stack.name, stack.path)
+      clash(Self.files(of: stack, request), stack.name, stack.path, imageCount: stack.pages.count)
     }
     failures += (whole + large).compactMap(ofItem) + stacks.compactMap(ofStack)
-    lostPageCount += stacks.reduce(0) { $0 + (ofStack($1) == nil ? 0 : $1.pages.count - 1) }
     whole.removeAll { ofItem($0) != nil }
     large.removeAll { ofItem($0) != nil }
     stacks.removeAll { ofStack($0) != nil }
@@ -202,6 +200,8 @@ struct PredictionPlan {
 struct PredictionFailure: Codable {
   /// The image's name, by which failures are sorted.
   let name: String
+  /// How many images it is: a stack fails with all its pages.
+  let imageCount: Int
   /// One line with the path and the reason.
   let message: String
 }

@@ -38,10 +38,12 @@ struct PredictionRun {
     try predictWhole()
     let large = LargePrediction(images: images, communicator: communicator)
     for item in plan.large {
-      try attempt(item.entry.name) { try large.write(item, &$0) }
+      try attempt(item.entry.name, imageCount: 1) { try large.write(item, &$0) }
     }
     for stack in plan.stacks {
-      try attempt(stack.name) { try StackPrediction(large).write(stack, &$0) }
+      try attempt(stack.name, imageCount: stack.pages.count) {
+        try StackPrediction(large).write(stack, &$0)
+      }
     }
   }
 
@@ -57,7 +59,8 @@ struct PredictionRun {
         do {
           try images.write(item, &remarks)
         } catch  where keepsGoing {
-          failures.append(PredictionFailure(name: item.entry.name, message: message(of: error)))
+          failures.append(
+            PredictionFailure(name: item.entry.name, imageCount: 1, message: message(of: error)))
         }
         progress.advance()
       }
@@ -68,13 +71,14 @@ struct PredictionRun {
 
   /// Does something together; what fails then fails on all ranks, and is collected by rank 0.
   private mutating func attempt(
-    _ name: String, _ body: (inout ImagePrediction.Remarks) throws -> Void
+    _ name: String, imageCount: Int, _ body: (inout ImagePrediction.Remarks) throws -> Void
   ) throws {
     do {
       try body(&remarks)
     } catch let failure as RankFailure where keepsGoing {
       if communicator.rank == 0 {
-        failures.append(PredictionFailure(name: name, message: failure.message))
+        failures.append(
+          PredictionFailure(name: name, imageCount: imageCount, message: failure.message))
       }
     }
   }
@@ -92,7 +96,7 @@ struct PredictionRun {
     let all = try gathered.flatMap {
       try JSONDecoder().decode([PredictionFailure].self, from: Data($0))
     }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    let done = plan.imageCount - plan.imageCount(of: all)
+    let done = plan.imageCount - plan.lostPageCount - all.reduce(0) { $0 + $1.imageCount }
     if communicator.rank == 0 {
       func remark(_ count: Int64, _ singular: String, _ plural: String, _ rest: String) {
         guard count > 0 else { return }

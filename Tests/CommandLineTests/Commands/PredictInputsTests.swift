@@ -113,6 +113,27 @@ import Testing
     }
   }
 
+  @Test func failuresAreCountedByImages() throws {
+    try withTemporaryFolder { folder in
+      let places = ["/in", "/other"].map { folder + $0 }
+      for place in places {
+        try FileManager.default.createDirectory(
+          atPath: place, withIntermediateDirectories: true)
+      }
+      try TinyImages.tiff(folder + "/in/a.tif", width: 9, height: 7, pageCount: 3) { x, y, page in
+        x * y * (page + 1)
+      }
+      // Called as the stack, and as a page of it.
+      for name in ["a", "a-0001"] {
+        try Data("no image".utf8).write(to: URL(fileURLWithPath: "\(places[1])/\(name).png"))
+      }
+      let run = try Self.predict(folder, ranks: 2, places + ["--keep-going"])
+      run.expectOneError(naming: ["2 of 5 images could not be segmented"])
+      #expect(run.standardOutput.contains("3 images segmented"), "\(run)")
+      #expect(try Self.names(folder + "/out") == ["a.tif"])
+    }
+  }
+
   @Test func argumentsAreTextInUTF8() throws {
     try withTemporaryFolder { folder in
       let checkpoint = try TinyTraining.checkpoint(in: folder)

@@ -138,7 +138,7 @@ import Threading
   func bandsAreTheSameAsTheWhole(_ normalization: IntensityNormalization) throws {
     for numbered in [false, true] {
       let folder = try mixedFolder(numbered: numbered)
-      func images(_ limit: Int) throws -> ([DatasetImage], [[Int]], [MaskValue]) {
+      func images(_ limit: Int) throws -> ([DatasetImage], [[Int]], [String]) {
         var decoding = Decoding(
           DecodedForm(normalization: normalization, instanceBorders: numbered),
           team: ThreadTeam(count: 2))
@@ -153,7 +153,8 @@ import Threading
         let places = (0..<dataset.count).map { id in
           (0..<5).map { dataset.source(id).place(of: 1, index: $0) }
         }
-        return (try self.images(dataset), places, dataset.mapping.values)
+        let mapping = dataset.mapping.classes.map { "\($0.value) \($0.pixelCount)" }
+        return (try self.images(dataset), places, mapping + dataset.mapping.warnings)
       }
       let whole = try images(.max)
       #expect(whole.0.contains { $0.labels.contains(ignoredLabel) })

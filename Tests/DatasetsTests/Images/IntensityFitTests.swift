@@ -79,6 +79,26 @@ import Testing
     }
   }
 
+  /// Samples of one byte are counted by their values, wider ones added one by one.
+  @Test(arguments: [1, 3]) func bytesAreFittedAsWiderSamplesAre(_ channels: Int) throws {
+    for bytes in images(channels: channels).prefix(2) {
+      guard case .uint8(let values) = bytes.samples else { preconditionFailure("no bytes") }
+      var wide = Image(
+        width: bytes.width, height: bytes.height, channels: channels, bitsPerSample: 8,
+        samples: .uint16(values.map { UInt16($0) }))
+      wide.missing = bytes.missing
+      for rule in rules {
+        let (found, expected) = (
+          try rule.normalized(bytes, path: "a"), try rule.normalized(wide, path: "a")
+        )
+        #expect(found.count == expected.count)
+        for (one, other) in zip(found, expected) {
+          #expect(abs(one - other) <= 1e-6 * max(1, abs(other)), "\(rule)")
+        }
+      }
+    }
+  }
+
   /// Against sorting: the k-th number, and half-way between two.
   @Test func percentilesAreThoseOfSortedNumbers() throws {
     let numbers = (0..<101).map { Float(($0 * 37) % 101 - 50) * 0.3 }

@@ -75,6 +75,7 @@ private func foreignFile(in folder: String, ending: String) throws {
     }
     let index = try read(folder)
     #expect(index.entries.map(\.name) == ["liver", "liver-seg"])
+    #expect(index.notes.contains { $0.contains("liver-seg.png: taken for an image, as it has a") })
     #expect(try labels(index, 0) == [0, 1])
     #expect(try labels(index, 1) == [1, 0])
     // Without a mask of its own it is one too many.

@@ -116,6 +116,8 @@ typedef struct {
   uint64_t offset;
   /// Whether it is an image of its own: no overview, thumbnail or transparency mask of another.
   bool is_image;
+  /// Whether its sides are those of the first image.
+  bool is_as_large;
 } codec_tiff_directory;
 
 /// Lists the directories in the order of their chain, which is walked once.
@@ -136,6 +138,8 @@ typedef struct {
   uint64_t pages_in_one_piece;
   /// Planes of a MetaMorph stack, by its tag UIC2; 0 without it.
   uint32_t plane_count;
+  /// Whether Zeiss's LSM says what it is.
+  bool is_lsm;
 } codec_tiff_summary;
 
 /// Reads the summary of the directory at `offset`.

@@ -25,6 +25,7 @@ class UnetDist(Package):
     depends_on("libtiff@4.5:")
     depends_on("jpeg")
     depends_on("openjpeg@2.5:")
+    depends_on("libdeflate")
     depends_on("zlib-api")
     depends_on("openssl@3:")
 
@@ -36,7 +37,7 @@ class UnetDist(Package):
         env.set("UNET_DIST_MPI", "mpich" if self.spec.satisfies("^mpich") else "ompi-c")
         # The compiler of Swift does not go through Spack's wrapper, and codecs have no pkg-config names in
         # the manifest.
-        for name in ["libpng", "libtiff", "jpeg"]:
+        for name in ["libpng", "libtiff", "jpeg", "libdeflate"]:
             env.append_path("CPATH", self.spec[name].prefix.include)
             env.append_path("LIBRARY_PATH", self.spec[name].prefix.lib)
 
@@ -45,7 +46,9 @@ class UnetDist(Package):
         options = ["--configuration", "release", "--product", "unet-dist", "--disable-sandbox"]
         if spec.satisfies("+static"):
             options.append("--static-swift-stdlib")
-        for name in ["mpi", "openblas", "libpng", "libtiff", "jpeg", "openjpeg", "zlib-api", "openssl"]:
+        for name in [
+            "mpi", "openblas", "libpng", "libtiff", "jpeg", "openjpeg", "libdeflate", "zlib-api", "openssl",
+        ]:
             options += ["-Xlinker", f"-rpath={spec[name].prefix.lib}"]
         swift("build", *options)
         folder = swift("build", *options, "--show-bin-path", output=str).strip()
