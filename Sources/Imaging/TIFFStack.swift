@@ -65,7 +65,9 @@ struct TIFFStack: Sendable {
     let description = try first.text.map { text throws(FileError) in
       try TIFFDescription(text, channels: first.channels, path: path)
     }
-    if description?.isOfSlide == true { directoriesOfImages.removeAll { !$0.is_as_large } }
+    if description?.isOfSlide == true {
+      directoriesOfImages.removeAll { $0.offset != offset && !$0.is_as_large }
+    }
     let offsets = directoriesOfImages.map(\.offset)
     passedOverCount = directories.count - offsets.count
     var pages = offsets.map { Page(offset: $0, frame: 0) }
@@ -73,10 +75,13 @@ struct TIFFStack: Sendable {
     if first.isLSM, file.byteCount > Int(UInt32.max) {
       throw unsupportedError(path: path, kind: .tiff, found: "an LSM file beyond 4 GiB")
     }
-    if directories.count == 1, first.planeCount > 1, first.pagesInOnePiece == 0 {
+    if directories.count == 1, first.planeCount > 1, first.channels > 0,
+      first.pagesInOnePiece == 0
+    {
       throw unsupportedError(
         path: path, kind: .tiff,
-        found: "\(first.planeCount) planes of MetaMorph that are compressed or not in one piece")
+        found:
+          "\(first.planeCount) planes of MetaMorph that are compressed, cut or not in one piece")
     }
     let behindOne =
       description?.pagesBehindOne(of: offsets.count, sampleCount: first.sampleCount)

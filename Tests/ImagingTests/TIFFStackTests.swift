@@ -105,7 +105,7 @@ import Testing
     let packed = try folder.file(
       "c.stk", TIFFBytes.file([page(1, [33629: .rationals([7, 8]), 259: .shorts([32773])])]))
     let unread = #expect(throws: FileError.self) { try ImageFile.pageCount(packed) }
-    #expect(unread?.found == "2 planes of MetaMorph that are compressed or not in one piece")
+    #expect(unread?.found == "2 planes of MetaMorph that are compressed, cut or not in one piece")
     // In a file with a directory for each page they are those.
     #expect(firsts(try readAll(TIFFBytes.file([first, page(5)]))) == [[1], [5]])
   }
@@ -126,6 +126,11 @@ import Testing
     let other = TIFFPage(grey: [[4]])
     let pages = [page(1, [270: .text(text)]), page(2), other]
     #expect(firsts(try readAll(TIFFBytes.file(pages))) == [[1], [2]])
+    // A label that was taken out of its file is still called one.
+    let label = page(6, [270: .text(text), 254: .longs([1]), 33629: .rationals([1, 2])])
+    #expect(firsts(try readAll(TIFFBytes.file([label], behind: [7, 107]))) == [[6], [7]])
+    #expect(
+      firsts(try readAll(TIFFBytes.file([label, page(8, [254: .longs([1])])]))) == [[6], [8]])
   }
 
   @Test func filesOfZeissBeyondTheirPlacesAreRefused() throws {

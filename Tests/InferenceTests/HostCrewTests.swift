@@ -31,6 +31,36 @@ import Testing
     }
   }
 
+  /// Two hosts with one cache, of which one is faster, and with a cache each, of which one is filled.
+  @Test func hostsMayFindOtherThings() throws {
+    try withTemporaryFolder { folder in
+      try SyntheticCells.write(to: folder + "/set", count: 5, side: 32, seed: 1)
+      @Sendable func images(_ decoding: Decoding) throws -> [DatasetImage] {
+        let index = try SampleIndex.folder(folder + "/set", decoding)
+        let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+        return try (0..<dataset.count).map { try dataset.image($0) }
+      }
+      let alone = try images(Decoding(cache: .folder(folder + "/filled")))
+      for (number, caches) in [["one", "one"], ["filled", "empty"]].enumerated() {
+        let results = ThreadedCommunicator.run(ranks: 4, ranksPerHost: 2) { communicator in
+          let cache = CacheChoice.folder("\(folder)/\(caches[communicator.rank / 2])")
+          let found = try images(Decoding(cache: cache, crew: HostCrew(communicator)))
+          // All have made the same calls before.
+          let ranks = try communicator.allReduceSum([Int64(communicator.rank + number)])
+          return (found, ranks)
+        }
+        #expect(results.count == 4)
+        for result in results {
+          let (found, ranks) = try result.get()
+          #expect(found == alone && ranks == [Int64(6 + 4 * number)])
+        }
+      }
+      for cache in ["one", "filled", "empty"] {
+        #expect(try Folder.names(in: "\(folder)/\(cache)").count == 1)
+      }
+    }
+  }
+
   @Test func anImageThatCannotBeReadFailsOnEveryRank() throws {
     try withTemporaryFolder { folder in
       try SyntheticCells.write(to: folder, count: 3, side: 32, seed: 1)

@@ -12,7 +12,7 @@
 /// Bytes of a row up to which it pays; half of the bytes of a longer one come by the fast loop.
 static const uint64_t widest_row_bytes = 512;
 /// What is larger is read piece by piece.
-static const uint64_t largest_bytes = 16 << 20;
+static const uint64_t largest_bytes = 4 << 20;
 
 enum { signature_bytes = 8, header_bytes = 13, chunk_bytes = 12, largest_block = 65535 };
 
@@ -89,6 +89,9 @@ static uint8_t *put_stored(uint8_t *to, const uint8_t *pixels, size_t count) {
 static bool inflate_file(uint8_t *file, size_t size, uint64_t count, png_memory *memory) {
   size_t start = 0, end = 0, deflated = 0;
   if (!gather(file, size, &start, &end, &deflated)) return false;
+  // A smaller window than zlib's header has is zlib's to find.
+  uint8_t window = file[start + 8] >> 4;
+  if (deflated == 0 || (window < 7 && count > (uint64_t)256 << window)) return false;
   size_t blocks = (count + largest_block - 1) / largest_block;
   size_t room = start + chunk_bytes + 2 + count + 5 * blocks + 4 + (size - end);
   uint8_t *pixels = malloc(count), *bytes = malloc(room);

@@ -71,7 +71,7 @@ codec_status codec_tiff_summarize(
   uint32_t planes = 0;
   const void *entries = NULL;
   if (TIFFGetField(file.tiff, TIFFTAG_UIC2, &planes, &entries)) summary->plane_count = planes;
-  summary->is_lsm = tiff_find_entry(&file, TIFFTAG_CZ_LSMINFO, NULL);
+  summary->is_lsm = !TIFFIsBigTIFF(file.tiff) && tiff_find_entry(&file, TIFFTAG_CZ_LSMINFO, NULL);
   tiff_layout layout = {0};
   codec_image image = {0};
   // A page that is not read still counts; its own error follows where it is.

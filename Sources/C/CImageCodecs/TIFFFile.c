@@ -299,7 +299,8 @@ codec_status codec_tiff_list(
   if (status == codec_ok && (!read_chain(&chain, descriptor) || chain.first == 0))
     status = codec_damaged;
   uint64_t offset = status == codec_ok ? chain.first : 0;
-  tiff_page_size first = {0};
+  // Of the first image, and of the first page, in a file without an image of its own.
+  tiff_page_size first = {0}, beginning = {0};
   uint32_t first_image = 0;
   // A pyramid is one as a whole: of pages of many sizes none is passed over.
   bool is_pyramid = true;
@@ -319,16 +320,18 @@ codec_status codec_tiff_list(
     if (status == codec_ok) {
       tiff_page_size size = page_size(&chain, &directory);
       bool is_own = is_image(&chain, &directory);
+      if (*count == 0) beginning = size;
       if (is_own && first.width == 0) {
         first = size;
         first_image = *count;
       } else if (is_own) {
         is_pyramid = is_pyramid && is_reduced(&first, &size);
       }
+      const tiff_page_size *model = first.width != 0 ? &first : &beginning;
       list[(*count)++] = (codec_tiff_directory){
           .offset = offset,
           .is_image = is_own,
-          .is_as_large = size.width == first.width && size.height == first.height,
+          .is_as_large = size.width == model->width && size.height == model->height,
       };
     }
     offset = directory.next;

@@ -86,30 +86,46 @@ package struct Decoding {
       var set = try crew.together {
         try keptSet ?? DecodedSet(in: found.folder, sampleCount: sources.count, team: team)
       }
-      guard !found.isComplete else { return set }
-      // All have mapped it, so it may be called otherwise, or have no name any more; the disk has had time.
+      // All have mapped it, so it may be called otherwise, or have no name any more; the disk has had time. Every crew
+      // comes by the same calls, whatever it has found: they go over the ranks of all hosts.
       let (byteCount, isFlushed) = (set.byteCount, !set.isDigestedWhole)
       let finding = try shared(in: crew) {
-        guard byteCount >= cache.leastByteCount,
-          let kept = try cache.keep(found.folder, as: name, isFlushed: isFlushed)
+        guard !found.isComplete, byteCount >= cache.leastByteCount,
+          let kept = try keep(found.folder, as: name, in: cache, isFlushed: isFlushed)
         else { return found }
         note(
           "decoded images (\(byteCount >> 20) MiB) are kept in \(kept.folder) for the next start")
         return Finding(folder: kept.folder, isComplete: kept.isOther)
       }
-      if finding.isComplete {
-        // Another process was faster: one set in memory is enough.
-        set = try crew.together {
-          try DecodedSet(in: finding.folder, sampleCount: sources.count, team: team)
-        }
+      let isOther = finding.isComplete && !found.isComplete
+      set = try crew.together {
+        // Another process was faster: one set in memory is enough, if that is sound.
+        let other =
+          isOther
+          ? try? DecodedSet(
+            in: finding.folder, sampleCount: sources.count, team: team, isChecked: true) : nil
+        return other ?? set
       }
-      if isLeader && (finding.isComplete || finding.folder == found.folder) {
+      if isLeader, !found.isComplete, isOther || finding.folder == found.folder {
         DecodedCache.remove(found.folder)
       }
       return set
     } catch {
       if isLeader && !found.isComplete { DecodedCache.remove(found.folder) }
       throw error
+    }
+  }
+
+  /// Gives a set its name in the cache; where that cannot be, in a cache that nobody has named, says so.
+  private func keep(
+    _ path: String, as name: String, in cache: DecodedCache, isFlushed: Bool
+  ) throws(FileError) -> (folder: String, isOther: Bool)? {
+    do {
+      return try cache.keep(path, as: name, isFlushed: isFlushed)
+    } catch {
+      if case .folder = self.cache { throw error }
+      note("the decoded images are not kept for the next start: \(error)")
+      return nil
     }
   }
 

@@ -138,7 +138,7 @@ typedef struct {
   uint64_t pages_in_one_piece;
   /// Planes of a MetaMorph stack, by its tag UIC2; 0 without it.
   uint32_t plane_count;
-  /// Whether Zeiss's LSM says what it is.
+  /// Whether Zeiss's LSM says what it is, with places of 32 bits.
   bool is_lsm;
 } codec_tiff_summary;
 
