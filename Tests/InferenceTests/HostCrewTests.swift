@@ -9,13 +9,18 @@ import TestSupport
 import Testing
 
 @Suite struct HostCrewTests {
+  /// All images of a set, decoded so.
+  private static func images(_ path: String, _ decoding: Decoding) throws -> [DatasetImage] {
+    let index = try SampleIndex.folder(path, decoding)
+    let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
+    return try (0..<dataset.count).map { try dataset.image($0) }
+  }
+
   @Test(arguments: [1, 2, 3, 7]) func anyRanksDecodeTheSame(_ ranks: Int) throws {
     try withTemporaryFolder { folder in
       try SyntheticCells.write(to: folder + "/set", count: 5, side: 32, seed: 1)
       @Sendable func images(_ decoding: Decoding) throws -> [DatasetImage] {
-        let index = try SampleIndex.folder(folder + "/set", decoding)
-        let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
-        return try (0..<dataset.count).map { try dataset.image($0) }
+        try Self.images(folder + "/set", decoding)
       }
       let alone = try images(Decoding())
       for cache in [CacheChoice.none, .folder(folder + "/cache")] {
@@ -36,9 +41,7 @@ import Testing
     try withTemporaryFolder { folder in
       try SyntheticCells.write(to: folder + "/set", count: 5, side: 32, seed: 1)
       @Sendable func images(_ decoding: Decoding) throws -> [DatasetImage] {
-        let index = try SampleIndex.folder(folder + "/set", decoding)
-        let dataset = try Dataset(index, mapping: ClassMapping(scanning: index))
-        return try (0..<dataset.count).map { try dataset.image($0) }
+        try Self.images(folder + "/set", decoding)
       }
       let alone = try images(Decoding(cache: .folder(folder + "/filled")))
       for (number, caches) in [["one", "one"], ["filled", "empty"]].enumerated() {

@@ -139,26 +139,24 @@ struct PredictionPlan {
   private mutating func leaveOutClashes(_ request: PredictionRequest) {
     var counts: [String: Int] = [:]
     for file in files(request) { counts[file, default: 0] += 1 }
-    func clash(
-      _ files: [String], _ name: String, _ path: String, imageCount: Int
-    ) -> PredictionFailure? {
-      files.first { counts[$0, default: 0] > 1 }.map { file in
-        let error = FileError(
-          path: path, expected: "a result of its own", found: "two results for \(file)",
-          hint: "rename one of the images")
-        return PredictionFailure(name: name, imageCount: imageCount, message: "\(error)")
-      }
+    var clashes: [PredictionFailure] = []
+    func fails(_ files: [String], _ name: String, _ path: String, imageCount: Int) -> Bool {
+      guard let file = files.first(where: { counts[$0, default: 0] > 1 }) else { return false }
+      let error = FileError(
+        path: path, expected: "a result of its own", found: "two results for \(file)",
+        hint: "rename one of the images")
+      clashes.append(PredictionFailure(name: name, imageCount: imageCount, message: "\(error)"))
+      return true
     }
-    func ofItem(_ item: Item) -> PredictionFailure? {
-      clash(Self.files(of: item, request), item.entry.name, item.entry.imagePath, imageCount: 1)
+    func fails(_ item: Item) -> Bool {
+      fails(Self.files(of: item, request), item.entry.name, item.entry.imagePath, imageCount: 1)
     }
-    func ofStack(_ stack: Stack) -> PredictionFailure? {
-      clash(Self.files(of: stack, request), stack.name, stack.path, imageCount: stack.pages.count)
+    whole.removeAll { fails($0) }
+    large.removeAll { fails($0) }
+    stacks.removeAll {
+      fails(Self.files(of: $0, request), $0.name, $0.path, imageCount: $0.pages.count)
     }
-    failures += (whole + large).compactMap(ofItem) + stacks.compactMap(ofStack)
-    whole.removeAll { ofItem($0) != nil }
-    large.removeAll { ofItem($0) != nil }
-    stacks.removeAll { ofStack($0) != nil }
+    failures += clashes
   }
 
   /// Refuses to write over an image that is read, or twice to one file.

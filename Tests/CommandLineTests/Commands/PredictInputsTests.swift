@@ -81,17 +81,23 @@ import Testing
     }
   }
 
+  /// A folder with the stack `a.tif` and an empty one, for others of its name.
+  private static func stackAndOthers(in folder: String, pageCount: Int) throws -> [String] {
+    let places = ["/in", "/other"].map { folder + $0 }
+    for place in places {
+      try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    }
+    try TinyImages.tiff(places[0] + "/a.tif", width: 9, height: 7, pageCount: pageCount) {
+      x, y, page in
+      x * y * (page + 1)
+    }
+    return places
+  }
+
   @Test func aStackAndAnImageOfOneNameFailTogether() throws {
     try withTemporaryFolder { folder in
-      let places = ["/in", "/other"].map { folder + $0 }
-      for place in places {
-        try FileManager.default.createDirectory(
-          atPath: place, withIntermediateDirectories: true)
-      }
+      let places = try Self.stackAndOthers(in: folder, pageCount: 2)
       // Both would become a.tif: one is a stack, and the other's file says how large its pixels are.
-      try TinyImages.tiff(folder + "/in/a.tif", width: 9, height: 7, pageCount: 2) { x, y, page in
-        x * y * (page + 1)
-      }
       let writer = try TIFFWriter(path: folder + "/other/a.tif", byteCount: 63)
       try writer.beginPage(
         width: 9, height: 7, channels: 1, sampleByteCount: 1, division: .strips,
@@ -115,14 +121,7 @@ import Testing
 
   @Test func failuresAreCountedByImages() throws {
     try withTemporaryFolder { folder in
-      let places = ["/in", "/other"].map { folder + $0 }
-      for place in places {
-        try FileManager.default.createDirectory(
-          atPath: place, withIntermediateDirectories: true)
-      }
-      try TinyImages.tiff(folder + "/in/a.tif", width: 9, height: 7, pageCount: 3) { x, y, page in
-        x * y * (page + 1)
-      }
+      let places = try Self.stackAndOthers(in: folder, pageCount: 3)
       // Called as the stack, and as a page of it.
       for name in ["a", "a-0001"] {
         try Data("no image".utf8).write(to: URL(fileURLWithPath: "\(places[1])/\(name).png"))
