@@ -69,10 +69,13 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   /// The whole message.
-  package var description: String {
+  package var description: String { fault + (hint.map { "; \($0)" } ?? "").printable }
+
+  /// The message without what to do, for programs that have done it.
+  package var fault: String {
     let fault =
       isOfContents ? "expected \(expected), found \(found)" : "cannot \(expected): \(found)"
-    return ("\(path): \(fault)" + (hint.map { "; \($0)" } ?? "")).printable
+    return "\(path): \(fault)".printable
   }
 
   /// The system's words for a code, such as "No space left on device".

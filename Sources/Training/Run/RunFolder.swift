@@ -161,6 +161,13 @@ extension RunFolder {
   ///
   /// - Throws: when there is none.
   package func newestCheckpoint() throws(FileError) -> String {
+    checkpointPath(step: try newestStep())
+  }
+
+  /// The step of the newest checkpoint.
+  ///
+  /// - Throws: when there is none.
+  func newestStep() throws(FileError) -> Int {
     guard let step = try checkpointSteps().last else {
       let names = try Self.checkpointNames(in: path)
       let hasDamaged = names.contains { Self.step(ofCheckpoint: $0) != nil || Self.isPutAside($0) }
@@ -174,7 +181,7 @@ extension RunFolder {
           ? "give --resume PATH, or start anew in another --output"
           : "give --resume-or-start, which begins again, or --resume PATH")
     }
-    return checkpointPath(step: step)
+    return step
   }
 
   /// The step whose checkpoint `link` points to, or nil.

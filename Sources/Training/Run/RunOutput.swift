@@ -113,10 +113,10 @@ final class RunOutput: Sendable {
     return try folder.restoreBest(step: start?.best?.step)
   }
 
-  /// Puts a checkpoint aside that cannot be read, so that the run can go on from the one before it.
+  /// Puts a checkpoint aside that is damaged or another run's, so that the run can go on from the one before it.
   func putAside(_ path: String, because error: FileError) throws {
     let aside = try folder.putAside(path)
-    display.warn("\(error); it is kept as \(aside), and the checkpoint before it is taken")
+    display.warn("\(error.fault); it is kept as \(aside), and the checkpoint before it is taken")
   }
 
   /// Warns the user.

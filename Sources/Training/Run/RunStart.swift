@@ -48,8 +48,17 @@ struct RunStart {
 
   // MARK: Checkpoints
 
-  private func load(_ path: String, to output: RunOutput) throws -> Checkpoint {
+  /// Loads a checkpoint, of `step` if one is given.
+  private func load(
+    _ path: String, ofStep named: Int? = nil, to output: RunOutput
+  ) throws -> Checkpoint {
     let (checkpoint, file) = try Checkpoint.read(path)
+    if let named, checkpoint.step != named {
+      throw FileError(
+        .altered, path: path, expected: "the state after step \(named), as its name says",
+        found: "that after step \(checkpoint.step)",
+        hint: "another file was copied over it; use another checkpoint")
+    }
     try checkpoint.check(resumedBy: configuration, data: data, path: path)
     try Checkpoint.load(file, layout: step.network.layout, into: step.parameters)
     for (name, buffer) in state {
@@ -60,19 +69,33 @@ struct RunStart {
     return checkpoint
   }
 
-  /// Loads the newest checkpoint; nil where it was damaged, and is put aside.
+  /// Loads the newest checkpoint; nil where it was damaged or is another run's, and is put aside.
   private func loadNewest(to output: RunOutput) throws -> Checkpoint? {
-    let path = try output.folder.newestCheckpoint()
+    let newest = try output.folder.newestStep()
+    let path = output.folder.checkpointPath(step: newest)
     do {
       do {
-        return try load(path, to: output)
+        return try load(path, ofStep: newest, to: output)
       } catch let error as FileError where error.code == EIO {
         // It may pass, and the file be whole.
-        return try load(path, to: output)
+        return try load(path, ofStep: newest, to: output)
       }
-    } catch let error as FileError where error.tellsOfDamage {
+    } catch let error as FileError
+      where error.tellsOfDamage
+      || error.kind == .ofAnotherRun && hasOwn(before: newest, output.folder)
+    {
       try output.putAside(path, because: error)
       return nil
+    }
+  }
+
+  /// Whether a checkpoint before `step` is of this run. Where none is, the run was given other options or
+  /// images, and its checkpoints are all in order.
+  private func hasOwn(before step: Int, _ folder: RunFolder) -> Bool {
+    ((try? folder.checkpointSteps()) ?? []).contains { earlier in
+      let path = folder.checkpointPath(step: earlier)
+      guard earlier < step, let (checkpoint, _) = try? Checkpoint.read(path) else { return false }
+      return (try? checkpoint.check(resumedBy: configuration, data: data, path: path)) != nil
     }
   }
 
@@ -155,6 +178,11 @@ struct RunStart {
   }
 }
 
+extension FileError.Kind {
+  /// A checkpoint of other options, images or division than the run's.
+  fileprivate static let ofAnotherRun = Self("of another run")
+}
+
 extension FileError {
   /// Whether a checkpoint's bytes are not those that were written, as after a disk's fault.
   fileprivate var tellsOfDamage: Bool {
@@ -180,24 +208,24 @@ extension Checkpoint {
     let differences = configuration.differences(from: before, for: .resume)
     guard differences.isEmpty else {
       throw FileError(
-        path: path, expected: "a run with the same options",
+        .ofAnotherRun, path: path, expected: "a run with the same options",
         found: "other values of " + differences.map { "--\($0)" }.joined(separator: ", "),
         hint: "resume with the options of the run, or start a new one with --load")
     }
     guard classes.values == data.dataset.mapping.values else {
       throw FileError(
-        path: path, expected: "masks with the values \(classes.values)",
+        .ofAnotherRun, path: path, expected: "masks with the values \(classes.values)",
         found: "\(data.dataset.mapping.values)", hint: "resume with the images of the run")
     }
     guard dataDigest == data.digestText else {
       throw FileError(
-        path: path, expected: "the images that the run was started with",
+        .ofAnotherRun, path: path, expected: "the images that the run was started with",
         found: "other names, sizes or numbers of images",
         hint: "resume with the images of the run, or start a new one with --load")
     }
     guard divisionDigest == nil || divisionDigest == data.divisionDigest else {
       throw FileError(
-        path: path, expected: "the run's division into training and validation",
+        .ofAnotherRun, path: path, expected: "the run's division into training and validation",
         found: "another one",
         hint: "resume with the split.json of the run's folder in the folder of --output")
     }

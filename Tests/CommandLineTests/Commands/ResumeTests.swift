@@ -122,6 +122,41 @@ import Testing
     }
   }
 
+  /// An older one under its name, or one of a run with another seed: both whole, and neither the run's state.
+  @Test(arguments: [1, 2]) func takesTheCheckpointBeforeOneThatWasCopiedOver(ranks: Int) throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = Self.options + ["--checkpoint-every", "2", "--keep", "9"]
+      let whole = try TrainingRunTests.train(folder, into: "whole", options + ["--steps", "8"])
+      let other = try TrainingRunTests.train(
+        folder, into: "other", options + ["--steps", "6", "--seed", "9"])
+      for (index, (source, fault)) in [
+        (whole.path + "/checkpoints/step-00000002.safetensors", "found that after step 2"),
+        (other.path + "/checkpoints/step-00000006.safetensors", "found other values of --seed"),
+      ].enumerated() {
+        let run = try TrainingRunTests.train(
+          folder, into: "run-\(index)", options + ["--steps", "6"])
+        let newest = run.path + "/checkpoints/step-00000006.safetensors"
+        try Data(contentsOf: URL(fileURLWithPath: source)).write(to: URL(fileURLWithPath: newest))
+        let resumed = try ProgramRun.unetDist(
+          ranks: ranks, ["train", "--resume", "--output", run.path, "--steps", "8"])
+        #expect(resumed.succeeded, "\(resumed)")
+        let warnings = resumed.standardError.split(separator: "\n").filter {
+          $0.hasPrefix("warning: ") && $0.contains("it is kept as")
+        }
+        #expect(warnings.count == 1 && warnings[0].contains(fault), "\(resumed)")
+        #expect(resumed.standardError.contains("continuing after step 4"), "\(resumed)")
+        #expect(FileManager.default.fileExists(atPath: newest + ".damaged"))
+        #expect(try run.tensors() == whole.tensors())
+      }
+      // Where all are of other options than are given, nothing is put aside.
+      let resumed = try ProgramRun.unetDist(
+        ranks: ranks, ["train", "--resume", "--output", other.path, "--seed", "3"])
+      resumed.expectOneError(naming: ["step-00000006.safetensors", "--seed"])
+      #expect(try other.checkpointNames().contains("step-00000006.safetensors"))
+    }
+  }
+
   /// The same command starts a run, goes on with it, and has nothing left to do.
   @Test(arguments: [1, 2]) func oneCommandForEveryStart(ranks: Int) throws {
     try withTemporaryFolder { folder in
