@@ -179,7 +179,8 @@ struct RunStart {
 }
 
 extension FileError.Kind {
-  /// A checkpoint of other options, images or division than the run's.
+  /// A checkpoint of other options or images than the run's. Not of another division, which old versions did not write
+  /// down: then those before would seem to be the run's own.
   fileprivate static let ofAnotherRun = Self("of another run")
 }
 
