@@ -164,7 +164,7 @@ private struct KernelCalls {
       }
       all[1] = {
         MaxPooling.backward(
-          outputGradient.view, indices: places.base, skip: nil, into: imageGradient.view,
+          outputGradient.view, indices: places.base, skipGradient: nil, into: imageGradient.view,
           on: team)
       }
     }

@@ -82,9 +82,12 @@ package struct Convolution: Sendable {
       forward: engine.plan, inputGradient: adjoint?.plan, weightGradient: gradientEngine?.plan)
   }
 
-  /// Workspace that the planned functions need.
-  package var workspaceSize: WorkspaceSize {
-    engine.workspaceSize.union(gradientEngine?.workspaceSize ?? WorkspaceSize())
+  /// Workspace that the forward pass needs.
+  package var forwardWorkspaceSize: WorkspaceSize { engine.workspaceSize }
+
+  /// Workspace that the gradients need which were planned.
+  package var gradientWorkspaceSize: WorkspaceSize {
+    (gradientEngine?.workspaceSize ?? WorkspaceSize())
       .union(adjoint?.workspaceSize ?? WorkspaceSize())
   }
 

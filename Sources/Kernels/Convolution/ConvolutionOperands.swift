@@ -252,4 +252,7 @@ package struct WorkspaceSize: Sendable, Equatable {
   package func union(_ other: WorkspaceSize) -> WorkspaceSize {
     WorkspaceSize(thread: max(thread, other.thread), shared: max(shared, other.shared))
   }
+
+  /// Takes the size that serves both.
+  package mutating func formUnion(_ other: WorkspaceSize) { self = union(other) }
 }

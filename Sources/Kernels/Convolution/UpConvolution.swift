@@ -65,15 +65,20 @@ package struct UpConvolution: Sendable {
     return plan
   }
 
-  /// Workspace that the planned functions need.
-  package var workspaceSize: WorkspaceSize {
+  /// Workspace that the forward pass needs.
+  package var forwardWorkspaceSize: WorkspaceSize {
     switch engine {
-    case .nearest(let upsampling):
-      hasGradients
-        ? upsampling.convolution.workspaceSize.union(upsampling.gradientWorkspace)
-        : upsampling.convolution.workspaceSize
-    case .transposed(let upsampling):
-      hasGradients ? upsampling.workspaceSize : upsampling.forwardWorkspace
+    case .nearest(let upsampling): upsampling.convolution.workspaceSize
+    case .transposed(let upsampling): upsampling.forwardWorkspace
+    }
+  }
+
+  /// Workspace that the gradients need, if they were planned.
+  package var gradientWorkspaceSize: WorkspaceSize {
+    guard hasGradients else { return WorkspaceSize() }
+    return switch engine {
+    case .nearest(let upsampling): upsampling.gradientWorkspace
+    case .transposed(let upsampling): upsampling.gradientWorkspace
     }
   }
 
@@ -247,7 +252,7 @@ private struct TransposedUpsampling: Sendable {
 
   var forwardWorkspace: WorkspaceSize { phase.forwardWorkspace }
 
-  var workspaceSize: WorkspaceSize {
+  var gradientWorkspace: WorkspaceSize {
     WorkspaceSize(
       thread: max(phase.threadWorkspace, gradient.threadWorkspace),
       shared: max(

@@ -10,15 +10,27 @@ package enum MaxPooling {
   /// `indices` receives for each output value 2 i + j of the first largest in row order, one byte
   /// a value. A NaN counts as larger than all before it, as in PyTorch's `max_pool2d`, so that it
   /// comes out wherever it lies: the last one where there are several.
+  ///
+  /// `skip` receives the centre of the input that it has the extents of; overwritten. So the input need
+  /// not be kept.
   package static func forward(
     _ input: TensorView, into output: TensorView, indices: UnsafeMutablePointer<UInt8>,
-    on team: ThreadTeam
+    skip: TensorView? = nil, on team: ThreadTeam
   ) {
     let shape = output.shape
     checkShapes(input, output)
-    team.forEach(shape.height, (input, output, indices)) { context, y, _ in
-      let (input, output, indices) = context
+    let centre = Centre(of: input.shape, skip?.shape)
+    team.forEach(shape.height, (input, output, indices, skip, centre)) { context, y, _ in
+      let (input, output, indices, skip, centre) = context
       let shape = output.shape
+      if let skip {
+        for row in 2 * y..<2 * y + 2 where centre.rows.contains(row) {
+          for x in 0..<skip.shape.width {
+            skip.pixel(row - centre.rows.lowerBound, x).update(
+              from: input.pixel(row, centre.columns.lowerBound + x), count: shape.channels)
+          }
+        }
+      }
       let channels = shape.channels
       for x in 0..<shape.width {
         let upper = input.pixel(2 * y, 2 * x)
@@ -67,69 +79,80 @@ package enum MaxPooling {
     if candidate > best || candidate.isNaN { (best, bestPlace) = (candidate, place) }
   }
 
-  /// inputGradient := outputGradient at the places in `indices`, 0 elsewhere; on the centred
-  /// `skip` x `skip` part added to what is there already.
+  /// inputGradient := outputGradient at the places in `indices`, 0 elsewhere; in the centre plus
+  /// `skipGradient`, which may lie there already. Overwritten.
   ///
-  /// The pooled features went two ways, down and, cropped, across. The gradient that came across
-  /// lies where it belongs; what lies around it is overwritten.
+  /// The pooled features went two ways, down and, cropped about the centre, across.
   package static func backward(
-    _ outputGradient: TensorView, indices: UnsafePointer<UInt8>, skip: (height: Int, width: Int)?,
+    _ outputGradient: TensorView, indices: UnsafePointer<UInt8>, skipGradient: TensorView?,
     into inputGradient: TensorView, on team: ThreadTeam
   ) {
     let shape = outputGradient.shape
     checkShapes(inputGradient, outputGradient)
-    let (height, width) = skip ?? (0, 0)
-    let large = inputGradient.shape
-    let kept = Kept(
-      rows: (large.height - height) / 2..<(large.height - height) / 2 + height,
-      columns: (large.width - width) / 2..<(large.width - width) / 2 + width)
-    team.forEach(shape.height, (outputGradient, indices, inputGradient, kept)) { context, y, _ in
-      let (outputGradient, indices, inputGradient, kept) = context
+    let centre = Centre(of: inputGradient.shape, skipGradient?.shape)
+    team.forEach(shape.height, (outputGradient, indices, skipGradient, inputGradient, centre)) {
+      context, y, _ in
+      let (outputGradient, indices, skipGradient, inputGradient, centre) = context
       let shape = outputGradient.shape
       for i in 0..<2 {
+        let row = 2 * y + i
+        let crossed = centre.rows.contains(row) ? skipGradient : nil
         for x in 0..<shape.width {
           for j in 0..<2 {
-            let target = inputGradient.pixel(2 * y + i, 2 * x + j)
+            let column = 2 * x + j
             spread(
               outputGradient.pixel(y, x),
               indices: indices + (y * shape.width + x) * shape.channels, tap: 2 * i + j,
-              keeping: kept.contains(2 * y + i, 2 * x + j), to: target, count: shape.channels)
+              adding: centre.columns.contains(column)
+                ? crossed.map {
+                  UnsafePointer(
+                    $0.pixel(row - centre.rows.lowerBound, column - centre.columns.lowerBound))
+                } : nil,
+              to: inputGradient.pixel(row, column), count: shape.channels)
           }
         }
       }
     }
   }
 
-  /// The part of a gradient that is added to.
-  private struct Kept {
+  /// The rows and columns of an image about its centre.
+  private struct Centre {
     let rows: Range<Int>
     let columns: Range<Int>
 
-    @inline(__always)
-    func contains(_ y: Int, _ x: Int) -> Bool { rows.contains(y) && columns.contains(x) }
+    /// The centre of the extents `part`; nothing without them.
+    init(of image: ImageShape, _ part: ImageShape?) {
+      let (height, width) = part.map { ($0.height, $0.width) } ?? (0, 0)
+      precondition(
+        height <= image.height && width <= image.width
+          && part?.channels ?? image.channels == image.channels,
+        "the centre \(part ?? image) of \(image)")
+      let (row, column) = ((image.height - height) / 2, (image.width - width) / 2)
+      rows = row..<row + height
+      columns = column..<column + width
+    }
   }
 
-  /// target [count] := or += source [count] where the index of a channel is `tap`: one pixel of the
-  /// larger image.
+  /// target [count] := source [count] where the index of a channel is `tap`, plus `kept` [count] if
+  /// there is one: one pixel of the larger image.
   @inline(__always)
   private static func spread(
-    _ source: UnsafePointer<Float>, indices: UnsafePointer<UInt8>, tap: Int, keeping: Bool,
-    to target: UnsafeMutablePointer<Float>, count: Int
+    _ source: UnsafePointer<Float>, indices: UnsafePointer<UInt8>, tap: Int,
+    adding kept: UnsafePointer<Float>?, to target: UnsafeMutablePointer<Float>, count: Int
   ) {
     let place = SIMD16<Int32>(repeating: Int32(tap))
     var c = 0
     while c + 16 <= count {
       let places = UnsafeRawPointer(indices + c).loadUnaligned(as: SIMD16<UInt8>.self)
-      let kept = keeping ? target.vector(c) : .zero
       target.store(
-        kept
+        (kept?.vector(c) ?? .zero)
           + Vector.zero.replacing(
             with: source.vector(c), where: SIMD16<Int32>(truncatingIfNeeded: places) .== place),
         at: c)
       c += 16
     }
     while c < count {
-      target[c] = (keeping ? target[c] : 0) + (indices[c] == UInt8(tap) ? source[c] : 0)
+      target[c] = (kept?[c] ?? 0) + (indices[c] == UInt8(tap) ? source[c] : 0)
       c += 1
     }
   }

@@ -17,11 +17,19 @@ package enum UnitKernel: Sendable {
     }
   }
 
-  /// Workspace that the planned functions need.
-  package var workspaceSize: WorkspaceSize {
+  /// Workspace that the forward pass needs.
+  package var forwardWorkspaceSize: WorkspaceSize {
     switch self {
-    case .convolution(let convolution): convolution.workspaceSize
-    case .upConvolution(let upConvolution): upConvolution.workspaceSize
+    case .convolution(let convolution): convolution.forwardWorkspaceSize
+    case .upConvolution(let upConvolution): upConvolution.forwardWorkspaceSize
+    }
+  }
+
+  /// Workspace that the gradients need which were planned.
+  package var gradientWorkspaceSize: WorkspaceSize {
+    switch self {
+    case .convolution(let convolution): convolution.gradientWorkspaceSize
+    case .upConvolution(let upConvolution): upConvolution.gradientWorkspaceSize
     }
   }
 

@@ -9,19 +9,26 @@ import Tensors
 /// its sums, and what is made of them. The loss comes behind those of all layers, and the backward
 /// pass runs through them in reverse. A buffer's gradient takes its place, once the kernels that read
 /// it in the backward pass have done so.
+///
+/// Of features that go down and, cropped, across the pooling keeps the centre: the gradient needs no more of
+/// them, since it passes a ReLU where the pooled value is positive.
 struct UNetActivationPlan {
   /// The extents of the tile.
   let input: ImageShape
   /// The layers in forward order.
   let layers: [PlannedLayer]
-  let workspaceSize: WorkspaceSize
-  let threadWorkspace: ArenaPlan.Part
-  let sharedWorkspace: ArenaPlan.Part
   /// The units that the backward pass computes again, by their places.
   let recomputed: Set<Int>
   /// Doubles for each row of the output, for the loss.
   let lossWorkspace: ArenaPlan.Part
   let arena: ArenaPlan
+
+  /// Workspace that serves every layer.
+  var workspaceSize: WorkspaceSize {
+    layers.reduce(WorkspaceSize()) {
+      $0.union($1.forwardWorkspaceSize).union($1.gradientWorkspaceSize)
+    }
+  }
 
   /// The scores, which the last layer writes.
   var logits: PlannedBuffer { layers[layers.count - 1].forward.output }
@@ -37,19 +44,18 @@ struct UNetActivationPlan {
     input = ImageShape(
       height: height, width: width, channels: network.configuration.inputChannels)
     let events = PassEvents(network.layers, recomputed: recomputed)
-    var planner = ActivationPlanner(training: training, events: events, recomputed: recomputed)
-    layers = zip(network.layers, network.shapes(height: height, width: width)).enumerated().map {
-      planner.layer($0, $1.0.operation, $1.1)
-    }
+    let shapes = network.shapes(height: height, width: width)
+    var planner = ActivationPlanner(
+      training: training, threads: threads, events: events, recomputed: recomputed,
+      crops: Crop.all(of: network.layers, shapes))
+    layers = planner.addingWorkspaces(
+      to: zip(network.layers, shapes).enumerated().map {
+        planner.layer($0, $1.0.operation, $1.1)
+      }, of: network.layers)
 
     let output = layers[layers.count - 1].forward.output.shape
-    workspaceSize = layers.reduce(WorkspaceSize()) { $0.union($1.workspaceSize) }
-    let last = events.sumsGradient(0)
-    threadWorkspace = planner.arena.reserve(
-      workspaceSize.thread * threads, from: 0, through: last)
-    sharedWorkspace = planner.arena.reserve(workspaceSize.shared, from: 0, through: last)
     lossWorkspace = planner.arena.reserve(
-      2 * lossWorkspacePerRow * output.height, from: 0, through: last)
+      2 * lossWorkspacePerRow * output.height, from: events.loss, through: events.loss)
     arena = planner.arena
   }
 }
@@ -94,6 +100,30 @@ private struct PassEvents {
   func sumsGradient(_ layer: Int) -> Int { 2 * loss - sums(layer) }
 }
 
+/// The centre of a unit's features that goes across, where it is less than all of them.
+private struct Crop {
+  let shape: ImageShape
+  /// The place of the pooling that reads all of them, and keeps the centre.
+  let pooling: Int
+
+  /// The crops of a network, by the places of the units.
+  static func all(of layers: [UNetLayer], _ shapes: [LayerShape]) -> [Int: Crop] {
+    var crops: [Int: Crop] = [:]
+    for layer in layers where layer.sources.count == 2 {
+      let (skip, beside) = (layer.sources[0], shapes[layer.sources[1]].output)
+      guard
+        let pooling = layers.firstIndex(where: {
+          if case .pooling = $0.operation { $0.sources == [skip] } else { false }
+        })
+      else { continue }
+      let shape = ImageShape(
+        height: beside.height, width: beside.width, channels: shapes[skip].output.channels)
+      if shape != shapes[skip].output { crops[skip] = Crop(shape: shape, pooling: pooling) }
+    }
+    return crops
+  }
+}
+
 // MARK: - Planned layers
 
 /// The kernel of a layer.
@@ -106,13 +136,6 @@ package enum LayerKernel: Sendable {
     switch self {
     case .unit(let kernel): kernel.plan
     case .pooling: nil
-    }
-  }
-
-  var workspaceSize: WorkspaceSize {
-    switch self {
-    case .unit(let kernel): kernel.workspaceSize
-    case .pooling: WorkspaceSize()
     }
   }
 }
@@ -137,6 +160,21 @@ struct PlannedPlaces {
   init(_ buffer: PlannedBuffer) { self.init(buffer, buffer) }
 }
 
+/// Workspace of a layer's kernels while they run.
+struct PlannedWorkspace {
+  let size: WorkspaceSize
+  let threads: ArenaPlan.Part
+  let shared: ArenaPlan.Part
+}
+
+/// The workspace of a layer in the passes; nil where it has nothing to do.
+struct PlannedWorkspaces {
+  let forward: PlannedWorkspace
+  /// Where its output is computed again.
+  let again: PlannedWorkspace?
+  let backward: PlannedWorkspace?
+}
+
 /// A layer's kernels and buffers.
 struct PlannedLayer {
   let kernel: LayerKernel
@@ -145,12 +183,29 @@ struct PlannedLayer {
   let forward: PlannedPlaces
   /// Where the backward pass finds the same and writes the gradients; nil without training.
   let backward: PlannedPlaces?
+  /// Where the centre of the output that goes across is in the forward pass, and where the backward pass finds it
+  /// and writes its gradient; nil where all of the output does.
+  var skip: (forward: PlannedBuffer, backward: PlannedBuffer?)?
+  /// Nil for a pooling, which needs none.
+  var workspaces: PlannedWorkspaces?
   var normalization: (kernel: ChannelNormalization, statistics: ArenaPlan.Part)?
   /// For a pooling, which of four values was the largest: a byte each.
   var indices: ArenaPlan.Part?
 
-  var workspaceSize: WorkspaceSize {
-    kernel.workspaceSize.union(normalization?.kernel.workspaceSize ?? WorkspaceSize())
+  /// What the kernels of the forward pass need.
+  var forwardWorkspaceSize: WorkspaceSize {
+    guard case .unit(let kernel) = kernel else { return WorkspaceSize() }
+    return kernel.forwardWorkspaceSize.union(normalizationWorkspaceSize)
+  }
+
+  /// What the kernels of the backward pass need, but for what is computed again.
+  var gradientWorkspaceSize: WorkspaceSize {
+    guard case .unit(let kernel) = kernel else { return WorkspaceSize() }
+    return kernel.gradientWorkspaceSize.union(normalizationWorkspaceSize)
+  }
+
+  var normalizationWorkspaceSize: WorkspaceSize {
+    normalization?.kernel.workspaceSize ?? WorkspaceSize()
   }
 }
 
@@ -158,13 +213,19 @@ struct PlannedLayer {
 private struct ActivationPlanner {
   var arena = ArenaPlan()
   let training: Bool
+  let threads: Int
   let events: PassEvents
   let recomputed: Set<Int>
+  let crops: [Int: Crop]
 
-  init(training: Bool, events: PassEvents, recomputed: Set<Int>) {
+  init(
+    training: Bool, threads: Int, events: PassEvents, recomputed: Set<Int>, crops: [Int: Crop]
+  ) {
     self.training = training
+    self.threads = threads
     self.events = events
     self.recomputed = recomputed
+    self.crops = crops
   }
 
   mutating func layer(
@@ -172,10 +233,12 @@ private struct ActivationPlanner {
   ) -> PlannedLayer {
     switch operation {
     case .unit(let unit):
-      let (forward, backward) = places(of: unit, shape.output)
+      let crop = crops[index]
+      let (forward, backward) = places(of: unit, shape.output, crop)
       var layer = PlannedLayer(
         kernel: .unit(unit.kernel(of: shape.input, training: training)), input: shape.input,
         forward: forward, backward: backward)
+      layer.skip = crop.map { skip(of: unit, $0) }
       if let stage = unit.normalization {
         let kernel = ChannelNormalization(shape: shape.output, groupSize: stage.groupSize)
         layer.normalization = (
@@ -204,21 +267,24 @@ private struct ActivationPlanner {
   ///
   /// In the backward pass the output is read from where its last reader is taken back, and its
   /// gradient until the unit itself is; the sums, which become their gradient, a little longer.
+  ///
+  /// With a crop it is the crop that is read from the pooling on, and until that is taken back.
   private mutating func places(
-    of unit: ConvolutionUnit, _ shape: ImageShape
+    of unit: ConvolutionUnit, _ shape: ImageShape, _ crop: Crop?
   ) -> (forward: PlannedPlaces, backward: PlannedPlaces?) {
     let lastReader = events.lastReaders[unit.index]
     let (begin, made) = (events.sums(unit.index), events.output(unit.index))
     let (taken, end) = (events.outputGradient(unit.index), events.sumsGradient(unit.index))
     let isLast = lastReader == unit.index
-    let read = isLast ? events.loss : events.sums(lastReader)
-    let readAgain = events.readAgain[unit.index]
+    let read = isLast ? events.loss : events.sums(crop?.pooling ?? lastReader)
+    let readAgain = crop.map { events.sumsGradient($0.pooling) } ?? events.readAgain[unit.index]
 
     let isRecomputed = recomputed.contains(unit.index)
+    precondition(crop == nil || !isRecomputed, "\(unit.name) is kept, in part, and computed again")
     let isInPlace = unit.normalization == nil || isRecomputed || !training
     guard isInPlace else {
       let sums = buffer(shape, from: begin, through: end)
-      guard unit.isNormalizedAnew else {
+      guard unit.isNormalizedAnew || crop != nil else {
         let places = PlannedPlaces(sums, buffer(shape, from: made, through: taken))
         return (places, places)
       }
@@ -228,7 +294,7 @@ private struct ActivationPlanner {
       )
     }
     // Scores have a gradient of their own, which the loss writes while it reads them.
-    let isKept = training && !isRecomputed && !isLast
+    let isKept = training && !isRecomputed && !isLast && crop == nil
     let forward = PlannedPlaces(buffer(shape, from: begin, through: isKept ? end : read))
     guard training else { return (forward, nil) }
     if isKept { return (forward, forward) }
@@ -236,6 +302,69 @@ private struct ActivationPlanner {
     let output =
       unit.normalization == nil ? sums : buffer(shape, from: readAgain, through: taken)
     return (forward, PlannedPlaces(sums, output))
+  }
+
+  /// Where the centre of a unit's output lies in the forward pass, and where in the backward pass: it is kept,
+  /// but for what a normalization gives, which is made anew.
+  private mutating func skip(
+    of unit: ConvolutionUnit, _ crop: Crop
+  ) -> (forward: PlannedBuffer, backward: PlannedBuffer?) {
+    let kept = events.sums(crop.pooling)
+    let read = events.sums(events.lastReaders[unit.index])
+    let taken = events.sumsGradient(crop.pooling)
+    guard training else { return (buffer(crop.shape, from: kept, through: read), nil) }
+    if unit.isNormalizedAnew {
+      return (
+        buffer(crop.shape, from: kept, through: read),
+        buffer(crop.shape, from: events.readAgain[unit.index], through: taken)
+      )
+    }
+    let both = buffer(crop.shape, from: kept, through: taken)
+    return (both, both)
+  }
+
+  /// The layers with workspace while their kernels run.
+  ///
+  /// What is computed again before one layer is taken back is so one after the other, in the same workspace.
+  mutating func addingWorkspaces(
+    to layers: [PlannedLayer], of network: [UNetLayer]
+  ) -> [PlannedLayer] {
+    var again: [Int: WorkspaceSize] = [:]
+    for (index, layer) in layers.enumerated() {
+      guard let size = sizeAgain(layer, network[index]) else { continue }
+      again[events.readAgain[index], default: WorkspaceSize()].formUnion(size)
+    }
+    let shared = again.sorted { $0.key < $1.key }.reduce(into: [Int: PlannedWorkspace]()) {
+      $0[$1.key] = workspace($1.value, from: $1.key, through: $1.key)
+    }
+    return layers.enumerated().map { index, layer in
+      guard case .unit = layer.kernel else { return layer }
+      var layer = layer
+      layer.workspaces = PlannedWorkspaces(
+        forward: workspace(
+          layer.forwardWorkspaceSize, from: events.sums(index), through: events.output(index)),
+        again: sizeAgain(layer, network[index]).flatMap { _ in shared[events.readAgain[index]] },
+        backward: training
+          ? workspace(
+            layer.gradientWorkspaceSize, from: events.outputGradient(index),
+            through: events.sumsGradient(index)) : nil)
+      return layer
+    }
+  }
+
+  /// The workspace in which a unit's output is computed again; nil where it is not.
+  private func sizeAgain(_ layer: PlannedLayer, _ network: UNetLayer) -> WorkspaceSize? {
+    guard training, case .unit(let unit) = network.operation else { return nil }
+    if recomputed.contains(unit.index) { return layer.forwardWorkspaceSize }
+    return unit.isNormalizedAnew ? layer.normalizationWorkspaceSize : nil
+  }
+
+  private mutating func workspace(
+    _ size: WorkspaceSize, from first: Int, through last: Int
+  ) -> PlannedWorkspace {
+    PlannedWorkspace(
+      size: size, threads: arena.reserve(size.thread * threads, from: first, through: last),
+      shared: arena.reserve(size.shared, from: first, through: last))
   }
 
   private mutating func buffer(

@@ -22,7 +22,6 @@ package final class UNetActivations: @unchecked Sendable {
   /// Bytes of memory held.
   package let byteCount: Int
 
-  let workspace: ConvolutionWorkspace
   /// The units that the backward pass computes again, by their places in `UNet.layers`.
   let recomputed: Set<Int>
   /// For each layer whether the backward pass under way has computed its output again.
@@ -57,6 +56,25 @@ package final class UNetActivations: @unchecked Sendable {
     let forward: Places
     /// Those of the backward pass; for inference those of the forward pass, and of no use.
     let backward: Places
+    /// The centre of the output that goes across in the forward pass, kept by itself, and where the
+    /// backward pass finds it and writes its gradient; nil where it is a part of the output, or all of it.
+    let skip: (forward: TensorView, backward: TensorView)?
+    let workspaces: Workspaces
+
+    /// Where the backward pass finds the centre of sums and output, of the extents of `part`.
+    func backwardCentre(_ part: ImageShape) -> Places {
+      guard let skip else { return backward.centred(part) }
+      return Places(
+        sums: backward.sums.centred(height: part.height, width: part.width), output: skip.backward)
+    }
+  }
+
+  /// The workspace of a unit: in the forward pass, where its output is computed again, and in the backward pass;
+  /// for inference always the first.
+  struct Workspaces {
+    let forward: ConvolutionWorkspace
+    let again: ConvolutionWorkspace
+    let backward: ConvolutionWorkspace
   }
 
   /// The memory of a pooling.
@@ -92,9 +110,6 @@ package final class UNetActivations: @unchecked Sendable {
     layers = plan.layers.map { LayerMemory($0, in: arena) }
     logits = arena.view(plan.logits)
     logitsGradient = plan.layers[plan.layers.count - 1].backward.map { arena.view($0.output) }
-    workspace = ConvolutionWorkspace(
-      threads: arena.pointer(plan.threadWorkspace), threadStride: plan.workspaceSize.thread,
-      shared: arena.pointer(plan.sharedWorkspace))
     lossWorkspace = UnsafeMutableRawPointer(arena.pointer(plan.lossWorkspace)).bindMemory(
       to: Double.self, capacity: lossWorkspacePerRow * plan.logits.shape.height)
   }
@@ -123,6 +138,9 @@ extension UNetActivations.LayerMemory {
     let forward = arena.places(layer.forward)
     switch layer.kernel {
     case .unit(let kernel):
+      guard let workspaces = layer.workspaces else {
+        preconditionFailure("a unit without workspace")
+      }
       self = .unit(
         UNetActivations.UnitMemory(
           kernel: kernel,
@@ -130,7 +148,9 @@ extension UNetActivations.LayerMemory {
             UNetActivations.NormalizationMemory(
               kernel: $0.kernel, statistics: arena.pointer($0.statistics))
           },
-          forward: forward, backward: layer.backward.map { arena.places($0) } ?? forward))
+          forward: forward, backward: layer.backward.map { arena.places($0) } ?? forward,
+          skip: layer.skip.map { (arena.view($0.forward), arena.view($0.backward ?? $0.forward)) },
+          workspaces: arena.workspaces(workspaces)))
     case .pooling:
       guard let indices = layer.indices else { preconditionFailure("a pooling without places") }
       self = .pooling(
@@ -144,6 +164,18 @@ extension UNetActivations.LayerMemory {
 
 extension Arena {
   fileprivate func view(_ buffer: PlannedBuffer) -> TensorView { view(buffer.part, buffer.shape) }
+
+  fileprivate func workspaces(_ planned: PlannedWorkspaces) -> UNetActivations.Workspaces {
+    func workspace(_ planned: PlannedWorkspace) -> ConvolutionWorkspace {
+      ConvolutionWorkspace(
+        threads: pointer(planned.threads), threadStride: planned.size.thread,
+        shared: pointer(planned.shared))
+    }
+    let forward = workspace(planned.forward)
+    return UNetActivations.Workspaces(
+      forward: forward, again: planned.again.map(workspace) ?? forward,
+      backward: planned.backward.map(workspace) ?? forward)
+  }
 
   fileprivate func places(_ places: PlannedPlaces) -> UNetActivations.Places {
     UNetActivations.Places(sums: view(places.sums), output: view(places.output))

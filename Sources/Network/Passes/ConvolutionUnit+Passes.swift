@@ -12,10 +12,10 @@ extension ConvolutionUnit {
   /// buffer, and `running` where its statistics begin, unless those of the sample are wanted.
   func forward(
     _ input: ConvolutionImage, memory: UNetActivations.UnitMemory,
-    parameters: UnsafePointer<Float>, running: UnsafePointer<Float>?,
-    workspace: ConvolutionWorkspace, on team: ThreadTeam
+    parameters: UnsafePointer<Float>, running: UnsafePointer<Float>?, on team: ThreadTeam
   ) {
     let places = memory.forward
+    let workspace = memory.workspaces.forward
     convolve(
       input, kernel: memory.kernel, parameters: parameters, into: places.sums,
       workspace: workspace, on: team)
@@ -32,25 +32,22 @@ extension ConvolutionUnit {
       places, by: normalized, parameters: parameters, workspace: workspace, on: team)
   }
 
-  /// Computes again what the forward pass did not keep of the output: all of it, or with a `part` what
-  /// lies about the centre; its sums too, where it was given the `input` they are of.
-  ///
-  /// - Returns: what was asked for, in its place of the backward pass.
+  /// Computes again what the forward pass did not keep of the output, in its `places` of the backward pass, be they of
+  /// its centre; its sums too, where it was given the `input` they are of.
   func recompute(
-    from input: ConvolutionImage?, centred part: ImageShape?, memory: UNetActivations.UnitMemory,
-    parameters: UnsafePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
-  ) -> TensorView {
+    from input: ConvolutionImage?, _ places: UNetActivations.Places,
+    memory: UNetActivations.UnitMemory, parameters: UnsafePointer<Float>, on team: ThreadTeam
+  ) {
+    let workspace = memory.workspaces.again
     if let input {
       convolve(
         input, kernel: memory.kernel, parameters: parameters, into: memory.backward.sums,
         workspace: workspace, on: team)
     }
-    let places = part.map { memory.backward.centred($0) } ?? memory.backward
     if isNormalizedAnew, let normalized = memory.normalization {
       normalize(
         places, by: normalized, parameters: parameters, workspace: workspace, on: team)
     }
-    return places.output
   }
 
   private func convolve(
@@ -79,14 +76,15 @@ extension ConvolutionUnit {
   /// sums over them. Nothing is done without a normalization.
   func takeBackNormalization(
     _ memory: UNetActivations.UnitMemory, parameters: UnsafePointer<Float>,
-    gradients: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam
+    gradients: UnsafeMutablePointer<Float>, on team: ThreadTeam
   ) {
     guard let normalization, let normalized = memory.normalization else { return }
     normalized.kernel.backward(
       memory.backward.sums, outputGradient: memory.backward.output,
       statistics: normalized.statistics, scale: parameters + normalization.scale.offset,
       scaleGradient: gradients + normalization.scale.offset,
-      shiftGradient: gradients + normalization.shift.offset, workspace: workspace, on: team)
+      shiftGradient: gradients + normalization.shift.offset,
+      workspace: memory.workspaces.backward, on: team)
   }
 
   /// Adds `share` times the statistics of the sample to where running averages stand in `gradients`,
@@ -104,19 +102,20 @@ extension ConvolutionUnit {
   /// calls `ready` with the offset from which on they are final, then writes the gradient of the
   /// input over the input.
   ///
-  /// `sumsGradient` is that of the convolution's output. The image's gradient is not computed.
+  /// The gradient of the convolution's output is where the sums were. The image's is not computed.
   func takeBackConvolution(
-    _ input: ConvolutionImage, sumsGradient: TensorView, reluMask: ReLUMask,
-    kernel: UnitKernel, parameters: UnsafePointer<Float>,
-    gradients: UnsafeMutablePointer<Float>, workspace: ConvolutionWorkspace, on team: ThreadTeam,
+    _ input: ConvolutionImage, memory: UNetActivations.UnitMemory, reluMask: ReLUMask,
+    parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>, on team: ThreadTeam,
     ready: (_ offset: Int) -> Void
   ) {
-    kernel.weightGradient(
+    let sumsGradient = memory.backward.sums
+    let workspace = memory.workspaces.backward
+    memory.kernel.weightGradient(
       input, outputGradient: sumsGradient, into: gradients + weight.offset,
       biasGradient: gradients + bias.offset, workspace: workspace, on: team)
     ready(weight.offset)
     guard !readsImage else { return }
-    kernel.inputGradient(
+    memory.kernel.inputGradient(
       sumsGradient, weights: parameters + weight.offset, into: input, reluMask: reluMask,
       workspace: workspace, on: team)
   }

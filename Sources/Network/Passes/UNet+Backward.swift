@@ -27,22 +27,18 @@ extension UNet {
     on team: ThreadTeam, ready: (_ offset: Int) -> Void
   ) {
     precondition(activations.logitsGradient != nil, "a backward pass in memory for inference")
-    let workspace = activations.workspace
-
     activations.computedAgain.update(repeating: false)
 
     /// The output of a unit, where it was not kept computed anew, once: all of it or its centre.
     func again(_ unit: ConvolutionUnit, centred part: ImageShape? = nil) -> TensorView {
       let memory = activations[unit]
-      guard !activations.computedAgain[unit.index] else {
-        return (part.map { memory.backward.centred($0) } ?? memory.backward).output
-      }
+      let places = part.map { memory.backwardCentre($0) } ?? memory.backward
+      guard !activations.computedAgain[unit.index] else { return places.output }
       activations.computedAgain[unit.index] = true
       let input = activations.recomputed.contains(unit.index) ? inputAgain(unit) : nil
       team.begin("backward \(unit.name)")
-      return unit.recompute(
-        from: input, centred: part, memory: memory, parameters: parameters,
-        workspace: workspace, on: team)
+      unit.recompute(from: input, places, memory: memory, parameters: parameters, on: team)
+      return places.output
     }
 
     /// What a unit reads: the image, pooled features, a unit's output, or a skip beside one.
@@ -71,12 +67,12 @@ extension UNet {
         Dropout.scaleGradient(memory.backward.output, probability: unit.dropout, on: team)
       }
       unit.takeBackNormalization(
-        memory, parameters: parameters, gradients: gradients, workspace: workspace, on: team)
+        memory, parameters: parameters, gradients: gradients, on: team)
       let input = input()
       team.begin("backward \(unit.name)")
       unit.takeBackConvolution(
-        input, sumsGradient: memory.backward.sums, reluMask: reluMask, kernel: memory.kernel,
-        parameters: parameters, gradients: gradients, workspace: workspace, on: team, ready: ready)
+        input, memory: memory, reluMask: reluMask, parameters: parameters, gradients: gradients,
+        on: team, ready: ready)
     }
 
     for layer in layers {
@@ -100,10 +96,12 @@ extension UNet {
 
     for (level, stage) in down.enumerated().reversed() {
       if let pooling = stage.pooling.map({ activations[$0] }) {
-        let skip = activations[up[level].upConvolution].backward.output.shape
+        let crossing = activations[stage.second]
+        let part = activations[up[level].upConvolution].backward.output.shape
         MaxPooling.backward(
-          pooling.output, indices: pooling.indices, skip: (skip.height, skip.width),
-          into: activations[stage.second].backward.output, on: team)
+          pooling.output, indices: pooling.indices,
+          skipGradient: crossing.backwardCentre(part).output, into: crossing.backward.output,
+          on: team)
       }
       let pooled = level == 0 ? nil : down[level - 1].pooling
       let input = ConvolutionImage(pooled.map { activations[$0].output } ?? image)

@@ -25,8 +25,7 @@ extension UNet {
       let memory = activations[unit]
       team.begin("forward \(unit.name)")
       unit.forward(
-        input, memory: memory, parameters: parameters, running: running,
-        workspace: activations.workspace, on: team)
+        input, memory: memory, parameters: parameters, running: running, on: team)
       let output = memory.forward.output
       if let dropout, unit.dropout > 0 {
         firstBlock = Dropout.apply(
@@ -41,15 +40,20 @@ extension UNet {
       let first = apply(stage.first, ConvolutionImage(features))
       features = apply(stage.second, ConvolutionImage(first))
       if let pooling = stage.pooling.map({ activations[$0] }) {
-        MaxPooling.forward(features, into: pooling.output, indices: pooling.indices, on: team)
+        MaxPooling.forward(
+          features, into: pooling.output, indices: pooling.indices,
+          skip: activations[stage.second].skip?.forward, on: team)
         features = pooling.output
       }
     }
 
     for (level, stage) in up.enumerated().reversed() {
       let upsampled = apply(stage.upConvolution, ConvolutionImage(features))
-      let skip = activations[down[level].second].forward.output.centred(
-        height: upsampled.shape.height, width: upsampled.shape.width)
+      let crossing = activations[down[level].second]
+      let skip =
+        crossing.skip?.forward
+        ?? crossing.forward.output.centred(
+          height: upsampled.shape.height, width: upsampled.shape.width)
       let first = apply(stage.first, ConvolutionImage(skip, upsampled))
       features = apply(stage.second, ConvolutionImage(first))
     }

@@ -65,7 +65,8 @@ func run(
   reluMask: ReLUMask = .none
 ) -> ConvolutionResults {
   let team = ThreadTeam(count: threads)
-  let workspace = makeWorkspace(convolution.workspaceSize, threads: threads)
+  let workspace = makeWorkspace(
+    convolution.forwardWorkspaceSize.union(convolution.gradientWorkspaceSize), threads: threads)
   let image = OwnedImage(input)
   let output = OwnedImage(
     convolution.output.height, convolution.output.width, convolution.output.channels)
@@ -286,7 +287,8 @@ func tolerance(products: Int) -> Tolerance {
       threads: 2)
 
     let team = ThreadTeam(count: 2)
-    let workspace = makeWorkspace(convolution.workspaceSize, threads: 2)
+    let workspace = makeWorkspace(
+    convolution.forwardWorkspaceSize.union(convolution.gradientWorkspaceSize), threads: 2)
     // The first source is the centre of a larger image, as a cropped skip is.
     let skip = OwnedImage(16, 15, 5)
     let upsampled = OwnedImage(12, 11, 16)

@@ -102,7 +102,7 @@ import Threading
     _ = pooled(input.values)
     let analytic = OwnedImage(4, 6, 3)
     MaxPooling.backward(
-      OwnedImage(gradient).view, indices: indices, skip: nil, into: analytic.view,
+      OwnedImage(gradient).view, indices: indices, skipGradient: nil, into: analytic.view,
       on: team)
     // A smaller step than elsewhere, so that no other pixel becomes the largest.
     let worst = gradientDeviation(

@@ -73,7 +73,8 @@ struct UpConvolutionCase: Sendable, CustomTestStringConvertible {
   ) -> ConvolutionResults {
     let up = planned
     let team = ThreadTeam(count: threads)
-    let workspace = makeWorkspace(up.workspaceSize, threads: threads)
+    let workspace = makeWorkspace(
+      up.forwardWorkspaceSize.union(up.gradientWorkspaceSize), threads: threads)
     let image = OwnedImage(input)
     let output = OwnedImage(2 * height, 2 * width, outputs)
     let outputGradient = OwnedImage(gradient)

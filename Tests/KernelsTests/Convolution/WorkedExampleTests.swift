@@ -41,7 +41,8 @@ import Threading
         filters.flatMap { $0.flatMap { $0.flatMap { $0 } } },
         shape: [filters.count, channels, size, size], .convolution))
     let bias = FloatBuffer(count: filters.count)
-    let workspace = makeWorkspace(convolution.workspaceSize, threads: 1)
+    let workspace = makeWorkspace(
+    convolution.forwardWorkspaceSize.union(convolution.gradientWorkspaceSize), threads: 1)
     convolution.forward(
       ConvolutionImage(input.view), weights: weights.base, bias: bias.base, appliesReLU: false,
       into: output.view, workspace: workspace, on: ThreadTeam(count: 1))

@@ -43,11 +43,30 @@ import Threading
         guard let indices = indices.baseAddress else { return }
         MaxPooling.forward(image.view, into: output.view, indices: indices, on: team)
         MaxPooling.backward(
-          OwnedImage(gradient).view, indices: indices, skip: (4, 2), into: inputGradient.view,
+          OwnedImage(gradient).view, indices: indices,
+          skipGradient: inputGradient.view.centred(height: 4, width: 2), into: inputGradient.view,
           on: team)
+        #expect(inputGradient.values == expectedGradient.values)
+        // The same with what goes across kept by itself.
+        let across = OwnedImage(4, 2, channels)
+        MaxPooling.forward(
+          image.view, into: output.view, indices: indices, skip: across.view, on: team)
+        for y in 0..<4 {
+          for x in 0..<2 {
+            for c in 0..<channels {
+              #expect(across.view.pixel(y, x)[c] == input[y + 2, x + 2, c])
+              across.view.pixel(y, x)[c] = skip[y, x, c]
+            }
+          }
+        }
+        let separate = OwnedImage(
+          ReferenceImage.random(height: 8, width: 6, channels: channels, seed: 5))
+        MaxPooling.backward(
+          OwnedImage(gradient).view, indices: indices, skipGradient: across.view,
+          into: separate.view, on: team)
+        #expect(separate.values == expectedGradient.values)
       }
       #expect(output.values == expected.values)
-      #expect(inputGradient.values == expectedGradient.values)
     }
   }
 
@@ -65,7 +84,7 @@ import Threading
         OwnedImage(input).view, into: output.view, indices: &indices, on: team)
       MaxPooling.backward(
         OwnedImage(ReferenceImage.random(height: 1, width: 1, channels: channels, seed: 2)).view,
-        indices: indices, skip: nil, into: inputGradient.view, on: team)
+        indices: indices, skipGradient: nil, into: inputGradient.view, on: team)
       let isBroken = output.values.map(\.isNaN)
       #expect(isBroken == (0..<channels).map { $0 == channel })
       #expect(Int(indices[channel]) == place)
