@@ -45,11 +45,14 @@ package enum Watershed {
     }
 
     for place in 0..<count where markers[place] != 0 {
-      if isOpen[place] {
-        queue.push(level: relief[place], place: place, number: markers[place])
-      } else {
+      guard isOpen[place] else {
         segments[place] = 0
+        continue
       }
+      // One that has none to hand the flood on to would wait for nothing, as most of a large marker do.
+      var isShore = false
+      neighbours.forEach(of: place) { isShore = isShore || isOpen[$0] && segments[$0] == 0 }
+      if isShore { queue.push(level: relief[place], place: place, number: markers[place]) }
     }
     while let next = queue.pop() {
       beat(at: next.place)
