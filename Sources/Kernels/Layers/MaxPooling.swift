@@ -79,10 +79,10 @@ package enum MaxPooling {
     if candidate > best || candidate.isNaN { (best, bestPlace) = (candidate, place) }
   }
 
-  /// inputGradient := outputGradient at the places in `indices`, 0 elsewhere; in the centre plus
-  /// `skipGradient`, which may lie there already. Overwritten.
+  /// inputGradient := outputGradient at the places in `indices`, 0 elsewhere, plus `skipGradient` in
+  /// the centre; overwritten.
   ///
-  /// The pooled features went two ways, down and, cropped about the centre, across.
+  /// The centre's gradient may lie where it belongs already. The pooled features went two ways, down and, cropped about the centre, across.
   package static func backward(
     _ outputGradient: TensorView, indices: UnsafePointer<UInt8>, skipGradient: TensorView?,
     into inputGradient: TensorView, on team: ThreadTeam

@@ -89,8 +89,9 @@ struct RunStart {
     }
   }
 
-  /// Whether a checkpoint before `step` is of this run. Where none is, the run was given other options or
-  /// images, and its checkpoints are all in order.
+  /// Whether a checkpoint before `step` is of this run.
+  ///
+  /// Where none is, the run was given other options or images, and its checkpoints are all in order.
   private func hasOwn(before step: Int, _ folder: RunFolder) -> Bool {
     ((try? folder.checkpointSteps()) ?? []).contains { earlier in
       let path = folder.checkpointPath(step: earlier)
@@ -179,8 +180,9 @@ struct RunStart {
 }
 
 extension FileError.Kind {
-  /// A checkpoint of other options or images than the run's. Not of another division, which old versions did not write
-  /// down: then those before would seem to be the run's own.
+  /// A checkpoint of other options or images than the run's.
+  ///
+  /// Not of another division, which old versions did not write down: then those before would seem to be the run's own.
   fileprivate static let ofAnotherRun = Self("of another run")
 }
 

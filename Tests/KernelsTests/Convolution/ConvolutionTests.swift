@@ -288,7 +288,7 @@ func tolerance(products: Int) -> Tolerance {
 
     let team = ThreadTeam(count: 2)
     let workspace = makeWorkspace(
-    convolution.forwardWorkspaceSize.union(convolution.gradientWorkspaceSize), threads: 2)
+      convolution.forwardWorkspaceSize.union(convolution.gradientWorkspaceSize), threads: 2)
     // The first source is the centre of a larger image, as a cropped skip is.
     let skip = OwnedImage(16, 15, 5)
     let upsampled = OwnedImage(12, 11, 16)

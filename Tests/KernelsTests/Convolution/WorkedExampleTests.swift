@@ -42,7 +42,7 @@ import Threading
         shape: [filters.count, channels, size, size], .convolution))
     let bias = FloatBuffer(count: filters.count)
     let workspace = makeWorkspace(
-    convolution.forwardWorkspaceSize.union(convolution.gradientWorkspaceSize), threads: 1)
+      convolution.forwardWorkspaceSize.union(convolution.gradientWorkspaceSize), threads: 1)
     convolution.forward(
       ConvolutionImage(input.view), weights: weights.base, bias: bias.base, appliesReLU: false,
       into: output.view, workspace: workspace, on: ThreadTeam(count: 1))
