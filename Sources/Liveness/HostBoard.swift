@@ -28,8 +28,11 @@ package struct HostBoard: @unchecked Sendable {
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     // Reserved, because writing to what is not there would end the process.
-    guard posix_fallocate(descriptor, 0, off_t(count * MemoryLayout<CLiveness_Marks>.stride)) == 0,
-      let board = HostBoard(path: path, descriptor: descriptor, count: count)
+    var code: CInt
+    repeat {
+      code = posix_fallocate(descriptor, 0, off_t(count * MemoryLayout<CLiveness_Marks>.stride))
+    } while code == EINTR
+    guard code == 0, let board = HostBoard(path: path, descriptor: descriptor, count: count)
     else {
       unlink(path)
       return nil

@@ -24,7 +24,7 @@ package struct RankSighting: Equatable, Sendable {
 package struct Stall: Equatable, Sendable {
   /// The seconds since the last progress.
   package var seconds: Double
-  /// The seconds after which it ends the job.
+  /// The seconds after which it ends the job; infinite where it never does.
   package var limit: Double
   /// The ranks of this host that have work of their own and do not get on; empty where all wait for others.
   package var culprits: [RankSighting]
@@ -58,7 +58,8 @@ extension Stall {
 /// A rank at work that does not move for too long is a stall, whatever the others do. Where all wait, it
 /// is one as soon as none has moved for too long. But beside other hosts, of whose progress nothing is
 /// seen, ranks that wait in a phase in which a single rank may be at work for long, as in decoding images,
-/// wait ``patience`` times as long.
+/// wait ``patience`` times as long. Where a command shares out what takes any time, they wait for ever,
+/// and say so.
 package struct StallDetector: Sendable {
   /// What a look says.
   package enum Verdict: Equatable, Sendable {
@@ -118,16 +119,14 @@ package struct StallDetector: Sendable {
     }
     // What a command without steps shares out may take ranks of other hosts any time.
     let mayTakeLong = hasOtherHosts && waiting.contains { $0.phase == .work }
-    if working.isEmpty, !mayTakeLong, let last = waiting.min(by: { rest($0) < rest($1) }),
-      limit(last) > 0
-    {
+    if working.isEmpty, let last = waiting.min(by: { rest($0) < rest($1) }), limit(last) > 0 {
       let isLong = hasOtherHosts && waiting.contains { $0.phase != .step && $0.phase != .joining }
       let longest = limit(last) * (isLong ? Self.patience : 1)
       if rest(last) >= longest / 2 {
         return verdict(
           Stall(
-            seconds: rest(last), limit: longest, culprits: [], waiting: waiting,
-            hasOtherHosts: hasOtherHosts))
+            seconds: rest(last), limit: mayTakeLong ? .infinity : longest, culprits: [],
+            waiting: waiting, hasOtherHosts: hasOtherHosts))
       }
     }
     hasWarned = false

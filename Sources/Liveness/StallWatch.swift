@@ -51,16 +51,18 @@ package final class StallWatch: Sendable {
     CLiveness_store(&CLiveness_marks().pointee.rank, Int64(rank))
     CLiveness_store(&CLiveness_marks().pointee.process, Int64(getpid()))
     var thread = pthread_t()
-    // Where the system refuses the thread, the run goes on unwatched.
-    if pthread_create(
+    let code = pthread_create(
       &thread, nil,
       { _ in
         StallWatch.shared.watch()
         return nil
-      }, nil) == 0
-    {
-      pthread_detach(thread)
+      }, nil)
+    guard code == 0 else {
+      return say(
+        "warning: the system grants no thread to watch over the run: \(String(cString: strerror(code))); "
+          + "if it hangs nobody will end it, so raise `ulimit -u` or `ulimit -v`")
     }
+    pthread_detach(thread)
   }
 
   /// Takes another limit from now on, in seconds; 0 is never.
@@ -122,8 +124,12 @@ package final class StallWatch: Sendable {
 
   private func warn(_ stall: Stall) {
     guard isSpeaker(stall) else { return }
-    let left = Int((stall.limit - stall.seconds).rounded())
-    say("warning: \(text(stall)); the job ends in \(left) s")
+    let left = stall.limit - stall.seconds
+    say(
+      "warning: \(text(stall)); "
+        + (left.isFinite
+          ? "the job ends in \(Int(left.rounded())) s"
+          : "it goes on waiting, since their part may be a long one"))
   }
 
   private func end(_ stall: Stall) -> Never {

@@ -77,7 +77,7 @@ import Testing
     (Progress.Phase.step, false, 5), (.step, true, 5), (.evaluation, false, 5),
     // Half of 12 times the limit.
     (.evaluation, true, 60), (.preparation, true, 60), (.checkpoint, true, 60),
-    (.joining, true, 50),
+    (.joining, true, 50), (.work, false, 5), (.work, true, 60),
   ])
   func ranksThatAllWait(phase: Progress.Phase, hasOtherHosts: Bool, seconds: Int) throws {
     var detector = StallDetector(limit: 10, joiningLimit: 100)
@@ -92,6 +92,22 @@ import Testing
       return
     }
     #expect(stall.culprits.isEmpty && stall.waiting.count == 2)
+  }
+
+  /// Pictures of other hosts may be large ones.
+  @Test func whatIsSharedOutByACommandIsWaitedForWithOneWarning() throws {
+    var detector = StallDetector(limit: 10, joiningLimit: 100)
+    detector.hasOtherHosts = true
+    let look: (Int) -> [RankSighting] = { _ in
+      [sighting(0, beats: 1, isWaiting: true, phase: .work)]
+    }
+    let first = try #require(firstVerdict(&detector, look))
+    guard case .warning(let stall) = first.verdict else {
+      Issue.record("\(first)")
+      return
+    }
+    #expect(stall.limit == .infinity)
+    #expect(firstVerdict(&detector, look) == nil)
   }
 
   @Test func withoutALimitNothingIsSaid() {

@@ -38,7 +38,13 @@ import Testing
     // Open MPI's own default, and none at all.
     #expect(mpirun.keepaliveWarning(in: [name: "300"]) != nil)
     #expect(mpirun.keepaliveWarning(in: [name: "0"]) != nil)
-    #expect(mpirun.keepaliveWarning(in: [name: "30"]) == nil)
+    // 30 s, and then nine times 20 s.
+    #expect(mpirun.keepaliveWarning(in: [name: "30"]) != nil)
+    let probing = [
+      "OMPI_MCA_oob_tcp_keepalive_intvl": "10", "OMPI_MCA_oob_tcp_keepalive_probes": "6",
+    ]
+    #expect(mpirun.keepaliveWarning(in: probing.merging([name: "30"]) { $1 }) == nil)
+    #expect(mpirun.keepaliveWarning(in: probing) != nil)
     let srun = Launcher(command: "srun", rank: 0, size: 4, servesMPI: true)
     #expect(srun.keepaliveWarning(in: [:]) == nil)
   }

@@ -97,7 +97,11 @@ int CLiveness_received(void) { return received; }
 
 void CLiveness_say(const char *text, size_t length) {
   struct pollfd terminal = {.fd = STDERR_FILENO, .events = POLLOUT};
-  if (poll(&terminal, 1, 100) != 1 || !(terminal.revents & POLLOUT)) return;
+  int ready;
+  do {
+    ready = poll(&terminal, 1, 100);
+  } while (ready == -1 && errno == EINTR);
+  if (ready != 1 || !(terminal.revents & POLLOUT)) return;
   // Nobody to tell is no reason to fail.
   ssize_t written = write(STDERR_FILENO, text, length);
   (void)written;

@@ -52,16 +52,21 @@ package struct Launcher: Sendable, Equatable {
 }
 
 extension Launcher {
-  /// Seconds of silence after which a launcher should ask whether a host is still there.
-  private static let longestSilence = 120
+  /// Seconds of silence after which a launcher should take a host for lost.
+  private static let longestSilence = 180
 
   /// What to do so that a launcher over several hosts notices a lost one, or nil.
   ///
-  /// Open MPI's `mpirun` hands its parameters on in the environment. By its defaults it waits for minutes.
+  /// Open MPI's `mpirun` hands its parameters on in the environment: after `time` seconds of silence it asks
+  /// `probes` times, every `intvl` seconds. By its defaults, 300, 20 and 9, it waits for eight minutes.
   package func keepaliveWarning(in environment: [String: String]) -> String? {
     guard command == "mpirun" else { return nil }
-    let time = environment["OMPI_MCA_oob_tcp_keepalive_time"].flatMap { Int($0) } ?? .max
-    guard !(1...Self.longestSilence).contains(time) else { return nil }
+    func number(_ name: String, _ preset: Double) -> Double {
+      environment["OMPI_MCA_oob_tcp_keepalive_\(name)"].flatMap { Double($0) } ?? preset
+    }
+    let time = number("time", 300)
+    let silence = time + number("intvl", 20) * number("probes", 9)
+    guard time <= 0 || silence > Double(Self.longestSilence) else { return nil }
     return """
       mpirun will be slow to notice a lost host; start it with --mca oob_tcp_keepalive_time 30 \
       --mca oob_tcp_keepalive_intvl 10 --mca oob_tcp_keepalive_probes 6

@@ -171,7 +171,7 @@ package struct KeptRunState {
   func load(into buffers: [FloatBuffer]) throws {
     var failure: (any Error)?
     let messages = communicator.requests(tag: MessageTag.optimizerState)
-    let block = FloatBuffer(count: Self.blockCount)
+    let block = try FloatBuffer(count: Self.blockCount, for: "a message of the run's state")
     for part in pieces.indices {
       for piece in pieces[part] {
         let (leader, range) = (piece.leader, piece.range)

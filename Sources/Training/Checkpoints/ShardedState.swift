@@ -79,7 +79,7 @@ struct ShardedState {
   ///
   /// Collective.
   func scatter(_ whole: [(name: String, values: FloatBuffer)]) throws {
-    let block = FloatBuffer(count: Self.blockCount)
+    let block = try FloatBuffer(count: Self.blockCount, for: Self.purpose)
     for (index, (_, own)) in optimizer.state.enumerated() {
       for range in blocks(elementCount) {
         if communicator.rank == 0 {

@@ -46,7 +46,9 @@ struct Supervisor {
     while true {
       let before = progress().start
       let began = ContinuousClock.now
-      let status = try child(isFirst: policy.restarts == 0, canGoOn: canGoOn).wait()
+      let status = try child(isFirst: policy.restarts == 0, canGoOn: canGoOn).wait { process in
+        printNote("the training is stopped; kill -CONT \(process) lets it go on")
+      }
       if StopSignal.received != nil { return status }
       let now = progress()
       let start = now.start == before ? nil : now.start
@@ -116,13 +118,18 @@ private struct ChildProcess {
 
   /// The status that it ends with, 128 and the signal's number where that ended it; a signal that asks this process
   /// for the end is handed on.
-  func wait() -> Int32 {
+  ///
+  /// One that is stopped is waited for, as whoever stopped it may want it to go on later; `tell` is called with its
+  /// number.
+  func wait(_ tell: (pid_t) -> Void) -> Int32 {
     var isAsked = false
     while true {
       var status: CInt = 0
-      if waitpid(id, &status, WNOHANG) == id {
+      if waitpid(id, &status, WNOHANG | WUNTRACED) == id {
         let signal = status & 0x7F
-        return signal == 0 ? status >> 8 & 0xFF : 128 + signal
+        // As the macros of sys/wait.h have it: 0x7F is a process that is stopped.
+        if signal != 0x7F { return signal == 0 ? status >> 8 & 0xFF : 128 + signal }
+        tell(id)
       }
       if !isAsked, let signal = StopSignal.received {
         isAsked = true

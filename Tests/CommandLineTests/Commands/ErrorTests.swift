@@ -24,7 +24,7 @@ import Testing
   /// How long a failure may take, also on a machine with other work.
   static let patience = 20.0
 
-  @Test(arguments: data + options + checkpoints + folders, [1, 2])
+  @Test(arguments: data + options + checkpoints + folders + sizes, [1, 2])
   func endsInOneMessage(_ mistake: Mistake, ranks: Int) throws {
     try withTemporaryFolder { folder in
       let (arguments, parts) = try mistake.make(folder)
@@ -389,4 +389,39 @@ extension ErrorTests {
       )
     },
   ]
+}
+
+// MARK: - Sizes
+
+extension ErrorTests {
+  /// Small files that are of a terabyte, which takes no room on the disk, and none in memory.
+  static let sizes = [
+    huge("classes.json") { folder in (folder + "/data/classes.json", training(folder)) },
+    huge("a manifest") { folder in
+      let path = folder + "/list.csv"
+      return (path, ["train", "--data", path, "--output", folder + "/run", "--steps", "1"])
+    },
+    huge("options") { folder in
+      let path = folder + "/options.yaml"
+      return (path, ["train", "--config", path, "--output", folder + "/run"])
+    },
+    huge("a division") { folder in
+      try TrainingRunTests.train(folder, ["--steps", "1"])
+      return (folder + "/run/split.json", ["train", "--resume", "--output", folder + "/run"])
+    },
+  ]
+
+  /// A file that is far too large, and the arguments by which it is read.
+  private static func huge(
+    _ name: String,
+    _ make: @escaping @Sendable (_ folder: String) throws -> (path: String, arguments: [String])
+  ) -> Mistake {
+    Mistake("\(name) of a terabyte") { folder in
+      try TinyImages.squares(folder + "/data")
+      let (path, arguments) = try make(folder)
+      try write("", to: path)
+      guard truncate(path, 1 << 40) == 0 else { throw CocoaError(.fileWriteUnknown) }
+      return (arguments, [path, "expected at most", "bytes"])
+    }
+  }
 }

@@ -122,6 +122,24 @@ import Testing
     }
   }
 
+  @Test func tellsOfStepsThatTheLogLacks() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let options = Self.options + ["--steps", "6"]
+      let run = try TrainingRunTests.train(folder, options)
+      let log = URL(fileURLWithPath: run.path + "/log.jsonl")
+      let lines = try String(contentsOf: log, encoding: .utf8).split(separator: "\n")
+      try lines.filter { !$0.hasPrefix(#"{"step": 5,"#) }.joined(separator: "\n").appending("\n")
+        .write(to: log, atomically: true, encoding: .utf8)
+      let resumed = try ProgramRun.unetDist(
+        "train", "--resume", "--output", run.path, "--steps", "8")
+      #expect(resumed.succeeded, "\(resumed)")
+      #expect(
+        resumed.standardError.contains("warning: \(run.path)/log.jsonl has no lines of step 5"),
+        "\(resumed)")
+    }
+  }
+
   /// An older one under its name, or one of a run with another seed: both whole, and neither the run's state.
   @Test(arguments: [1, 2]) func takesTheCheckpointBeforeOneThatWasCopiedOver(ranks: Int) throws {
     try withTemporaryFolder { folder in

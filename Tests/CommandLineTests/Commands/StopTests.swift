@@ -13,7 +13,8 @@ import Testing
   ]
 
   /// At moments of any kind: in a step, in an evaluation, in the preparation, at the end.
-  @Test(arguments: [(1, SIGTERM), (1, SIGINT), (2, SIGUSR1), (3, SIGUSR2)])
+  @Test(
+    arguments: [(1, SIGTERM), (1, SIGINT), (1, SIGHUP), (1, SIGXCPU), (2, SIGUSR1), (3, SIGUSR2)])
   func losesNoStepHoweverOftenItIsStopped(ranks: Int, signal: Int32) throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")

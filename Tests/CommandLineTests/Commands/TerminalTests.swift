@@ -96,19 +96,28 @@ import Testing
     }
   }
 
-  @Test func aCheckpointLargerThanTheMemoryIsOneError() throws {
+  /// A file of 4 TiB, which takes no room on the disk: of no tensors, and of one that it has room for.
+  @Test(arguments: [
+    ("{}", "sparse.safetensors"),
+    (
+      #"{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}"#,
+      "which memory has room for"
+    ),
+  ])
+  func aCheckpointLargerThanTheMemoryIsOneError(header: String, named: String) throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
       let path = folder + "/sparse.safetensors"
-      try (Data([2, 0, 0, 0, 0, 0, 0, 0]) + Data("{}".utf8)).write(to: URL(fileURLWithPath: path))
-      #expect(truncate(path, 1 << 42) == 0)
-      for arguments in [
-        ["train", "--output", folder + "/run", "--load", path],
-        ["evaluate", "--checkpoint", path, "--data", folder + "/data"],
-      ] {
-        let run = try ProgramRun.unetDist(ranks: 1, arguments)
-        run.expectOneError(naming: ["sparse.safetensors"])
-      }
+      let start = [UInt8(header.utf8.count), 0, 0, 0, 0, 0, 0, 0]
+      try (Data(start) + Data(header.utf8)).write(to: URL(fileURLWithPath: path))
+      #expect(truncate(path, off_t(start.count + header.utf8.count + 1 << 42)) == 0)
+      let run = try ProgramRun.unetDist(
+        ranks: 1, ["train", "--output", folder + "/run", "--load", path])
+      run.expectOneError(naming: ["sparse.safetensors", named])
+      // Of another program's file it wants a checksum first.
+      let scored = try ProgramRun.unetDist(
+        ranks: 1, ["evaluate", "--checkpoint", path, "--data", folder + "/data"])
+      scored.expectOneError(naming: ["sparse.safetensors"])
     }
   }
 }
