@@ -8,8 +8,8 @@ import Liveness
 ///
 /// The bytes go to a new temporary file in the same folder, which is flushed to the disk and then
 /// renamed over `path`; last, the folder is flushed. Until the rename the old file is untouched.
-/// If anything fails, the temporary file is removed. The umask decides who may read the file. A process that is killed in between leaves
-/// a file named `.unet-dist-HEX.partial`, which no program reads.
+/// If anything fails, the temporary file is removed. The umask decides who may read the file. A process that is killed
+/// in between leaves a file named `.unet-dist-HEX.partial`, which no program reads, and a later one removes.
 package enum DurableFile {
   /// Replaces the file at `path`, or creates it, with `bytes`.
   ///
@@ -41,6 +41,29 @@ package enum DurableFile {
   ) throws(FileError) {
     try write(Array(text.utf8), to: path, isFlushed: isFlushed)
   }
+
+  /// Removes what killed processes of this user have left half written in a folder.
+  ///
+  /// - Parameter age: the seconds for which it must not have been written to; whoever has the folder to
+  ///   himself gives 0, and removes what others have left too.
+  package static func removePartialFiles(in folder: String, unwrittenFor age: Double) {
+    let user = geteuid()
+    for name in (try? Folder.names(in: folder)) ?? []
+    where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
+      let path = folder + "/" + name
+      var status = stat()
+      guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+        age <= 0 || status.st_uid == user && Double(time(nil) - status.st_mtim.tv_sec) >= age
+      else { continue }
+      unlink(path)
+    }
+  }
+
+  /// Seconds after which a file that is not written to is taken for a dead process's, where others may write too.
+  package static let abandonedAfter = 3600.0
+
+  fileprivate static let prefix = ".unet-dist-"
+  fileprivate static let suffix = ".partial"
 }
 
 /// A file on its way: bytes are appended to a temporary file, which `commit` puts in its place.
@@ -83,7 +106,7 @@ package struct DurableFileWriter: ~Copyable {
     // O_EXCL never opens what another process made; a name that is taken is drawn again.
     for _ in 0..<16 {
       let tag = String(UInt64.random(in: .min ... .max), radix: 16)
-      temporaryPath = "\(folder)/.unet-dist-\(tag).partial"
+      temporaryPath = folder + "/" + DurableFile.prefix + tag + DurableFile.suffix
       descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
       if descriptor >= 0 || (errno != EEXIST && errno != EINTR) { break }
     }

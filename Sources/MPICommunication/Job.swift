@@ -79,7 +79,8 @@ package enum Job {
     let communicator = try join(environment: environment)
     if communicator.rank == 0 { JobNote.joined.leave(in: environment) }
     if launcher?.command == "mpirun", communicator.localRank == 0 {
-      OpenMPILeftovers.remove(host: communicator.hostName)
+      OpenMPILeftovers.remove(
+        temporary: environment["TMPDIR"] ?? "/tmp", host: communicator.hostName)
     }
     let hasOtherHosts = communicator.localSize < communicator.size
     let board = try HostBoard.joined(by: communicator)

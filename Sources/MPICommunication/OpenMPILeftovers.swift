@@ -15,7 +15,7 @@ package enum OpenMPILeftovers {
   ///   - temporary: the folder of sessions, `ompi.HOST.USER/pid.LAUNCHER`.
   ///   - age: seconds that they must be old: a job that begins may not have mapped its segments yet.
   package static func remove(
-    memory: String = "/dev/shm", temporary: String = "/tmp", host: String, age: Double = 60
+    memory: String = "/dev/shm", temporary: String, host: String, age: Double = 60
   ) {
     let user = geteuid()
     func isOldAndOwn(_ path: String) -> Bool {

@@ -20,6 +20,25 @@ import Testing
     }
   }
 
+  /// Those of killed processes go, but for one that somebody may be writing.
+  @Test func whatWasLeftHalfWrittenIsRemoved() throws {
+    try withTemporaryFolder { folder in
+      let (old, new) = ("\(folder)/.unet-dist-1.partial", "\(folder)/.unet-dist-2.partial")
+      for name in [old, new, "\(folder)/other.partial"] { try DurableFile.write("half", to: name) }
+      for name in [old, "\(folder)/other.partial"] {
+        var times = [timeval](repeating: timeval(tv_sec: 1_000_000, tv_usec: 0), count: 2)
+        #expect(utimes(name, &times) == 0)
+      }
+      func names() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+      }
+      DurableFile.removePartialFiles(in: folder, unwrittenFor: DurableFile.abandonedAfter)
+      #expect(try names() == [".unet-dist-2.partial", "other.partial"])
+      DurableFile.removePartialFiles(in: folder, unwrittenFor: 0)
+      #expect(try names() == ["other.partial"])
+    }
+  }
+
   @Test func aLinkIsReplacedAndItsTargetKept() throws {
     try withTemporaryFolder { folder in
       try DurableFile.write("target", to: "\(folder)/target")

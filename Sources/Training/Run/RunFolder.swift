@@ -58,8 +58,9 @@ package final class RunFolder: Sendable {
     beginsAgain = existing != nil
     if beginsAgain { unlink(path + "/log.jsonl") }
     try Folder.make(path + "/checkpoints")
-    Self.removePartialFiles(in: path)
-    Self.removePartialFiles(in: path + "/checkpoints")
+    // Nobody else writes while the lock is held.
+    DurableFile.removePartialFiles(in: path, unwrittenFor: 0)
+    DurableFile.removePartialFiles(in: path + "/checkpoints", unwrittenFor: 0)
     for link in Link.allCases { unlink("\(path)/\(link.rawValue).safetensors.tmp") }
     guard access(path, W_OK | X_OK) == 0 else { throw .refused("write to the folder", path) }
   }
@@ -300,14 +301,6 @@ extension RunFolder {
       return (name, false)
     }
     return nil
-  }
-
-  /// Removes what a killed process left half written; nobody else writes while the lock is held.
-  private static func removePartialFiles(in folder: String) {
-    let names = (try? Folder.names(in: folder)) ?? []
-    for name in names where name.hasPrefix(".unet-dist-") && name.hasSuffix(".partial") {
-      unlink(folder + "/" + name)
-    }
   }
 }
 

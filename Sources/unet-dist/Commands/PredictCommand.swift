@@ -93,6 +93,7 @@ struct PredictCommand: ParsableCommand {
         guard communicator.rank == 0 else { return }
         for note in index.notes { printNote(note) }
         try Folder.make(output)
+        DurableFile.removePartialFiles(in: output, unwrittenFor: DurableFile.abandonedAfter)
       }
       var run = PredictionRun(
         ImagePrediction(trained: trained, request: request), plan, keepsGoing: keepGoing,

@@ -251,6 +251,29 @@ private let startsOpenMPI = ConditionTrait.enabled(if: MPILauncher.isOpenMPI)
     }
   }
 
+  /// The run goes on with the ranks for which there are slots.
+  @Test(startsOpenMPI) func aHostThatDoesNotAnswerIsLeftOut() throws {
+    try withTemporaryFolder { folder in
+      try TinyImages.squares(folder + "/data")
+      let agent = folder + "/agent"
+      try Data("#!/bin/sh\nexit 1\n".utf8).write(to: URL(fileURLWithPath: agent))
+      chmod(agent, 0o755)
+      try Data("localhost slots=1\nelsewhere slots=3\n".utf8)
+        .write(to: URL(fileURLWithPath: folder + "/hosts"))
+      let run = try Self.supervise(
+        folder, script: ["--hostfile", folder + "/hosts", "--agent", agent], ["--steps", "3"])
+      #expect(run.succeeded, "\(run)")
+      for line in [
+        "supervise: elsewhere does not answer and is left out of this start",
+        "supervise: 1 ranks in place of 2, as many as there are slots on the hosts that answer",
+        "supervise: the run is done",
+      ] {
+        #expect(run.standardError.contains(line), "\(run)")
+      }
+      #expect(try RunTrace(path: folder + "/run").steps().count == 3)
+    }
+  }
+
   /// mpirun kills ranks that take longer than a second to save, and says what it says of any failure.
   @Test(startsOpenMPI) func aLauncherThatWasStoppedIsStartedAgain() throws {
     try withTemporaryFolder { folder in
