@@ -16,6 +16,8 @@ package final class ThreadTeam: @unchecked Sendable {
 
   /// Threads in the team, the calling one included.
   package let count: Int
+  /// The threads that loops may be cut for where that moves no bits: those of the team, or of a model.
+  package let parallelism: Int
   /// One line for the user where the system has granted fewer threads than were wanted.
   package let warning: String?
 
@@ -53,14 +55,16 @@ package final class ThreadTeam: @unchecked Sendable {
       workers.append(thread)
     }
     count = 1 + workers.count
+    parallelism = count
     self.workers = workers
     self.warning = warning
     recorder = nil
   }
 
-  /// A team of the calling thread alone, whose loops are recorded.
-  package init(recording recorder: LoopRecorder) {
+  /// A team of the calling thread alone, whose loops are recorded as `parallelism` threads would have them cut.
+  package init(recording recorder: LoopRecorder, parallelism: Int = 1) {
     (count, workers, warning) = (1, [], nil)
+    self.parallelism = parallelism
     self.recorder = recorder
   }
 

@@ -39,11 +39,6 @@ package struct ThreadModel {
     }
   }
 
-  /// The share of `threads` times the speed of one that they have.
-  package func efficiency(threads: Int) -> Double {
-    seconds(threads: 1) / (Double(threads) * seconds(threads: threads))
-  }
-
   private func seconds(of loop: LoopRecorder.Loop, threads: Int) -> Double {
     let items = loop.itemSeconds
     guard threads > 1, items.count > 1 else { return items.reduce(0, +) }

@@ -8,19 +8,37 @@ import Tensors
 import Threading
 import Training
 
-/// Measures the loops of a step on one thread, and predicts the step on up to 128.
+/// Measures the loops of a step on one thread, cut as many threads have them, and predicts the step on up to 128.
 package struct ThreadModelBenchmark {
-  /// The loops of the measured steps, each item at its fastest.
+  /// The loops of the measured steps, each item at its fastest, cut for one thread.
   package let model: ThreadModel
+  /// The same cut for each of ``threads``, in their order.
+  package let cut: [ThreadModel]
   /// The step on one thread, as the clock says.
   package let measuredSeconds: Double
 
-  private static let threads = [2, 4, 8, 16, 32, 64, 128]
+  /// The numbers of threads that are modelled.
+  package static let threads = [2, 4, 8, 16, 32, 64, 128]
 
   /// Measures steps of one process.
   package init(_ setting: BenchmarkSetting, _ communicator: any Communicator) throws {
+    let loopSeconds = Self.loopSeconds()
+    let one = try Self.record(setting, parallelism: 1, communicator)
+    measuredSeconds = one.seconds
+    model = ThreadModel(loops: one.loops, loopSeconds: loopSeconds)
+    cut = try Self.threads.map {
+      ThreadModel(
+        loops: try Self.record(setting, parallelism: $0, communicator).loops,
+        loopSeconds: loopSeconds)
+    }
+  }
+
+  /// The loops of steps as so many threads have them cut, each item at its fastest, and a step's seconds.
+  private static func record(
+    _ setting: BenchmarkSetting, parallelism: Int, _ communicator: any Communicator
+  ) throws -> (loops: [LoopRecorder.Loop], seconds: Double) {
     let recorder = LoopRecorder()
-    let team = ThreadTeam(recording: recorder)
+    let team = ThreadTeam(recording: recorder, parallelism: parallelism)
     let layout = setting.network.layout
     let reducer = GradientReducer(
       communicator: communicator, buckets: GradientBuckets(elementCount: layout.count),
@@ -42,10 +60,18 @@ package struct ThreadModelBenchmark {
       recorded.append(recorder.take())
       return [seconds]
     }
-    measuredSeconds = median(seconds.map { $0[0] })
-    model = ThreadModel(
-      loops: Self.least(of: recorded.suffix(setting.repetitions)),
-      loopSeconds: Self.loopSeconds())
+    return (least(of: recorded.suffix(setting.repetitions)), median(seconds.map { $0[0] }))
+  }
+
+  /// Seconds of a step on `threads` threads, or of one part of it; those of one where they are none of ``threads``.
+  private func seconds(threads: Int, part: String? = nil) -> Double {
+    let model = Self.threads.firstIndex(of: threads).map { cut[$0] } ?? model
+    return model.seconds(threads: threads, part: part)
+  }
+
+  /// The share of `threads` times the speed of one that they have.
+  private func efficiency(threads: Int) -> Double {
+    model.seconds(threads: 1) / (Double(threads) * seconds(threads: threads))
   }
 
   /// The least of each time over repetitions of the same loops: others are longer by what else the machine did.
@@ -89,7 +115,7 @@ package struct ThreadModelBenchmark {
     func speedUps(_ part: String?) -> JSONValue {
       let own = model.seconds(threads: 1, part: part)
       return .object(
-        Self.threads.map { ("\($0)", .number(own / model.seconds(threads: $0, part: part))) })
+        Self.threads.map { ("\($0)", .number(own / seconds(threads: $0, part: part))) })
     }
     return [
       "benchmark": "thread-model", "is_model": .boolean(true),
@@ -97,7 +123,7 @@ package struct ThreadModelBenchmark {
       "loops": .integer(model.loops.count), "loop_seconds": .number(model.loopSeconds),
       "serial_seconds": .number(model.serialSeconds), "speed_up": speedUps(nil),
       "efficiency": .object(
-        Self.threads.map { ("\($0)", .number(model.efficiency(threads: $0))) }),
+        Self.threads.map { ("\($0)", .number(efficiency(threads: $0))) }),
       "parts": .list(
         model.parts.map { part in
           [
@@ -115,16 +141,16 @@ package struct ThreadModelBenchmark {
     func row(_ name: String, _ part: String?) -> [String] {
       let own = model.seconds(threads: 1, part: part)
       return [name, "\((1e3 * own).decimals(1)) ms", "\((100 * own / one).decimals(1)) %"]
-        + Self.threads.map { (own / model.seconds(threads: $0, part: part)).decimals(1) }
+        + Self.threads.map { (own / seconds(threads: $0, part: part)).decimals(1) }
     }
     for part in model.parts { table.add(row(part, part)) }
     table.add(row("step", nil))
     table.add(
       ["efficiency", "", ""]
-        + Self.threads.map { "\((100 * model.efficiency(threads: $0)).decimals(0)) %" })
+        + Self.threads.map { "\((100 * efficiency(threads: $0)).decimals(0)) %" })
     return """
-      A model: speed-up by threads, of a step of \(measuredSeconds.decimals(4)) s on one. Memory \
-      bandwidth, shared caches and clocks are not in it.
+      A model: speed-up by threads, of a step of \(measuredSeconds.decimals(4)) s on one, with loops cut \
+      as so many threads have them. Memory bandwidth, shared caches and clocks are not in it.
 
       \(table.text)
       \(model.loops.count) loops; \((1e3 * model.serialSeconds).decimals(2)) ms between them; \

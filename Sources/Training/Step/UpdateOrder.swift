@@ -18,15 +18,16 @@ struct ParameterUpdate {
   let stateGuard: StateGuard
   let team: ThreadTeam
 
-  /// The parameters that are updated at once, so that they and their state are still in the cache when their
-  /// digests are made.
-  private static let cachedCount = 1 << 17
+  /// The parameters for each thread that are updated at once, so that they and their state are still in caches when
+  /// their digests are made.
+  private static let cachedCount = 1 << 16
 
   /// Updates `range` of the parameters, for a gradient of this norm.
   func apply(_ range: Range<Int>, _ step: UpdateStep, norm: Double) {
     let clips = clipNorm > 0 && norm > clipNorm
-    for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.cachedCount) {
-      let part = start..<min(start + Self.cachedCount, range.upperBound)
+    let count = Self.cachedCount * team.parallelism
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: count) {
+      let part = start..<min(start + count, range.upperBound)
       optimizer.update(
         parameters, gradients: step.gradients, range: part,
         gradientScale: clips ? Float(clipNorm / norm) : 1, rate: step.rate,

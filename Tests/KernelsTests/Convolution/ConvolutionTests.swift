@@ -247,6 +247,39 @@ func tolerance(products: Int) -> Tolerance {
     #expect(results[0] == results[2])
   }
 
+  /// Where there are more threads than tasks, channels, tiles and rows of weights are cut finer: of few tiles with many
+  /// weights, of several passes over tiles, of spans of tiles, and of groups of unequal width.
+  @Test(arguments: [
+    ConvolutionCase(
+      height: 16, width: 15, inputs: 512, outputs: 256, kernel: 3, padding: .none,
+      algorithm: .winograd),
+    ConvolutionCase(
+      height: 144, width: 144, inputs: 128, outputs: 128, kernel: 3, padding: .zero,
+      algorithm: .winograd),
+    ConvolutionCase(
+      height: 120, width: 122, inputs: 64, outputs: 64, kernel: 3, padding: .mirror,
+      algorithm: .winograd),
+    ConvolutionCase(
+      height: 30, width: 30, inputs: 272, outputs: 300, kernel: 3, padding: .none,
+      algorithm: .winograd),
+  ])
+  func sameBitsWhereWorkIsCutFiner(_ example: ConvolutionCase) {
+    let convolution = example.planned()
+    let input = ReferenceImage.random(
+      height: example.height, width: example.width, channels: example.inputs, seed: 1)
+    let weights = repeatableValues(count: convolution.weightCount, seed: 2)
+    let bias = repeatableValues(count: example.outputs, seed: 3)
+    let gradient = ReferenceImage.random(
+      height: convolution.output.height, width: convolution.output.width,
+      channels: example.outputs, seed: 4)
+    let results = [1, 7, 20, 70].map {
+      run(
+        convolution, input: input, weights: weights, bias: bias, outputGradient: gradient,
+        threads: $0)
+    }
+    for result in results.dropFirst() { #expect(result == results[0]) }
+  }
+
   @Test func agreesWithPyTorch() throws {
     let file = try Fixtures.read("convolutions")
     for (name, rule) in file.metadata where name != "format" {

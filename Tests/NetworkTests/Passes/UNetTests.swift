@@ -206,7 +206,8 @@ final class NetworkRun {
 
   @Test(arguments: Normalization.allCases)
   func sameBitsForAnyNumberOfThreads(_ normalization: Normalization) throws {
-    let results = try [1, 2, 3].map { threads in
+    // Where there are many, work is cut finer.
+    let results = try [1, 2, 3, 40].map { threads in
       let run = try noisyRun(threads: threads, normalization)
       let losses = (0..<2).map { step in
         let loss = run.step(
@@ -217,8 +218,7 @@ final class NetworkRun {
       return (losses, Array(run.parameters.floats))
     }
     #expect(!results[0].0.contains { !$0.isFinite })
-    #expect(results[0] == results[1])
-    #expect(results[0] == results[2])
+    for result in results.dropFirst() { #expect(result == results[0]) }
   }
 
   @Test(arguments: Normalization.allCases)

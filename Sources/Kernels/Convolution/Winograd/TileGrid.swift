@@ -17,6 +17,8 @@ package enum TileSchedule: String, Sendable {
   static let wantedTasks = 8
   /// Tiles in a task at least.
   static let fewestTiles = 32
+  /// The same where there are more threads than tasks of that many.
+  static let finestTiles = 16
   /// Tiles up to which `channelGroups` is chosen, where weights are many.
   private static let fewTiles = 320
   /// Weights a tap from which they are many.
@@ -26,6 +28,32 @@ package enum TileSchedule: String, Sendable {
     self =
       tiles <= Self.fewTiles && inputChannels * outputChannels >= Self.manyWeights
       ? .channelGroups : .tileBlocks
+  }
+}
+
+/// Into how many tasks work is cut beyond its plan, so that each of many threads has some.
+///
+/// Outputs alone are cut, of which every value has one task, so that bits do not depend on it.
+enum FinerCut {
+  /// Tasks that each thread should have, so that threads end together.
+  static let tasksPerThread = 2
+
+  /// Parts of a panel of `width` columns or rows, each of whole vectors: 1, 2 or 4, so that `tasks` become as many as
+  /// the threads want.
+  static func parts(of tasks: Int, width: Int, for threads: Int) -> Int {
+    var parts = 1
+    while parts < 4, tasks * parts < tasksPerThread * threads,
+      (width / 16).isMultiple(of: 2 * parts)
+    {
+      parts *= 2
+    }
+    return parts
+  }
+
+  /// Blocks of a number of tiles, of which there are `blocks` by plan, in each of `tasks` tasks.
+  static func blocks(_ blocks: Int, of tiles: Int, in tasks: Int, for threads: Int) -> Int {
+    let wanted = (tasksPerThread * threads + tasks - 1) / tasks
+    return max(blocks, min(wanted, tiles / TileSchedule.finestTiles))
   }
 }
 

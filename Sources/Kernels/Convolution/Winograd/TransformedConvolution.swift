@@ -127,24 +127,31 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
         && output.first.shape.height == outputHeight && output.first.shape.width == outputWidth,
       "a convolution to \(outputHeight) x \(outputWidth) x \(outputChannels) of "
         + "\(inputChannels) channels, given \(input.channels) and \(output.first.shape)")
-    let operands = Operands(
+    var operands = Operands(
       plan: self, input: input, weights: weights, epilogue: epilogue, output: output,
-      workspace: workspace)
+      workspace: workspace, blocks: blocks)
     switch schedule {
     case .tileBlocks:
+      operands.blocks = FinerCut.blocks(blocks, of: tiles.count, in: 1, for: team.parallelism)
       let chunks = (inputChannels + 15) / 16
       team.forEach(groups.count * chunks, operands) { operands, task, thread in
         operands.transformSharedWeights(task: task, thread: thread)
       }
-      team.forEach(blocks, operands) { operands, block, thread in
+      team.forEach(operands.blocks, operands) { operands, block, thread in
         operands.convolveBlock(block, thread: thread)
       }
     case .channelGroups:
-      team.forEach(tiles.down, operands) { operands, row, thread in
-        operands.transformSharedTiles(row: row, thread: thread)
+      operands.slices = max(
+        tiles.down, min(FinerCut.tasksPerThread * team.parallelism, tiles.count))
+      team.forEach(operands.slices, operands) { operands, slice, thread in
+        operands.transformSharedTiles(slice: slice, thread: thread)
       }
-      team.forEach(groups.count * blocks, operands) { operands, task, thread in
-        operands.convolveGroup(task: task, thread: thread)
+      let tasks = groups.count * blocks
+      operands.parts = FinerCut.parts(of: tasks, width: groups.widest, for: team.parallelism)
+      operands.blocks = FinerCut.blocks(
+        blocks, of: tiles.count, in: groups.count * operands.parts, for: team.parallelism)
+      team.forEach(groups.count * operands.parts * operands.blocks, operands) {
+        operands, task, thread in operands.convolveGroup(task: task, thread: thread)
       }
     }
   }
@@ -157,6 +164,12 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
     let epilogue: Epilogue
     let output: ConvolutionImage
     let workspace: ConvolutionWorkspace
+    /// Tasks that share out the tiles, at least those of the plan.
+    var blocks: Int
+    /// Tasks that share out a group's channels.
+    var parts = 1
+    /// Tasks that transform tiles which all share.
+    var slices = 1
 
     // MARK: Many tiles
 
@@ -191,24 +204,32 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
             weightStride: plan.planeStride(plan.inputChannels, width: width), width: width,
             into: products)
         }
-        store(products, tiles: tiles, group: group, width: width, thread: thread)
+        store(
+          products, tiles: tiles, channels: plan.groups.columns(group), width: width, thread: thread
+        )
       }
     }
 
     // MARK: Many weights
 
-    func transformSharedTiles(row: Int, thread: Int) {
-      let across = plan.tiles.across
-      let first = row * across
+    func transformSharedTiles(slice: Int, thread: Int) {
+      let count = plan.tiles.count
+      let tiles = slice * count / slices..<(slice + 1) * count / slices
       transformTiles(
-        first..<first + across, thread: thread,
-        into: workspace.shared + first * plan.depthBlock, count: plan.tiles.count)
+        tiles, thread: thread, into: workspace.shared + tiles.lowerBound * plan.depthBlock,
+        count: count)
     }
 
     func convolveGroup(task: Int, thread: Int) {
-      let group = task / plan.blocks
-      let tiles = self.tiles(task % plan.blocks)
-      let width = plan.groups.paddedWidth(group)
+      let group = task / blocks / parts
+      let tiles = self.tiles(task % blocks)
+      // A group that is narrower than the widest may have no whole vector for a part.
+      let (all, vectors) = (plan.groups.columns(group), plan.groups.paddedWidth(group) / 16)
+      let part = task / blocks % parts
+      let (begin, end) = (part * vectors / parts * 16, (part + 1) * vectors / parts * 16)
+      let width = end - begin
+      guard width > 0 else { return }
+      let columns = all.lowerBound + begin..<min(all.lowerBound + end, all.upperBound)
       let products = workspace.thread(thread) + plan.patchCount
       let transformedWeights = products + plan.productCount
       for block in 0..<plan.depthBlocks {
@@ -216,22 +237,22 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
         let rows = first..<min(first + plan.depthBlock, plan.inputChannels)
         let weightStride = plan.planeStride(rows.count, width: width)
         weights.transform(
-          Transform.self, rows: rows, columns: plan.groups.columns(group),
-          into: transformedWeights, width: width, planeStride: weightStride,
+          Transform.self, rows: rows, columns: columns, into: transformedWeights, width: width,
+          planeStride: weightStride,
           workspace: workspace.thread(thread))
         multiply(
           workspace.shared, first: tiles.lowerBound, of: plan.tiles.count, count: tiles.count,
           block: block, weights: transformedWeights, weightStride: weightStride,
           width: width, into: products)
       }
-      store(products, tiles: tiles, group: group, width: width, thread: thread)
+      store(products, tiles: tiles, channels: columns, width: width, thread: thread)
     }
 
     // MARK: The three stages
 
-    /// The tiles of a task.
+    /// The tiles of a task; no more than those of one of the plan's blocks.
     private func tiles(_ block: Int) -> Range<Int> {
-      block * plan.blockTiles..<min((block + 1) * plan.blockTiles, plan.tiles.count)
+      block * plan.tiles.count / blocks..<(block + 1) * plan.tiles.count / blocks
     }
 
     /// Transforms tiles of the input into [depth block, plane, tile, depth] with `count` tiles.
@@ -294,10 +315,10 @@ struct TransformedConvolution<Transform: TileTransform>: Sendable {
 
     /// Transforms products [plane, tile, width] back and stores the output, which is overwritten.
     private func store(
-      _ products: UnsafePointer<Float>, tiles: Range<Int>, group: Int, width: Int, thread: Int
+      _ products: UnsafePointer<Float>, tiles: Range<Int>, channels: Range<Int>, width: Int,
+      thread: Int
     ) {
       let productStride = plan.planeStride(tiles.count, width: width)
-      let channels = plan.groups.columns(group)
       for (index, tile) in tiles.enumerated() {
         let (row, column) = plan.tiles.place(tile)
         let (y, x) = (row * Transform.outputExtent, column * Transform.outputExtent)

@@ -12,6 +12,10 @@ extension TransformedWeightGradient {
     let weightGradient: UnsafeMutablePointer<Float>
     let workspace: ConvolutionWorkspace
     let pass: Int
+    /// Tasks that share out the input channels of a pair of groups.
+    let rowParts: Int
+    /// Input channels whose products a task transforms back: a divisor of 16.
+    var rowsBack = 16
 
     /// [input group, plane, tile, channel].
     private var inputs: UnsafeMutablePointer<Float> { workspace.shared }
@@ -32,33 +36,52 @@ extension TransformedWeightGradient {
 
     /// Transforms a slice of the pass's tiles, of the input and of the output's gradient.
     func transform(slice: Int, thread: Int) {
+      transform(
+        slice: slice, inputGroups: 0..<plan.inputGroups.count,
+        outputGroups: 0..<plan.outputGroups.count, thread: thread)
+    }
+
+    /// The same of one group of channels, of the input or of the output's gradient.
+    func transform(groupOfSlice task: Int, thread: Int) {
+      let groups = plan.inputGroups.count + plan.outputGroups.count
+      let (slice, group) = (task / groups, task % groups)
+      let outputGroup = group - plan.inputGroups.count
+      transform(
+        slice: slice, inputGroups: outputGroup < 0 ? group..<group + 1 : 0..<0,
+        outputGroups: outputGroup < 0 ? 0..<0 : outputGroup..<outputGroup + 1, thread: thread)
+    }
+
+    private func transform(
+      slice: Int, inputGroups: Range<Int>, outputGroups: Range<Int>, thread: Int
+    ) {
       let first = tiles.lowerBound + slice * TransformedWeightGradient.sliceTiles
       let padded = plan.outputGroups.paddedChannels
       let part = first / TransformedWeightGradient.sliceTiles
       let tiles = first..<min(first + TransformedWeightGradient.sliceTiles, tiles.upperBound)
       transform(
-        tiles, after: self.tiles.lowerBound, thread: thread, inputs: inputs, gradients: gradients)
+        tiles, after: self.tiles.lowerBound, inputGroups: inputGroups, outputGroups: outputGroups,
+        thread: thread, inputs: inputs, gradients: gradients)
       sumForBias(
-        tiles, after: self.tiles.lowerBound, gradients: gradients, into: biasSums + part * padded,
-        accumulating: false)
+        tiles, after: self.tiles.lowerBound, groups: outputGroups, gradients: gradients,
+        into: biasSums + part * padded, accumulating: false)
     }
 
     /// Transforms tiles into inputs and gradients [group, plane, tile, channel], where tiles count
     /// from `origin` on.
     private func transform(
-      _ tiles: Range<Int>, after origin: Int, thread: Int, inputs: UnsafeMutablePointer<Float>,
-      gradients: UnsafeMutablePointer<Float>
+      _ tiles: Range<Int>, after origin: Int, inputGroups: Range<Int>, outputGroups: Range<Int>,
+      thread: Int, inputs: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>
     ) {
       transform(
         tiles, after: origin, of: input, rows: plan.rows, columns: plan.columns,
         step: Transform.inputStep, extent: Transform.inputExtent, groups: plan.inputGroups,
-        thread: thread, into: inputs
+        chosen: inputGroups, thread: thread, into: inputs
       ) { patch, planes in Transform.input(patch, into: planes) }
       transform(
         tiles, after: origin, of: outputGradient, rows: plan.outputRows,
         columns: plan.outputColumns, step: Transform.outputExtent,
-        extent: Transform.outputExtent, groups: plan.outputGroups, thread: thread,
-        into: gradients
+        extent: Transform.outputExtent, groups: plan.outputGroups, chosen: outputGroups,
+        thread: thread, into: gradients
       ) { patch, planes in Transform.outputGradient(patch, into: planes) }
     }
 
@@ -67,9 +90,11 @@ extension TransformedWeightGradient {
     private func transform(
       _ slice: Range<Int>, after origin: Int, of image: ConvolutionImage, rows: AxisIndexMap,
       columns: AxisIndexMap, step: Int,
-      extent: Int, groups: ChannelGroups, thread: Int, into target: UnsafeMutablePointer<Float>,
+      extent: Int, groups: ChannelGroups, chosen: Range<Int>, thread: Int,
+      into target: UnsafeMutablePointer<Float>,
       _ transform: (Im2colSource, PlaneTarget) -> Void
     ) {
+      guard !chosen.isEmpty else { return }
       rows.sources.withUnsafeBufferPointer { rows in
         columns.sources.withUnsafeBufferPointer { columns in
           let image = PaddedView(
@@ -81,7 +106,7 @@ extension TransformedWeightGradient {
             let (nextRow, nextColumn) = plan.tiles.place(min(tile + 1, slice.upperBound - 1))
             let next = image.place(
               firstRow: nextRow * step, firstColumn: nextColumn * step, extent: extent)
-            for group in 0..<groups.count {
+            for group in chosen {
               let channels = groups.columns(group)
               let base =
                 target + group * plan.groupStride
@@ -101,10 +126,10 @@ extension TransformedWeightGradient {
 
     /// sums [channel] := or += the plane that holds each tile's sum, over a slice of tiles.
     private func sumForBias(
-      _ slice: Range<Int>, after origin: Int, gradients: UnsafePointer<Float>,
+      _ slice: Range<Int>, after origin: Int, groups: Range<Int>, gradients: UnsafePointer<Float>,
       into sums: UnsafeMutablePointer<Float>, accumulating: Bool
     ) {
-      for group in 0..<plan.outputGroups.count {
+      for group in groups {
         let width = plan.outputGroups.paddedWidth(group)
         let first = plan.outputGroups.columns(group).lowerBound
         let plane =
@@ -129,13 +154,17 @@ extension TransformedWeightGradient {
       for first in stride(from: tiles.lowerBound, to: tiles.upperBound, by: plan.passTiles) {
         let block = first..<min(first + plan.passTiles, tiles.upperBound)
         let isFirst = first == tiles.lowerBound
-        transform(block, after: first, thread: thread, inputs: inputs, gradients: gradients)
+        transform(
+          block, after: first, inputGroups: 0..<plan.inputGroups.count,
+          outputGroups: 0..<plan.outputGroups.count, thread: thread, inputs: inputs,
+          gradients: gradients)
         sumForBias(
-          block, after: first, gradients: gradients,
+          block, after: first, groups: 0..<plan.outputGroups.count, gradients: gradients,
           into: biasSums + span * plan.outputGroups.paddedChannels, accumulating: !isFirst)
         for pair in 0..<plan.inputGroups.count * plan.outputGroups.count {
           multiply(
-            pair: pair, planes: 0..<Transform.planes, tiles: block.count, inputs: inputs,
+            pair: pair, rows: 0..<plan.inputGroups.columns(pair / plan.outputGroups.count).count,
+            planes: 0..<Transform.planes, tiles: block.count, inputs: inputs,
             gradients: gradients,
             into: products + span * plan.productsCount
               + pair * Transform.planes * plan.productCount,
@@ -144,57 +173,64 @@ extension TransformedWeightGradient {
       }
     }
 
-    /// Multiplies some planes of an input group by those of an output group, over all tiles.
+    /// Multiplies some planes of an input group, or of a part of its channels, by those of an output group,
+    /// over all tiles.
     func multiply(task: Int, thread: Int) {
-      let pair = task / plan.planeTasks
-      let firstPlane = task % plan.planeTasks * plan.taskPlanes
+      let pair = task / rowParts / plan.planeTasks
+      let firstPlane = task / rowParts % plan.planeTasks * plan.taskPlanes
+      let all = plan.inputGroups.columns(pair / plan.outputGroups.count)
+      let part = task % rowParts
+      let rows = part * all.count / rowParts..<(part + 1) * all.count / rowParts
       let target =
         plan.keepsProducts
         ? products + pair * Transform.planes * plan.productCount
         : workspace.thread(thread) + plan.patchCount
       multiply(
-        pair: pair, planes: firstPlane..<min(firstPlane + plan.taskPlanes, Transform.planes),
+        pair: pair, rows: rows,
+        planes: firstPlane..<min(firstPlane + plan.taskPlanes, Transform.planes),
         tiles: tiles.count, inputs: inputs, gradients: gradients, into: target,
         accumulating: pass > 0)
       if !plan.keepsProducts {
         let outputGroup = pair % plan.outputGroups.count
-        let channels = plan.inputGroups.columns(pair / plan.outputGroups.count)
         let width = plan.outputGroups.paddedWidth(outputGroup)
-        for channel in channels {
+        for row in rows {
           transformBack(
-            target + (channel - channels.lowerBound) * width, channel: channel,
-            outputGroup: outputGroup, thread: thread)
+            target + row * width, channel: all.lowerBound + row, outputGroup: outputGroup,
+            thread: thread)
         }
       }
     }
 
     /// products [plane, input channel, output channel] := or += those of a pair of groups over
-    /// `count` tiles.
+    /// `count` tiles, for some of the input group's channels.
     private func multiply(
-      pair: Int, planes: Range<Int>, tiles count: Int, inputs: UnsafePointer<Float>,
+      pair: Int, rows: Range<Int>, planes: Range<Int>, tiles count: Int,
+      inputs: UnsafePointer<Float>,
       gradients: UnsafePointer<Float>, into products: UnsafeMutablePointer<Float>,
       accumulating: Bool
     ) {
       let (inputGroup, outputGroup) = (
         pair / plan.outputGroups.count, pair % plan.outputGroups.count
       )
+      let width = plan.outputGroups.paddedWidth(outputGroup)
       for plane in planes {
         PanelProduct.multiply(
-          rows: plan.inputGroups.columns(inputGroup).count,
-          columns: plan.outputGroups.paddedWidth(outputGroup), depth: count,
+          rows: rows.count, columns: width, depth: count,
           .init(
-            base: inputs + inputGroup * plan.groupStride + plane * plan.planeStride,
+            base: inputs + inputGroup * plan.groupStride + plane * plan.planeStride
+              + rows.lowerBound,
             rowStride: 1, depthStride: plan.inputGroups.paddedWidth(inputGroup)),
           panel: gradients + outputGroup * plan.groupStride + plane * plan.planeStride,
-          into: products + plane * plan.productCount, accumulating: accumulating)
+          into: products + plane * plan.productCount + rows.lowerBound * width,
+          accumulating: accumulating)
       }
     }
 
-    /// Adds the products of up to sixteen input channels with an output group over the spans, and
+    /// Adds the products of up to `rowsBack` input channels with an output group over the spans, and
     /// transforms them back.
     func transformBack(task: Int, thread: Int) {
       let outputGroup = task % plan.outputGroups.count
-      let first = task / plan.outputGroups.count * 16
+      let first = task / plan.outputGroups.count * rowsBack
       let inputGroup = (0..<plan.inputGroups.count).first {
         plan.inputGroups.columns($0).contains(first)
       }
@@ -204,7 +240,7 @@ extension TransformedWeightGradient {
       let pair = inputGroup * plan.outputGroups.count + outputGroup
       let offset = first - plan.inputGroups.columns(inputGroup).lowerBound
       let width = plan.outputGroups.paddedWidth(outputGroup)
-      let count = min(first + 16, plan.inputChannels) - first
+      let count = min(first + rowsBack, plan.inputChannels) - first
       let sums = products + pair * Transform.planes * plan.productCount + offset * width
       for plane in 0..<Transform.planes {
         for span in 1..<max(1, plan.spans) {

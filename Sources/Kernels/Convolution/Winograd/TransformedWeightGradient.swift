@@ -149,32 +149,47 @@ struct TransformedWeightGradient<Transform: TrainableTileTransform>: Sendable {
       "a weight gradient of \(inputChannels) to \(outputChannels) channels at "
         + "\(outputRows.count) x \(outputColumns.count), given \(input.channels) and "
         + "\(outputGradient.shape)")
+    let pairs = inputGroups.count * outputGroups.count
+    let rowParts = FinerCut.parts(
+      of: pairs * planeTasks, width: inputGroups.widest, for: team.parallelism)
     func operands(pass: Int) -> Operands {
       Operands(
         plan: self, input: input, outputGradient: ConvolutionImage(outputGradient),
-        weightGradient: weightGradient, workspace: workspace, pass: pass)
+        weightGradient: weightGradient, workspace: workspace, pass: pass, rowParts: rowParts)
     }
     if spans > 0 {
       team.forEach(spans, operands(pass: 0)) { operands, span, thread in
         operands.sumSpan(span, thread: thread)
       }
     } else {
-      let pairs = inputGroups.count * outputGroups.count
       for pass in 0..<passes {
-        team.forEach(
-          min(slicesInPass, slices - pass * slicesInPass), operands(pass: pass)
-        ) { operands, slice, thread in
-          operands.transform(slice: slice, thread: thread)
+        let count = min(slicesInPass, slices - pass * slicesInPass)
+        if count < FinerCut.tasksPerThread * team.parallelism {
+          // Input and gradient have their groups of channels transformed apart.
+          team.forEach(
+            count * (inputGroups.count + outputGroups.count), operands(pass: pass)
+          ) { operands, task, thread in
+            operands.transform(groupOfSlice: task, thread: thread)
+          }
+        } else {
+          team.forEach(count, operands(pass: pass)) { operands, slice, thread in
+            operands.transform(slice: slice, thread: thread)
+          }
         }
-        team.forEach(pairs * planeTasks, operands(pass: pass)) { operands, task, thread in
-          operands.multiply(task: task, thread: thread)
+        team.forEach(pairs * planeTasks * rowParts, operands(pass: pass)) {
+          operands, task, thread in operands.multiply(task: task, thread: thread)
         }
       }
     }
-    let last = operands(pass: passes)
+    var last = operands(pass: passes)
     if keepsProducts || spans > 0 {
       let chunks = (inputChannels + 15) / 16
-      team.forEach(chunks * outputGroups.count, last) { operands, task, thread in
+      if chunks * outputGroups.count < FinerCut.tasksPerThread * team.parallelism {
+        last.rowsBack = 4
+      }
+      team.forEach(
+        (inputChannels + last.rowsBack - 1) / last.rowsBack * outputGroups.count, last
+      ) { operands, task, thread in
         operands.transformBack(task: task, thread: thread)
       }
     }
