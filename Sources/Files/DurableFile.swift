@@ -47,15 +47,19 @@ package enum DurableFile {
   /// - Parameter age: the seconds for which it must not have been written to; whoever has the folder to
   ///   himself gives 0, and removes what others have left too.
   package static func removePartialFiles(in folder: String, unwrittenFor age: Double) {
-    let user = geteuid()
-    for name in (try? Folder.names(in: folder)) ?? []
+    for name in (try? Folder.listing(folder))?.files ?? []
     where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
       let path = folder + "/" + name
+      let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+      guard file >= 0 else { continue }
+      defer { close(file) }
       var status = stat()
-      guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
-        age <= 0 || status.st_uid == user && Double(time(nil) - status.st_mtim.tv_sec) >= age
-      else { continue }
-      unlink(path)
+      guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+      // Whoever writes it holds it, where the file system has locks.
+      let isOld =
+        status.st_uid == geteuid() && Double(time(nil) - status.st_mtim.tv_sec) >= age
+        && (flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+      if age <= 0 || isOld { unlink(path) }
     }
   }
 
@@ -114,6 +118,7 @@ package struct DurableFileWriter: ~Copyable {
       throw FileError(
         path: path, operation: "create a temporary file beside it", code: errno)
     }
+    _ = flock(descriptor, LOCK_EX | LOCK_NB)
     self.path = path
     self.folder = folder
     self.temporaryPath = temporaryPath

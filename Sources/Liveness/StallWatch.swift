@@ -129,7 +129,8 @@ package final class StallWatch: Sendable {
       "warning: \(text(stall)); "
         + (left.isFinite
           ? "the job ends in \(Int(left.rounded())) s"
-          : "it goes on waiting, since their part may be a long one"))
+          : stall.culprits.isEmpty
+            ? "it goes on waiting, since their part may be a long one" : "it goes on waiting"))
   }
 
   private func end(_ stall: Stall) -> Never {

@@ -29,6 +29,12 @@ import Testing
         var times = [timeval](repeating: timeval(tv_sec: 1_000_000, tv_usec: 0), count: 2)
         #expect(utimes(name, &times) == 0)
       }
+      // One that is held, be it as old.
+      let held = open(old, O_RDWR)
+      #expect(held >= 0 && flock(held, LOCK_EX) == 0)
+      DurableFile.removePartialFiles(in: folder, unwrittenFor: DurableFile.abandonedAfter)
+      #expect(access(old, F_OK) == 0)
+      close(held)
       func names() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
       }

@@ -134,6 +134,8 @@ private struct ChildProcess {
       if !isAsked, let signal = StopSignal.received {
         isAsked = true
         kill(id, signal.rawValue)
+        // One that is stopped would not hear of it.
+        kill(id, SIGCONT)
       }
       usleep(20_000)
     }

@@ -80,26 +80,29 @@ private let startsOpenMPI = ConditionTrait.enabled(if: MPILauncher.isOpenMPI)
     }
   }
 
-  /// It is not killed, since whoever stopped it may want it to go on.
+  /// It is not killed, since whoever stopped it may want it to go on; a signal that asks for the end reaches it.
   @Test func aStoppedChildIsToldOf() throws {
     try withTemporaryFolder { folder in
       try TinyImages.squares(folder + "/data")
       let trace = RunTrace(path: folder + "/run")
-      var stopped: (child: pid_t, goesOn: Date)?
+      var stopped: (child: pid_t, since: Date)?
+      var isAsked = false
       let run = try ProgramRun.unetDist(
         ranks: 1,
         TinyTraining.arguments(
           data: folder + "/data", output: trace.path,
-          Self.options + ["--steps", "200", "--max-restarts", "9"])
+          Self.options + ["--steps", "1000000", "--max-restarts", "9"])
       ) { process in
-        if let (child, goesOn) = stopped {
-          if goesOn < Date() { kill(child, SIGCONT) }
+        if let stopped {
+          guard !isAsked, stopped.since.timeIntervalSinceNow < -2 else { return }
+          isAsked = true
+          kill(process, SIGTERM)
         } else if trace.lineCount > 5, let child = Self.child(of: process) {
           kill(child, SIGSTOP)
-          stopped = (child, Date() + 0.5)
+          stopped = (child, Date())
         }
       }
-      #expect(run.succeeded, "\(run)")
+      #expect(run.exitStatus == 85 && !run.timedOut, "\(run)")
       let child = try #require(stopped?.child)
       #expect(run.standardError.contains("the training is stopped; kill -CONT \(child)"), "\(run)")
       #expect(!run.standardError.contains("it goes on in"), "\(run)")
