@@ -228,7 +228,7 @@ extension Checkpoint {
     }
     guard divisionDigest == nil || divisionDigest == data.divisionDigest else {
       throw FileError(
-        .ofAnotherRun, path: path, expected: "the run's division into training and validation",
+        path: path, expected: "the run's division into training and validation",
         found: "another one",
         hint: "resume with the split.json of the run's folder in the folder of --output")
     }
